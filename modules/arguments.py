@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The command line: which sub-command, which INI, and what overrides it. Options may stand on either side of the
+sub-command.
+
+Libraries: none but the standard one.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modules import VERSION, configuration, i18n, logs
+from modules.parameters import PARAMETERS
+
+#: option → the INI's section and key it overrides
+OVERRIDES = {
+    '--host': ('WebOptions', 'Host'),
+    '--port': ('WebOptions', 'Port'),
+    '--engine': ('ModelOptions', 'Engine'),
+    '--model': ('ModelOptions', 'ModelName'),
+}
+
+#: torch refuses less
+LEAST_SPLIT_SIZE = 21
+
+COMMANDS = ('serve', 'animate', 'download', 'doctor')
+
+
+@dataclass(frozen = True)
+class Arguments:
+    """What was asked for."""
+
+    #: one of :data:`COMMANDS`
+    command: str
+    #: the INI
+    config: Path
+    #: (section, key) → value, for :func:`modules.configuration.read`
+    overrides: dict[tuple[str, str], str]
+    logging_level: str
+    progress_bar: bool
+    #: for the CUDA allocator
+    max_split_size_mb: int | None = None
+    #: what to fetch while serving
+    fetch_libraries: bool = False
+    fetch_model: bool = False
+    #: photos and folders of ``animate``
+    photos: tuple[Path, ...] = ()
+    #: where ``animate`` writes, as it was typed, because a slash at the end means a folder; None is beside each photo
+    output: str | None = None
+    #: (name, value) of the parameters given to ``animate``
+    fields: tuple[tuple[str, str], ...] = field(default = ())
+
+
+def parse(argv: list[str], language: str) -> Arguments:
+    """
+    Read the command line; ends the program with a sentence where it cannot be understood.
+
+    :param argv: the arguments, the program's name not among them
+    :type argv: list[str]
+    :param language: language of ``--help``
+    :type language: str
+    :return: what was asked for
+    :rtype: Arguments
+    """
+    parser = _parser(language)
+    given = vars(parser.parse_args(argv))
+    config = Path(given.get('config', configuration.ROOT / 'configuration.ini'))
+    if 'config' in given and not config.is_file():
+        parser.error(i18n.text('cli.no_config', path = config).in_(language))
+    return Arguments(
+        command = given.get('command') or 'serve',
+        config = config,
+        overrides = {
+            name: _from_here(given[option.strip('-')], option)
+            for option, name in OVERRIDES.items() if option.strip('-') in given
+        },
+        logging_level = given.get('logging_level', 'info'),
+        progress_bar = given.get('progress_bar', False),
+        max_split_size_mb = given.get('max_split_size_mb'),
+        fetch_libraries = given.get('fetch_libraries', False),
+        fetch_model = given.get('fetch_model', False),
+        photos = tuple(given.get('photos', ())),
+        output = given.get('output'),
+        fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given))
+
+
+def _from_here(value: str, option: str) -> str:
+    """A folder on the command line is meant from where the person is, not from where the INI lies."""
+    return str(Path(value).resolve()) if option == '--model' and Path(value).is_dir() else value
+
+
+def _parser(language: str) -> argparse.ArgumentParser:
+    words = i18n.words(language)['cli']
+    common = _common(words)
+    parser = argparse.ArgumentParser(
+        prog = 'turn-live-photos',
+        description = words['description'],
+        epilog = words['epilog'],
+        parents = [common],
+        allow_abbrev = False,
+        formatter_class = argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest = 'command', metavar = words['command'])
+    for name in COMMANDS:
+        sub = commands.add_parser(
+            name,
+            help = words[name],
+            description = words[name],
+            parents = [common],
+            allow_abbrev = False)
+        if name == 'animate':
+            sub.add_argument(
+                'photos', nargs = '+', type = Path, metavar = 'PHOTO', help = words['photos'])
+    return parser
+
+
+def _common(words: dict[str, str]) -> argparse.ArgumentParser:
+    """Options of every sub-command. Suppressed defaults keep the one side from undoing the other."""
+    common = argparse.ArgumentParser(add_help = False, argument_default = argparse.SUPPRESS)
+    defaults = {
+        name: option.default
+        for section in configuration.options().values()
+        for name, option in section.items()
+    }
+    common.add_argument('--version', action = 'version', version = VERSION, help = words['version'])
+    common.add_argument('--config', metavar = 'FILE', help = words['config'])
+    for option, (_section, key) in OVERRIDES.items():
+        common.add_argument(
+            option,
+            metavar = option.strip('-').upper(),
+            help = words[key].format(default = defaults[key]))
+    for option in ('fetch_libraries', 'fetch_model', 'progress_bar', 'output_temp'):
+        flag = '--' + option.replace('_', '-')
+        common.add_argument(flag, action = 'store_true', help = words[option])
+    common.add_argument(
+        '--max-split-size-mb',
+        type = _split_size(words),
+        metavar = 'N',
+        help = words['max_split_size_mb'].format(minimum = LEAST_SPLIT_SIZE))
+    common.add_argument(
+        '--logging-level',
+        type = str.lower,
+        choices = logs.LEVELS,
+        metavar = 'LEVEL',
+        help = words['logging_level'].format(levels = ', '.join(logs.LEVELS)))
+    _of_animate(common.add_argument_group(words['of_animate']), words)
+    return common
+
+
+def _split_size(words: dict[str, str]) -> Callable[[str], int]:
+
+    def parse(value: str) -> int:
+        if value.isdecimal() and len(value) < 10 and int(value) >= LEAST_SPLIT_SIZE:
+            return int(value)
+        sentence = words['not_a_split_size'].format(value = value, minimum = LEAST_SPLIT_SIZE)
+        raise argparse.ArgumentTypeError(sentence)
+
+    return parse
+
+
+def _of_animate(group: argparse._ArgumentGroup, words: dict[str, str]) -> None:
+    """Accepted by every sub-command, because they too may stand before ``animate``; no other makes use of them."""
+    group.add_argument('-o', '--output', metavar = 'FILE_OR_FOLDER', help = words['output'])
+    for parameter in PARAMETERS:
+        if f'--{parameter.name}' in OVERRIDES:
+            continue
+        group.add_argument(
+            '--' + parameter.name.replace('_', '-'),
+            dest = parameter.name,
+            metavar = '|'.join(parameter.choices) or 'N',
+            help = words[parameter.name].format(
+                default = parameter.default,
+                minimum = parameter.minimum,
+                maximum = parameter.maximum))

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Every refusal: a class with its HTTP status and its stable code. Words are in the locale files.
+
+Libraries: none.
+"""
+
+import errno
+
+from modules.i18n import Text
+
+#: what a file system says when it has no room or gives no permission
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
+
+
+class Refusal(Exception):
+    """
+    A request that is not served. Its words are the locale entry ``errors.<code>``.
+
+    :param field: the form field that is at fault, if one is
+    :type field: str | None
+    :param retry_after: seconds after which trying again makes sense, if it ever does
+    :type retry_after: int | None
+    :param details: what the placeholders of the words stand for
+    :type details: object
+    """
+
+    status = 500
+    code = 'internal_error'
+    retry_after: int | None = None
+
+    def __init__(self, field: str | None = None, retry_after: int | None = None, **details: object):
+        super().__init__(self.code, details)
+        self.field = field
+        self.retry_after = retry_after or self.retry_after
+        self.details = details
+
+    @property
+    def text(self) -> Text:
+        """The words, once the reader's language is known."""
+        return Text(f'errors.{self.code}', {'field': self.field, **self.details})
+
+    def __str__(self) -> str:
+        return self.text.in_('en')
+
+
+class BadRequest(Refusal):
+    """The request cannot be understood."""
+
+    status = 400
+    code = 'bad_request'
+
+
+class MalformedRequest(BadRequest):
+    """What came is not HTTP as the server understands it."""
+
+    code = 'malformed_request'
+
+
+class MissingFile(BadRequest):
+    """No photo came."""
+
+    code = 'missing_file'
+
+
+class RepeatedField(BadRequest):
+    """A field that may come once came several times."""
+
+    code = 'repeated_field'
+
+
+class UnknownField(BadRequest):
+    """A field nobody here knows."""
+
+    code = 'unknown_field'
+
+
+class NotANumber(BadRequest):
+    """A number was expected; ``details``: ``value``."""
+
+    code = 'not_a_number'
+
+
+class OutOfRange(BadRequest):
+    """A number beyond its range; ``details``: ``minimum``, ``maximum``."""
+
+    code = 'out_of_range'
+
+
+class UnknownChoice(BadRequest):
+    """A word that is none of the known ones; ``details``: ``value``, ``choices``."""
+
+    code = 'unknown_choice'
+
+
+class HostNotServed(Refusal):
+    """The ``Host`` header names somebody else."""
+
+    status = 403
+    code = 'host_not_served'
+
+
+class CrossSite(Refusal):
+    """Another site's page sent this form."""
+
+    status = 403
+    code = 'cross_site'
+
+
+class NotFromHere(Refusal):
+    """Only a person at this machine may do this."""
+
+    status = 403
+    code = 'not_from_here'
+
+
+class NotFound(Refusal):
+    """Nothing lives at this path."""
+
+    status = 404
+    code = 'not_found'
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = 'method_not_allowed'
+
+
+class UploadTooLarge(Refusal):
+    """More bytes than ``MaxContentLength``; ``details``: ``limit`` in MB."""
+
+    status = 413
+    code = 'upload_too_large'
+
+
+class TooManyPixels(Refusal):
+    """More pixels than ``MaxPixels``; ``details``: ``pixels`` and ``limit`` in millions."""
+
+    status = 413
+    code = 'too_many_pixels'
+
+
+class UnreadableImage(Refusal):
+    """The bytes are no image this build can read."""
+
+    status = 415
+    code = 'unreadable_image'
+
+
+class EmptyImage(UnreadableImage):
+    """The file holds no bytes."""
+
+    code = 'empty_image'
+
+
+class DamagedImage(UnreadableImage):
+    """The bytes begin like an image but break off or contradict themselves."""
+
+    code = 'damaged_image'
+
+
+class EngineFailed(Refusal):
+    """The engine broke; the log has the traceback."""
+
+    code = 'engine_failed'
+
+
+class UnusablePicture(EngineFailed):
+    """The model gave black frames, or none that can be shown."""
+
+    code = 'unusable_picture'
+
+
+class Unavailable(Refusal):
+    """Not now; trying again later may help."""
+
+    status = 503
+    code = 'unavailable'
+    retry_after = 60
+
+
+class QueueFull(Unavailable):
+    """``MaxWaiting`` jobs are waiting already."""
+
+    code = 'queue_full'
+
+
+class EngineUnavailable(Unavailable):
+    """The engine asked for cannot work here; ``details``: ``engine``, ``reason`` (a text)."""
+
+    code = 'engine_unavailable'
+
+
+class OutOfMemory(Unavailable):
+    """The machine's or the GPU's memory does not suffice."""
+
+    code = 'out_of_memory'
+
+
+class DiskFull(Unavailable):
+    """No room, or no permission, to write the upload or the result."""
+
+    code = 'disk_full'
+
+
+class ShuttingDown(Unavailable):
+    """The program is ending."""
+
+    code = 'shutting_down'
+
+
+class Cancelled(Exception):  # noqa: N818
+    """Raised inside engines and encoders when the job is no longer wanted."""

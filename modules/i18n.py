@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Words for people, in Chinese and English, from ``static/locales``.
+
+Libraries: none but the standard one, because the launcher speaks before anything is installed.
+"""
+
+import functools
+import json
+import locale
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LANGUAGES = ('en', 'zh')
+LOCALES = Path(__file__).resolve().parent.parent / 'static' / 'locales'
+
+
+@functools.cache
+def words(language: str) -> dict:
+    """
+    All the words of one language.
+
+    :param language: one of :data:`LANGUAGES`
+    :type language: str
+    :return: sections, each a mapping of key to sentence
+    :rtype: dict
+    """
+    return json.loads((LOCALES / f'{language}.json').read_text(encoding = 'utf-8'))
+
+
+def of_this_machine() -> str:
+    """
+    The language for a terminal, by the environment, then by the system's settings.
+
+    :return: one of :data:`LANGUAGES`; English where neither is named
+    :rtype: str
+    """
+    for variable in ('LC_ALL', 'LC_MESSAGES', 'LANG'):
+        if os.environ.get(variable):
+            return 'zh' if os.environ[variable].lower().startswith('zh') else 'en'
+    system = (locale.getlocale()[0] or '').lower()
+    return 'zh' if system.startswith(('zh', 'chinese')) else 'en'
+
+
+@dataclass(frozen = True)
+class Text:
+    """A sentence that waits for its reader's language: a key of the locale files and its values."""
+
+    #: ``section.key`` in the locale files
+    key: str
+    #: what the sentence's placeholders stand for; may be texts themselves
+    values: dict = field(default_factory = dict)
+
+    def in_(self, language: str) -> str:
+        """
+        The sentence in one language.
+
+        :param language: one of :data:`LANGUAGES`
+        :type language: str
+        :return: the sentence with its values in place
+        :rtype: str
+        """
+        section, key = self.key.split('.', 1)
+        values = {
+            name: value.in_(language) if isinstance(value, Text) else value
+            for name, value in self.values.items()
+        }
+        return words(language)[section][key].format(**values)
+
+
+def text(key: str, **values: object) -> Text:
+    """
+    Shorthand for a :class:`Text`.
+
+    :param key: ``section.key`` in the locale files
+    :type key: str
+    :param values: what the sentence's placeholders stand for
+    :type values: object
+    :return: the text
+    :rtype: Text
+    """
+    return Text(key, values)

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Photo intake: whatever bytes came → an upright, opaque, 8-bit sRGB picture, or a refusal.
+
+Libraries: Pillow, pillow-heif (HEIC), loaded when the first reader is made.
+"""
+
+import io
+import logging
+import math
+import struct
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pillow_heif
+from PIL import ExifTags, Image, ImageCms
+
+from modules import errors
+
+logger = logging.getLogger(__name__)
+
+#: what is sniffed for (JPEG stands for MPO too); a file's name and declared type decide nothing
+FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
+
+#: pixels of a clip's longer side; GIF ends at 65535, the camera's warp and H.264 well before
+LONGEST_SIDE = 16000
+
+#: EXIF orientation → what turns the picture upright
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+#: turns that swap width and height
+ON_ITS_SIDE = (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
+
+#: parts of EXIF that tell of the camera and of the place
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+
+#: what Pillow's decoders raise on bytes that contradict themselves
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
+                   EOFError, OverflowError, ZeroDivisionError, struct.error,
+                   Image.DecompressionBombError)
+
+
+@dataclass(frozen = True)
+class Photo:
+    """A photo that is known to be good."""
+
+    #: upright RGB, 8 bits, sRGB; perhaps decoded at a reduced scale
+    image: Image.Image
+    #: width and height of the upright photo before any reduction
+    full_size: tuple[int, int]
+
+
+def result_size(photo: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """
+    Size of a clip made from a photo: the photo's aspect ratio within a pixel, even sides, about ``pixels``,
+    never larger than the photo (but 2 × 2 at the least).
+
+    :param photo: width and height of the upright photo
+    :type photo: tuple[int, int]
+    :param pixels: how many pixels the clip should have
+    :type pixels: int
+    :return: width and height
+    :rtype: tuple[int, int]
+    """
+    width, height = photo
+    scale = min(1.0, math.sqrt(pixels / (width * height)), LONGEST_SIDE / max(photo))
+    short, long = sorted(photo)
+    even_short = max(2, 2 * round(short * scale / 2))
+    if even_short > short > 1:
+        even_short -= 2
+    even_long = max(2, 2 * round(even_short * long / short / 2))
+    even_long = min(even_long, max(2, long - long % 2), LONGEST_SIDE)
+    return (even_long, even_short) if width >= height else (even_short, even_long)
+
+
+def cropped(image: Image.Image, ratio: tuple[int, int]) -> Image.Image:
+    """
+    The middle of a photo, as large as an aspect ratio allows: all of it where that is its own, within a pixel.
+
+    :param image: the photo
+    :type image: Image.Image
+    :param ratio: width and height of the aspect ratio
+    :type ratio: tuple[int, int]
+    :return: the photo itself, or a part of it
+    :rtype: Image.Image
+    """
+    width = max(1, min(image.width, round(image.height * ratio[0] / ratio[1])))
+    height = max(1, min(image.height, round(image.width * ratio[1] / ratio[0])))
+    if (width, height) == image.size:
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+class PhotoReader:
+    """
+    Opens photos, a few at a time, so that simultaneous uploads do not add up to gigabytes.
+
+    :param max_pixels: width × height a photo may have
+    :type max_pixels: int
+    :param simultaneous: photos decoded at once
+    :type simultaneous: int
+    """
+
+    def __init__(self, max_pixels: int, simultaneous: int = 2):
+        self.max_pixels = max_pixels
+        self._turn = threading.BoundedSemaphore(simultaneous)
+        pillow_heif.register_heif_opener()
+        # the limit here is checked before decoding; Pillow's own would only add a second one
+        Image.MAX_IMAGE_PIXELS = None
+
+    def check(self, path: Path) -> None:
+        """
+        Make sure that a photo can be read to its last byte.
+
+        :param path: the upload
+        :type path: Path
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
+        """
+        with self._opened(path) as image:
+            # an eighth of each side is enough to meet every byte of a JPEG
+            image.draft(None, (1, 1))
+            image.load()
+
+    def read(self, path: Path, pixels: int | None = None) -> Photo:
+        """
+        Decode a photo.
+
+        :param path: the upload
+        :type path: Path
+        :param pixels: the fewest pixels that suffice, which lets large JPEGs be decoded at a fraction of their
+            size; None for all there are
+        :type pixels: int | None
+        :return: the photo
+        :rtype: Photo
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
+        """
+        with self._opened(path) as image:
+            size = image.size
+            scale = min(1.0, math.sqrt((pixels or math.inf) / (size[0] * size[1])))
+            wanted = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
+            image.draft(None, wanted)
+            image.load()
+            turn = UPRIGHT.get(_orientation(image))
+            small = _to_srgb(_reduced(_to_eight_bits(image), wanted))
+            if turn is None:
+                return Photo(small, size)
+            return Photo(small.transpose(turn), size[::-1] if turn in ON_ITS_SIDE else size)
+
+    def exif(self, path: Path) -> dict[int, dict[int, object]]:
+        """
+        What a photo's EXIF tells.
+
+        :param path: the upload
+        :type path: Path
+        :return: directory (0 for the main one, else the tag that points to it) → tag → value, as Pillow reads it;
+            empty where there is none or it is broken
+        :rtype: dict[int, dict[int, object]]
+        :raises errors.UnreadableImage: when it is no image
+        """
+        with self._opened(path) as image:
+            try:
+                found = image.getexif()
+                inner = {int(each): found.get_ifd(each) for each in DIRECTORIES}
+                return {0: dict(found), **inner}
+            except DECODING_ERRORS as error:
+                logger.info('EXIF that cannot be read: %s', error)
+                return {}
+
+    @contextmanager
+    def _opened(self, path: Path):
+        """A photo whose header is understood and whose size is allowed; decoding errors become refusals."""
+        with self._turn, path.open('rb') as file:
+            if path.stat().st_size == 0:
+                raise errors.EmptyImage('file')
+            try:
+                image = Image.open(file, formats = FORMATS)
+            except DECODING_ERRORS as error:
+                logger.info('Not an image: %s', error)
+                raise errors.UnreadableImage('file') from error
+            with image:
+                self._allow(image.width * image.height)
+                try:
+                    yield image
+                except DECODING_ERRORS as error:
+                    logger.info('A damaged image: %s', error)
+                    raise errors.DamagedImage('file') from error
+
+    def _allow(self, pixels: int) -> None:
+        if pixels > self.max_pixels:
+            raise errors.TooManyPixels(
+                'file', pixels = f'{pixels / 1e6:.1f}', limit = f'{self.max_pixels / 1e6:g}')
+
+
+def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+    """Whole fractions of the size, for what ``draft`` cannot do: everything after is as much cheaper."""
+    factor = min(image.width // wanted[0], image.height // wanted[1])
+    if factor < 2:
+        return image
+    if image.mode in ('1', 'P', 'PA'):
+        image = image.convert('RGBA' if image.has_transparency_data else 'RGB')
+    info = image.info
+    image = image.reduce(factor)
+    image.info = info
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; a photo whose EXIF is broken is taken as it lies."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODING_ERRORS as error:
+        logger.info('EXIF that cannot be read: %s', error)
+        return 1
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits, 32 bits and floats, scaled instead of cut off."""
+    if not image.mode.startswith(('I', 'F')):
+        return image
+    if image.mode.startswith('I;16'):
+        white = 65535
+    else:
+        # files do not say which value means white
+        brightest = image.getextrema()[1]
+        white = next((usual for usual in (1, 255, 65535) if brightest <= usual), brightest)
+    info = image.info
+    deep = image.convert('I') if image.mode.startswith('I;') else image
+    image = deep.convert('F').point(lambda value: value * (255 / white) + 0.5).convert('L')
+    image.info = info
+    # the grey that means transparent has become another one too
+    if isinstance(info.get('transparency'), int):
+        image.info = {**info, 'transparency': round(info['transparency'] * 255 / white)}
+    return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Opaque sRGB: transparency on white, colour profile applied."""
+    profile = image.info.get('icc_profile')
+    if image.has_transparency_data:
+        layered = image.convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'),
+                                      layered).convert('RGB')
+    if profile:
+        try:
+            return _by_profile(image, profile)
+        except (ImageCms.PyCMSError, OSError, ValueError) as error:
+            logger.info('A colour profile that cannot be applied: %s', error)
+    return image.convert('RGB')
+
+
+def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    mode = {
+        'GRAY': 'L',
+        'CMYK': 'CMYK',
+        'Lab ': 'LAB'
+    }.get(source.profile.xcolor_space.strip(), 'RGB')
+    return ImageCms.profileToProfile(
+        image.convert(mode) if image.mode != mode else image,
+        source,
+        ImageCms.createProfile('sRGB'),
+        renderingIntent = ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode = 'RGB',
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION)

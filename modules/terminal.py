@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Progress bars in the terminal, and words beside them.
+
+Libraries: tqdm.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import tqdm
+
+from modules import i18n
+from modules.engines import Progress
+
+
+@contextmanager
+def progress_bar(name: str, is_shown: bool) -> Iterator[Callable[[Progress], None]]:
+    """
+    A bar for one job, gone when the job is; nothing where no person looks.
+
+    :param name: what stands before the bar
+    :type name: str
+    :param is_shown: False for no bar at all
+    :type is_shown: bool
+    :yield: moves the bar
+    :ytype: Callable[[Progress], None]
+    """
+    language = i18n.of_this_machine()
+    with tqdm.tqdm(
+            desc = name, unit = '', leave = False, disable = None if is_shown else True) as bar:
+
+        def move(progress: Progress) -> None:
+            if progress.phase == 'step':
+                bar.total, bar.n = progress.steps, progress.step
+            bar.set_postfix_str(i18n.text(f'progress.{progress.phase}').in_(language))
+
+        yield move
+
+
+@contextmanager
+def count(total: int) -> Iterator[Callable[[], object]]:
+    """
+    A bar that counts photos, above the bars of the single ones; nothing for one photo or where no person looks.
+
+    :param total: how many there are
+    :type total: int
+    :yield: counts one more
+    :ytype: Callable[[], object]
+    """
+    with tqdm.tqdm(
+            total = total,
+            leave = False,
+            mininterval = 0,
+            bar_format = '{n_fmt}/{total_fmt} |{bar}| {elapsed}',
+            disable = None if total > 1 else True) as bar:
+        yield bar.update
+
+
+def say(words: object, file: TextIO) -> None:
+    """
+    Write a line without tearing the bars apart.
+
+    :param words: the line
+    :type words: object
+    :param file: standard output or standard error
+    :type file: TextIO
+    """
+    tqdm.tqdm.write(str(words), file = file)
+    file.flush()
