@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What makes pictures move. Adding an engine: copy a sibling, add a line to :data:`TABLE`, copy its test.
+
+Libraries: none here; an engine imports its own when it loads, on the worker.
+"""
+
+import importlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Protocol
+
+from modules import errors
+from modules.configuration import Configuration
+from modules.i18n import Text
+
+if TYPE_CHECKING:
+    import numpy
+
+    from modules.parameters import AnimationRequest
+    from modules.photos import Photo
+
+logger = logging.getLogger(__name__)
+
+#: name → module and class, in the order in which ``auto`` prefers them
+TABLE = {
+    'svd': ('modules.engines.stable_video', 'StableVideo'),
+    'camera': ('modules.engines.camera_motion', 'CameraMotion'),
+}
+
+
+@dataclass(frozen = True)
+class Progress:
+    """How far a job is."""
+
+    #: ``loading``, ``encoding``, ``step``, ``decoding`` or ``writing``
+    phase: str
+    #: finished steps of this phase
+    step: int = 0
+    #: all steps of this phase; 0 where unknown
+    steps: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+#: raises :class:`modules.errors.Cancelled` when the job is no longer wanted; cheap, to be called often
+StopIfCancelled = Callable[[], None]
+
+
+def missing_libraries(*names: str) -> list[str]:
+    """
+    What is not installed; imports nothing.
+
+    :param names: libraries
+    :type names: str
+    :return: those that are not there
+    :rtype: list[str]
+    """
+    # importlib.util.find_spec stumbles over a library that another thread is just importing
+    return [name for name in names if PathFinder.find_spec(name) is None]
+
+
+class Engine(Protocol):
+    """
+    What every engine offers. Making one is cheap and imports nothing heavy.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    """
+
+    #: parameters (names of :data:`modules.parameters.PARAMETERS`) that change this engine's result
+    parameters: tuple[str, ...]
+    #: the first frame would follow the last without a jump
+    is_closed: bool
+    #: a model makes up what moves, which files have to tell
+    is_generative: bool
+
+    def __init__(self, configuration: Configuration):
+        ...
+
+    def unavailable(self) -> Text | None:
+        """
+        Why the engine cannot work here now; cheap, and asked anew for every request.
+
+        :return: the reason, or None when it can
+        :rtype: Text | None
+        """
+
+    def warnings(self) -> list[Text]:
+        """
+        What is set in a way that is known to give bad clips; cheap, and asked anew for every page.
+
+        :return: one text for each
+        :rtype: list[Text]
+        """
+
+    def load(self) -> None:
+        """
+        Import libraries and load weights, on the worker.
+
+        :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
+        """
+
+    def animate(self, photo: 'Photo', request: 'AnimationRequest', on_progress: OnProgress,
+                stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+        """
+        Make the frames of a clip.
+
+        :param photo: the upright photo
+        :type photo: Photo
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :param on_progress: told after every step
+        :type on_progress: OnProgress
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :return: frames, uint8 [T, H, W, 3], sRGB, H × W being the result's size
+        :rtype: numpy.ndarray
+        :raises modules.errors.Cancelled: when the job is no longer wanted
+        """
+
+
+class Engines:
+    """
+    The engines of one worker.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param table: name → (module, class), in order of preference
+    :type table: dict[str, tuple[str, str]]
+    """
+
+    def __init__(self, configuration: Configuration, table: dict[str, tuple[str, str]] = TABLE):
+        self.preferred = configuration.model.engine
+        self._engines = {
+            name: getattr(importlib.import_module(module), kind)(configuration)
+            for name, (module, kind) in table.items()
+        }
+        self._loaded: set[str] = set()
+        self._loading = threading.Lock()
+
+    def reasons(self) -> dict[str, Text | None]:
+        """
+        What can work here and what cannot.
+
+        :return: name → why it cannot, or None when it can
+        :rtype: dict[str, Text | None]
+        """
+        return {name: engine.unavailable() for name, engine in self._engines.items()}
+
+    def warnings(self, name: str) -> list[Text]:
+        """
+        What is set in a way that is known to give bad clips.
+
+        :param name: an engine
+        :type name: str
+        :return: one text for each
+        :rtype: list[Text]
+        """
+        return self._engines[name].warnings()
+
+    def parameters(self, name: str) -> tuple[str, ...]:
+        """
+        What changes an engine's result.
+
+        :param name: an engine
+        :type name: str
+        :return: names of parameters
+        :rtype: tuple[str, ...]
+        """
+        return self._engines[name].parameters
+
+    def choose(self, name: str) -> str:
+        """
+        The engine that does a job.
+
+        :param name: an engine, or ``auto`` for the first that can
+        :type name: str
+        :return: its name
+        :rtype: str
+        :raises modules.errors.EngineUnavailable: when it cannot work here, with the reason
+        """
+        reasons = self.reasons()
+        if name == 'auto':
+            name = next((able for able, reason in reasons.items() if not reason),
+                        next(iter(reasons)))
+        if reasons[name]:
+            raise errors.EngineUnavailable('engine', engine = name, reason = reasons[name])
+        return name
+
+    def get(self, name: str) -> Engine:
+        """
+        An engine, loaded; loads it first where that has not been done.
+
+        :param name: what :meth:`choose` returned
+        :type name: str
+        :return: the engine
+        :rtype: Engine
+        :raises modules.errors.EngineUnavailable: when loading fails
+        """
+        with self._loading:
+            if name not in self._loaded:
+                logger.info('Loading the %s engine', name)
+                self._engines[name].load()
+                self._loaded.add(name)
+        return self._engines[name]
