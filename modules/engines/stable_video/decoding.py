@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+From latents to frames, chunk by chunk, exactly as the pipeline's own decoding, but with progress, and never a black
+picture without a word.
+
+Libraries: numpy; torch and diffusers through the pipeline that is handed in.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy
+
+from modules import errors
+from modules.engines import OnProgress, Progress, StopIfCancelled
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableVideoDiffusionPipeline
+
+logger = logging.getLogger(__name__)
+
+
+def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk: int,
+           on_progress: OnProgress, stop_if_cancelled: StopIfCancelled) -> numpy.ndarray:
+    """
+    Decode a clip.
+
+    :param pipe: the pipeline the latents come from
+    :type pipe: StableVideoDiffusionPipeline
+    :param latents: [1, T, C, H / 8, W / 8]
+    :type latents: torch.Tensor
+    :param chunk: frames to decode at once
+    :type chunk: int
+    :param on_progress: told after every chunk
+    :type on_progress: OnProgress
+    :param stop_if_cancelled: called between chunks
+    :type stop_if_cancelled: StopIfCancelled
+    :return: uint8 [T, H, W, 3]
+    :rtype: numpy.ndarray
+    :raises errors.UnusablePicture: when numbers overflow or a frame is black, at full precision too
+    """
+    chunks = latents.split(chunk, dim = 1)
+    frames = []
+    for done, part in enumerate(chunks):
+        on_progress(Progress('decoding', done, len(chunks)))
+        stop_if_cancelled()
+        picture = _decoded(pipe, part)
+        if picture is None:
+            picture = _decoded_at_full_precision(pipe, part)
+        if picture is None:
+            raise errors.UnusablePicture
+        frames.append(picture)
+    on_progress(Progress('decoding', len(chunks), len(chunks)))
+    return numpy.concatenate(frames)
+
+
+def _decoded(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> numpy.ndarray | None:
+    """One chunk as uint8 [T, H, W, 3]; None when it cannot be shown to anybody."""
+    count = latents.shape[1]
+    video = pipe.decode_latents(latents, count, count)
+    if not video.isfinite().all():
+        return None
+    pixels = pipe.video_processor.postprocess_video(video, output_type = 'np')[0]
+    frames = (pixels * 255).round().astype(numpy.uint8)
+    return frames if frames.any(axis = (1, 2, 3)).all() else None
+
+
+def _decoded_at_full_precision(pipe: 'StableVideoDiffusionPipeline',
+                               latents: 'torch.Tensor') -> numpy.ndarray | None:
+    """Half precision ends at 65504; what overflows there may be fine in 32 bits."""
+    full, used = latents.float().dtype, pipe.vae.dtype
+    if used == full:
+        return None
+    logger.warning('A frame came out black or not at all: decoding it again in 32 bits')
+    pipe.vae.to(dtype = full)
+    try:
+        # one frame needs twice the memory now, so half as many go at once
+        parts = latents.float().split(max(1, latents.shape[1] // 2), dim = 1)
+        pictures = [_decoded(pipe, part) for part in parts]
+    finally:
+        pipe.vae.to(dtype = used)
+    return None if any(picture is None for picture in pictures) else numpy.concatenate(pictures)

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What computes: which device there is, how much memory it has, and what running out of it looks like.
+
+Libraries: torch, handed in by the caller once it is imported; psutil, which accelerate brings along.
+"""
+
+import platform
+import re
+import shutil
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import ModuleType
+
+#: files that drivers of NVIDIA (Linux, WSL) and AMD put there
+DRIVERS = ('/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg', '/dev/kfd')
+
+#: how torch's backends without an exception of their own say that memory is used up
+MEMORY_WORDS = ('out of memory', "can't allocate memory", 'not enough memory')
+
+
+def expected(option: str) -> str:
+    """
+    What :func:`pick` will most likely find, told without importing torch.
+
+    :param option: the option ``Device``
+    :type option: str
+    :return: ``cuda``, ``mps`` or ``cpu``
+    :rtype: str
+    """
+    if option != 'auto':
+        return option.partition(':')[0]
+    if sys.platform == 'darwin':
+        return 'mps' if platform.machine() == 'arm64' else 'cpu'
+    has_driver = shutil.which('nvidia-smi') or any(Path(file).exists() for file in DRIVERS)
+    return 'cuda' if has_driver and _torch_is_built_for_gpus() else 'cpu'
+
+
+def _torch_is_built_for_gpus() -> bool:
+    """CPU-only builds are what the default index gives on Windows; they say so in a file that needs no import."""
+    spec = PathFinder.find_spec('torch')
+    version = Path(spec.origin).with_name('version.py') if spec and spec.origin else None
+    if version is None or not version.is_file():
+        return False
+    return bool(re.search(r'^(cuda|hip)\b.*= *[\'"]', version.read_text(encoding = 'utf-8'), re.M))
+
+
+def pick(option: str, torch: ModuleType) -> str | None:
+    """
+    The device to compute on. ROCm builds of torch call theirs CUDA as well.
+
+    :param option: the option ``Device``; ``auto`` prefers CUDA, then MPS, then the CPU
+    :type option: str
+    :param torch: the library
+    :type torch: ModuleType
+    :return: ``cuda:N``, ``mps`` or ``cpu``; None when what the option names is not there
+    :rtype: str | None
+    """
+    there = [f'cuda:{index}' for index in range(_cuda_devices(torch))]
+    there += ['mps'] if torch.backends.mps.is_available() else []
+    there += ['cpu']
+    if option == 'auto':
+        return there[0]
+    return next((device for device in there if option in (device, device.partition(':')[0])), None)
+
+
+def _cuda_devices(torch: ModuleType) -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def free_memory(device: str, torch: ModuleType | None = None) -> int:
+    """
+    Bytes that can still be had.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param torch: the library; None asks about the machine's own memory, which is also what MPS uses
+    :type torch: ModuleType | None
+    :return: bytes
+    :rtype: int
+    """
+    if torch is not None and device.startswith('cuda'):
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+    return psutil.virtual_memory().available
+
+
+def total_memory(device: str, torch: ModuleType) -> int | None:
+    """
+    Bytes of a GPU.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param torch: the library
+    :type torch: ModuleType
+    :return: bytes; None for a device that uses the machine's own memory
+    :rtype: int | None
+    """
+    return torch.cuda.mem_get_info(device)[1] if device.startswith('cuda') else None
+
+
+def is_out_of_memory(error: Exception, torch: ModuleType) -> bool:
+    """
+    Whether an exception means that memory does not suffice, on whatever device.
+
+    :param error: what was raised
+    :type error: Exception
+    :param torch: the library
+    :type torch: ModuleType
+    :return: the answer
+    :rtype: bool
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in MEMORY_WORDS)
+
+
+def release(device: str, torch: ModuleType) -> None:
+    """
+    Give unused memory back to the driver.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param torch: the library
+    :type torch: ModuleType
+    """
+    if device.startswith('cuda'):
+        torch.cuda.empty_cache()
+    elif device == 'mps':
+        torch.mps.empty_cache()
