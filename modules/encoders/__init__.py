@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What writes clips. Adding a format: copy a sibling, add a line to :data:`TABLE`, copy its test.
+
+Libraries: numpy, Pillow (in the encoders themselves).
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+    from PIL import Image
+
+
+class UnknownLayout(ValueError):
+    """A library has written a file in a way that is not known here, so it cannot be completed."""
+
+
+@dataclass(frozen = True)
+class Still:
+    """The person's own photo, as it goes with the clip."""
+
+    #: upright RGB, sRGB, at full resolution in the clip's aspect ratio
+    image: 'Image.Image'
+    #: what the photo's EXIF tells and may be told on, as :meth:`modules.photos.PhotoReader.exif` gives it
+    exif: Mapping[int, Mapping[int, object]] = field(default_factory = dict)
+
+
+@dataclass(frozen = True)
+class Clip:
+    """A moving picture before it is a file."""
+
+    #: uint8 [T, H, W, 3], sRGB; H and W are even
+    frames: 'numpy.ndarray'
+    #: frames a second
+    fps: float
+    #: reads the photo at full resolution, for the formats that hold it; without one, the frame at the key index is it
+    read_still: Callable[[], Still] | None = None
+    #: the frame that is the photo
+    key_index: int = 0
+    #: a model made up what moves
+    is_generated: bool = False
+
+    def still(self) -> Still:
+        """
+        The still that goes with the clip.
+
+        :return: the photo at full resolution
+        :rtype: Still
+        :raises modules.errors.Refusal: when the photo cannot be read any more
+        """
+        if self.read_still:
+            return self.read_still()
+        from PIL import Image
+        return Still(Image.fromarray(self.frames[self.key_index]))
+
+
+@dataclass(frozen = True)
+class Format:
+    """A kind of file, and the module whose ``encode(clip, path)`` writes it."""
+
+    module: str
+    extension: str
+    mime_type: str
+    #: it holds a still besides the clip, which is played once and has its place for the still
+    has_still: bool = False
+    #: phones expect a name of their own kind, made of the time
+    is_dated: bool = False
+
+    def encode(self, clip: Clip, path: Path) -> None:
+        """
+        Write a clip, with the mark of what a model made up.
+
+        :param clip: the clip
+        :type clip: Clip
+        :param path: where to; replaced if there
+        :type path: Path
+        """
+        importlib.import_module(self.module).encode(clip, path)
+        if clip.is_generated and not self.has_still:
+            height, width = clip.frames.shape[1:3]
+            importlib.import_module('modules.encoders.marking').mark(path, (width, height))
+
+    def name(self, stem: str) -> str:
+        """
+        How the file is called when it is downloaded.
+
+        :param stem: the photo's own name, without its ending
+        :type stem: str
+        :return: the name
+        :rtype: str
+        """
+        return (dated() if self.is_dated else stem) + self.extension
+
+
+def dated() -> str:
+    """
+    A name as cameras give it.
+
+    :return: ``IMG_`` with the date and the time of now
+    :rtype: str
+    """
+    return f'IMG_{datetime.now():%Y%m%d_%H%M%S}'
+
+
+TABLE = {
+    'gif':
+    Format('modules.encoders.gif', '.gif', 'image/gif'),
+    'mp4':
+    Format('modules.encoders.mp4', '.mp4', 'video/mp4'),
+    'webp':
+    Format('modules.encoders.webp', '.webp', 'image/webp'),
+    'live-photo':
+    Format('modules.encoders.live_photo', '.pvt.zip', 'application/zip', has_still = True),
+    'motion-photo':
+    Format(
+        'modules.encoders.motion_photo', '_MP.jpg', 'image/jpeg', has_still = True,
+        is_dated = True),
+}

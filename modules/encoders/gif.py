@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Writes a clip as a GIF that loops for ever and lasts as long as the clip, to a hundredth of a second.
+
+The container is written here (GIF89a, CompuServe 1990); Pillow compresses the pictures in it.
+
+Libraries: Pillow, numpy, OpenCV.
+"""
+
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from modules.encoders import Clip, palette
+from modules.encoders.gif_frames import TRANSPARENT, Mapped, Patch, map_frames, patch
+from modules.encoders.palette import Mapper
+from modules.i18n import Text, text
+
+#: browsers play a shorter delay as a tenth of a second
+LEAST_DELAY = 2
+#: colours tried, in this order, to make a GIF smaller; then the size down to this part; then fewer frames
+FEWER_COLOURS, LEAST_SCALE = (128, 64), 0.5
+#: frames looked at for the palette, and frames mapped at a time
+SAMPLES, BATCH = 6, 6
+#: an alternative entry may be worse by this part of the palette's own error
+TOLERANCE = 0.9
+#: how many times more colours than one frame the clip may have before each frame gets its own palette
+FOREIGN = 3
+
+LOOP_FOR_EVER = b'!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00'
+
+
+def timetable(count: int, fps: float) -> list[tuple[int, int]]:
+    """
+    Which frames are shown and how long, so that the total is right although a GIF counts in hundredths of a
+    second. Above 50 frames a second some are left out.
+
+    :param count: frames of the clip, at least one
+    :type count: int
+    :param fps: frames a second, above 0
+    :type fps: float
+    :return: pairs of a frame's number and its delay in hundredths of a second
+    :rtype: list[tuple[int, int]]
+    """
+    total = max(LEAST_DELAY, round(100 * count / fps))
+    shown = min(count, total // LEAST_DELAY)
+    starts = [i * total // shown for i in range(shown + 1)]
+    return [(i * count // shown, starts[i + 1] - starts[i]) for i in range(shown)]
+
+
+def encode(clip: Clip, path: Path) -> None:
+    """
+    Write a GIF.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param path: where to; replaced if there
+    :type path: Path
+    """
+    path.write_bytes(to_bytes(clip, TRANSPARENT))
+
+
+def encode_within(clip: Clip, path: Path, max_bytes: int) -> Text | None:
+    """
+    Write a GIF that is no larger than asked for: with fewer colours, then fewer pixels, then fewer frames. One
+    frame of the least size is written whatever its size.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param path: where to; replaced if there
+    :type path: Path
+    :param max_bytes: most bytes it may have; 0 is no limit
+    :type max_bytes: int
+    :return: what was given up, or None if nothing had to be
+    :rtype: Text | None
+    """
+    data, told = to_bytes(clip, TRANSPARENT), None
+    for colours, smaller in _reductions(clip):
+        if not max_bytes or len(data) <= max_bytes:
+            break
+        data = to_bytes(smaller, colours)
+        count, height, width, _ = smaller.frames.shape
+        told = text(
+            'encoders.gif_reduced',
+            colours = colours,
+            width = width,
+            height = height,
+            frames = count)
+    path.write_bytes(data)
+    return told
+
+
+def _reductions(clip: Clip) -> Iterator[tuple[int, Clip]]:
+    """Numbers of colours with clips that make ever smaller files."""
+    for colours in FEWER_COLOURS:
+        yield colours, clip
+    height, width = clip.frames.shape[1:3]
+    frames = clip.frames
+    for step in range(1, 5):
+        scale = LEAST_SCALE**(step / 4)
+        size = max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+        frames = np.stack(
+            [cv2.resize(frame, size, interpolation = cv2.INTER_AREA) for frame in clip.frames])
+        yield FEWER_COLOURS[-1], Clip(frames, clip.fps)
+    while len(frames) > 1:
+        count = math.ceil(len(frames) * 2 / 3) if len(frames) > 2 else 1
+        frames = frames[[number * len(frames) // count for number in range(count)]]
+        yield FEWER_COLOURS[-1], Clip(frames, clip.fps * count / len(clip.frames))
+
+
+def to_bytes(clip: Clip, colours: int) -> bytes:
+    """
+    Make a GIF.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param colours: most colours a frame may have, 2–255; one more means transparent
+    :type colours: int
+    :return: the file
+    :rtype: bytes
+    """
+    numbers, delays = zip(*timetable(len(clip.frames), clip.fps), strict = True)
+    frames = clip.frames[list(numbers)] if len(numbers) < len(clip.frames) else clip.frames
+    common = _common_mapper(frames, colours)
+    height, width = frames.shape[1:3]
+    parts = [b'GIF89a', struct.pack('<HHBBB', width, height, 0xF7 if common else 0x70, 0, 0)]
+    parts += [_colour_table(common), LOOP_FOR_EVER] if common else [LOOP_FOR_EVER]
+    shown = None
+    for mapped, delay in zip(_mapped(frames, common, colours), delays, strict = True):
+        part, shown = patch(mapped, shown if common else None)
+        parts.append(_picture(part, delay, None if common else mapped.mapper))
+    return b''.join([*parts, b';'])
+
+
+def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator[Mapped]:
+    """The frames in terms of the common palette, or each in terms of its own."""
+    size = BATCH if common else 1
+    for start in range(0, len(frames), size):
+        batch = frames[start:start + size]
+        yield from map_frames(batch, common or _mapper(_histogram(batch, palette.FINE), colours))
+
+
+def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
+    """One palette for all frames, which keeps still things still; None where frames have few colours in common."""
+    of_all = _histogram(frames[::-(-len(frames) // SAMPLES)], palette.COARSE)
+    of_one = _histogram(frames[len(frames) // 2][None], palette.COARSE)
+    return _mapper(of_all, colours) if len(of_all[0]) < FOREIGN * len(of_one[0]) else None
+
+
+def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
+    chosen = palette.choose(*cells, colours)
+    return Mapper(chosen, TOLERANCE * palette.error(chosen, *cells))
+
+
+def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    return palette.histogram(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
+
+
+def _colour_table(mapper: Mapper) -> bytes:
+    return mapper.palette.astype(np.uint8).tobytes().ljust(3 * 256, b'\0')
+
+
+def _picture(part: Patch, delay: int, mapper: Mapper | None) -> bytes:
+    """A picture with its delay, drawn over the one before; with a colour table of its own if a mapper is given."""
+    height, width = part.entries.shape
+    image = Image.frombuffer('P', (width, height), np.ascontiguousarray(part.entries))
+    return b''.join([
+        b'!\xf9\x04',
+        struct.pack('<BHBB', 1 << 2 | 1, delay, TRANSPARENT, 0), b',',
+        struct.pack('<HHHHB', part.left, part.top, width, height, 0x87 if mapper else 0),
+        _colour_table(mapper) if mapper else b'', b'\x08',
+        image.tobytes('gif', 'P', 8, 0), b'\0'
+    ])

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Writes a clip as a Motion Photo for Android phones (Google's format 1.0): one JPEG, whose XMP tells that an MP4
+follows it, and nothing after that.
+
+Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
+"""
+
+import tempfile
+from pathlib import Path
+
+from modules.encoders import Clip, jpeg, mp4, xmp
+
+
+def encode(clip: Clip, path: Path) -> None:
+    """
+    Write a Motion Photo.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param path: where to; replaced if there
+    :type path: Path
+    :raises modules.encoders.UnknownLayout: when the still cannot be completed
+    """
+    with tempfile.TemporaryDirectory(dir = path.parent) as room:
+        mp4.encode(clip, Path(room) / 'clip.mp4')
+        movie = (Path(room) / 'clip.mp4').read_bytes()
+    still = clip.still()
+    packet = xmp.motion_photo(
+        len(movie), round(1e6 * clip.key_index / clip.fps),
+        xmp.COMPOSITE if clip.is_generated else None)
+    path.write_bytes(jpeg.to_bytes(still.image, jpeg.exif(still), packet) + movie)
