@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``download``: fetch the model from the shell.
+
+Libraries: tqdm.
+"""
+
+import sys
+from pathlib import Path
+
+import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from modules import i18n, weights
+from modules.configuration import Configuration
+from modules.i18n import text
+from modules.weights.download import State, download
+from modules.weights.plan import USUAL_TERMS, Plan, Terms, plan
+
+
+def run(configuration: Configuration,
+        language: str | None = None,
+        terms: Terms = USUAL_TERMS) -> int:
+    """
+    Fetch the model, saying beforehand what will come. Interrupted, it continues when run again.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param language: of the words; None takes this machine's
+    :type language: str | None
+    :param terms: what fetching keeps to
+    :type terms: Terms
+    :return: 0 when the model is here, 1 when it could not be fetched, 130 after Ctrl-C
+    :rtype: int
+    """
+    language = language or i18n.of_this_machine()
+    try:
+        folder = weights.find(configuration) or _fetch(configuration, language, terms)
+    except weights.WeightsError as error:
+        sys.stderr.write(f'{error.text.in_(language)}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f'\n{text("weights.interrupted").in_(language)}\n')
+        return 130
+    _say(text('weights.here', folder = folder), language)
+    return 0
+
+
+def _fetch(configuration: Configuration, language: str, terms: Terms) -> Path:
+    planned = plan(configuration, terms = terms)
+    _announce(configuration, planned, language)
+    with logging_redirect_tqdm(), tqdm.tqdm(
+            total = planned.bytes_total,
+            initial = planned.bytes_here,
+            unit = 'B',
+            unit_scale = True,
+            dynamic_ncols = True) as bar:
+
+        def show(state: State) -> None:
+            bar.total = state.bytes_total or bar.total
+            bar.set_postfix_str(state.file.rpartition('/')[2], refresh = False)
+            bar.update(state.bytes_done - bar.n)
+
+        return download(configuration, show, lambda: None, terms)
+
+
+def _announce(configuration: Configuration, planned: Plan, language: str) -> None:
+    _say(
+        text(
+            'weights.plan',
+            name = configuration.model.model_name,
+            host = planned.source,
+            count = len(planned.files),
+            size = f'{planned.bytes_total / 1e9:.2f}',
+            here = f'{planned.bytes_here / 1e9:.2f}',
+            folder = planned.folder,
+            free = f'{planned.bytes_free / 1e9:.1f}'), language)
+    key = 'licence' if planned.licence else 'licence_page'
+    _say(text(f'weights.{key}', name = planned.licence, url = planned.licence_url), language)
+
+
+def _say(words: i18n.Text, language: str) -> None:
+    sys.stdout.write(f'{words.in_(language)}\n')
+    sys.stdout.flush()

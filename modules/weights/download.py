@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Fetch the model: from one source after another, resumed, checked, and in its place only when whole.
+
+Libraries: filelock, which comes with huggingface_hub.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.configuration import Configuration
+from modules.i18n import Text, text
+from modules.weights import LocalError, WeightsError, find, is_whole
+from modules.weights import plan as plans
+from modules.weights.plan import USUAL_TERMS, Plan, Terms
+from modules.weights.sources import Source
+from modules.weights.transfer import RemoteFile, fetch, on_disk
+from modules.weights.web import Patience
+
+logger = logging.getLogger(__name__)
+
+#: seconds over which speed is measured, and after how many it means something
+_WINDOW = 10.0
+_LEAST = 0.5
+
+#: seconds between two reports
+_INTERVAL = 0.2
+
+
+@dataclass(frozen = True)
+class State:
+    """How far a download is."""
+
+    #: ``idle``, ``running``, ``done`` or ``failed``
+    state: str = 'idle'
+    bytes_done: int = 0
+    #: 0 until a source has answered
+    bytes_total: int = 0
+    #: bytes per second, lately
+    speed: float = 0.0
+    #: seconds left; None while unknown
+    eta: float | None = None
+    #: the file being fetched, within the model's folder
+    file: str = ''
+    #: the host it comes from
+    source: str = ''
+    #: why it failed, or, while running, why the last source was passed over
+    error: Text | None = None
+
+
+OnProgress = Callable[[State], None]
+#: raises :class:`modules.errors.Cancelled` when the download is no longer wanted
+StopIfCancelled = Callable[[], None]
+
+
+def download(configuration: Configuration,
+             on_progress: OnProgress,
+             stop_if_cancelled: StopIfCancelled,
+             terms: Terms = USUAL_TERMS) -> Path:
+    """
+    Bring the model here. What a killed download left is continued; a model that is here is not asked for.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param on_progress: told a few times a second
+    :type on_progress: OnProgress
+    :param stop_if_cancelled: called a few times a second
+    :type stop_if_cancelled: StopIfCancelled
+    :param terms: what to keep to
+    :type terms: Terms
+    :return: the model's folder, as :func:`modules.weights.find` finds it
+    :rtype: Path
+    :raises WeightsError: when that fails, with what to do about it
+    :raises modules.errors.Cancelled: when the download is no longer wanted
+    """
+    if here := find(configuration):
+        return here
+    sources = terms.sources_for(configuration)
+    folder = plans.folder(configuration)
+    meter = _Meter(on_progress, stop_if_cancelled)
+
+    def attempt(source: Source) -> Path:
+        plan = plans.of(source, configuration, terms.patience)
+        _require_room(plan, terms.reserve)
+        meter.begin(plan)
+        with on_disk(folder):
+            for file in plan.files:
+                _bring(file, plan, meter, terms.patience)
+            return _move_in(plan)
+
+    with _alone(folder):
+        return plans.first_success(sources, attempt, meter.failed)
+
+
+class _Meter:
+    """
+    Counts bytes and tells how far the download is.
+
+    :param on_progress: is told
+    :type on_progress: OnProgress
+    :param stop_if_cancelled: called with every report and more often
+    :type stop_if_cancelled: StopIfCancelled
+    """
+
+    def __init__(self, on_progress: OnProgress, stop_if_cancelled: StopIfCancelled):
+        self._on_progress = on_progress
+        self._stop_if_cancelled = stop_if_cancelled
+        self._state = State('running')
+        #: bytes that are here of each file
+        self._sizes: dict[str, int] = {}
+        #: (seconds, bytes), over the last moments
+        self._samples: collections.deque[tuple[float, int]] = collections.deque()
+        self._told = 0.0
+
+    def begin(self, plan: Plan) -> None:
+        self._sizes = {file.path: plan.here(file) for file in plan.files}
+        self._samples.clear()
+        self._state = dataclasses.replace(
+            self._state, bytes_total = plan.bytes_total, source = plan.source)
+        self._tell(time.monotonic())
+
+    def failed(self, words: Text) -> None:
+        self._state = dataclasses.replace(self._state, error = words)
+        self._tell(time.monotonic())
+
+    def at(self, file: RemoteFile, size: int) -> None:
+        self._stop_if_cancelled()
+        self._sizes[file.path] = size
+        now = time.monotonic()
+        if now - self._told >= _INTERVAL or file.path != self._state.file or size == file.size:
+            self._state = dataclasses.replace(self._state, file = file.path)
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        self._told, done = now, sum(self._sizes.values())
+        while self._samples and (now - self._samples[0][0] > _WINDOW or self._samples[0][1] > done):
+            self._samples.popleft()
+        self._samples.append((now, done))
+        first, before = self._samples[0]
+        speed = (done - before) / (now - first) if now - first >= _LEAST else 0.0
+        eta = (self._state.bytes_total - done) / speed if speed else None
+        self._state = dataclasses.replace(self._state, bytes_done = done, speed = speed, eta = eta)
+        self._on_progress(self._state)
+
+
+def _require_room(plan: Plan, reserve: int) -> None:
+    wanted, free = plan.bytes_total - plan.bytes_here + reserve, plan.bytes_free
+    if wanted > free:
+        raise LocalError(
+            text(
+                'weights.disk_full',
+                folder = plan.folder.parent,
+                wanted = f'{wanted / 1e9:.1f}',
+                free = f'{free / 1e9:.1f}'))
+
+
+def _bring(file: RemoteFile, plan: Plan, meter: _Meter, patience: Patience) -> None:
+    """Have a file in the growing folder: it is there, or lies in the final one, or is fetched."""
+
+    def on_size(size: int) -> None:
+        meter.at(file, size)
+
+    path, old = plan.growing / file.path, plan.folder / file.path
+    if not file.is_at(path, on_size):
+        if file.is_at(old, on_size):
+            path.parent.mkdir(parents = True, exist_ok = True)
+            old.replace(path)
+        else:
+            fetch(file, path, on_size, patience)
+    on_size(file.size)
+
+
+def _move_in(plan: Plan) -> Path:
+    """Give the grown folder the model's name; what bore it before, being no whole model, steps aside."""
+    if not is_whole(plan.growing):
+        raise WeightsError(text('weights.no_pipeline', host = plan.source, name = plan.folder.name))
+    for outdated in plan.growing.rglob('*.part'):
+        outdated.unlink()
+    if plan.folder.exists():
+        aside = plan.folder.with_name(f'{plan.folder.name}.{time.time_ns()}.old')
+        plan.folder.replace(aside)
+        logger.warning('%s held no whole model and is now %s', plan.folder, aside.name)
+    plan.growing.replace(plan.folder)
+    return plan.folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from fetching the same model."""
+    try:
+        import filelock
+    except ImportError:
+        raise LocalError(text('weights.no_library')) from None
+    lock = filelock.FileLock(folder.with_name(f'{folder.name}.lock'))
+    with on_disk(folder):
+        folder.parent.mkdir(parents = True, exist_ok = True)
+        try:
+            lock.acquire(timeout = 0)
+        except filelock.Timeout:
+            raise LocalError(text('weights.another_download')) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()

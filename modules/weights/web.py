@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Asking servers, and one sentence for whatever goes wrong on the way.
+
+Libraries: none needed; certifi's certificates are trusted besides the system's where it is installed.
+"""
+
+import contextlib
+import functools
+import http.client
+import json
+import socket
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modules import VERSION
+from modules.i18n import Text, text
+from modules.weights import WeightsError
+
+#: answers after which the same request may succeed a moment later
+_PASSING = (408, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen = True)
+class Patience:
+    """How long a server is waited for."""
+
+    #: seconds without a byte
+    timeout: float = 20.0
+    #: attempts in a row that bring nothing
+    attempts: int = 5
+    #: seconds before the second attempt, twice as many before each further one
+    pause: float = 1.0
+
+
+class Passing(WeightsError):
+    """A failure that may be over a moment later."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """A token is for the host it was meant for, not for where that host sends us."""
+
+    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str,
+                         headers: http.client.HTTPMessage,
+                         newurl: str) -> urllib.request.Request | None:
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        if request and (before.scheme, before.netloc) != (after.scheme, after.netloc):
+            request.remove_header('Authorization')
+        return request
+
+
+def open_url(url: str, headers: dict[str, str], patience: Patience) -> http.client.HTTPResponse:
+    """
+    Send a GET request and follow redirects; an ``Authorization`` header stays with the host it is for.
+
+    :param url: what to ask for
+    :type url: str
+    :param headers: sent besides the usual ones
+    :type headers: dict[str, str]
+    :param patience: how long to wait
+    :type patience: Patience
+    :return: the answer, to be closed
+    :rtype: http.client.HTTPResponse
+    :raises OSError: when there is none, or a status of 400 or above
+    """
+    https = urllib.request.HTTPSHandler(context = _trusted())
+    opener = urllib.request.build_opener(https, _Redirects)
+    common = {'User-Agent': f'turn-live-photos/{VERSION}', 'Accept-Encoding': 'identity'}
+    request = urllib.request.Request(url, headers = {**common, **headers})  # noqa: S310
+    return opener.open(request, timeout = patience.timeout)
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    with contextlib.suppress(ImportError):
+        import certifi
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def read_json(url: str, patience: Patience) -> Any:
+    """
+    Ask a server's API.
+
+    :param url: what to ask
+    :type url: str
+    :param patience: how long to wait
+    :type patience: Patience
+    :return: what the answer holds
+    :rtype: Any
+    :raises WeightsError: when there is no usable answer
+    """
+    with told(url, url), open_url(url, {}, patience) as response:
+        try:
+            return json.loads(response.read())
+        except ValueError:
+            raise WeightsError(text('weights.no_hub', host = host_of(url))) from None
+
+
+@contextlib.contextmanager
+def told(url: str, page: str) -> Iterator[None]:
+    """
+    Turn what goes wrong on the way to a server into one sentence.
+
+    :param url: what is asked for
+    :type url: str
+    :param page: where people read about the model and accept its licence
+    :type page: str
+    :yield: nothing
+    :ytype: None
+    :raises Passing: when the same request may succeed a moment later
+    :raises WeightsError: when it will not
+    """
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        error.close()
+        kind = Passing if error.code in _PASSING else WeightsError
+        raise kind(refused(error.code, host_of(url), page)) from None
+    except (OSError, http.client.HTTPException) as error:
+        words = unreachable(error, host_of(url))
+        kind = WeightsError if words.key == 'weights.certificate' else Passing
+        raise kind(words) from None
+
+
+def refused(status: int, host: str, page: str) -> Text:
+    """
+    What an HTTP status means for a person.
+
+    :param status: 400 or above
+    :type status: int
+    :param host: who answered
+    :type host: str
+    :param page: where people read about the model and accept its licence
+    :type page: str
+    :return: one sentence
+    :rtype: Text
+    """
+    key = {401: 'unauthorised', 403: 'forbidden', 404: 'not_found', 429: 'too_many'}.get(status)
+    return text(f'weights.{key or "server_error"}', host = host, status = status, page = page)
+
+
+def unreachable(error: BaseException, host: str) -> Text:
+    """
+    Why a server could not be talked to.
+
+    :param error: what any HTTP library raised
+    :type error: BaseException
+    :param host: who was asked
+    :type host: str
+    :return: one sentence
+    :rtype: Text
+    """
+    chain: list[BaseException] = []
+    cause: Any = error
+    while isinstance(cause, BaseException) and cause not in chain:
+        chain.append(cause)
+        reason = getattr(cause, 'reason', None)
+        cause = cause.__cause__ or cause.__context__ or reason
+    kinds = {
+        'weights.certificate': ssl.SSLCertVerificationError,
+        'weights.no_network': socket.gaierror,
+        'weights.timeout': TimeoutError,
+    }
+    key = next((key for key, kind in kinds.items() if any(isinstance(e, kind) for e in chain)), '')
+    return text(key or 'weights.unreachable', host = host, reason = str(chain[-1]) or repr(error))
+
+
+def host_of(url: str) -> str:
+    """
+    The host of an address, with its port where one is given.
+
+    :param url: the address
+    :type url: str
+    :return: the host
+    :rtype: str
+    """
+    return urllib.parse.urlsplit(url).netloc
