@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``animate``: photos → clips without a server, one after the other, with a progress bar.
+
+Libraries: none but the standard one.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from modules import encoders, errors, i18n, jobs, parameters, terminal
+from modules.arguments import Arguments
+from modules.jobs.local import LocalQueue
+
+#: what is taken from a folder; a photo named on the command line may have any ending
+ENDINGS = ('.avif', '.bmp', '.heic', '.heif', '.jpeg', '.jpg', '.mpo', '.png', '.tif', '.tiff',
+           '.webp')
+
+#: a file's ending → its format
+FORMATS = {Path('x' + kind.extension).suffix: name for name, kind in encoders.TABLE.items()}
+
+
+class Unsuitable(Exception):
+    """
+    The output that was named does not suit, for a reason in words.
+
+    :param reason: why
+    :type reason: i18n.Text
+    """
+
+    def __init__(self, reason: i18n.Text):
+        super().__init__(reason)
+
+
+def animate(queue: LocalQueue, arguments: Arguments, language: str) -> int:
+    """
+    Make a clip of every photo; one that cannot be read does not stop the others.
+
+    :param queue: does the work
+    :type queue: LocalQueue
+    :param arguments: photos, output and parameters
+    :type arguments: Arguments
+    :param language: of what is said
+    :type language: str
+    :return: 0 when every photo became a clip, 1 when some did not, 2 when nothing could be started
+    :rtype: int
+    """
+    photos = list(found(arguments.photos))
+    animator = queue.animator
+    try:
+        target = named_file(arguments.output, len(photos))
+        fields = [*_format_of(target, arguments), *arguments.fields]
+        wanted = parameters.parse(fields, Path(), '', animator.engines.preferred)
+        wanted = replace(wanted, engine = animator.engines.choose(wanted.engine))
+        if target:
+            check_target(target, photos, wanted.format)
+    except errors.Refusal as refusal:
+        return _refuse(refusal.text, language)
+    except Unsuitable as error:
+        return _refuse(error.args[0], language)
+    if not photos:
+        return _refuse(i18n.text('cli.no_photos'), language)
+    extension = encoders.TABLE[wanted.format].extension
+    targets = [target] if target else outputs(photos, folder(arguments.output), extension)
+    draws = not any(name == 'seed' for name, _value in arguments.fields)
+    failed = 0
+    with terminal.count(len(photos)) as count:
+        for photo, path in zip(photos, targets, strict = True):
+            seed = parameters.draw_seed() if draws else wanted.seed
+            stem = parameters.safe_stem(photo.name)
+            request = replace(wanted, photo = photo, stem = stem, seed = seed)
+            failed += not _one(queue, request, path, language)
+            count()
+    return int(failed > 0)
+
+
+def found(places: Iterable[Path]) -> Iterator[Path]:
+    """
+    The photos among files and folders.
+
+    :param places: files, taken as they are, and folders, whose photos are taken in the order of their names
+    :type places: Iterable[Path]
+    :yield: photos
+    :ytype: Path
+    """
+    for place in places:
+        if place.is_dir():
+            yield from sorted(path for path in place.iterdir()
+                              if path.suffix.lower() in ENDINGS and path.is_file())
+        else:
+            yield place
+
+
+def folder(output: str | None) -> Path | None:
+    """
+    The folder that is meant, once it is known to be one.
+
+    :param output: as it was typed
+    :type output: str | None
+    :return: the folder; None for beside each photo
+    :rtype: Path | None
+    """
+    if not output:
+        return None
+    # people who come from Windows end a folder so everywhere
+    return Path(output[:-1] if output.endswith('\\') and os.name != 'nt' else output)
+
+
+def named_file(output: str | None, photos: int) -> Path | None:
+    """
+    The file that is meant, if it is one.
+
+    :param output: as it was typed
+    :type output: str | None
+    :param photos: how many there are
+    :type photos: int
+    :return: the file; None for a folder, or beside each photo
+    :rtype: Path | None
+    :raises Unsuitable: when many photos are to go into one file
+    """
+    if not output or output.endswith(('/', '\\')) or Path(output).is_dir():
+        return None
+    path = Path(output)
+    if photos > 1 and (path.suffix.lower() in FORMATS or path.exists()):
+        raise Unsuitable(i18n.text('cli.not_a_folder', path = output))
+    return path if photos <= 1 and (path.suffix or path.exists()) else None
+
+
+def check_target(target: Path, photos: Iterable[Path], format_name: str) -> None:
+    """
+    Refuse to write over a photo, or a kind of file under another kind's ending.
+
+    :param target: the file
+    :type target: Path
+    :param photos: the photos
+    :type photos: Iterable[Path]
+    :param format_name: one of :data:`modules.encoders.TABLE`
+    :type format_name: str
+    :raises Unsuitable: with the reason
+    """
+    if target.exists() and any(photo.exists() and target.samefile(photo) for photo in photos):
+        raise Unsuitable(i18n.text('cli.over_the_photo', path = target))
+    if FORMATS.get(target.suffix.lower()) != format_name:
+        extension = encoders.TABLE[format_name].extension
+        raise Unsuitable(
+            i18n.text(
+                'cli.wrong_ending', path = target, extension = extension, format = format_name))
+
+
+def _format_of(target: Path | None, arguments: Arguments) -> list[tuple[str, str]]:
+    """The format by the ending of the file, unless it is given."""
+    name = FORMATS.get(target.suffix.lower()) if target else None
+    given = any(field == 'format' for field, _value in arguments.fields)
+    return [('format', name)] if name and not given else []
+
+
+def outputs(photos: list[Path], output: Path | None, extension: str) -> Iterator[Path]:
+    """
+    Where each clip goes: no two to the same place, and onto no file that is there already.
+
+    :param photos: the photos
+    :type photos: list[Path]
+    :param output: a folder, or None for beside each photo
+    :type output: Path | None
+    :param extension: of the clips, with its dot
+    :type extension: str
+    :yield: paths, in the order of ``photos``
+    :ytype: Path
+    """
+    taken: set[str] = set()
+    for photo in photos:
+        path = (output or photo.parent) / f'{photo.stem}{extension}'
+        number = 2
+        while path.exists() or _key(path) in taken:
+            path = path.with_name(f'{photo.stem}-{number}{extension}')
+            number += 1
+        taken.add(_key(path))
+        yield path
+
+
+def _key(path: Path) -> str:
+    """Some file systems take ``A.gif`` and ``a.gif`` for one file."""
+    return str(path.resolve()).casefold()
+
+
+def _one(queue: LocalQueue, request: parameters.AnimationRequest, target: Path,
+         language: str) -> bool:
+    """Make one clip; say what became of it."""
+    try:
+        queue.animator.reader.check(request.photo)
+        target.parent.mkdir(parents = True, exist_ok = True)
+        with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as home:
+            job = jobs.Job(jobs.new_id(), Path(home), request)
+            _finish(queue, job)
+            if job.error:
+                raise job.error
+            job.result.replace(target)
+    except errors.Refusal as refusal:
+        terminal.say(f'{request.photo}: {refusal.text.in_(language)}', sys.stderr)
+    except OSError as error:
+        terminal.say(f'{request.photo}: {error.strerror or error}', sys.stderr)
+    else:
+        written = i18n.text(
+            'cli.written', path = target, seed = request.seed, engine = request.engine)
+        terminal.say(written.in_(language), sys.stdout)
+        return True
+    return False
+
+
+def _finish(queue: LocalQueue, job: jobs.Job) -> None:
+    """Have a job done. Whoever interrupts waits for its end, so that nothing is written once its folder is gone."""
+    queue.submit(job)
+    try:
+        # on Windows, Ctrl-C is heard between waits only
+        while not job.wait(0.2):
+            pass
+    finally:
+        queue.cancel(job)
+        while not job.wait(0.2):
+            pass
+
+
+def _refuse(words: i18n.Text, language: str) -> int:
+    terminal.say(words.in_(language), sys.stderr)
+    return 2

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``doctor``: what this machine can run, and why not more.
+
+Libraries: none but the standard one.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+from modules import VERSION, i18n
+from modules.configuration import Configuration
+from modules.engines import Engines
+from modules.weights.plan import free_bytes
+
+LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
+             'torch', 'diffusers', 'transformers', 'accelerate', 'huggingface-hub')
+
+
+def examine(configuration: Configuration, engines: Engines, language: str) -> int:
+    """
+    Print a report.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param language: of the report
+    :type language: str
+    :return: 0 when the engine asked for can work, 1 when it cannot
+    :rtype: int
+    """
+    for label, value in report(configuration, engines, language):
+        sys.stdout.write(f'{label:<26} {value}\n')
+    reasons = engines.reasons()
+    preferred = engines.preferred
+    able = [name for name, reason in reasons.items() if not reason]
+    return 0 if preferred in able or (preferred == 'auto' and able) else 1
+
+
+def report(configuration: Configuration, engines: Engines,
+           language: str) -> Iterator[tuple[str, str]]:
+    """
+    What there is to know.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param language: of the words
+    :type language: str
+    :yield: what it is, and how it stands
+    :ytype: tuple[str, str]
+    """
+    words = i18n.words(language)['doctor']
+    yield 'turn-live-photos', VERSION
+    yield 'Python', f'{platform.python_version()} ({sys.executable})'
+    yield words['system'], f'{platform.platform()}, {os.cpu_count()} CPU'
+    yield words['memory'], memory() or words['unknown']
+    yield words['disk'], f'{free_bytes(configuration.store.models_home) / 2**30:.1f} GiB'
+    for library in LIBRARIES:
+        yield library, version(library) or words['not_installed']
+    yield words['asked'], engines.preferred
+    for name, reason in engines.reasons().items():
+        yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
+
+
+def memory() -> str | None:
+    """
+    The machine's memory.
+
+    :return: in GiB, with its unit; None where the system does not tell
+    :rtype: str | None
+    """
+    try:
+        size = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):
+        return None
+    return f'{size / 2**30:.1f} GiB'
+
+
+def version(library: str) -> str | None:
+    """
+    Version of a library, without importing it.
+
+    :param library: its name on the package index
+    :type library: str
+    :return: the version, or None when it is not installed
+    :rtype: str | None
+    """
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
