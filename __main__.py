@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The program: arguments → configuration → logs → app → serve, and back in reverse.
+
+Libraries: none here.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules import VERSION, arguments, configuration, i18n, logs
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from modules.server import Server
+
+logger = logging.getLogger('turn-live-photos')
+
+
+def main() -> int:
+    """
+    Run what the command line asks for.
+
+    :return: the exit code
+    :rtype: int
+    """
+    # who closes a stream wants to hear nothing; the next file to be opened must not take its place
+    sys.stdout = sys.stdout or open(os.devnull, 'w', encoding = 'utf-8')  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, 'w', encoding = 'utf-8')  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        # a name the terminal has no letters for is no reason to stop
+        stream.reconfigure(errors = 'replace')
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    try:
+        return run(arguments.parse(sys.argv[1:], i18n.of_this_machine()))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def run(given: arguments.Arguments) -> int:
+    """
+    Read the configuration and start the sub-command.
+
+    :param given: the command line
+    :type given: arguments.Arguments
+    :return: the exit code
+    :rtype: int
+    """
+    language = i18n.of_this_machine()
+    logs.start(given.logging_level)
+    if given.max_split_size_mb:
+        # torch reads it once, when it is imported
+        os.environ.setdefault('PYTORCH_CUDA_ALLOC_CONF', allocator(given.max_split_size_mb))
+    path = given.config if given.config.is_file() else None
+    try:
+        options = configuration.read(path, given.overrides)
+    except configuration.ConfigurationError as error:
+        title = i18n.text('configuration.title', count = len(error.problems)).in_(language)
+        problems = [f'  {problem.in_(language)}' for problem in error.problems]
+        print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
+        return 2
+    if path and (unused := configuration.unused(path)):
+        words = i18n.text('configuration.unused', path = path, keys = ', '.join(unused))
+        logger.info(words.in_(language))
+    return COMMANDS[given.command](given, options, language)
+
+
+def allocator(megabytes: int, is_windows: bool = os.name == 'nt') -> str:
+    """
+    How torch's CUDA allocator is to behave.
+
+    :param megabytes: blocks larger than this are not split
+    :type megabytes: int
+    :param is_windows: whether segments cannot grow here
+    :type is_windows: bool
+    :return: a value for ``PYTORCH_CUDA_ALLOC_CONF``
+    :rtype: str
+    """
+    return f'max_split_size_mb:{megabytes}' + ('' if is_windows else ',expandable_segments:True')
+
+
+def serve(given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
+    """
+    Serve until a signal.
+
+    :param given: the command line
+    :type given: arguments.Arguments
+    :param options: the configuration
+    :type options: configuration.Configuration
+    :param language: of what is said
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    from app import create_app
+    with tempfile.TemporaryDirectory(
+            prefix = 'turn-live-photos-', ignore_cleanup_errors = True) as home:
+        app = create_app(options, Path(home), progress_bar = given.progress_bar)
+        services = app.extensions['services']
+        try:
+            server = _server(app, options, language)
+            if not server:
+                return 1
+            url = address(options.web.host, server.port)
+            logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
+            fetch_model = services.fetcher.start if given.fetch_model else bool
+            if given.fetch_libraries:
+                services.libraries.start(then = fetch_model)
+            else:
+                fetch_model()
+            server.run(on_stop = services.queue.close)
+        finally:
+            services.libraries.close()
+            services.fetcher.close()
+            services.queue.close()
+    return 0
+
+
+def _server(app: 'Flask', options: configuration.Configuration, language: str) -> 'Server | None':
+    """The server; None, with a sentence, where it cannot listen."""
+    from modules.server import Server
+    host, port = options.web.host, options.web.port
+    try:
+        return Server(app, options.web, options.queue.max_waiting)
+    except ValueError:
+        words = i18n.text('cli.no_host', host = host)
+    except OSError as error:
+        words = i18n.text('cli.no_port', host = host, port = port, reason = error.strerror or error)
+    print(words.in_(language), file = sys.stderr)
+    return None
+
+
+def address(host: str, port: int) -> str:
+    """
+    What to type into a browser on this machine.
+
+    :param host: listened on: a name, an IPv4 or an IPv6 address
+    :type host: str
+    :param port: listened on
+    :type port: int
+    :return: the URL
+    :rtype: str
+    """
+    if host in ('0.0.0.0', '::'):  # noqa: S104
+        host = 'localhost'
+    return f'http://[{host}]:{port}/' if ':' in host else f'http://{host}:{port}/'
+
+
+def animate(given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
+    """
+    Make clips without a server.
+
+    :param given: the command line
+    :type given: arguments.Arguments
+    :param options: the configuration
+    :type options: configuration.Configuration
+    :param language: of what is said
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    from modules import batch
+    from modules.animation import Animator
+    from modules.engines import Engines
+    from modules.jobs.local import LocalQueue
+    from modules.photos import PhotoReader
+    animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
+    queue = LocalQueue(animator, 1, progress_bar = True)
+    try:
+        return batch.animate(queue, given, language)
+    finally:
+        queue.close()
+
+
+def download(_given: arguments.Arguments, options: configuration.Configuration,
+             language: str) -> int:
+    """
+    Fetch the model.
+
+    :param _given: the command line
+    :type _given: arguments.Arguments
+    :param options: the configuration
+    :type options: configuration.Configuration
+    :param language: of what is said
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    from modules.download import run
+    return run(options, language)
+
+
+def doctor(_given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
+    """
+    Tell what this machine can run.
+
+    :param _given: the command line
+    :type _given: arguments.Arguments
+    :param options: the configuration
+    :type options: configuration.Configuration
+    :param language: of the report
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    from modules.doctor import examine
+    from modules.engines import Engines
+    return examine(options, Engines(options), language)
+
+
+COMMANDS = {'serve': serve, 'animate': animate, 'download': download, 'doctor': doctor}
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Builds the services and opens the doors. ``python app.py`` is the same program as ``python __main__.py``.
+
+Libraries: Flask.
+"""
+
+import runpy
+from pathlib import Path
+
+from flask import Flask
+
+from modules import routes
+from modules.animation import Animator
+from modules.configuration import Configuration
+from modules.engines import Engines
+from modules.jobs.local import LocalQueue
+from modules.libraries import LibraryFetcher
+from modules.photos import PhotoReader
+from modules.weights.fetcher import Fetcher
+
+
+def create_app(configuration: Configuration,
+               home: Path,
+               *,
+               engines: Engines | None = None,
+               progress_bar: bool = False) -> Flask:
+    """
+    Make the app; its worker starts at once, in the background.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param home: a folder that is there; jobs' folders are made in it
+    :type home: Path
+    :param engines: other engines than the usual ones
+    :type engines: Engines | None
+    :param progress_bar: show every job's progress in the terminal
+    :type progress_bar: bool
+    :return: the app; ``extensions['services'].queue.close()`` ends the worker
+    :rtype: Flask
+    """
+    app = Flask(__name__)
+    if limit := configuration.web.max_content_length:
+        # a body of exactly Werkzeug's limit is refused by it
+        app.config['MAX_CONTENT_LENGTH'] = limit + 1
+    app.json.ensure_ascii = False
+    reader = PhotoReader(configuration.web.max_pixels)
+    animator = Animator(configuration, reader, engines or Engines(configuration))
+    queue = LocalQueue(animator, configuration.queue.max_waiting, progress_bar = progress_bar)
+    app.extensions['services'] = routes.Services(configuration, animator, queue, home,
+                                                 Fetcher(configuration),
+                                                 LibraryFetcher(configuration))
+    routes.register(app)
+    return app
+
+
+if __name__ == '__main__':
+    runpy.run_path(str(Path(__file__).with_name('__main__.py')), run_name = '__main__')

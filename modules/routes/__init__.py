@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The doors: each module offers one blueprint.
+
+Libraries: Flask.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask, current_app, request
+
+from modules.animation import Animator
+from modules.configuration import Configuration
+from modules.i18n import LANGUAGES
+from modules.jobs import Queue
+from modules.libraries import LibraryFetcher
+from modules.weights.fetcher import Fetcher
+
+
+@dataclass(frozen = True)
+class Services:
+    """What the routes work with; made by ``create_app``."""
+
+    configuration: Configuration
+    animator: Animator
+    queue: Queue
+    #: jobs' folders lie here
+    home: Path
+    #: brings the model
+    fetcher: Fetcher
+    #: brings the libraries of Stable Video Diffusion
+    libraries: LibraryFetcher
+
+
+def services() -> Services:
+    """
+    The services of the app that answers this request.
+
+    :return: the services
+    :rtype: Services
+    """
+    return current_app.extensions['services']
+
+
+def language() -> str:
+    """
+    The reader's language: the one switched to, else the browser's.
+
+    :return: one of :data:`modules.i18n.LANGUAGES`; English where the browser names neither
+    :rtype: str
+    """
+    switched = request.args.get('lang') or request.cookies.get('lang')
+    if switched in LANGUAGES:
+        return switched
+    return request.accept_languages.best_match(LANGUAGES, default = 'en')
+
+
+def register(app: Flask) -> None:
+    """
+    Open every door.
+
+    :param app: the app
+    :type app: Flask
+    """
+    from modules.routes import errors, generate, health, model, pages
+    for door in (errors, pages, generate, health, model):
+        app.register_blueprint(door.blueprint)

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The only place where an exception becomes a response; it also gives every request its id and its guards.
+
+Libraries: Flask, Werkzeug.
+"""
+
+import ipaddress
+import logging
+import secrets
+import socket
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Request, Response, g, jsonify, request
+from werkzeug import exceptions
+
+from modules import errors
+from modules.routes import language, services
+
+blueprint = Blueprint('errors', __name__)
+logger = logging.getLogger(__name__)
+
+#: Werkzeug's own refusals, by status
+REFUSALS = {
+    400: errors.BadRequest,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.UploadTooLarge,
+}
+
+
+@blueprint.before_app_request
+def begin() -> None:
+    """
+    Name the request, and refuse it when it was meant for another host.
+
+    :raises errors.HostNotServed: against DNS rebinding
+    :raises errors.CrossSite: against other sites' pages that would use this machine
+    """
+    g.request_id = secrets.token_hex(8)
+    if not is_served(request.host, services().configuration.web.allowed_hosts):
+        raise errors.HostNotServed(host = request.host[:100])
+    if request.method not in ('GET', 'HEAD', 'OPTIONS') and is_cross_site(request):
+        raise errors.CrossSite
+
+
+@blueprint.after_app_request
+def finish(response: Response) -> Response:
+    """
+    Headers that every answer has.
+
+    :param response: any answer
+    :type response: Response
+    :return: the same
+    :rtype: Response
+    """
+    response.headers['X-Request-Id'] = g.get('request_id', '')
+    response.headers['X-Content-Type-Options'] = 'nosniff'
+    response.headers['Referrer-Policy'] = 'no-referrer'
+    return response
+
+
+@blueprint.app_errorhandler(errors.Refusal)
+def refused(refusal: errors.Refusal) -> Response:
+    """
+    What is refused for a known reason.
+
+    :param refusal: the reason
+    :type refusal: errors.Refusal
+    :return: JSON in the reader's language
+    :rtype: Response
+    """
+    logger.info('Request %s: %s %s %s', g.request_id, refusal.status, refusal.code, refusal.field
+                or '')
+    response = jsonify(
+        message = refusal.text.in_(language()),
+        code = refusal.code,
+        field = refusal.field,
+        request_id = g.request_id)
+    response.status_code = refusal.status
+    if refusal.retry_after is not None:
+        response.headers['Retry-After'] = str(refusal.retry_after)
+    return response
+
+
+@blueprint.app_errorhandler(exceptions.HTTPException)
+def refused_by_werkzeug(error: exceptions.HTTPException) -> Response:
+    """
+    What Flask and Werkzeug refuse by themselves.
+
+    :param error: their exception
+    :type error: exceptions.HTTPException
+    :return: JSON in the reader's language
+    :rtype: Response
+    """
+    if error.code is not None and error.code < 400:
+        return error.get_response()
+    details = {}
+    kind = REFUSALS.get(error.code, errors.BadRequest)
+    if isinstance(error, exceptions.MethodNotAllowed):
+        allowed = ', '.join(sorted(set(error.valid_methods or ()) - {'OPTIONS'}))
+        details = {'method': request.method[:20], 'allowed': allowed}
+    if error.code == 413:
+        limit = services().configuration.web.max_content_length
+        details = {'limit': megabytes(limit)}
+        # Werkzeug has limits of its own for the number and the length of fields
+        if not limit or (request.content_length or 0) <= limit:
+            kind, details = errors.BadRequest, {}
+    response = refused(kind(**details))
+    if error.code not in REFUSALS:
+        response.status_code = error.code
+    if details.get('allowed'):
+        response.headers['Allow'] = details['allowed']
+        # the one-call API tells every wrong call with 400, as its documentation always did
+        if request.path == '/generate':
+            response.status_code = 400
+    return response
+
+
+@blueprint.app_errorhandler(Exception)
+def failed(error: Exception) -> Response:
+    """
+    What nobody expected; the log has the traceback, the body never.
+
+    :param error: anything
+    :type error: Exception
+    :return: JSON in the reader's language
+    :rtype: Response
+    """
+    logger.exception('Request %s failed: %s %s', g.get('request_id'), request.method, request.path)
+    if isinstance(error, MemoryError):
+        return refused(errors.OutOfMemory())
+    if isinstance(error, OSError) and error.errno in errors.DISK_ERRORS:
+        return refused(errors.DiskFull())
+    return refused(errors.Refusal())
+
+
+def is_cross_site(asked: Request) -> bool:
+    """
+    Whether another site's page has made a browser send this. Programs that are no browsers tell nothing of the kind.
+
+    :param asked: the request
+    :type asked: Request
+    :return: whether it comes from elsewhere
+    :rtype: bool
+    """
+    if site := asked.headers.get('Sec-Fetch-Site'):
+        return site not in ('same-origin', 'none')
+    origin = asked.headers.get('Origin')
+    return origin is not None and urlsplit(origin).netloc != asked.host
+
+
+def megabytes(size: int) -> str:
+    """
+    A size in words.
+
+    :param size: bytes
+    :type size: int
+    :return: millions of bytes, as 33.6
+    :rtype: str
+    """
+    return f'{size / 1e6:.3g}'
+
+
+def is_served(host: str, allowed: tuple[str, ...]) -> bool:
+    """
+    Whether a ``Host`` header is meant for this program. A name in it must be known, because a stranger's page
+    can make a name of its own point here; a bare address cannot be made to point anywhere else.
+
+    :param host: the header, with or without a port
+    :type host: str
+    :param allowed: ``AllowedHosts``; ``*`` allows all
+    :type allowed: tuple[str, ...]
+    :return: whether to answer
+    :rtype: bool
+    """
+    try:
+        name = (urlsplit(f'//{host}').hostname or '').rstrip('.')
+    except ValueError:
+        return False
+    this_machine = socket.gethostname().lower()
+    if '*' in allowed or name in ('localhost', this_machine, f'{this_machine}.local', *allowed):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.endswith('.localhost')
+    return True

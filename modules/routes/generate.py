@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``POST /generate``: a job plus a wait. The way in is here; what a photo must be is said in ``photos``, what the
+fields must be in ``parameters``.
+
+Libraries: Flask, Werkzeug.
+"""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+from flask import Blueprint, Response, request, send_file
+from werkzeug.datastructures import FileStorage
+
+from modules import encoders, errors, jobs, parameters
+from modules.routes import services
+
+blueprint = Blueprint('generate', __name__)
+logger = logging.getLogger(__name__)
+
+#: seconds between two looks at whether the client is still there
+PATIENCE = 0.2
+
+
+@blueprint.post('/generate')
+def generate() -> Response:
+    """
+    Make a clip of the uploaded photo and answer with it.
+
+    :return: the file, with ``X-Job-Id``, ``X-Seed`` and ``X-Engine``
+    :rtype: Response
+    :raises errors.Refusal: whatever stands in the way
+    """
+    job = accept()
+    try:
+        services().queue.submit(job)
+        wait(job, request.environ.get('waitress.client_disconnected', bool))
+        return answer(job)
+    finally:
+        job.discard()
+
+
+def accept() -> jobs.Job:
+    """
+    Take the form's photo and fields.
+
+    :return: a job, not yet submitted; its folder holds the upload
+    :rtype: jobs.Job
+    :raises errors.Refusal: when photo or fields are not acceptable; nothing is left on the disk then
+    """
+    photo = the_photo()
+    identity = jobs.new_id()
+    folder = services().home / identity
+    upload = folder / 'upload'
+    wanted = parameters.parse(
+        request.form.items(multi = True), upload, parameters.safe_stem(photo.filename),
+        services().configuration.model.engine)
+    engine = services().animator.engines.choose(wanted.engine)
+    job = jobs.Job(identity, folder, dataclasses.replace(wanted, engine = engine))
+    with contextlib.ExitStack() as undo:
+        undo.callback(job.discard)
+        store(photo, upload)
+        services().animator.reader.check(upload)
+        undo.pop_all()
+    return job
+
+
+def store(photo: FileStorage, path: Path) -> None:
+    """
+    Write an upload to the disk.
+
+    :param photo: the upload
+    :type photo: FileStorage
+    :param path: where to, in a folder of its own that is not there yet
+    :type path: Path
+    :raises errors.DiskFull: when it cannot be written
+    """
+    try:
+        # all of it may have been tidied away while nobody came
+        path.parent.mkdir(parents = True)
+        photo.save(path)
+    except OSError as error:
+        logger.exception('An upload could not be written')
+        raise errors.DiskFull from error
+
+
+def the_photo() -> FileStorage:
+    """
+    The one file of the form.
+
+    :return: the upload
+    :rtype: FileStorage
+    :raises errors.BadRequest: when there is none, or more than one, or one under another name
+    """
+    # a browser sends an empty, nameless part for a file field in which nothing was chosen
+    sent = [(field, part) for field, part in request.files.items(multi = True)
+            if not is_blank(part)]
+    for field, _part in sent:
+        if field != 'file':
+            raise errors.UnknownField(field[:80])
+    if len(sent) > 1:
+        raise errors.RepeatedField('file')
+    if not sent:
+        raise errors.MissingFile('file')
+    return sent[0][1]
+
+
+def is_blank(part: FileStorage) -> bool:
+    """
+    Whether a file part stands for no file at all.
+
+    :param part: a file part of a form
+    :type part: FileStorage
+    :return: whether it has neither a name nor any bytes
+    :rtype: bool
+    """
+    if part.filename:
+        return False
+    is_empty = not part.stream.read(1)
+    part.stream.seek(0)
+    return is_empty
+
+
+def wait(job: jobs.Job, has_gone: Callable[[], bool]) -> None:
+    """
+    Wait until a job has ended; a job whose client has gone is dropped.
+
+    :param job: a submitted job
+    :type job: jobs.Job
+    :param has_gone: whether the client hung up
+    :type has_gone: Callable[[], bool]
+    """
+    while not job.wait(PATIENCE):
+        if has_gone():
+            services().queue.cancel(job)
+
+
+def answer(job: jobs.Job) -> Response:
+    """
+    The clip of a job that has ended.
+
+    :param job: the job
+    :type job: jobs.Job
+    :return: the file
+    :rtype: Response
+    :raises errors.Refusal: why there is none
+    """
+    if job.error:
+        raise job.error
+    if job.state == 'cancelled':
+        raise errors.Unavailable
+    kind = encoders.TABLE[job.request.format]
+    response = send_file(
+        BytesIO(Path(job.result).read_bytes()),
+        kind.mime_type,
+        download_name = kind.name(job.request.stem))
+    response.headers['X-Job-Id'] = job.id
+    response.headers['X-Seed'] = str(job.request.seed)
+    response.headers['X-Engine'] = job.request.engine
+    response.headers['Cache-Control'] = 'no-store'
+    return response

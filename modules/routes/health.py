@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``GET /health``: is the program well, which engine is in use, why not another, and how far the model's download is.
+
+Libraries: Flask.
+"""
+
+from flask import Blueprint, Response, jsonify
+
+from modules import VERSION, errors
+from modules.routes import language, model, services
+
+blueprint = Blueprint('health', __name__)
+
+
+@blueprint.get('/health')
+def health() -> Response:
+    """
+    Tell how the program is.
+
+    :return: JSON; status 503 when no job can be done any more
+    :rtype: Response
+    """
+    status = services().queue.state()
+    response = jsonify(
+        status = status,
+        version = VERSION,
+        waiting = services().queue.waiting(),
+        libraries = model.told(services().libraries.state(), language()),
+        download = model.told(services().fetcher.state(), language()),
+        **engines(language()))
+    response.status_code = 503 if status == 'FAILED' else 200
+    response.headers['Cache-Control'] = 'no-store'
+    return response
+
+
+def engines(reader: str) -> dict:
+    """
+    The engine in use and the reasons against the others.
+
+    :param reader: the language of the reasons
+    :type reader: str
+    :return: ``engine`` (a name, or null when the one asked for cannot work), ``engines`` (name → reason or
+        null) and ``warnings`` (what is set in a way that is known to give bad clips)
+    :rtype: dict
+    """
+    known = services().animator.engines
+    try:
+        engine = known.choose(known.preferred)
+    except errors.EngineUnavailable:
+        engine = None
+    reasons = {name: reason and reason.in_(reader) for name, reason in known.reasons().items()}
+    warnings = [words.in_(reader) for words in known.warnings(engine)] if engine else []
+    return {'engine': engine, 'engines': reasons, 'warnings': warnings}

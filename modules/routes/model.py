@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``POST /model/download``: the page's button that fetches the model. Only who sits at this machine may press it.
+
+Libraries: Flask.
+"""
+
+import ipaddress
+
+from flask import Blueprint, Request, Response, jsonify, request
+
+from modules import errors
+from modules.routes import language, services
+from modules.weights.download import State
+
+blueprint = Blueprint('model', __name__)
+
+#: a proxy or a tunnel on this machine names the stranger behind it in one of these
+FORWARDING_HEADERS = ('Forwarded', 'X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'Via')
+
+
+@blueprint.post('/model/download')
+def download() -> Response:
+    """
+    Begin to fetch the model, or go on with it.
+
+    :return: 202 and how far it is
+    :rtype: Response
+    :raises errors.NotFromHere: for anybody but a person at this machine, on this very page
+    """
+    if not may_download(request):
+        raise errors.NotFromHere
+    services().fetcher.start()
+    response = jsonify(told(services().fetcher.state(), language()))
+    response.status_code = 202
+    return response
+
+
+def may_download(asked: Request) -> bool:
+    """
+    Whether a request comes from this machine; other sites' pages are refused before.
+
+    :param asked: the request
+    :type asked: Request
+    :return: whether it may fetch gigabytes
+    :rtype: bool
+    """
+    if any(header in asked.headers for header in FORWARDING_HEADERS):
+        return False
+    return ipaddress.ip_address(asked.remote_addr or '0.0.0.0').is_loopback  # noqa: S104
+
+
+def told(state: State, reader: str) -> dict:
+    """
+    A download as it is told to programs and the page.
+
+    :param state: how far it is
+    :type state: State
+    :param reader: the language of the reason
+    :type reader: str
+    :return: ``state``, ``bytes_done``, ``bytes_total``, ``bytes_per_second``, ``eta_seconds``, ``file``, ``source``,
+        ``error``
+    :rtype: dict
+    """
+    return {
+        'state': state.state,
+        'bytes_done': state.bytes_done,
+        'bytes_total': state.bytes_total,
+        'bytes_per_second': round(state.speed),
+        'eta_seconds': None if state.eta is None else round(state.eta),
+        'file': state.file,
+        'source': state.source,
+        'error': state.error and state.error.in_(reader)
+    }

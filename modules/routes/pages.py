@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The page, and the upright picture of a photo that the browser itself cannot show.
+
+Libraries: Flask, Pillow.
+"""
+
+import io
+import shutil
+
+from flask import Blueprint, Response, render_template, request, send_file
+
+from modules import VERSION, errors, i18n, jobs
+from modules.parameters import PARAMETERS
+from modules.routes import generate, health, language, model, services
+from modules.weights import WeightsError, plan
+
+blueprint = Blueprint('pages', __name__)
+
+#: pixels of the picture shown for a photo the browser cannot decode
+SHOWN_PIXELS = 1600 * 1200
+
+#: why Stable Video Diffusion cannot work → what the page helps to bring
+LACKS = {'engines.svd_no_libraries': 'libraries', 'engines.svd_no_weights': 'model'}
+
+
+@blueprint.get('/')
+def index() -> Response:
+    """
+    The page, in the reader's language.
+
+    :return: HTML
+    :rtype: Response
+    """
+    reader = language()
+    now = _now(reader)
+    known = services().animator.engines
+    page = render_template(
+        'index.html',
+        language = reader,
+        words = i18n.words(reader),
+        now = now,
+        preferred = known.preferred,
+        may_download = model.may_download(request),
+        lack = _lack(),
+        model = _model(reader),
+        parameters = {p.name: p
+                      for p in PARAMETERS},
+        understood = known.parameters(now['engine']) if now['engine'] else (),
+        max_content_length = services().configuration.web.max_content_length,
+        version = VERSION)
+    response = Response(page, mimetype = 'text/html')
+    response.headers['Cache-Control'] = 'no-cache'
+    response.headers['Vary'] = 'Accept-Language, Cookie'
+    if request.args.get('lang') in i18n.LANGUAGES:
+        response.set_cookie('lang', reader, max_age = 365 * 86400, samesite = 'Lax')
+    return response
+
+
+@blueprint.post('/upright')
+def upright() -> Response:
+    """
+    A photo as the page shows it before anything moves; for formats a browser cannot decode, such as HEIC.
+
+    :return: JPEG, upright, at most about :data:`SHOWN_PIXELS`
+    :rtype: Response
+    :raises errors.Refusal: as for ``POST /generate``
+    """
+    photo = generate.the_photo()
+    for field in request.form:
+        raise errors.UnknownField(field[:80])
+    folder = services().home / jobs.new_id()
+    try:
+        generate.store(photo, folder / 'upload')
+        image = services().animator.reader.read(folder / 'upload', SHOWN_PIXELS).image
+    finally:
+        shutil.rmtree(folder, ignore_errors = True)
+    scale = (SHOWN_PIXELS / (image.width * image.height))**0.5
+    image.thumbnail((image.width * scale, image.height * scale))
+    content = io.BytesIO()
+    image.save(content, 'JPEG', quality = 88)
+    content.seek(0)
+    response = send_file(content, 'image/jpeg')
+    response.headers['Cache-Control'] = 'no-store'
+    return response
+
+
+def _now(reader: str) -> dict:
+    """What ``/health`` tells of the engines, so that the page knows what it looks like from the start."""
+    return {
+        'libraries': model.told(services().libraries.state(), reader),
+        'download': model.told(services().fetcher.state(), reader),
+        **health.engines(reader)
+    }
+
+
+def _lack() -> str:
+    """What Stable Video Diffusion lacks that can be brought: ``libraries``, ``model`` or nothing."""
+    reason = services().animator.engines.reasons().get('svd')
+    return LACKS.get(reason.key, '') if reason else ''
+
+
+def _model(reader: str) -> dict[str, str]:
+    """The model's name on hubs, or why it has none and cannot be fetched."""
+    try:
+        return {'name': plan.hub_name(services().configuration), 'hindrance': ''}
+    except WeightsError as error:
+        return {'name': '', 'hindrance': error.text.in_(reader)}

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The web server: waitress, with its own refusals in the product's JSON, refusals that arrive although the client is
+still sending, and an orderly end.
+
+Libraries: waitress, Werkzeug (languages).
+"""
+
+import contextlib
+import json
+import logging
+import secrets
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import waitress
+from flask import Flask
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header, parse_cookie
+
+from modules import errors
+from modules.configuration import WebOptions
+from modules.i18n import LANGUAGES
+
+logger = logging.getLogger(__name__)
+
+#: seconds and bytes for which a client that was refused in mid-upload is still listened to: closing at once would
+#: reset the connection and take the answer with it
+LINGER_SECONDS = 5
+LINGER_BYTES = 64 * 1024 * 1024
+
+#: threads for pages, health and uploads beside those that wait for a clip
+SPARE_THREADS = 12
+
+
+class JsonErrorTask(ErrorTask):
+    """What waitress refuses before the app sees it."""
+
+    def execute(self) -> None:
+        """Answer in JSON, in the reader's language."""
+        status = self.request.error.code
+        refusal = errors.MalformedRequest()
+        if status == 413:
+            limit = (self.channel.adj.max_request_body_size - 1) / 1e6
+            refusal = errors.UploadTooLarge(limit = f'{limit:.3g}')
+        elif status == 500:
+            refusal = errors.Refusal()
+        request_id = secrets.token_hex(8)
+        body = self._body(refusal, request_id)
+        self.status = f'{status} {self.request.error.reason}'
+        self.response_headers += [('Content-Type', 'application/json'),
+                                  ('X-Content-Type-Options', 'nosniff'),
+                                  ('X-Request-Id', request_id)]
+        self.set_close_on_finish()
+        self.channel.lingers = True
+        self.content_length = len(body)
+        self.write(body)
+
+    def _body(self, refusal: errors.Refusal, request_id: str) -> bytes:
+        headers = self.request.headers
+        language = parse_cookie(headers.get('COOKIE', '')).get('lang')
+        if language not in LANGUAGES:
+            accepted = parse_accept_header(headers.get('ACCEPT_LANGUAGE', ''), LanguageAccept)
+            language = accepted.best_match(LANGUAGES, default = 'en')
+        answer = {
+            'message': refusal.text.in_(language),
+            'code': refusal.code,
+            'field': refusal.field,
+            'request_id': request_id
+        }
+        return json.dumps(answer, ensure_ascii = False).encode()
+
+
+class LingeringChannel(HTTPChannel):
+    """A connection that, once refused, is read to its end for a while before it is closed."""
+
+    error_task_class = JsonErrorTask
+    lingers = False
+    _ends: float | None = None
+    _left = LINGER_BYTES
+
+    def readable(self) -> bool:
+        """
+        Whether to look for bytes from the client.
+
+        :return: whether to
+        :rtype: bool
+        """
+        if self._ends is None:
+            return super().readable()
+        # asked in every round of the loop, so that a silent client is let go too
+        if time.monotonic() > self._ends:
+            self.handle_close()
+        return self.connected
+
+    def writable(self) -> bool:
+        """
+        Whether there is something to do for the client.
+
+        :return: whether there is
+        :rtype: bool
+        """
+        return self._ends is None and super().writable()
+
+    def handle_read(self) -> None:
+        """Take bytes, or throw them away."""
+        if self._ends is None:
+            super().handle_read()
+            return
+        received = self.recv(65536)
+        self._left -= len(received)
+        if not received or self._left < 0:
+            self.handle_close()
+
+    def handle_close(self) -> None:
+        """Close; a refused client is first told that nothing more comes."""
+        if self.lingers and self.connected and self._ends is None:
+            self._ends = time.monotonic() + LINGER_SECONDS
+            self.will_close = False
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                super().handle_close()
+            return
+        super().handle_close()
+
+
+class Server:
+    """
+    Serves an app until a signal or Ctrl-C.
+
+    :param app: the app
+    :type app: Flask
+    :param web: host, port and limits
+    :type web: WebOptions
+    :param waiting: requests that may wait for their clip at once
+    :type waiting: int
+    :raises OSError: when the port cannot be had
+    """
+
+    def __init__(self, app: Flask, web: WebOptions, waiting: int):
+        self._sockets: dict = {}
+        waitress.create_server(
+            app,
+            map = self._sockets,
+            host = web.host,
+            port = web.port,
+            threads = waiting + SPARE_THREADS,
+            connection_limit = 1000,
+            channel_request_lookahead = 1,
+            # nobody is believed, but that somebody is behind a proxy must be seen
+            clear_untrusted_proxy_headers = False,
+            # waitress refuses what is as large as its limit
+            max_request_body_size = (web.max_content_length or 2**60) + 1,
+            ident = None)
+        self._listeners = [s for s in self._sockets.values() if isinstance(s, TcpWSGIServer)]
+        for listener in self._listeners:
+            listener.channel_class = LingeringChannel
+        self.port = self._listeners[0].effective_port
+        self._dispatcher = self._listeners[0].task_dispatcher
+        self._stopped = threading.Event()
+
+    def run(self, on_stop: Callable[[], None]) -> None:
+        """
+        Serve. The first SIGINT or SIGTERM ends it in order, a second one at once.
+
+        :param on_stop: called when the end begins, while answers can still be sent
+        :type on_stop: Callable[[], None]
+        """
+        signals = 0
+
+        def end() -> None:
+            on_stop()
+            self.stop()
+
+        def receive(_number: int, _frame: object) -> None:
+            nonlocal signals
+            signals += 1
+            if signals == 1:
+                threading.Thread(target = end, daemon = True).start()
+            elif signals == 2:
+                raise KeyboardInterrupt
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, receive)
+        with contextlib.suppress(KeyboardInterrupt):
+            self.loop()
+
+    def loop(self) -> None:
+        """Serve until :meth:`stop`."""
+        while not self._stopped.is_set():
+            # select() knows no more than 1024 connections; poll() is not there on Windows
+            use_poll = hasattr(select, 'poll')
+            wasyncore.loop(timeout = 0.2, use_poll = use_poll, map = self._sockets, count = 1)
+        self._dispatcher.shutdown(timeout = 1)
+        wasyncore.close_all(self._sockets)
+
+    def stop(self) -> None:
+        """Let :meth:`loop` end, as soon as requests that are being answered are, or in three seconds."""
+        patience = time.monotonic() + 3
+        while self._dispatcher.active_count and time.monotonic() < patience:
+            time.sleep(0.02)
+        self._stopped.set()
