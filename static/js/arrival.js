@@ -1,0 +1,49 @@
+// How far the libraries or the model are: a bar, bytes, speed, time left, and what is coming just now.
+
+import {put, say} from './words.js';
+
+const PARTS = ['unet', 'vae', 'image_encoder'];
+
+// `place` is the block in the card, `told` what the server says of the download.
+export function showArrival(place, told) {
+  const bar = place.querySelector('.progress');
+  const [amount, current, elsewhere] = place.querySelectorAll('p');
+  const part = told.bytes_total ? told.bytes_done / told.bytes_total : 0;
+  bar.style.setProperty('--part', part);
+  if (part) bar.setAttribute('aria-valuenow', Math.floor(100 * part));
+  else bar.removeAttribute('aria-valuenow');
+  amount.textContent = told.bytes_total ? amounts(told) : '';
+  put(current, ...now(place.dataset.what, told));
+  if (told.error) put(elsewhere, 'elsewhere', {error: told.error});
+}
+
+function amounts({bytes_done: done, bytes_total: total, bytes_per_second: speed, eta_seconds: seconds}) {
+  const told = [say('arrived', {done: size(done), total: size(total)})];
+  if (speed) told.push(`${size(speed)}/s`);
+  if (seconds !== null) told.push(say('time_left', {time: span(seconds)}));
+  return told.join(' · ');
+}
+
+function now(what, {file, source, bytes_total: total}) {
+  if (what === 'libraries') return file ? ['library_now', {name: library(file)}] : ['installing'];
+  if (!file || !total) return ['asking'];
+  const part = PARTS.find((name) => file.startsWith(`${name}/`)) ?? 'other';
+  const isLarge = file.endsWith('.safetensors');
+  return ['file_now', {part: [`part_${isLarge ? part : 'other'}`], host: source}];
+}
+
+// torch-2.13.0-cp311-none-any.whl → torch 2.13.0
+function library(file) {
+  return file.replace(/^([^-]+)-([^-]+)-.*\.whl$/, '$1 $2');
+}
+
+function span(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes >= 60) return ['hours', {hours: Math.floor(minutes / 60), minutes: minutes % 60}];
+  return minutes ? ['minutes', {minutes, seconds: seconds % 60}] : ['seconds', {seconds}];
+}
+
+function size(bytes) {
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}

@@ -1,0 +1,120 @@
+// The chip that names the engine at work, and the card behind it, where Stable Video Diffusion arrives. What stands in
+// the card is the server's to say: when something changed, the page is asked for anew and its card taken over.
+
+import * as api from './api.js';
+import {showArrival} from './arrival.js';
+import {put, putPlain} from './words.js';
+
+// milliseconds between two looks: while something comes, and at least and at most while nothing does
+const OFTEN = 2000;
+const RARE = 10000;
+const RAREST = 60000;
+
+export class Engine {
+  // `onChange` is given the new page.
+  constructor(chip, status, onChange) {
+    Object.assign(this, {chip, status, onChange});
+    this.card = chip.querySelector('.card');
+    this.renewals = 0;
+    this.pause = RARE / 2;
+    this.read();
+    chip.dataset.live = '';
+    this.closeOnLeaving();
+    chip.addEventListener('click', (event) => {
+      if (event.target.closest('#fetch')) this.fetch();
+    });
+    chip.addEventListener('toggle', () => {
+      if (chip.open) this.look();
+    });
+    document.addEventListener('visibilitychange', () => this.look());
+    this.wait();
+  }
+
+  closeOnLeaving() {
+    document.addEventListener('pointerdown', (event) => {
+      if (!this.chip.contains(event.target)) this.chip.open = false;
+    });
+    this.chip.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !this.chip.open) return;
+      this.chip.open = false;
+      this.chip.querySelector('summary').focus();
+    });
+  }
+
+  read() {
+    this.now = JSON.parse(this.chip.dataset.now);
+    this.show();
+  }
+
+  show() {
+    const place = this.card.querySelector('#arrival');
+    if (place) showArrival(place, this.now[place.dataset.what]);
+  }
+
+  get isComing() {
+    return [this.now.libraries, this.now.download].some(({state}) => state === 'running');
+  }
+
+  // Often while something comes, more and more rarely while nothing does, not at all once it is here.
+  wait() {
+    clearTimeout(this.timer);
+    if (document.hidden || this.now.engine === 'svd') return;
+    this.pause = this.isComing ? OFTEN : Math.min(Math.max(2 * this.pause, RARE), RAREST);
+    this.timer = setTimeout(() => this.look(), this.pause);
+  }
+
+  async look() {
+    clearTimeout(this.timer);
+    if (document.hidden || this.now.engine === 'svd') return;
+    const now = await api.health();
+    if (now?.engines && shape(now) !== shape(this.now)) await this.renew();
+    else if (now?.engines) {
+      this.now = now;
+      this.show();
+    }
+    this.wait();
+  }
+
+  async fetch() {
+    try {
+      await api.fetchModel();
+    } catch (error) {
+      const place = this.card.querySelector('#fetch-fault');
+      if (error instanceof api.Refusal && error.message) putPlain(place, error.message);
+      else put(place, 'unreachable');
+      return;
+    }
+    await this.renew();
+    this.wait();
+  }
+
+  // Takes over what the server says now; the card stays open, the focus where it was.
+  async renew() {
+    this.renewals += 1;
+    const turn = this.renewals;
+    const page = await api.page().catch(() => null);
+    // another renewal, or a switch of the language, has come in between
+    if (turn !== this.renewals || page?.documentElement.lang !== document.documentElement.lang) return;
+    const had = this.now.engine;
+    this.takeOver(page.getElementById('engine'));
+    this.onChange(page);
+    if (this.now.engine === 'svd' && had !== 'svd') put(this.status, 'svd_arrived');
+  }
+
+  takeOver(chip) {
+    const focused = this.card.contains(document.activeElement) ? document.activeElement.id : '';
+    this.chip.dataset.engine = chip.dataset.engine;
+    this.chip.dataset.now = chip.dataset.now;
+    for (const part of ['summary', '.card']) {
+      this.chip.querySelector(part).replaceChildren(...chip.querySelector(part).childNodes);
+    }
+    this.read();
+    if (focused) (document.getElementById(focused) ?? this.card).focus({preventScroll: true});
+  }
+}
+
+// All but the numbers.
+function shape({engine, engines, warnings, libraries, download}) {
+  return JSON.stringify([engine, Object.entries(engines).sort(), warnings,
+    libraries.state, libraries.error, download.state, download.error]);
+}

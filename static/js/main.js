@@ -1,0 +1,52 @@
+// Wires the page together.
+
+import * as api from './api.js';
+import {Engine} from './engine.js';
+import {listen} from './picker.js';
+import {Studio} from './studio.js';
+import {language, learn, sayAllAnew} from './words.js';
+
+const OTHER = {en: ['zh', '中文'], zh: ['en', 'English']};
+const YEAR = 365 * 86400;
+
+learn(JSON.parse(document.getElementById('words').textContent));
+
+const form = document.getElementById('studio');
+const link = document.getElementById('language');
+const studio = new Studio(form);
+
+listen(form, document.getElementById('file'), (files) => studio.take(files));
+const engine = new Engine(
+  document.getElementById('engine'),
+  document.getElementById('status'),
+  (page) => studio.settings.renew(page.getElementById('settings')),
+);
+
+// The switch keeps the photo on the table; without JavaScript it is a plain link.
+link.addEventListener('click', async (event) => {
+  event.preventDefault();
+  const [next] = OTHER[language()];
+  try {
+    learn(await api.words(next));
+  } catch {
+    location.assign(link.href);
+    return;
+  }
+  document.cookie = `lang=${next}; path=/; max-age=${YEAR}; samesite=lax`;
+  document.documentElement.lang = next === 'zh' ? 'zh-Hans' : 'en';
+  offer(OTHER[next]);
+  sayAllAnew();
+  studio.sayTitle();
+  // what the server says is in its own words
+  await engine.renew();
+});
+
+function offer([name, words]) {
+  link.lang = name;
+  link.hreflang = name;
+  link.href = `?lang=${name}`;
+  link.textContent = words;
+}
+
+// an address that names a language would win over the next switch
+if (new URLSearchParams(location.search).has('lang')) history.replaceState(null, '', location.pathname);

@@ -1,0 +1,49 @@
+// The ways in: choose, drop, paste. Each hands over a list of files that is not empty.
+
+export function listen(studio, field, take) {
+  field.addEventListener('change', () => {
+    const files = [...field.files];
+    // the same file can be chosen again
+    field.value = '';
+    if (files.length) take(files);
+  });
+  listenToDrops(studio, take);
+  window.addEventListener('paste', (event) => {
+    const files = [...event.clipboardData?.files ?? []];
+    if (!files.length) return;
+    event.preventDefault();
+    take(files);
+  });
+}
+
+function listenToDrops(studio, take) {
+  let own = false;
+  let leaving = 0;
+  const carriesFiles = (event) => !own && event.dataTransfer?.types.includes('Files');
+  const leave = () => studio.removeAttribute('data-dragging');
+
+  // the clip may be dragged out of the page, not back into it
+  window.addEventListener('dragstart', () => { own = true; });
+  window.addEventListener('dragend', () => { own = false; });
+  for (const name of ['dragenter', 'dragover']) {
+    window.addEventListener(name, (event) => {
+      if (!carriesFiles(event)) return;
+      event.preventDefault();
+      clearTimeout(leaving);
+      const isFree = studio.dataset.state !== 'working';
+      event.dataTransfer.dropEffect = isFree ? 'copy' : 'none';
+      studio.toggleAttribute('data-dragging', isFree);
+    });
+  }
+  window.addEventListener('dragleave', (event) => {
+    // within the window something else is entered at the same moment; not every browser says so
+    if (!event.relatedTarget) leaving = setTimeout(leave, 100);
+  });
+  window.addEventListener('drop', (event) => {
+    leave();
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    const files = [...event.dataTransfer.files];
+    if (files.length) take(files);
+  });
+}

@@ -1,0 +1,105 @@
+// The settings: values that follow every input, a reset for each, a die for the seed.
+
+import {put, putPlain} from './words.js';
+
+const GREATEST_SEED = 2 ** 32;
+
+export class Settings {
+  constructor(fieldset, onChange) {
+    this.fieldset = fieldset;
+    this.onChange = onChange;
+    this.bind();
+  }
+
+  bind() {
+    const {fieldset} = this;
+    this.fields = [...fieldset.querySelectorAll('input[name]')];
+    this.seed = fieldset.querySelector('[name="seed"]');
+    for (const field of this.fields) {
+      field.addEventListener('input', () => this.follow(field));
+      reset(field).addEventListener('click', () => {
+        this.set(field, field.defaultValue);
+        field.focus();
+      });
+      show(field);
+    }
+    fieldset.querySelector('#die')?.addEventListener('click', () => this.set(this.seed, draw()));
+  }
+
+  // Another engine understands other settings; what was set stays. `fieldset` is of the new page.
+  renew(fieldset) {
+    if (names(fieldset) === names(this.fieldset)) {
+      this.fieldset.querySelector('#warnings').replaceWith(fieldset.querySelector('#warnings'));
+      return;
+    }
+    const kept = this.values();
+    const focused = this.fieldset.contains(document.activeElement) ? document.activeElement.id : '';
+    this.fieldset.replaceChildren(...fieldset.childNodes);
+    this.bind();
+    for (const field of this.fields.filter(({name}) => name in kept)) {
+      field.value = kept[field.name];
+      show(field);
+    }
+    if (focused) document.getElementById(focused)?.focus({preventScroll: true});
+  }
+
+  set(field, value) {
+    field.value = value;
+    this.follow(field);
+  }
+
+  follow(field) {
+    show(field);
+    this.tellWrong(field);
+    this.onChange();
+  }
+
+  values() {
+    return Object.fromEntries(this.fields.filter((field) => field.value).map((field) => [field.name, field.value]));
+  }
+
+  // Says under a field what is wrong with it; without words and key, that nothing is.
+  tellWrong(field, words = '', key = '') {
+    const place = this.fieldset.querySelector(`#${field.name}-error`);
+    if (!place) return;
+    field.setAttribute('aria-invalid', String(Boolean(words || key)));
+    if (key) put(place, key, {minimum: field.min, maximum: field.max});
+    else putPlain(place, words);
+    if (words || key) field.focus();
+  }
+
+  isValid() {
+    const wrong = this.fields.find((field) => !field.validity.valid);
+    if (wrong) this.tellWrong(wrong, '', 'seed_range');
+    return !wrong;
+  }
+
+  keepSeed(seed) {
+    if (this.seed) this.set(this.seed, seed);
+  }
+
+  // The field of a name, if what is wrong with it can be said beside it.
+  find(name) {
+    return name && this.fields.find((field) => field.name === name && this.fieldset.querySelector(`#${name}-error`));
+  }
+}
+
+function names(fieldset) {
+  return [...fieldset.querySelectorAll('input[name]')].map(({name}) => name).join();
+}
+
+function reset(field) {
+  return document.getElementById(`${field.name}-reset`);
+}
+
+function show(field) {
+  const {value, defaultValue, min, max} = field;
+  reset(field).hidden = value === defaultValue && !field.validity.badInput;
+  if (field.type !== 'range') return;
+  field.style.setProperty('--filled', `${100 * (value - min) / (max - min)}%`);
+  field.closest('.setting').querySelector('output').textContent = value;
+}
+
+function draw() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % GREATEST_SEED;
+}
