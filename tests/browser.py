@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+A real browser for tests of the page: Chromium under a strict content security policy, a person's ways of handing it a
+photo, and an engine that does what a test wants.
+
+Libraries: playwright, Pillow, stand_ins.
+"""
+
+import base64
+import io
+import shutil
+import threading
+from contextlib import contextmanager
+
+import pytest
+from PIL import Image
+from stand_ins import Instant
+
+CHROMIUM = shutil.which('chromium')
+ARGUMENTS = [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync'
+]
+POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'"
+LOCALES = {'en': 'en-GB', 'zh': 'zh-CN'}
+
+#: makes a DataTransfer of files that come as (name, base64)
+DATA_TRANSFER = '''files => {
+    const transfer = new DataTransfer();
+    for (const [name, content] of files) {
+        const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+        transfer.items.add(new File([bytes], name));
+    }
+    return transfer;
+}'''
+
+
+class Directed(Instant):
+    """Understands every setting, remembers what it was asked, waits while it is held, and fails for the seed 503."""
+
+    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed')
+    go = threading.Event()
+    asked = []
+
+    def animate(self, photo, request, on_progress, stop_if_cancelled):
+        self.asked.append(request)
+        if request.seed == 503:
+            raise MemoryError
+        while not self.go.wait(0.05):
+            stop_if_cancelled()
+        return super().animate(photo, request, on_progress, stop_if_cancelled)
+
+
+@contextmanager
+def chromium():
+    """A browser; the test is left out where there is none."""
+    sync_api = pytest.importorskip('playwright.sync_api')
+    if not CHROMIUM:
+        pytest.skip('chromium is not installed')
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path = CHROMIUM, args = ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, port, language = 'en', refusals = False, **options):
+    """
+    The page in a window of its own; whatever its console complains of fails the test.
+
+    :param browser: from :func:`chromium`
+    :param port: of the program
+    :param language: the browser's
+    :param refusals: whether answers that are errors are part of the test
+    :param options: of the window, as Playwright names them
+    """
+    options = {'viewport': {'width': 1280, 'height': 800}, 'reduced_motion': 'reduce', **options}
+    context = browser.new_context(locale = LOCALES[language], accept_downloads = True, **options)
+    context.set_default_timeout(15000)
+    context.route(lambda url: url.split('?')[0].endswith(f':{port}/'), under_policy)
+    page = context.new_page()
+    # told from the start, Chromium hands over every file chooser; told when one is expected, it may be too late
+    page.on('filechooser', lambda chooser: None)
+    complaints = []
+    page.on('pageerror', lambda error: complaints.append(str(error)))
+    page.on(
+        'console', lambda message: complaints.append(message.text)
+        if message.type in ('error', 'warning') else None)
+    try:
+        page.goto(f'http://127.0.0.1:{port}/')
+        yield page
+        if refusals:
+            complaints = [c for c in complaints if 'Failed to load resource' not in c]
+        assert complaints == []
+    finally:
+        # the page may be asking for something just now
+        context.unroute_all(behavior = 'ignoreErrors')
+        context.close()
+
+
+def under_policy(route):
+    """The page as if the server sent a strict policy with it."""
+    response = route.fetch(max_redirects = 0)
+    headers = {**response.headers, 'content-security-policy': POLICY}
+    route.fulfill(response = response, headers = headers)
+
+
+def photo(kind = 'JPEG', size = (320, 180), colour = (200, 90, 60), **options):
+    """A picture file."""
+    content = io.BytesIO()
+    Image.new('RGB', size, colour).save(content, kind, **options)
+    return content.getvalue()
+
+
+def file(content, name = 'photo.jpg'):
+    """A file as Playwright takes it."""
+    return {'name': name, 'mimeType': 'application/octet-stream', 'buffer': content}
+
+
+def choose(page, content = None, name = 'photo.jpg'):
+    """Choose a photo by the file field and see it."""
+    page.set_input_files('#file', file(content or photo(), name))
+    see(page, 'chosen')
+
+
+def drop(page, *files):
+    """Drop (name, content) onto the page."""
+    transfer = page.evaluate_handle(DATA_TRANSFER, encoded(files))
+    for event in ('dragenter', 'dragover', 'drop'):
+        page.dispatch_event('.stage', event, {'dataTransfer': transfer})
+
+
+def paste(page, *files):
+    """Paste (name, content) into the page."""
+    transfer = page.evaluate_handle(DATA_TRANSFER, encoded(files))
+    page.evaluate(
+        '''clipboardData => document.body.dispatchEvent(
+            new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true}))''',
+        transfer)
+
+
+def encoded(files):
+    """Contents in base64, as a script can take them."""
+    return [[name, base64.b64encode(content).decode()] for name, content in files]
+
+
+def see(page, state):
+    """Wait for a state of the studio."""
+    page.wait_for_selector(f'#studio[data-state={state}]')
+
+
+def shown_size(page):
+    """Width and height of the photo on the stage, as the browser turned it."""
+    return page.evaluate('[photo.naturalWidth, photo.naturalHeight]')
+
+
+def download(page):
+    """Press the first download: the name the browser gives the file, and the picture in it."""
+    with page.expect_download() as coming:
+        page.click('#downloads a')
+    picture = Image.open(io.BytesIO(coming.value.path().read_bytes()))
+    return coming.value.suggested_filename, picture
+
+
+def states(page, held):
+    """Walk through every state of the studio, and stop in each."""
+    held.clear()
+    page.wait_for_selector('#studio[data-state=empty]')
+    yield 'empty'
+    page.set_input_files('#file', file(b'no picture', 'letter.txt'))
+    page.wait_for_selector('.notice[data-kind=wrong]')
+    yield 'empty, with a complaint'
+    page.click('.chip')
+    yield 'empty, with the engine explained'
+    page.click('.chip')
+    choose(page, name = 'a-rather-long-name-of-a-photo-from-a-camera-20240229-235959.jpg')
+    page.fill('#seed', '-1')
+    page.click('#start')
+    yield 'chosen, with a wrong seed'
+    page.fill('#seed', '503')
+    page.click('#start')
+    see(page, 'failed')
+    yield 'failed'
+    page.set_input_files('#file', file(photo()))
+    see(page, 'chosen')
+    page.fill('#seed', '4294967295')
+    yield 'chosen'
+    page.click('#start')
+    see(page, 'working')
+    yield 'working'
+    held.set()
+    see(page, 'done')
+    page.fill('#seed', '4294967294')
+    yield 'done'

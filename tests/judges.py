@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Programs, not ours, that say what is in a file.
+
+Libraries: pytest, numpy, Pillow.
+"""
+
+import json
+import shutil
+import subprocess
+
+import numpy
+import pytest
+from PIL import Image, ImageFilter
+
+
+def run(*command):
+    """A program that ran well; a test is left out where the program is missing."""
+    if not shutil.which(str(command[0])):
+        pytest.skip(f'{command[0]} is not installed')
+    done = subprocess.run(command, capture_output = True, check = False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done
+
+
+def say(*command):
+    """What a program writes."""
+    return run(*command).stdout
+
+
+def complain(*command):
+    """What a program writes about what it does not like."""
+    return run(*command).stderr
+
+
+def exiftool(path, *options):
+    """Group:tag → value; groups as exiftool names the places where it found them."""
+    return json.loads(say('exiftool', '-json', '-a', '-G1', '-n', *options, path))[0]
+
+
+def streams(path):
+    return json.loads(say('ffprobe', '-v', 'error', '-show_streams', '-of', 'json',
+                          path))['streams']
+
+
+def decoded(path, height, width):
+    """Every frame of a video, uint8 [T, H, W, 3], read as BT.709."""
+    form = ['-vf', 'scale=in_color_matrix=bt709:in_range=tv:flags=accurate_rnd', '-f', 'rawvideo']
+    raw = say('ffmpeg', '-v', 'error', '-i', path, *form, '-pix_fmt', 'rgb24', '-')
+    return numpy.frombuffer(raw, numpy.uint8).reshape(-1, height, width, 3)
+
+
+def psnr(one, other):
+    return 10 * numpy.log10(255**2 / max(1e-9, numpy.mean((one.astype(float) - other)**2)))
+
+
+def scenery(width, height):
+    """A picture with soft shapes of all sizes, in which every shift shows."""
+    chance = numpy.random.default_rng(5)
+    layers = [
+        Image.fromarray(
+            chance.integers(0, 256, (height // cell + 2, width // cell + 2, 3), 'uint8')).resize(
+                (width, height), Image.Resampling.BICUBIC) for cell in (6, 16, 40)
+    ]
+    mixed = numpy.mean([numpy.asarray(layer, float) for layer in layers], 0)
+    return Image.fromarray(mixed.astype('uint8')).filter(ImageFilter.GaussianBlur(1))
+
+
+def drift(count, width = 160, height = 96):
+    """Frames that slide over such a picture."""
+    wide = numpy.asarray(scenery(width + 8 * count, height))
+    return numpy.stack([wide[:, 8 * i:8 * i + width] for i in range(count)])

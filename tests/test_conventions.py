@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The house rules that no formatter holds.
+
+Libraries: pytest.
+"""
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+
+from modules import configuration
+from modules.parameters import PARAMETERS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tracked(pattern = '*'):
+    """Files of the repository, the ones not yet committed too; of an unpacked archive, all there are."""
+    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
+                            cwd = ROOT,
+                            capture_output = True,
+                            text = True,
+                            check = False)
+    if listed.returncode == 0:
+        return [
+            ROOT / name for name in listed.stdout.split('\n') if name and (ROOT / name).is_file()
+        ]
+    return [path for path in ROOT.rglob(pattern) if '.venv' not in path.parts and path.is_file()]
+
+
+PYTHON = sorted(tracked('*.py'))
+SOURCE = [path for path in PYTHON if 'tests' not in path.parts and 'bench' not in path.parts]
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def imports(path):
+    """Names of the modules a file imports, inside functions too; for type checkers alone does not count."""
+    tree = ast.parse(path.read_text(encoding = 'utf-8'))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, 'id', '') == 'TYPE_CHECKING'
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+@pytest.mark.parametrize('path', PYTHON, ids = name)
+def test_every_file_says_what_it_is(path):
+    lines = path.read_text(encoding = 'utf-8').splitlines()
+    assert lines[:2] == ['#!/usr/bin/env python3', '# -*- coding: UTF-8 -*-']
+    assert ast.get_docstring(ast.parse('\n'.join(lines)))
+
+
+@pytest.mark.parametrize('path', PYTHON, ids = name)
+def test_every_equals_sign_stands_between_spaces(path):
+    source = path.read_text(encoding = 'utf-8')
+    inside_f_string = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        inside_f_string += (kind == 'FSTRING_START') - (kind == 'FSTRING_END')
+        if token.string == '=' and not inside_f_string:
+            line, start, end = token.line, token.start[1], token.end[1]
+            assert line[start - 1] in ' \t', (token.start, line)
+            assert line[end] in ' \n', (token.start, line)
+
+
+ALLOWED = {
+    'flask': ('app.py', 'modules/routes/', 'modules/server.py'),
+    'torch': ('modules/engines/stable_video/', ),
+    'diffusers': ('modules/engines/stable_video/', ),
+    'transformers': ('modules/engines/stable_video/', ),
+    'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
+    'configparser': ('modules/configuration.py', ),
+}
+
+
+@pytest.mark.parametrize('library', ALLOWED)
+def test_libraries_stay_in_their_rooms(library):
+    for path in SOURCE:
+        if any(found.split('.')[0] == library for found in imports(path)):
+            assert name(path).startswith(ALLOWED[library]), path
+
+
+#: a room may import from rooms of a lower number
+FLOORS = [
+    (r'modules/(__init__|i18n|errors|logs|configuration)\.py', 0),
+    (r'modules/(environment|dependencies)\.py', 1),
+    (r'modules/launch\.py', 2),
+    (r'modules/libraries\.py', 2),
+    (r'modules/weights', 1),
+    (r'modules/photos\.py', 1),
+    (r'modules/(engines|encoders)', 2),
+    (r'modules/parameters\.py', 3),
+    (r'modules/terminal\.py', 3),
+    (r'modules/animation\.py', 4),
+    (r'modules/jobs', 5),
+    (r'modules/arguments\.py', 6),
+    (r'modules/(batch|doctor|download)\.py', 6),
+    (r'modules/routes', 6),
+    (r'modules/server\.py', 6),
+    (r'app\.py', 7),
+    (r'__main__\.py', 8),
+]
+
+
+def floor(path):
+    found = [number for pattern, number in FLOORS if re.match(pattern, path)]
+    assert found, f'{path} has no place in the house yet'
+    return found[0]
+
+
+@pytest.mark.parametrize('path', SOURCE, ids = name)
+def test_imports_go_one_way(path):
+    own = floor(name(path))
+    for module in imports(path):
+        target = ROOT / (module.replace('.', '/') + '.py')
+        package = ROOT / module.replace('.', '/') / '__init__.py'
+        for file in (target, package):
+            if module.startswith('modules.') and file.is_file():
+                assert floor(name(file)) <= own, f'{name(path)} imports {module}'
+
+
+def test_nothing_but_two_handlers_catches_everything():
+    found = [
+        (name(path), node.lineno) for path in SOURCE
+        for node in ast.walk(ast.parse(path.read_text(encoding = 'utf-8')))
+        if isinstance(node, ast.ExceptHandler) and (
+            node.type is None or getattr(node.type, 'id', '') in ('Exception', 'BaseException'))
+    ]
+    assert {place for place, _line in found} <= {'modules/jobs/local.py'}
+
+
+LARGEST_FUNCTION = 40
+
+
+@pytest.mark.parametrize('path', SOURCE, ids = name)
+def test_functions_are_short(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding = 'utf-8'))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+            lines = body[-1].end_lineno - body[0].lineno + 1
+            assert lines <= LARGEST_FUNCTION, f'{node.name} has {lines} lines'
+
+
+def test_the_repository_names_no_machine_and_no_registry():
+    forbidden = re.compile('|'.join(
+        ['/' + 'work/', 'pypi' + r'\.org', 'deb' + r'ian\.org', 'npmjs' + r'\.(com|org)']))
+    for path in tracked():
+        if path.suffix not in ('.png', '.gif', '.webp', '.jpg', '.mp4', '.ico'):
+            found = forbidden.search(path.read_text(encoding = 'utf-8'))
+            assert not found, f'{name(path)}: {found[0]}'
+
+
+READMES = [ROOT / 'README.md', ROOT / 'README.zh-CN.md']
+
+
+def rows(readme):
+    """Cells of every table row, without markup."""
+    for line in readme.read_text(encoding = 'utf-8').splitlines():
+        if line.startswith('|'):
+            yield [cell.strip().strip('`') for cell in line.strip('|').split('|')]
+
+
+@pytest.mark.parametrize('readme', READMES, ids = name)
+def test_the_readme_tells_every_option_with_its_default(readme):
+    told = {row[0]: row for row in rows(readme)}
+    for keys in configuration.options().values():
+        for key, option in keys.items():
+            default = '' if option.default in (None, ()) else str(option.default)
+            assert default in told[key], (key, default, told[key])
+
+
+@pytest.mark.parametrize('readme', READMES, ids = name)
+def test_the_readme_tells_no_option_that_is_not_there(readme):
+    known = {key for keys in configuration.options().values() for key in keys}
+    camel = {row[0] for row in rows(readme) if re.fullmatch(r'([A-Z][a-z]*){2,}\w*', row[0])}
+    assert camel <= known
+
+
+@pytest.mark.parametrize('readme', READMES, ids = name)
+def test_the_readme_tells_every_parameter_with_its_range(readme):
+    told = {row[0]: row for row in rows(readme)}
+    for parameter in PARAMETERS:
+        row = told[parameter.name]
+        if parameter.default is not None:
+            assert str(parameter.default) in row
+        if parameter.maximum is not None:
+            assert f'{parameter.minimum}–{parameter.maximum}' in row
+
+
+def test_both_readmes_have_the_same_shape():
+    shapes = [[
+        re.match(r'#+|\||```', line)[0]
+        for line in readme.read_text(encoding = 'utf-8').splitlines()
+        if re.match(r'#+ |\||```', line)
+    ] for readme in READMES]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_readme_tells_every_status():
+    from modules import errors
+
+    def statuses(kind):
+        yield kind.status
+        for child in kind.__subclasses__():
+            yield from statuses(child)
+
+    told = {row[0] for row in rows(READMES[0])}
+    assert {str(status) for status in statuses(errors.Refusal)} <= told
+
+
+def test_the_changelog_begins_with_this_version():
+    from modules import VERSION
+    headings = re.findall(r'^## (\S+)', (ROOT / 'CHANGELOG.md').read_text(encoding = 'utf-8'), re.M)
+    assert headings[0] == VERSION

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The queue within one process, with real threads and an animator that does what the test says.
+
+Libraries: pytest.
+"""
+
+import errno
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from modules import errors, parameters
+from modules.engines import Progress
+from modules.jobs import Job, new_id
+from modules.jobs.local import LocalQueue
+
+
+class Animator:
+    """
+    Does what the job's name has a function for, and nothing for other names; ``held`` waits for :attr:`go`.
+
+    :param load: what loading does
+    :param doings: name → function of ``stop_if_cancelled``
+    """
+
+    def __init__(self, load = bool, **doings):
+        self.load = load
+        self.go = threading.Event()
+        self.doings = {'held': self._hold, **doings}
+        self.begun = []
+
+    def animate(self, request, path, on_progress, stop_if_cancelled):
+        self.begun.append(request.stem)
+        on_progress(Progress('step', 1, 2))
+        self.doings.get(request.stem, bool)(stop_if_cancelled)
+
+    def _hold(self, stop_if_cancelled):
+        while not self.go.wait(0.01):
+            stop_if_cancelled()
+
+
+def fail(error):
+    """A doing that breaks."""
+
+    def doing(*_):
+        raise error
+
+    return doing
+
+
+def job(tmp_path, name = 'quick'):
+    return Job(new_id(), tmp_path, parameters.parse([], tmp_path / 'upload', name))
+
+
+@contextmanager
+def working(animator = None, max_waiting = 16):
+    """A queue and its animator."""
+    animator = animator or Animator()
+    queue = LocalQueue(animator, max_waiting)
+    try:
+        yield queue, animator
+    finally:
+        animator.go.set()
+        queue.close()
+
+
+def until(is_so):
+    patience = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < patience
+        time.sleep(0.005)
+
+
+def submit(queue, *jobs):
+    for one in jobs:
+        queue.submit(one)
+    return jobs
+
+
+def hold(queue, tmp_path):
+    """Occupy the worker."""
+    held = job(tmp_path, 'held')
+    queue.submit(held)
+    until(lambda: held.state == 'running' and 'held' in queue.animator.begun)
+    return held
+
+
+def finished(one):
+    assert one.wait(10)
+    return one.state, type(one.error)
+
+
+def test_who_comes_first_is_served_first(tmp_path):
+    with working() as (queue, animator):
+        hold(queue, tmp_path)
+        names = [f'number {index}' for index in range(8)]
+        jobs = submit(queue, *(job(tmp_path, name) for name in names))
+        assert (queue.waiting(), animator.begun) == (8, ['held'])
+        animator.go.set()
+        assert [finished(one)[0] for one in jobs] == ['done'] * 8
+        assert animator.begun == ['held', *names]
+
+
+def test_one_job_runs_at_a_time(tmp_path):
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def work(_stop):
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.02)
+        with lock:
+            at_once[0] -= 1
+
+    with working(Animator(work = work)) as (queue, _animator):
+        for one in submit(queue, *(job(tmp_path, 'work') for _ in range(6))):
+            finished(one)
+    assert most == [1]
+
+
+def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path):
+    with working() as (queue, _animator):
+        done, = submit(queue, job(tmp_path))
+        assert finished(done) == ('done', type(None))
+        assert done.progress == Progress('step', 1, 2)
+
+
+def retry_after(queue, animator, tmp_path):
+    """What a full queue of one place says."""
+    animator.go.clear()
+    held, waiting = hold(queue, tmp_path), job(tmp_path)
+    queue.submit(waiting)
+    with pytest.raises(errors.QueueFull) as caught:
+        queue.submit(job(tmp_path))
+    assert queue.waiting() == 1
+    queue.cancel(waiting)
+    animator.go.set()
+    finished(held)
+    return caught.value.retry_after
+
+
+def after(tmp_path, *names):
+    """The same, after jobs of these names."""
+    with working(Animator(slow = lambda _stop: time.sleep(1.2)), 1) as (queue, animator):
+        for name in names:
+            done, = submit(queue, job(tmp_path, name))
+            finished(done)
+            until(lambda: queue.state() == 'READY')
+        return retry_after(queue, animator, tmp_path)
+
+
+def test_when_to_come_back_is_learnt_from_how_long_jobs_took(tmp_path):
+    quick = ['quick'] * 5
+    assert after(tmp_path) > after(tmp_path, *quick) > after(tmp_path, *quick * 3) == 1
+    assert after(tmp_path, *quick, 'slow') > after(tmp_path, *quick, 'quick')
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path):
+    with working() as (queue, animator):
+        held = hold(queue, tmp_path)
+        unwanted, wanted = submit(queue, job(tmp_path, 'unwanted'), job(tmp_path, 'wanted'))
+        queue.cancel(unwanted)
+        assert (unwanted.state, held.state, queue.waiting()) == ('cancelled', 'running', 1)
+        assert unwanted.wait(0)
+        animator.go.set()
+        assert finished(wanted)[0] == 'done'
+        assert animator.begun == ['held', 'wanted']
+
+
+def test_a_cancelled_job_gives_its_place_free(tmp_path):
+    with working(max_waiting = 1) as (queue, _animator):
+        hold(queue, tmp_path)
+        first, = submit(queue, job(tmp_path))
+        queue.cancel(first)
+        submit(queue, job(tmp_path))
+        assert queue.waiting() == 1
+
+
+def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path):
+    with working() as (queue, _animator):
+        held = hold(queue, tmp_path)
+        following, = submit(queue, job(tmp_path))
+        queue.cancel(held)
+        assert finished(held) == ('cancelled', type(None))
+        assert finished(following)[0] == 'done'
+
+
+def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path):
+    with working(Animator(broken = fail(ValueError()))) as (queue, _animator):
+        done, broken = submit(queue, job(tmp_path), job(tmp_path, 'broken'))
+        assert (finished(done)[0], finished(broken)[0]) == ('done', 'failed')
+        queue.cancel(done)
+        queue.cancel(broken)
+        assert (done.state, broken.state) == ('done', 'failed')
+        following, = submit(queue, job(tmp_path))
+        assert finished(following)[0] == 'done'
+
+
+def test_closing_fails_what_waits_and_stops_what_runs(tmp_path):
+    with working() as (queue, animator):
+        held = hold(queue, tmp_path)
+        waiting = submit(queue, job(tmp_path, 'one'), job(tmp_path, 'two'))
+        queue.close()
+        for one in (held, *waiting):
+            assert one.wait(0)
+            assert finished(one) == ('failed', errors.ShuttingDown)
+        assert (animator.begun, queue.waiting()) == (['held'], 0)
+
+
+def test_a_closed_queue_takes_no_job_and_has_no_worker(tmp_path):
+    before = set(threading.enumerate())
+    with working() as (queue, _animator):
+        own = set(threading.enumerate()) - before
+        assert len(own) == 1
+        queue.close()
+        assert not [thread for thread in own if thread.is_alive()]
+        with pytest.raises(errors.ShuttingDown):
+            queue.submit(job(tmp_path))
+        assert queue.state() == 'FAILED'
+
+
+@pytest.mark.parametrize(('error', 'kind'), [
+    (ValueError('secret'), errors.EngineFailed),
+    (RuntimeError('secret'), errors.EngineFailed),
+    (OSError(errno.EPIPE, 'broken pipe'), errors.EngineFailed),
+    (FileNotFoundError(errno.ENOENT, 'no such file'), errors.EngineFailed),
+    (OSError('without a number'), errors.EngineFailed),
+    (OSError(errno.ENOSPC, 'no space'), errors.DiskFull),
+    (OSError(errno.EDQUOT, 'no quota'), errors.DiskFull),
+    (PermissionError(errno.EACCES, 'no permission'), errors.DiskFull),
+    (OSError(errno.EROFS, 'read only'), errors.DiskFull),
+    (MemoryError(), errors.OutOfMemory),
+    (errors.DamagedImage('file'), errors.DamagedImage),
+    (errors.UnusablePicture(), errors.UnusablePicture),
+],
+                         ids = repr)
+def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, error, kind):
+    with working(Animator(broken = fail(error))) as (queue, _animator):
+        broken, following = submit(queue, job(tmp_path, 'broken'), job(tmp_path))
+        assert finished(broken) == ('failed', kind)
+        assert finished(following) == ('done', type(None))
+        until(lambda: queue.state() == 'READY')
+
+
+def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, caplog):
+    with working(Animator(broken = fail(ValueError('the cause')))) as (queue, _animator):
+        broken, = submit(queue, job(tmp_path, 'broken'))
+        finished(broken)
+    assert broken.id in caplog.text
+    assert 'the cause' in caplog.text
+
+
+def test_tells_whether_it_starts_is_ready_or_busy(tmp_path):
+    may_load = threading.Event()
+    with working(Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+        assert queue.state() == 'STARTING'
+        may_load.set()
+        until(lambda: queue.state() == 'READY')
+        held = hold(queue, tmp_path)
+        assert (queue.state(), queue.waiting()) == ('BUSY', 0)
+        animator.go.set()
+        finished(held)
+        until(lambda: queue.state() == 'READY')
+
+
+def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path):
+    may_load = threading.Event()
+    with working(Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+        early, = submit(queue, job(tmp_path))
+        assert (early.state, queue.waiting(), animator.begun) == ('queued', 1, [])
+        may_load.set()
+        assert finished(early)[0] == 'done'
+
+
+@pytest.mark.parametrize(
+    'error', [
+        errors.EngineUnavailable('engine', engine = 'svd', reason = 'none'),
+        ImportError('a library that is not whole'),
+        MemoryError()
+    ],
+    ids = repr)
+def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, error):
+    with working(Animator(load = fail(error))) as (queue, _animator):
+        one, = submit(queue, job(tmp_path))
+        assert finished(one)[0] == 'done'
+        until(lambda: queue.state() == 'READY')

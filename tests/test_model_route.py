@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The button that fetches the model, and who may press it.
+
+Libraries: pytest.
+"""
+
+import program
+import pytest
+import stand_ins
+
+from app import create_app
+from modules.configuration import Configuration, InstallationOptions, StoreOptions, WebOptions
+from modules.engines import Engines
+
+
+@pytest.fixture
+def port(tmp_path):
+    nowhere = 'http://127.0.0.1:9/stabilityai/stable-video-diffusion-img2vid-xt'
+    configuration = Configuration(
+        web = WebOptions(port = 0, allowed_hosts = ('photos.example', )),
+        store = StoreOptions(models_home = tmp_path / 'models'),
+        installation = InstallationOptions(model_repository_url = nowhere))
+    engines = Engines(configuration, stand_ins.table(camera = 'Instant'))
+    with program.served(create_app(configuration, tmp_path, engines = engines),
+                        configuration.web) as port:
+        yield port
+
+
+def press(port, **headers):
+    return program.call(port, 'POST', '/model/download', b'', {
+        name.replace('_', '-'): value
+        for name, value in headers.items()
+    })
+
+
+def test_health_tells_that_nothing_is_being_fetched(port):
+    assert program.call(port, 'GET', '/health').json['download']['state'] == 'idle'
+
+
+def test_a_person_at_this_machine_may_press_it(port):
+    answer = press(port, Sec_Fetch_Site = 'same-origin', Origin = f'http://127.0.0.1:{port}')
+    assert answer.status == 202
+    assert answer.json['state'] == 'running'
+
+
+@pytest.mark.parametrize('headers', [
+    {
+        'X_Forwarded_For': '203.0.113.5'
+    },
+    {
+        'Forwarded': 'for=203.0.113.5'
+    },
+    {
+        'Sec_Fetch_Site': 'cross-site'
+    },
+    {
+        'Sec_Fetch_Site': 'same-site'
+    },
+    {
+        'Origin': 'http://evil.example'
+    },
+    {
+        'Origin': 'null'
+    },
+])
+def test_strangers_may_not(port, headers):
+    answer = press(port, **headers)
+    assert answer.status == 403
+    is_proxied = any('Forwarded' in name for name in headers)
+    assert answer.json['code'] == ('not_from_here' if is_proxied else 'cross_site')
+    assert program.call(port, 'GET', '/health').json['download']['state'] == 'idle'

@@ -1,0 +1,544 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The page, in a real browser against the real program.
+
+Libraries: axe-playwright-python, Pillow, pillow-heif, playwright, pytest.
+"""
+
+import re
+
+import browser
+import program
+import pytest
+from browser import Directed, choose, download, drop, file, paste, photo, see, shown_size
+from PIL import Image
+
+SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
+         'OutputFrames = 6\n[WebOptions]\nMaxContentLength = 1000000\nMaxPixels = 2000000\n')
+
+
+@pytest.fixture(scope = 'module')
+def chromium():
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory):
+    """The whole program, with camera motion."""
+    with program.started(tmp_path_factory.mktemp('page'), SMALL) as (_process, port):
+        program.ready(port)
+        yield port
+
+
+@pytest.fixture(scope = 'module')
+def directed_port(tmp_path_factory):
+    """The server with an engine under the name of svd that does what the test wants."""
+    from app import create_app
+    from modules.configuration import Configuration, WebOptions
+    from modules.engines import Engines
+    options = Configuration(web = WebOptions(port = 0))
+    engines = Engines(options, {'svd': ('browser', 'Directed')})
+    app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        yield port
+
+
+@pytest.fixture
+def page(chromium, port):
+    with browser.opened(chromium, port) as page:
+        yield page
+
+
+@pytest.fixture
+def directed(chromium, directed_port):
+    Directed.go.set()
+    Directed.asked.clear()
+    with browser.opened(chromium, directed_port, refusals = True) as page:
+        yield page
+    Directed.go.set()
+
+
+def words(page, selector):
+    return page.inner_text(selector).strip()
+
+
+def test_a_photo_is_chosen_brought_to_life_and_downloaded(page):
+    choose(page, name = '奶奶 1968.jpeg')
+    page.click('#start')
+    see(page, 'done')
+    assert page.evaluate('clip.naturalWidth > 0 && clip.checkVisibility()')
+    name, picture = download(page)
+    assert (name, picture.format, picture.n_frames > 1) == ('奶奶 1968.gif', 'GIF', True)
+    assert page.title() == 'Done · turn-live-photos'
+
+
+def test_the_download_tells_its_size(page):
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    with page.expect_download() as coming:
+        page.click('#downloads a')
+    kilobytes = -(-coming.value.path().stat().st_size // 1000)
+    assert words(page, '#downloads a') == f'Download GIF\n{kilobytes} kB'
+
+
+def test_a_photo_can_be_dropped_anywhere(page):
+    drop(page, ('dropped.png', photo('PNG', (120, 200))))
+    see(page, 'chosen')
+    assert shown_size(page) == [120, 200]
+    assert not page.locator('#studio[data-dragging]').count()
+
+
+def test_the_first_of_several_photos_is_taken_and_that_is_said(page):
+    drop(page, ('one.png', photo('PNG', (120, 200))), ('two.png', photo('PNG', (200, 120))))
+    see(page, 'chosen')
+    assert shown_size(page) == [120, 200]
+    assert words(page, '#notice') == 'One photo at a time: of 2, this is the first, one.png'
+
+
+def test_a_photo_can_be_pasted(page):
+    paste(page, ('image.png', photo('PNG', (120, 200))))
+    see(page, 'chosen')
+    assert shown_size(page) == [120, 200]
+
+
+def test_a_photo_that_chromium_cannot_decode_is_shown_by_the_server(page, tmp_path):
+    heif = pytest.importorskip('pillow_heif')
+    path = tmp_path / 'IMG_0001.HEIC'
+    heif.from_pillow(Image.new('RGB', (320, 200), (20, 120, 200))).save(path)
+    choose(page, path.read_bytes(), path.name)
+    assert shown_size(page) == [320, 200]
+    page.click('#start')
+    see(page, 'done')
+    assert download(page)[0] == 'IMG_0001.gif'
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'TIFF'])
+def test_a_photo_that_was_taken_sideways_stands_upright(page, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    choose(page, photo(kind, (320, 180), exif = exif))
+    assert shown_size(page) == [180, 320]
+    box = page.locator('.stage').bounding_box()
+    assert box['width'] / box['height'] == pytest.approx(180 / 320, rel = 0.02)
+
+
+def test_every_setting_the_engine_understands_is_sent(directed):
+    choose(directed)
+    directed.fill('#motion_bucket_id', '200')
+    directed.fill('#noise_aug_strength', '0.3')
+    directed.fill('#max_guidance_scale', '4.5')
+    directed.fill('#seed', '77')
+    directed.click('#start')
+    see(directed, 'done')
+    asked = Directed.asked[-1]
+    assert (asked.motion_bucket_id, asked.noise_aug_strength) == (200, 0.3)
+    assert (asked.max_guidance_scale, asked.seed) == (4.5, 77)
+    assert words(directed, '#made') == 'Seed 77 · Stable Video Diffusion'
+
+
+def test_only_what_the_engine_understands_is_offered(page):
+    names = page.eval_on_selector_all('#settings input', 'all => all.map(one => one.name)')
+    assert names == ['motion_bucket_id', 'seed']
+
+
+def test_a_slider_tells_its_value_to_keyboard_and_touch(directed):
+    choose(directed)
+    noise = directed.locator('#noise_aug_strength')
+    noise.press('Home')
+    assert words(directed, '[data-setting=noise_aug_strength] output') == '0'
+    noise.press('ArrowRight')
+    assert words(directed, '[data-setting=noise_aug_strength] output') == '0.01'
+
+
+def test_a_setting_is_reset_by_a_button_that_comes_when_it_is_needed(directed):
+    choose(directed)
+    assert directed.locator('.reset:visible').count() == 0
+    directed.fill('#motion_bucket_id', '9')
+    directed.get_by_role('button', name = 'Reset Motion').click()
+    assert directed.input_value('#motion_bucket_id') == '127'
+    assert directed.is_hidden('#motion_bucket_id-reset')
+
+
+def test_the_die_throws_a_seed_that_can_be_sent(directed):
+    choose(directed)
+    directed.click('#die')
+    thrown = int(directed.input_value('#seed'))
+    directed.click('#start')
+    see(directed, 'done')
+    assert Directed.asked[-1].seed == thrown
+
+
+def test_again_draws_another_seed_and_keeps_the_other_settings(directed):
+    choose(directed)
+    directed.fill('#motion_bucket_id', '30')
+    directed.fill('#seed', '1')
+    directed.click('#start')
+    see(directed, 'done')
+    with directed.expect_response('**/generate') as answer:
+        directed.click('#again')
+    see(directed, 'done')
+    first, second = Directed.asked
+    assert (second.motion_bucket_id, second.seed != first.seed) == (30, True)
+    assert words(directed, '#made').startswith(f'Seed {answer.value.headers["x-seed"]} ')
+
+
+def test_a_kept_seed_is_used_with_changed_settings(directed):
+    choose(directed)
+    directed.click('#start')
+    see(directed, 'done')
+    assert directed.is_hidden('#redo')
+    directed.click('#keep-seed')
+    directed.fill('#motion_bucket_id', '30')
+    directed.click('#redo')
+    directed.wait_for_selector('#redo', state = 'hidden')
+    see(directed, 'done')
+    first, second = Directed.asked
+    assert (second.seed, second.motion_bucket_id) == (first.seed, 30)
+
+
+def test_another_photo_needs_no_reload(page):
+    choose(page, name = 'one.jpg')
+    page.click('#start')
+    see(page, 'done')
+    page.evaluate('window.same = true')
+    with page.expect_file_chooser() as chooser:
+        page.click('#another')
+    chooser.value.set_files(file(photo(size = (180, 320)), 'two.jpg'))
+    see(page, 'chosen')
+    assert shown_size(page) == [180, 320]
+    page.click('#start')
+    see(page, 'done')
+    assert (download(page)[0], page.evaluate('window.same')) == ('two.gif', True)
+
+
+def test_the_still_is_seen_for_as_long_as_the_badge_is_held(page):
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    page.hover('#live')
+    page.mouse.down()
+    assert not page.is_visible('#clip')
+    page.wait_for_timeout(350)
+    page.mouse.up()
+    assert page.is_visible('#clip')
+
+
+def test_a_tap_on_the_badge_stops_the_clip_until_the_next(page):
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    page.click('#live')
+    assert (page.is_visible('#clip'), page.get_attribute('#live',
+                                                         'aria-pressed')) == (False, 'true')
+    page.click('#live')
+    assert page.is_visible('#clip')
+
+
+def test_while_at_work_sentence_and_title_tell_how_long(directed):
+    Directed.go.clear()
+    choose(directed)
+    directed.click('#start')
+    see(directed, 'working')
+    directed.get_by_text(re.compile('^Making the clip… [1-9] s$')).wait_for()
+    assert directed.title() == words(directed, '#sentence')
+    assert words(directed, '#status') == 'Making the clip. It will appear in place of the photo.'
+    assert directed.is_visible('#photo')
+    assert directed.is_disabled('#motion_bucket_id')
+
+
+def test_cancel_stops_the_work_and_keeps_photo_and_settings(directed, directed_port):
+    Directed.go.clear()
+    choose(directed)
+    directed.fill('#motion_bucket_id', '30')
+    directed.click('#start')
+    see(directed, 'working')
+    directed.click('#cancel')
+    see(directed, 'chosen')
+    assert directed.input_value('#motion_bucket_id') == '30'
+    assert directed.evaluate('document.activeElement.id') == 'start'
+    program.ready(directed_port, seconds = 5)
+
+
+def test_cancel_and_failure_leave_the_clip_that_was_there(directed):
+    choose(directed, name = 'kept.jpg')
+    directed.click('#start')
+    see(directed, 'done')
+    Directed.go.clear()
+    directed.click('#again')
+    see(directed, 'working')
+    directed.click('#cancel')
+    see(directed, 'done')
+    assert directed.is_visible('#clip')
+    directed.fill('#seed', '503')
+    directed.click('#redo')
+    see(directed, 'failed')
+    assert download(directed)[0] == 'kept.gif'
+
+
+def test_a_cancelled_change_can_be_asked_for_again(directed):
+    choose(directed)
+    directed.click('#start')
+    see(directed, 'done')
+    directed.fill('#motion_bucket_id', '30')
+    Directed.go.clear()
+    directed.click('#redo')
+    see(directed, 'working')
+    directed.click('#cancel')
+    see(directed, 'done')
+    assert directed.is_visible('#redo')
+
+
+def test_a_refused_slider_is_told_although_it_has_no_place_of_its_own_for_words(chromium, port):
+    refusal = {'message': 'Not so lively.', 'code': 'out_of_range', 'field': 'motion_bucket_id'}
+    with browser.opened(chromium, port, refusals = True) as page:
+        page.route('**/generate', lambda route: route.fulfill(status = 400, json = refusal))
+        choose(page)
+        page.click('#start')
+        see(page, 'failed')
+        assert words(page, '#notice').startswith('Not so lively.')
+
+
+def test_what_is_no_picture_is_refused_in_the_words_of_the_server(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        assert words(page, '#notice').startswith('This is not a picture that can be read.')
+        assert page.get_attribute('#studio', 'data-state') == 'empty'
+        choose(page)
+        assert words(page, '#notice') == ''
+
+
+def test_a_refused_file_leaves_the_photo_that_was_there(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        choose(page, photo(size = (180, 320)))
+        drop(page, ('letter.txt', b'Dear Sir'))
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        assert (page.get_attribute('#studio',
+                                   'data-state'), shown_size(page)) == ('chosen', [180, 320])
+
+
+def test_a_file_that_is_too_large_is_not_even_sent(page):
+    asked = []
+    page.on('request', lambda request: asked.append(request.url))
+    page.set_input_files('#file', file(bytes(1_200_000), 'huge.jpg'))
+    page.wait_for_selector('.notice[data-kind=wrong]')
+    assert words(page, '#notice').startswith('This photo is 1.2 MB; at most 1 MB can be used.')
+    assert not any(address.endswith(('/upright', '/generate')) for address in asked)
+
+
+def test_too_many_pixels_lead_to_another_photo(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        choose(page, photo(size = (2000, 1500)))
+        page.click('#start')
+        see(page, 'failed')
+        assert words(page, '#notice').startswith('The photo has 3.0 megapixels; at most 2')
+        assert (words(page,
+                      '#start'), page.is_visible('#another')) == ('Choose another photo', False)
+        with page.expect_file_chooser() as chooser:
+            page.click('#start')
+        chooser.value.set_files(file(photo()))
+        see(page, 'chosen')
+        page.click('#start')
+        see(page, 'done')
+
+
+def test_trying_again_waits_as_long_as_the_server_asks(directed):
+    directed.clock.install()
+    choose(directed)
+    directed.fill('#seed', '503')
+    directed.click('#start')
+    see(directed, 'failed')
+    assert words(directed, '#notice').startswith('There is not enough memory.')
+    assert words(directed, '#start') == 'Try again in 60 s'
+    directed.click('#start', force = True)
+    assert directed.get_attribute('#studio', 'data-state') == 'failed'
+    directed.clock.fast_forward(61000)
+    assert words(directed, '#start') == 'Try again'
+    directed.fill('#seed', '1')
+    directed.click('#start')
+    see(directed, 'done')
+
+
+def test_a_seed_that_cannot_be_is_told_at_its_field(directed):
+    choose(directed)
+    directed.fill('#seed', '4294967296')
+    directed.click('#start')
+    assert words(directed, '#seed-error').startswith('Type a whole number from 0 to 4294967295')
+    assert directed.evaluate('document.activeElement.id') == 'seed'
+    assert directed.get_attribute('#seed', 'aria-invalid') == 'true'
+    directed.fill('#seed', '4294967295')
+    assert words(directed, '#seed-error') == ''
+
+
+def test_a_program_that_has_gone_is_told_and_tried_again(chromium, directed_port):
+    with browser.opened(chromium, directed_port, refusals = True) as page:
+        Directed.go.set()
+        choose(page)
+        page.route('**/generate', lambda route: route.abort('connectionrefused'))
+        page.click('#start')
+        see(page, 'failed')
+        assert words(page, '#notice').startswith('The program cannot be reached.')
+        page.unroute('**/generate')
+        page.click('#start')
+        see(page, 'done')
+
+
+def test_an_answer_that_is_no_json_is_told_too(directed):
+    choose(directed)
+    directed.route('**/generate', lambda route: route.fulfill(status = 502, body = '<h1>Bad</h1>'))
+    directed.click('#start')
+    see(directed, 'failed')
+    assert words(directed, '#notice').startswith('The answer was not what was expected (502).')
+
+
+def test_the_chip_says_that_no_model_is_loaded_why_and_how_to_get_it(page):
+    assert words(page, '.chip').endswith('Camera motion')
+    page.click('.chip')
+    said = words(page, '.card')
+    assert said.startswith('No AI model is loaded')
+    assert re.search('Why no AI\n+.+\n+How to get it\n+Run ./START', said)
+    page.keyboard.press('Escape')
+    assert page.is_hidden('.card')
+
+
+def test_the_chip_names_the_model_at_work(directed):
+    assert words(directed, '.chip').endswith('Stable Video Diffusion')
+
+
+def test_the_language_is_the_browsers_until_it_is_switched(chromium, port):
+    with browser.opened(chromium, port, 'zh') as page:
+        assert (words(page, 'h1'), page.get_attribute('html', 'lang')) == ('让旧时光重新闪光', 'zh-Hans')
+        page.click('#language')
+        page.wait_for_selector('html[lang=en]')
+        assert words(page, 'h1') == 'Let an old moment shine again'
+        page.reload()
+        assert words(page, 'h1') == 'Let an old moment shine again'
+
+
+def test_a_switch_of_the_language_keeps_the_photo_and_says_everything_anew(chromium, port):
+    with browser.opened(chromium, port) as page:
+        choose(page)
+        page.click('#start')
+        see(page, 'done')
+        for language in ('zh', 'en', 'zh'):
+            page.click('#language')
+            page.wait_for_selector(f'html[lang^={language}]')
+        reason = program.call(port, 'GET', '/health?lang=zh').json['engines']['svd']
+        page.locator('.card', has_text = reason).wait_for(state = 'attached')
+        assert words(page, '#downloads .name') == '下载 GIF'
+        assert words(page, '#language') == 'English'
+        assert page.title() == '好了 · turn-live-photos'
+        assert page.get_attribute('#clip', 'alt') == '动起来的照片：photo.jpg'
+        assert page.get_attribute('#live', 'aria-label').startswith('显示静止的照片')
+
+
+def test_without_javascript_the_form_brings_the_gif(chromium, port):
+    with browser.opened(chromium, port, java_script_enabled = False) as page:
+        page.set_input_files('#file', file(photo()))
+        with page.expect_response('**/generate') as answer:
+            page.get_by_role('button', name = 'Bring it to life').click()
+        page.wait_for_url('**/generate')
+        assert (answer.value.status, answer.value.headers['content-type']) == (200, 'image/gif')
+
+
+def test_without_javascript_the_language_is_switched_by_a_link(chromium, port):
+
+    def see_button(words):
+        # a click does not wait for the page that it leads to
+        page.get_by_role('button', name = words, exact = True).wait_for()
+
+    with browser.opened(chromium, port, java_script_enabled = False) as page:
+        page.click('#language')
+        see_button('让照片动起来')
+        page.goto(f'http://127.0.0.1:{port}/')
+        see_button('让照片动起来')
+        page.click('#language')
+        see_button('Bring it to life')
+
+
+def test_a_keyboard_alone_is_enough(page):
+    for _ in range(10):
+        if page.evaluate('document.activeElement.id') == 'file':
+            break
+        page.keyboard.press('Tab')
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press('Enter')
+    chooser.value.set_files(file(photo()))
+    see(page, 'chosen')
+    page.keyboard.press('Enter')
+    see(page, 'done')
+    assert page.evaluate('document.activeElement.textContent').startswith('Download GIF')
+    page.keyboard.press('Shift+Tab')
+    page.keyboard.down(' ')
+    assert not page.is_visible('#clip')
+    page.wait_for_timeout(350)
+    page.keyboard.up(' ')
+    assert page.is_visible('#clip')
+    page.keyboard.press('Tab')
+    with page.expect_download():
+        page.keyboard.press('Enter')
+
+
+@pytest.mark.parametrize('language', ['en', 'zh'])
+def test_no_state_has_findings_of_axe_in_light_or_dark(chromium, directed_port, language):
+    axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
+    found = []
+    with browser.opened(chromium, directed_port, language, refusals = True) as page:
+        for state in browser.states(page, Directed.go):
+            for scheme in ('light', 'dark'):
+                page.emulate_media(color_scheme = scheme, reduced_motion = 'reduce')
+                violations = axe.run(page).response['violations']
+                found += [(state, scheme, v['id'], v['nodes'][0]['html']) for v in violations]
+    assert found == []
+
+
+@pytest.mark.parametrize('language', ['en', 'zh'])
+@pytest.mark.parametrize('width', [320, 390])
+def test_nothing_is_wider_than_a_phone(chromium, directed_port, language, width):
+    wide = '''() => [...document.querySelectorAll('a, button, label, legend, h1, h2, p, li, input, .notice')]
+        .filter((one) => one.checkVisibility() && !one.closest('.visually-hidden'))
+        .filter((one) => !one.closest('.studio:not([data-state=empty]) .invitation'))
+        .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
+            || one.getBoundingClientRect().left < 0 || one.getBoundingClientRect().right > innerWidth)
+        .map((one) => one.outerHTML)'''
+    with browser.opened(
+            chromium,
+            directed_port,
+            language,
+            refusals = True,
+            has_touch = True,
+            viewport = {
+                'width': width,
+                'height': 640
+            }) as page:
+        for state in browser.states(page, Directed.go):
+            assert (state, page.evaluate('document.documentElement.scrollWidth')) == (state, width)
+            assert (state, page.evaluate(wide)) == (state, [])
+
+
+def test_everything_to_press_is_large_enough_for_a_finger(chromium, directed_port):
+    small = '''() => [...document.querySelectorAll('a, button, input, summary, label.button')]
+        .filter((one) => one.checkVisibility() && !(one.offsetWidth >= 44 && one.offsetHeight >= 44))
+        .map((one) => [one.outerHTML, one.offsetWidth, one.offsetHeight])'''
+    with browser.opened(
+            chromium,
+            directed_port,
+            refusals = True,
+            has_touch = True,
+            viewport = {
+                'width': 390,
+                'height': 844
+            }) as page:
+        for state in browser.states(page, Directed.go):
+            assert (state, page.evaluate(small)) == (state, [])
+
+
+def test_on_a_phone_the_button_is_within_reach_without_scrolling(chromium, directed_port):
+    with browser.opened(chromium, directed_port, viewport = {'width': 390, 'height': 844}) as page:
+        choose(page, photo(size = (900, 1600)))
+        box = page.locator('#start').bounding_box()
+        assert 844 * 0.75 < box['y'] < box['y'] + box['height'] <= 844

@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+How Stable Video Diffusion comes to the page: in a real browser, from a hub on this machine, into the real program.
+
+Libraries: axe-playwright-python, playwright, pytest; torch and diffusers, to make a small model.
+"""
+
+import dataclasses
+import re
+import socket
+
+import browser
+import hub
+import program
+import pytest
+import stand_ins
+from browser import choose, download
+
+from modules.i18n import text
+from modules.weights.download import State
+
+INI = '''
+[InstallationOptions]
+ModelRepositoryUrl = {url}
+[StoreOptions]
+ModelsHome = models
+[ModelOptions]
+ModelName = {name}
+ImagePromptWidth = 128
+ImagePromptHeight = 64
+OutputFrames = 2
+InferenceSteps = 2
+'''
+
+UNET = 'unet/diffusion_pytorch_model.fp16.safetensors'
+
+COMING = State('running', 10**9, 4 * 10**9, 8e6, 300.0, UNET, 'hf-mirror.com',
+               text('weights.timeout', host = 'huggingface.co'))
+FAILED = State('failed', error = text('weights.offline'))
+
+
+class LacksModel(stand_ins.Instant):
+    """Waits for its model."""
+
+    def unavailable(self):
+        return text('engines.svd_no_weights', model = self.model.model_name)
+
+
+class LacksLibraries(stand_ins.Instant):
+    """Waits for its libraries."""
+
+    def unavailable(self):
+        return text('engines.svd_no_libraries', libraries = 'torch, diffusers')
+
+
+class Fetched:
+    """Brings nothing, and says of itself what the test wants."""
+
+    def __init__(self):
+        self.now = State()
+
+    def state(self):
+        return self.now
+
+    def start(self):
+        self.now = State('running')
+
+
+@pytest.fixture(scope = 'module')
+def chromium():
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope = 'module')
+def files(tmp_path_factory):
+    """A repository of a small model that works."""
+    tiny_checkpoint = pytest.importorskip('tiny_checkpoint')
+    folder = tiny_checkpoint.make(tmp_path_factory.mktemp('checkpoint'))
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*') if path.is_file()
+    }
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return f'http://127.0.0.1:{probe.getsockname()[1]}'
+
+
+def started(folder, url, **environment):
+    """The program without a model, on a machine that reaches nothing but itself."""
+    isolated = {'HTTPS_PROXY': closed_port(), 'HF_HOME': str(folder / 'home'), 'HF_ENDPOINT': ''}
+    return program.started(
+        folder, INI.format(url = url, name = hub.NAME), environment = {
+            **isolated,
+            **environment
+        })
+
+
+@pytest.fixture(scope = 'module')
+def failing(tmp_path_factory):
+    """The program and the only hub it reaches, in whose moods nothing can be fetched."""
+    with hub.Hub(hub.model()).serving() as server, \
+            started(tmp_path_factory.mktemp('failing'), server.url) as (_process, port):
+        program.ready(port)
+        server.port = port
+        yield server
+
+
+@pytest.fixture
+def moody(failing):
+    usual = dict(vars(failing))
+    yield failing
+    vars(failing).clear()
+    vars(failing).update(usual)
+
+
+@pytest.fixture(scope = 'module')
+def staged(tmp_path_factory):
+    """Pages of an app whose engines and downloads are what the test says."""
+    from app import create_app
+    from modules.configuration import Configuration, WebOptions
+    from modules.engines import Engines
+    configuration = Configuration(web = WebOptions(port = 0))
+    table = {'svd': ('test_page_model', 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
+    app = create_app(
+        configuration, tmp_path_factory.mktemp('staged'), engines = Engines(configuration, table))
+    fetched = {'fetcher': Fetched(), 'libraries': Fetched()}
+    app.extensions['services'] = dataclasses.replace(app.extensions['services'], **fetched)
+    with program.served(app, configuration.web) as port:
+        program.ready(port)
+        yield port, app.extensions['services'].animator.engines, fetched
+
+
+@pytest.fixture
+def stage(staged):
+    """Say what the page is to show."""
+    _port, engines, fetched = staged
+    usual = dict(engines._engines)
+
+    def show(lack = LacksModel, model = None, libraries = None):
+        engines._engines['svd'] = lack(usual['svd'])
+        fetched['fetcher'].now = model or State()
+        fetched['libraries'].now = libraries or State()
+
+    show()
+    yield show
+    show()
+
+
+def words(page, selector = '.card'):
+    return page.inner_text(selector).strip()
+
+
+def open_card(page):
+    if not page.is_visible('.card'):
+        page.click('.chip')
+
+
+def switch(page, language):
+    page.click('#language')
+    page.wait_for_selector(f'html[lang^={language}]')
+
+
+def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
+        chromium, tmp_path, files):
+    with hub.Hub(files).serving() as broken, hub.Hub(files).serving() as server, \
+            started(tmp_path, broken.url, HF_ENDPOINT = server.url) as (_process, port), \
+            browser.opened(chromium, port) as page:
+        broken.status, server.speed = 403, 2_000_000
+        page.evaluate('window.same = true')
+        choose(page, name = '奶奶.jpg')
+        page.fill('#motion_bucket_id', '90')
+        assert page.locator('#settings input').count() == 2
+        page.click('.chip')
+        page.click('#fetch')
+        page.wait_for_selector('#arrival [aria-valuenow]')
+        assert re.match(r'\d.* of 5\.2 MB', words(page, '.amount'))
+        assert words(page, '.elsewhere').startswith('Trying another place, because: 127.0.0.1')
+        assert server.url[7:] in words(page, '#arrival')
+        page.wait_for_selector('.engine[data-engine=svd]')
+        assert words(page, '.chip').endswith('Stable Video Diffusion')
+        assert words(page, '#status').startswith('Stable Video Diffusion has arrived')
+        page.keyboard.press('Escape')
+        page.fill('#max_guidance_scale', '2')
+        assert (page.input_value('#motion_bucket_id'), page.evaluate('window.same')) == ('90', True)
+        page.click('#start')
+        page.wait_for_selector('#studio[data-state=done]', timeout = 120_000)
+        assert 'Stable Video Diffusion' in words(page, '#made')
+        assert download(page)[1].n_frames == 2
+
+
+def gated(server):
+    server.status, server.error_code = 403, 'GatedRepo'
+
+
+def not_found(server):
+    server.status, server.error_code = 404, 'RepoNotFound'
+
+
+def disk_full(server):
+    told = server.info()
+    for sibling in told['siblings']:
+        sibling['size'] = 10**15
+        sibling.get('lfs', {})['size'] = 10**15
+    server.info = lambda: told
+
+
+@pytest.mark.parametrize(('mood', 'en', 'zh'), [
+    (gated, r'does not let us \(403\): accept the licence at http', r'不让下载（403）.+同意许可协议'),
+    (not_found, r'does not have this model or file \(404\): check ModelName',
+     r'没有这个模型或文件（404），请检查 ModelName'),
+    (disk_full, r'too small: \d+\.\d GB needed, .+ GB free; make room', r'放不下：需要 .+ GB.+请清理磁盘'),
+])
+def test_a_failure_is_told_in_the_readers_language_and_can_be_tried_again(
+        chromium, moody, mood, en, zh):
+    mood(moody)
+    with browser.opened(chromium, moody.port) as page:
+        page.click('.chip')
+        page.click('#fetch')
+        page.locator('.card .fault', has_text = re.compile(en)).wait_for()
+        assert words(page, '#fetch') == 'Try again'
+        switch(page, 'zh')
+        open_card(page)
+        page.locator('.card .fault', has_text = re.compile(zh)).wait_for()
+        assert words(page, '#fetch') == '再试一次'
+        asked = len(moody.requests)
+        page.click('#fetch')
+        for _ in range(100):
+            if len(moody.requests) > asked:
+                break
+            page.wait_for_timeout(50)
+        assert len(moody.requests) > asked
+        page.locator('.card .fault', has_text = re.compile(zh)).wait_for()
+
+
+def test_a_machine_without_network_is_told_so(chromium, tmp_path):
+    with started(tmp_path, closed_port()) as (_process, port), \
+            browser.opened(chromium, port) as page:
+        page.click('.chip')
+        page.click('#fetch')
+        page.locator('.card .fault', has_text = 'No connection to 127.0.0.1').wait_for()
+        switch(page, 'zh')
+        open_card(page)
+        page.locator('.card .fault', has_text = '连不上 127.0.0.1').wait_for()
+
+
+def test_before_it_is_fetched_the_licence_and_the_size_are_told(chromium, staged, stage):
+    with browser.opened(chromium, staged[0]) as page:
+        page.click('.chip')
+        said = words(page)
+        assert 'There is no complete copy of the model stabilityai/stable-video' in said
+        assert 'Fetch the model (about 4.5 GB)' in said
+        assert page.get_attribute(
+            '.card a',
+            'href') == ('https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt')
+        assert './START' not in said
+
+
+def test_a_stranger_sees_the_reason_and_who_can_help_and_no_button(chromium, staged, stage):
+    stage(model = State('failed', error = text('weights.cannot_write', path = '/x', reason = '')))
+    options = {'extra_http_headers': {'X-Forwarded-For': '203.0.113.5'}}
+    with browser.opened(chromium, staged[0], **options) as page:
+        page.click('.chip')
+        assert 'There is no complete copy' in words(page)
+        assert 'Whoever sits at the machine this runs on can fetch it' in words(page)
+        assert (page.locator('#fetch').count(), '/x' in words(page)) == (0, False)
+
+
+def test_a_refused_press_is_told_in_the_card(chromium, staged, stage):
+    with browser.opened(chromium, staged[0], refusals = True) as page:
+        page.click('.chip')
+        page.route('**/model/download', lambda route: route.abort('connectionrefused'))
+        page.click('#fetch')
+        page.locator('#fetch-fault', has_text = 'The program cannot be reached.').wait_for()
+
+
+def test_the_keyboard_stays_in_the_card_while_it_changes(chromium, staged, stage):
+    with browser.opened(chromium, staged[0]) as page:
+        page.focus('summary')
+        page.keyboard.press('Enter')
+        page.keyboard.press('Tab')
+        page.keyboard.press('Enter')
+        page.locator('#arrival', has_text = 'Asking where it can be had').wait_for()
+        assert page.evaluate('document.activeElement.id') == 'card'
+        stage(model = FAILED)
+        page.locator('.card .fault', has_text = 'HF_HUB_OFFLINE').wait_for()
+        page.keyboard.press('Tab')
+        assert page.evaluate('document.activeElement.id') == 'fetch'
+
+
+def test_without_javascript_the_command_line_is_told(chromium, staged, stage):
+    with browser.opened(chromium, staged[0], java_script_enabled = False) as page:
+        page.click('.chip')
+        assert 'Run ./START download' in words(page)
+        assert not page.is_visible('#fetch')
+
+
+def test_libraries_arrive_and_make_room_for_the_model(chromium, staged, stage):
+    stage(LacksLibraries)
+    with browser.opened(chromium, staged[0]) as page:
+        page.click('.chip')
+        assert 'Run ./START --svd (on Windows START.bat --svd)' in words(page)
+        name = 'torch-2.13.0-cp311-cp311-linux_x86_64.whl'
+        stage(LacksLibraries, libraries = State('running', 212_000_000, 799_000_000, file = name))
+        page.click('.chip')
+        page.click('.chip')
+        page.locator('.amount', has_text = '212.0 MB of 799.0 MB').wait_for()
+        assert words(page, '.arrival .fine') == 'Now torch 2.13.0'
+        stage(LacksLibraries, libraries = State('running', 700_000_000, 799_000_000, file = name))
+        page.locator('.amount', has_text = '700.0 MB of 799.0 MB').wait_for()
+        stage(libraries = State('done'))
+        page.locator('#fetch').wait_for()
+
+
+def test_time_left_and_parts_are_told_in_plain_words(chromium, staged, stage):
+    coming = State('running', 1_230_000_000, 4_510_000_000, 8_400_000, 3910, UNET, 'hf-mirror.com')
+    stage(model = coming)
+    with browser.opened(chromium, staged[0], 'zh') as page:
+        page.click('.chip')
+        assert words(page, '.amount') == '1.23 GB / 4.51 GB · 8.4 MB/s · 还剩 1 小时 5 分'
+        assert words(page, '.arrival .fine') == '正在下载想象动作的部分，来自 hf-mirror.com'
+        assert page.get_attribute('#arrival .progress', 'aria-valuenow') == '27'
+        switch(page, 'en')
+        open_card(page)
+        page.locator('.amount', has_text = '1.23 GB of 4.51 GB · 8.4 MB/s · 1 h 5 min').wait_for()
+
+
+def test_a_page_in_the_background_asks_for_nothing(chromium, staged, stage):
+    stage(model = State('running'))
+    with browser.opened(chromium, staged[0]) as page:
+        asked = []
+        page.on('request', lambda request: asked.append(request.url))
+        page.evaluate('''() => {
+            Object.defineProperty(document, 'hidden', {value: true});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }''')
+        asked.clear()
+        page.wait_for_timeout(2300)
+        assert not [address for address in asked if address.endswith('/health')]
+
+
+def test_settings_that_give_mush_are_warned_about_beside_them(chromium, staged, stage):
+    with browser.opened(chromium, staged[0]) as page:
+        choose(page)
+        assert 'trained for 25 frames and OutputFrames is 72' in words(page, '#warnings')
+        page.fill('#seed', '7')
+        switch(page, 'zh')
+        page.locator('#warnings', has_text = '按 25 帧训练').wait_for(timeout = 5000)
+        assert page.input_value('#seed') == '7'
+
+
+@pytest.mark.parametrize(('language', 'scheme', 'states'), [
+    ('en', 'light', (State(), FAILED)),
+    ('zh', 'dark', (COMING, FAILED)),
+])
+def test_no_state_of_the_card_has_findings_of_axe(chromium, staged, stage, language, scheme,
+                                                  states):
+    axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
+    found = []
+    for state in states:
+        stage(model = state)
+        with browser.opened(chromium, staged[0], language, color_scheme = scheme) as page:
+            choose(page)
+            page.click('.chip')
+            violations = axe.run(page).response['violations']
+            found += [(state, v['id'], v['nodes'][0]['html']) for v in violations]
+    assert found == []
+
+
+def test_on_a_small_phone_the_card_fits(chromium, staged, stage):
+    stage(model = FAILED)
+    with browser.opened(
+            chromium, staged[0], has_touch = True, viewport = {
+                'width': 320,
+                'height': 640
+            }) as page:
+        page.click('.chip')
+        assert page.evaluate('document.documentElement.scrollWidth') == 320
+        box = page.locator('#fetch').bounding_box()
+        assert (box['x'] >= 0, box['x'] + box['width'] <= 320, box['height'] >= 44) == (True, ) * 3

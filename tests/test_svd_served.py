@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Stable Video Diffusion through the whole program: the real pipeline on a small checkpoint, behind the real server.
+
+Libraries: Pillow, numpy, pytest, torch and diffusers (for the checkpoint).
+"""
+
+import io
+import socket
+import threading
+import time
+
+import numpy
+import program
+import pytest
+import tiny_checkpoint
+from PIL import Image
+
+INI = '''
+[ModelOptions]
+Engine = svd
+Device = cpu
+ImagePromptWidth = 128
+ImagePromptHeight = 64
+OutputFrames = 3
+InferenceSteps = {steps}
+'''
+
+
+@pytest.fixture(scope = 'module')
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint.make(tmp_path_factory.mktemp('models') / '模型')
+
+
+@pytest.fixture(scope = 'module')
+def photo():
+    content = io.BytesIO()
+    values = numpy.random.default_rng(7).integers(0, 255, (12, 20, 3), numpy.uint8)
+    Image.fromarray(values).resize((320, 180)).save(content, 'JPEG', quality = 92)
+    return content.getvalue()
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory, checkpoint):
+    arguments = ['--model', str(checkpoint)]
+    with program.started(tmp_path_factory.mktemp('run'), INI.format(steps = 4), arguments) as found:
+        program.ready(found[1], seconds = 120)
+        yield found[1]
+
+
+def ask(port, photo, **fields):
+    answer = program.generate(port, photo, list(fields.items()), timeout = 120)
+    assert answer.status == 200, answer.body
+    assert answer.headers['X-Engine'] == 'svd'
+    return answer.body
+
+
+def test_the_engine_in_use_is_told(port):
+    health = program.call(port, 'GET', '/health').json
+    assert (health['engine'], health['engines']['svd']) == ('svd', None)
+
+
+def test_a_clip_has_the_photos_shape_and_the_frames_asked_for(port, photo):
+    with Image.open(io.BytesIO(ask(port, photo, seed = 1))) as image:
+        assert image.n_frames == 3
+        assert image.size == (120, 68)
+
+
+def test_the_same_seed_makes_the_same_clip_and_another_another(port, photo):
+    first = ask(port, photo, seed = 5)
+    assert ask(port, photo, seed = 5) == first
+    assert ask(port, photo, seed = 6) != first
+
+
+def test_two_requests_at_once_do_not_disturb_each_other(port, photo):
+    """Guidance above 1 runs the UNet on twice the pictures: a pipeline shared by two threads breaks on that."""
+    alone = {
+        guidance: ask(port, photo, seed = 3, max_guidance_scale = guidance)
+        for guidance in (3.0, 1.0)
+    }
+    assert alone[3.0] != alone[1.0]
+    together = {}
+
+    def one(guidance):
+        together[guidance] = ask(port, photo, seed = 3, max_guidance_scale = guidance)
+
+    threads = [threading.Thread(target = one, args = (guidance, )) for guidance in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(
+        tmp_path, checkpoint, photo):
+    with program.started(tmp_path, INI.format(steps = 40),
+                         ['--model', str(checkpoint)]) as (_process, port):
+        program.ready(port, seconds = 120)
+        before = time.monotonic()
+        whole = ask(port, photo, seed = 9)
+        seconds = time.monotonic() - before
+        body, headers = program.form([('seed', '9')], [('file', 'a.jpg', photo)])
+        head = ''.join(f'{name}: {value}\r\n' for name, value in headers.items())
+        with socket.create_connection(('127.0.0.1', port)) as client:
+            start = f'POST /generate HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: {len(body)}\r\n\r\n'
+            client.sendall(start.encode() + body)
+            time.sleep(seconds / 4)
+            assert program.call(port, 'GET', '/health').json['status'] == 'BUSY'
+        before = time.monotonic()
+        program.ready(port)
+        assert time.monotonic() - before < max(seconds / 2, 1)
+        assert ask(port, photo, seed = 9) == whole
+
+
+def test_without_weights_svd_is_503_with_the_reason_and_the_program_runs(tmp_path, photo):
+    ini = '[ModelOptions]\nEngine = svd\nImagePromptWidth = 64\nImagePromptHeight = 64\nOutputFrames = 2\n'
+    with program.started(tmp_path,
+                         ini + '[StoreOptions]\nModelsHome = nothing\n') as (_process, port):
+        answer = program.generate(port, photo, headers = {'Accept-Language': 'zh'})
+        assert (answer.status, answer.json['code']) == (503, 'engine_unavailable')
+        assert '模型' in answer.json['message']
+        assert program.generate(port, photo, [('engine', 'camera')]).status == 200
+
+
+def test_auto_takes_camera_motion_without_weights_and_says_why(tmp_path, photo):
+    ini = '[ModelOptions]\nOutputFrames = 2\n[StoreOptions]\nModelsHome = nothing\n'
+    with program.started(tmp_path, ini) as (_process, port):
+        assert program.generate(port, photo).headers['X-Engine'] == 'camera'
+        assert program.call(port, 'GET', '/health').json['engines']['svd']
+
+
+def test_auto_takes_svd_once_the_weights_are_here_without_a_restart(tmp_path, checkpoint, photo):
+    home = tmp_path / 'models' / 'somebody'
+    ini = (
+        '[ModelOptions]\nModelName = somebody/something\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
+        'OutputFrames = 2\nInferenceSteps = 2\n[StoreOptions]\nModelsHome = models\n')
+    with program.started(tmp_path, ini) as (_process, port):
+        assert program.generate(port, photo).headers['X-Engine'] == 'camera'
+        home.mkdir(parents = True)
+        (home / 'something').symlink_to(checkpoint, target_is_directory = True)
+        assert program.generate(port, photo, timeout = 120).headers['X-Engine'] == 'svd'
