@@ -12,7 +12,7 @@ import time
 import numpy
 
 from modules import errors
-from modules.engines import Progress
+from modules.engines import Progress, settings
 from modules.i18n import text
 from modules.photos import result_size
 
@@ -38,6 +38,9 @@ class Instant:
     def load(self):
         pass
 
+    def settings(self):
+        return settings(self.model)
+
     def animate(self, photo, request, on_progress, stop_if_cancelled):
         width, height = result_size(photo.full_size, 64 * 36)
         colour = numpy.asarray(photo.image.resize((1, 1)))[0, 0]
@@ -46,7 +49,7 @@ class Instant:
             stop_if_cancelled()
             time.sleep(self.seconds_per_frame)
             frames[index] = colour
-            on_progress(Progress('step', index + 1, self.frames))
+            on_progress(Progress('step', index + 1, self.frames, frames[index]))
         return frames
 
 

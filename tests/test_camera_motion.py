@@ -174,6 +174,25 @@ def test_tells_every_frame():
     assert told == [Progress('step', frame, 5) for frame in range(1, 6)]
 
 
+def test_every_step_shows_the_frame_just_made():
+    told = []
+    frames = animated(scene(160, 90), frames = 5, told = told.append)
+    for progress, frame in zip(told, frames, strict = True):
+        assert (progress.picture == frame).all()
+        assert np.shares_memory(progress.picture, frames)
+
+
+def test_tells_the_options_that_change_the_clip():
+    model = ModelOptions(output_frames = 9, image_prompt_height = 640)
+    told = CameraMotion(Configuration(model = model)).settings()
+    assert told == {
+        'OutputFPS': 15,
+        'OutputFrames': 9,
+        'ImagePromptWidth': 1024,
+        'ImagePromptHeight': 640
+    }
+
+
 @pytest.mark.parametrize('size', [(1, 1), (2, 2), (9, 8), (10000, 2), (2, 10000), (40000, 3),
                                   (3000, 12)])
 def test_makes_a_clip_of_photos_of_any_shape(size):

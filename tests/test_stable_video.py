@@ -322,6 +322,38 @@ def test_who_waits_for_the_pipeline_can_cancel(engine):
         assert first.result(20).any()
 
 
+def test_tells_the_options_that_change_the_clip_as_they_were_used(checkpoint):
+    engine = loaded(checkpoint, image_fit = 'pad')
+    assert engine.settings() == {
+        'ModelName': checkpoint.name,
+        'OutputFPS': 15,
+        'OutputFrames': 5,
+        'ConditioningFPS': 7,
+        'InferenceSteps': 3,
+        'DecodeChunkSize': engine.chunk,
+        'UNet': False,
+        'ImagePromptWidth': 128,
+        'ImagePromptHeight': 64,
+        'ImageFit': 'pad'
+    }
+    assert loaded(checkpoint, decode_chunk_size = 2).settings()['DecodeChunkSize'] == 2
+
+
+@pytest.mark.parametrize(
+    ('name', 'told'),
+    [('stabilityai/stable-video-diffusion-img2vid', 'stabilityai/stable-video-diffusion-img2vid'),
+     ('/home/somebody/models/mine/', 'mine'), ('C:\\Users\\somebody\\mine', 'mine'),
+     ('~/mine', 'mine'), ('../mine', 'mine'), ('tests/mine', 'tests/mine'), ('mine', 'mine')])
+def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(name, told):
+    assert made(name).settings()['ModelName'] == told
+
+
+def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(tmp_path, monkeypatch):
+    (tmp_path / 'secret' / 'mine').mkdir(parents = True)
+    monkeypatch.chdir(tmp_path)
+    assert made('secret/mine').settings()['ModelName'] == 'mine'
+
+
 def test_progress_tells_every_phase(checkpoint):
     seen = []
     animate(loaded(checkpoint, decode_chunk_size = 2), photo(), request(), seen.append)

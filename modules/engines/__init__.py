@@ -6,6 +6,7 @@ What makes pictures move. Adding an engine: copy a sibling, add a line to :data:
 Libraries: none here; an engine imports its own when it loads, on the worker.
 """
 
+import dataclasses
 import importlib
 import logging
 import threading
@@ -15,7 +16,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Protocol
 
 from modules import errors
-from modules.configuration import Configuration
+from modules.configuration import Configuration, ModelOptions
 from modules.i18n import Text
 
 if TYPE_CHECKING:
@@ -43,11 +44,35 @@ class Progress:
     step: int = 0
     #: all steps of this phase; 0 where unknown
     steps: int = 0
+    #: a picture of the clip as it stands, uint8 [H, W, 3], of any size; it may be a view of the clip's own frames,
+    #: so whoever keeps it makes a copy
+    picture: 'numpy.ndarray | None' = dataclasses.field(
+        default = None, compare = False, repr = False)
 
 
 OnProgress = Callable[[Progress], None]
 #: raises :class:`modules.errors.Cancelled` when the job is no longer wanted; cheap, to be called often
 StopIfCancelled = Callable[[], None]
+
+#: attributes of :class:`modules.configuration.ModelOptions` that change every engine's result
+CLIP_OPTIONS = ('output_fps', 'output_frames', 'image_prompt_width', 'image_prompt_height')
+
+
+def settings(model: ModelOptions, *more: str) -> dict[str, object]:
+    """
+    :data:`CLIP_OPTIONS` and more, by the names they have in the INI.
+
+    :param model: the options
+    :type model: ModelOptions
+    :param more: further attributes of ``model``
+    :type more: str
+    :return: INI key → value, in the order of the option table
+    :rtype: dict[str, object]
+    """
+    return {
+        field.metadata['key']: getattr(model, field.name)
+        for field in dataclasses.fields(model) if field.name in CLIP_OPTIONS + more
+    }
 
 
 def missing_libraries(*names: str) -> list[str]:
@@ -102,6 +127,15 @@ class Engine(Protocol):
         Import libraries and load weights, on the worker.
 
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
+        """
+
+    def settings(self) -> dict[str, object]:
+        """
+        What was set that changes this engine's result, besides the request's own parameters, as files tell it to
+        whoever gets them; for an engine that is loaded.
+
+        :return: keys of the INI's ``[ModelOptions]`` → the values that are used
+        :rtype: dict[str, object]
         """
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest', on_progress: OnProgress,

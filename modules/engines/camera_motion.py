@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.configuration import Configuration
-from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries
+from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
 from modules.i18n import Text, text
 from modules.photos import Photo, result_size
 
@@ -116,6 +116,15 @@ class CameraMotion:
         importlib.import_module('cv2')
         importlib.import_module('modules.engines.depth_prior')
 
+    def settings(self) -> dict[str, object]:
+        """
+        What was set that changes the result.
+
+        :return: keys of the INI's ``[ModelOptions]`` → values
+        :rtype: dict[str, object]
+        """
+        return settings(self.model)
+
     def animate(self, photo: Photo, request: 'AnimationRequest', on_progress: OnProgress,
                 stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
         """
@@ -143,7 +152,7 @@ class CameraMotion:
         for frame in range(total):
             stop_if_cancelled()
             shots.take(frame, frames[frame])
-            on_progress(Progress('step', frame + 1, total))
+            on_progress(Progress('step', frame + 1, total, frames[frame]))
         return frames
 
 

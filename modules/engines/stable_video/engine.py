@@ -11,6 +11,7 @@ Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, NoReturn
 from PIL import Image
 
 from modules import errors, weights
-from modules.configuration import Configuration
-from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries
+from modules.configuration import ROOT, Configuration
+from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
 from modules.engines.stable_video import decoding, devices, fitting, memory, pipeline
 from modules.i18n import Text, text
 
@@ -42,6 +43,13 @@ SMALL = 1 * memory.GIB
 
 #: the model was trained for slower clips than this
 GREATEST_CONDITIONING_FPS = 12
+
+#: attributes of the options that change the result, besides those of every engine
+OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_size', 'unet',
+           'image_fit')
+
+#: a model's place on the hub
+HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
 
 #: what broken installations of torch and diffusers raise when they are imported
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
@@ -73,6 +81,7 @@ class StableVideo:
         self._pipe: StableVideoDiffusionPipeline | None = None
         self._failure: Text | None = None
         self._fits = False
+        self._is_compiled = False
         self._gpu_bytes: int | None = None
         self._turn = threading.Lock()
 
@@ -127,6 +136,21 @@ class StableVideo:
             for warning in self.warnings():
                 logger.warning('%s', warning.in_('en'))
             self._pipe = self._loaded(self._find())
+
+    def settings(self) -> dict[str, object]:
+        """
+        What was set that changes the result, as it is used: ``DecodeChunkSize`` is the number of frames that are
+        decoded at once, ``UNet`` whether the UNet is compiled, ``ModelName`` tells no folder of this machine.
+
+        :return: keys of the INI's ``[ModelOptions]`` → values
+        :rtype: dict[str, object]
+        """
+        as_used = {
+            'ModelName': _public_name(self.model.model_name),
+            'DecodeChunkSize': self.chunk,
+            'UNet': self._is_compiled
+        }
+        return {**settings(self.model, *OPTIONS), **as_used}
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest', on_progress: OnProgress,
                 stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
@@ -260,7 +284,7 @@ class StableVideo:
             self.chunk = memory.chunk_size(self.model.output_frames, usable, needs.frame)
         if self.device.startswith('cuda'):
             is_to_compile = self.model.unet and is_resident and pipeline.can_compile(self.device)
-            pipeline.warm_up(pipe, self.model, is_to_compile = is_to_compile)
+            self._is_compiled = pipeline.warm_up(pipe, self.model, is_to_compile = is_to_compile)
         logger.info('Stable Video Diffusion is ready; %d frames are decoded at once', self.chunk)
         return pipe
 
@@ -298,6 +322,14 @@ class StableVideo:
     def _fail(self, reason: Text) -> NoReturn:
         self._failure = reason
         raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
+
+
+def _public_name(name: str) -> str:
+    """A model's name as it may be told to anybody: that on the hub, or its folder without what leads there."""
+    is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
+    if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
+        return name
+    return re.split(r'[/\\]', name.rstrip('/\\'))[-1]
 
 
 def _in_one_line(error: Exception) -> str:

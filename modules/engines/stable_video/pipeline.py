@@ -111,7 +111,7 @@ def can_compile(device: str) -> bool:
 
 
 def warm_up(pipe: 'StableVideoDiffusionPipeline', model: ModelOptions, *,
-            is_to_compile: bool) -> None:
+            is_to_compile: bool) -> bool:
     """
     Make one step of a grey landscape, so that the first clip need not wait for kernels. When compiling (in place,
     anew for each orientation, with and without guidance) fails, the UNet is used eagerly.
@@ -122,6 +122,8 @@ def warm_up(pipe: 'StableVideoDiffusionPipeline', model: ModelOptions, *,
     :type model: ModelOptions
     :param is_to_compile: whether to compile the UNet
     :type is_to_compile: bool
+    :return: whether the UNet is compiled
+    :rtype: bool
     """
     if is_to_compile:
         pipe.unet.compile()
@@ -134,10 +136,12 @@ def warm_up(pipe: 'StableVideoDiffusionPipeline', model: ModelOptions, *,
             num_frames = model.output_frames,
             num_inference_steps = 1,
             output_type = 'latent')
+        return is_to_compile
     except (RuntimeError, OSError) as error:
         logger.warning('The warm-up failed, going on without compiling: %s', error)
         # torch offers no public way back from Module.compile()
         pipe.unet._compiled_call_impl = None
+        return False
     finally:
         restore(pipe)
 
