@@ -9,13 +9,15 @@ Libraries: numpy, Pillow (in the encoders themselves).
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy
     from PIL import Image
+
+    from modules.i18n import Text
 
 
 class UnknownLayout(ValueError):
@@ -46,6 +48,12 @@ class Clip:
     key_index: int = 0
     #: a model made up what moves
     is_generated: bool = False
+    #: how it was made, told inside the file; whatever JSON can hold
+    settings: Mapping[str, object] | None = None
+    #: when it was asked for, with its time zone; None is now
+    created: datetime | None = None
+    #: most bytes a GIF may have; 0 is no limit
+    max_bytes: int = 0
 
     def still(self) -> Still:
         """
@@ -73,7 +81,7 @@ class Format:
     #: phones expect a name of their own kind, made of the time
     is_dated: bool = False
 
-    def encode(self, clip: Clip, path: Path) -> None:
+    def encode(self, clip: Clip, path: Path) -> 'Text | None':
         """
         Write a clip, with the mark of what a model made up.
 
@@ -81,32 +89,51 @@ class Format:
         :type clip: Clip
         :param path: where to; replaced if there
         :type path: Path
+        :return: what had to be given up, or None if nothing had to be
+        :rtype: Text | None
         """
-        importlib.import_module(self.module).encode(clip, path)
+        given_up = importlib.import_module(self.module).encode(clip, path)
         if clip.is_generated and not self.has_still:
             height, width = clip.frames.shape[1:3]
             importlib.import_module('modules.encoders.marking').mark(path, (width, height))
+        return given_up
 
-    def name(self, stem: str) -> str:
+    def name(self, stem: str, created: datetime | None = None) -> str:
         """
         How the file is called when it is downloaded.
 
         :param stem: the photo's own name, without its ending
         :type stem: str
+        :param created: when the clip was asked for, with its time zone; None is now
+        :type created: datetime | None
         :return: the name
         :rtype: str
         """
-        return (dated() if self.is_dated else stem) + self.extension
+        return (dated(created) if self.is_dated else stem) + self.extension
 
 
-def dated() -> str:
+def local_time(created: datetime | None) -> datetime:
+    """
+    A moment by the clock on the wall, which is what cameras write into their files.
+
+    :param created: the moment, with its time zone; None is now
+    :type created: datetime | None
+    :return: the same moment in the time zone of this machine
+    :rtype: datetime
+    """
+    return (created or datetime.now(timezone.utc)).astimezone()
+
+
+def dated(created: datetime | None = None) -> str:
     """
     A name as cameras give it.
 
-    :return: ``IMG_`` with the date and the time of now
+    :param created: the moment it tells, with its time zone; None is now
+    :type created: datetime | None
+    :return: ``IMG_`` with the date and the time
     :rtype: str
     """
-    return f'IMG_{datetime.now():%Y%m%d_%H%M%S}'
+    return f'IMG_{local_time(created):%Y%m%d_%H%M%S}'
 
 
 TABLE = {

@@ -11,13 +11,14 @@ Libraries: Pillow, numpy, OpenCV.
 import math
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from modules.encoders import Clip, palette
+from modules.encoders import Clip, marking, palette, settings
 from modules.encoders.gif_frames import TRANSPARENT, Mapped, Patch, map_frames, patch
 from modules.encoders.palette import Mapper
 from modules.i18n import Text, text
@@ -54,16 +55,20 @@ def timetable(count: int, fps: float) -> list[tuple[int, int]]:
     return [(i * count // shown, starts[i + 1] - starts[i]) for i in range(shown)]
 
 
-def encode(clip: Clip, path: Path) -> None:
+def encode(clip: Clip, path: Path) -> Text | None:
     """
-    Write a GIF.
+    Write a GIF that is no larger than the clip allows.
 
     :param clip: the clip
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
+    :return: what was given up for its size, or None if nothing had to be
+    :rtype: Text | None
     """
-    path.write_bytes(to_bytes(clip, TRANSPARENT))
+    # the mark of what a model made up is added to the finished file
+    room = max(1, clip.max_bytes - marking.IN_GIF) if clip.is_generated else clip.max_bytes
+    return encode_within(clip, path, room if clip.max_bytes else 0)
 
 
 def encode_within(clip: Clip, path: Path, max_bytes: int) -> Text | None:
@@ -107,11 +112,12 @@ def _reductions(clip: Clip) -> Iterator[tuple[int, Clip]]:
         size = max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
         frames = np.stack(
             [cv2.resize(frame, size, interpolation = cv2.INTER_AREA) for frame in clip.frames])
-        yield FEWER_COLOURS[-1], Clip(frames, clip.fps)
+        yield FEWER_COLOURS[-1], replace(clip, frames = frames)
     while len(frames) > 1:
         count = math.ceil(len(frames) * 2 / 3) if len(frames) > 2 else 1
         frames = frames[[number * len(frames) // count for number in range(count)]]
-        yield FEWER_COLOURS[-1], Clip(frames, clip.fps * count / len(clip.frames))
+        fps = clip.fps * count / len(clip.frames)
+        yield FEWER_COLOURS[-1], replace(clip, frames = frames, fps = fps)
 
 
 def to_bytes(clip: Clip, colours: int) -> bytes:
@@ -131,6 +137,7 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     height, width = frames.shape[1:3]
     parts = [b'GIF89a', struct.pack('<HHBBB', width, height, 0xF7 if common else 0x70, 0, 0)]
     parts += [_colour_table(common), LOOP_FOR_EVER] if common else [LOOP_FOR_EVER]
+    parts.append(_comment(settings.to_text(clip.settings)) if clip.settings else b'')
     shown = None
     for mapped, delay in zip(_mapped(frames, common, colours), delays, strict = True):
         part, shown = patch(mapped, shown if common else None)
@@ -160,6 +167,13 @@ def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
 
 def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     return palette.histogram(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
+
+
+def _comment(words: str) -> bytes:
+    """For whoever looks into the file; after the loop, which some players seek at one place only."""
+    content = words.encode()
+    blocks = [content[start:start + 255] for start in range(0, len(content), 255)]
+    return b'!\xfe' + b''.join(bytes([len(block)]) + block for block in blocks) + b'\0'
 
 
 def _colour_table(mapper: Mapper) -> bytes:

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from PIL import Image
 
-from modules.encoders import Still, UnknownLayout
+from modules.encoders import Still, UnknownLayout, local_time
 
 #: of the JPEG; colour is kept at full resolution
 QUALITY = 95
@@ -29,6 +29,8 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL = 1, 2, 3, 4, 5, 7, 10
 #: tags of IFD0 that point to the other directories
 CAMERA, PLACE = 0x8769, 0x8825
 MODIFIED, TAKEN, DIGITIZED, MAKER_NOTE = 0x0132, 0x9003, 0x9004, 0x927C
+#: where EXIF keeps words of any kind
+USER_COMMENT = 0x9286
 
 #: what is kept of the photo's own EXIF: directory → tag → type
 KEPT = {
@@ -91,7 +93,11 @@ def _segment(name: bytes, content: bytes) -> bytes:
     return b'\xff\xe1' + struct.pack('>H', length) + name + content
 
 
-def exif(still: Still, maker_note: bytes | None = None) -> bytes:
+def exif(still: Still,
+         maker_note: bytes | None = None,
+         *,
+         created: datetime | None = None,
+         words: str | None = None) -> bytes:
     """
     The EXIF block of a still: what is known of the photo, and what a valid block must have.
 
@@ -99,6 +105,10 @@ def exif(still: Still, maker_note: bytes | None = None) -> bytes:
     :type still: Still
     :param maker_note: goes where cameras put their own notes, unchanged
     :type maker_note: bytes | None
+    :param created: when the file was asked for, with its time zone; None is now
+    :type created: datetime | None
+    :param words: ASCII, for whoever looks into the file
+    :type words: str | None
     :return: a big-endian TIFF without pictures
     :rtype: bytes
     """
@@ -111,7 +121,7 @@ def exif(still: Still, maker_note: bytes | None = None) -> bytes:
         0x011B: _rational(72),
         0x0128: _numbers(SHORT, 2),
         0x0131: _text('turn-live-photos'),
-        MODIFIED: _text(f'{datetime.now():%Y:%m:%d %H:%M:%S}'),
+        MODIFIED: _text(f'{local_time(created):%Y:%m:%d %H:%M:%S}'),
         0x0213: _numbers(SHORT, 1),
     }
     for tag in (TAKEN, DIGITIZED):
@@ -126,7 +136,20 @@ def exif(still: Still, maker_note: bytes | None = None) -> bytes:
         0xA003: _numbers(LONG, height),
     }
     camera |= {MAKER_NOTE: (UNDEFINED, len(maker_note), maker_note)} if maker_note else {}
+    camera |= {USER_COMMENT: _user_comment(words)} if words else {}
     return _tiff(main, camera, place)
+
+
+def comment(words: str) -> bytes:
+    """
+    An EXIF block that holds words and nothing else.
+
+    :param words: ASCII
+    :type words: str
+    :return: a big-endian TIFF without pictures
+    :rtype: bytes
+    """
+    return _tiff({}, {0x9000: (UNDEFINED, 4, b'0232'), USER_COMMENT: _user_comment(words)}, {})
 
 
 def _tiff(main: dict[int, Entry], camera: dict[int, Entry], place: dict[int, Entry]) -> bytes:
@@ -195,6 +218,11 @@ def _numbers(kind: int, *values: int) -> Entry:
 
 def _rational(value: int) -> Entry:
     return RATIONAL, 1, struct.pack('>II', value, 1)
+
+
+def _user_comment(words: str) -> Entry:
+    content = b'ASCII\0\0\0' + words.encode()
+    return UNDEFINED, len(content), content
 
 
 def _text(value: str) -> Entry:

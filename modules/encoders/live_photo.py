@@ -7,18 +7,31 @@ them as a bundle (``X.pvt``) and, opened, as a plain pair.
 Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
 """
 
+import hashlib
 import plistlib
 import struct
 import tempfile
-import time
 import uuid
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
-from modules.encoders import Clip, dated, jpeg, mp4, quicktime, xmp
+from modules.encoders import (
+    Clip,
+    Still,
+    dated,
+    jpeg,
+    local_time,
+    mp4,
+    quicktime,
+    settings,
+    xmp,
+)
 
 #: the sum of what Apple's loader of bundles asks for
 PLIST = {'PFVideoComplementMetadataVersionKey': '1'}
+#: within which identifiers made of settings and photos differ
+FAMILY = uuid.UUID('6f0a7b2e-94a3-4bb0-8d3c-5c1f2b7e9a44')
 
 
 def encode(clip: Clip, path: Path) -> None:
@@ -31,22 +44,42 @@ def encode(clip: Clip, path: Path) -> None:
     :type path: Path
     :raises modules.encoders.UnknownLayout: when a part cannot be completed
     """
-    identifier = str(uuid.uuid4()).upper()
     still = clip.still()
-    photo = jpeg.to_bytes(still.image, jpeg.exif(still, maker_note(identifier)),
+    words = settings.to_text(clip.settings) if clip.settings else None
+    identifier = identify(still, words)
+    tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, words = words)
+    photo = jpeg.to_bytes(still.image, tiff,
                           xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
     movie = quicktime.paired(
         _movie(clip, path.parent),
         clip.key_index / clip.fps,
         identifier,
         packet = xmp.source(xmp.GENERATED) if clip.is_generated else None)
-    name = dated()
+    name, when = dated(clip.created), local_time(clip.created)
     with zipfile.ZipFile(path, 'w') as bundle:
         # a folder of its own entry is what makes phones see the bundle
-        _add(bundle, f'{name}.pvt/', b'')
-        _add(bundle, f'{name}.pvt/{name}.JPG', photo)
-        _add(bundle, f'{name}.pvt/{name}.MOV', movie)
-        _add(bundle, f'{name}.pvt/metadata.plist', plistlib.dumps(PLIST))
+        _add(bundle, when, f'{name}.pvt/', b'')
+        _add(bundle, when, f'{name}.pvt/{name}.JPG', photo)
+        _add(bundle, when, f'{name}.pvt/{name}.MOV', movie)
+        _add(bundle, when, f'{name}.pvt/metadata.plist', plistlib.dumps(PLIST))
+
+
+def identify(still: Still, words: str | None) -> str:
+    """
+    The identifier that photo and movie share. The same photo with the same settings gets the same one again, so that
+    a file made anew is the same file; without settings nothing is known to be the same.
+
+    :param still: the photo
+    :type still: Still
+    :param words: the settings, as they are told in the file
+    :type words: str | None
+    :return: a UUID in capitals
+    :rtype: str
+    """
+    if not words:
+        return str(uuid.uuid4()).upper()
+    seen = hashlib.sha256(f'{still.image.size} {words}'.encode() + still.image.tobytes())
+    return str(uuid.uuid5(FAMILY, seen.hexdigest())).upper()
 
 
 def maker_note(identifier: str) -> bytes:
@@ -72,9 +105,9 @@ def _movie(clip: Clip, folder: Path) -> bytes:
         return path.read_bytes()
 
 
-def _add(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:
+def _add(bundle: zipfile.ZipFile, when: datetime, name: str, content: bytes) -> None:
     """Readable by everybody, and not compressed a second time."""
-    entry = zipfile.ZipInfo(name, time.localtime()[:6])
+    entry = zipfile.ZipInfo(name, when.timetuple()[:6])
     entry.create_system = 3
     entry.external_attr = (0o40755 << 16 | 0x10) if name.endswith('/') else 0o100644 << 16
     bundle.writestr(entry, content)

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from modules.encoders import UnknownLayout, xmp
 
+GIF_HEAD = b'!\xff\x0bXMP DataXMP'
 #: leads readers that know nothing of XMP to the end of it, wherever in the packet they look for a length
 GIF_TRAILER = bytes([1, *range(255, -1, -1), 0])
+#: bytes the mark adds to a GIF
+IN_GIF = len(GIF_HEAD) + len(xmp.source(xmp.GENERATED)) + len(GIF_TRAILER)
 #: the box that holds a packet
 MP4_BOX = bytes.fromhex('be7acfcb97a942e89c71999491e3afac')
 #: in the flags of a WebP
@@ -32,7 +35,7 @@ def mark(path: Path, size: tuple[int, int]) -> None:
     """
     data, packet = path.read_bytes(), xmp.source(xmp.GENERATED)
     if data[:6] == b'GIF89a' and data[-1:] == b';':
-        marked = data[:-1] + b'!\xff\x0bXMP DataXMP' + packet + GIF_TRAILER + b';'
+        marked = data[:-1] + GIF_HEAD + packet + GIF_TRAILER + b';'
     elif data[4:8] == b'ftyp':
         marked = data + struct.pack('>I', 8 + len(MP4_BOX + packet)) + b'uuid' + MP4_BOX + packet
     elif data[:4] == b'RIFF' and data[8:12] == b'WEBP':

@@ -10,7 +10,7 @@ Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
 import tempfile
 from pathlib import Path
 
-from modules.encoders import Clip, jpeg, mp4, xmp
+from modules.encoders import Clip, jpeg, mp4, settings, xmp
 
 
 def encode(clip: Clip, path: Path) -> None:
@@ -30,4 +30,6 @@ def encode(clip: Clip, path: Path) -> None:
     packet = xmp.motion_photo(
         len(movie), round(1e6 * clip.key_index / clip.fps),
         xmp.COMPOSITE if clip.is_generated else None)
-    path.write_bytes(jpeg.to_bytes(still.image, jpeg.exif(still), packet) + movie)
+    words = settings.to_text(clip.settings) if clip.settings else None
+    tiff = jpeg.exif(still, created = clip.created, words = words)
+    path.write_bytes(jpeg.to_bytes(still.image, tiff, packet) + movie)

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from modules.encoders import Clip
+from modules.encoders import Clip, settings
 
 #: ticks a frame lasts
 TICKS = 100
@@ -29,11 +29,22 @@ def encode(clip: Clip, path: Path) -> None:
     :param path: where to; replaced if there
     :type path: Path
     """
-    write(clip, path, 'mp4', muxer = {'movflags': 'faststart'}, encoder = {})
+    write(
+        clip,
+        path,
+        'mp4',
+        muxer = {'movflags': 'faststart'},
+        encoder = {},
+        tags = {'comment': settings.to_text(clip.settings)} if clip.settings else {})
 
 
-def write(clip: Clip, path: Path, container: str, *, muxer: dict[str, str],
-          encoder: dict[str, str]) -> None:
+def write(clip: Clip,
+          path: Path,
+          container: str,
+          *,
+          muxer: dict[str, str],
+          encoder: dict[str, str],
+          tags: dict[str, str] | None = None) -> None:
     """
     Write the one H.264 stream of a clip.
 
@@ -47,11 +58,14 @@ def write(clip: Clip, path: Path, container: str, *, muxer: dict[str, str],
     :type muxer: dict[str, str]
     :param encoder: options of x264 besides :data:`ENCODER`
     :type encoder: dict[str, str]
+    :param tags: what is told beside the pictures, by FFmpeg's names
+    :type tags: dict[str, str] | None
     """
     rate = Fraction(clip.fps).limit_denominator(1000)
     ticks = str(TICKS * rate.numerator)
     clock = {'movie_timescale': ticks, 'video_track_timescale': ticks}
     with av.open(path, 'w', container, container_options = {**clock, **muxer}) as file:
+        file.metadata.update(tags or {})
         stream = file.add_stream('libx264', rate, options = {**ENCODER, **encoder})
         stream.height, stream.width = clip.frames.shape[1:3]
         stream.pix_fmt = 'yuv420p'

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 
-from modules.encoders import Clip
+from modules.encoders import Clip, jpeg, settings
 
 #: of libwebp: 0–100, and 0–6 from fast to small
 QUALITY, EFFORT = 80, 2
@@ -35,4 +35,5 @@ def encode(clip: Clip, path: Path) -> None:
         loop = 0,
         quality = QUALITY,
         method = EFFORT,
+        exif = jpeg.comment(settings.to_text(clip.settings)) if clip.settings else b'',
         duration = [end - start for start, end in zip(starts, starts[1:], strict = False)])
