@@ -6,11 +6,11 @@ The program: arguments → configuration → logs → app → serve, and back in
 Libraries: none here.
 """
 
+import contextlib
 import logging
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,9 +66,6 @@ def run(given: arguments.Arguments) -> int:
         problems = [f'  {problem.in_(language)}' for problem in error.problems]
         print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
         return 2
-    if path and (unused := configuration.unused(path)):
-        words = i18n.text('configuration.unused', path = path, keys = ', '.join(unused))
-        logger.info(words.in_(language))
     return COMMANDS[given.command](given, options, language)
 
 
@@ -100,35 +97,48 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
     :rtype: int
     """
     from app import create_app
-    with tempfile.TemporaryDirectory(
-            prefix = 'turn-live-photos-', ignore_cleanup_errors = True) as home:
-        app = create_app(options, Path(home), progress_bar = given.progress_bar)
+    from modules import homes
+    from modules.jobs.store import HomeInUse
+    homes.sweep()
+    kept = contextlib.nullcontext(options.store.outputs_home)
+    with homes.temporary_home() if given.output_temp else kept as home:
+        try:
+            app = create_app(options, home, progress_bar = given.progress_bar)
+        except HomeInUse:
+            print(i18n.text('cli.home_in_use', home = home).in_(language), file = sys.stderr)
+            return 1
         services = app.extensions['services']
         try:
-            server = _server(app, options, language)
-            if not server:
-                return 1
-            url = address(options.web.host, server.port)
-            logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
-            fetch_model = services.fetcher.start if given.fetch_model else bool
-            if given.fetch_libraries:
-                services.libraries.start(then = fetch_model)
-            else:
-                fetch_model()
-            server.run(on_stop = services.queue.close)
+            return _serve(app, given, options, language)
         finally:
-            services.libraries.close()
-            services.fetcher.close()
-            services.queue.close()
+            services.close()
+
+
+def _serve(app: 'Flask', given: arguments.Arguments, options: configuration.Configuration,
+           language: str) -> int:
+    """Serve an app until a signal."""
+    services = app.extensions['services']
+    server = _server(app, options, language)
+    if not server:
+        return 1
+    url = address(options.web.host, server.port)
+    logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
+    fetch_model = services.fetcher.start if given.fetch_model else bool
+    if given.fetch_libraries:
+        services.libraries.start(then = fetch_model)
+    else:
+        fetch_model()
+    server.run(on_stop = services.queue.close)
     return 0
 
 
 def _server(app: 'Flask', options: configuration.Configuration, language: str) -> 'Server | None':
     """The server; None, with a sentence, where it cannot listen."""
+    from modules.routes import MOST_STREAMS
     from modules.server import Server
     host, port = options.web.host, options.web.port
     try:
-        return Server(app, options.web, options.queue.max_waiting)
+        return Server(app, options.web, options.queue.max_waiting + MOST_STREAMS)
     except ValueError:
         words = i18n.text('cli.no_host', host = host)
     except OSError as error:
@@ -169,14 +179,9 @@ def animate(given: arguments.Arguments, options: configuration.Configuration, la
     from modules import batch
     from modules.animation import Animator
     from modules.engines import Engines
-    from modules.jobs.local import LocalQueue
     from modules.photos import PhotoReader
     animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
-    queue = LocalQueue(animator, 1, progress_bar = True)
-    try:
-        return batch.animate(queue, given, language)
-    finally:
-        queue.close()
+    return batch.animate(animator, given, language)
 
 
 def download(_given: arguments.Arguments, options: configuration.Configuration,

@@ -16,6 +16,8 @@ from modules.animation import Animator
 from modules.configuration import Configuration
 from modules.engines import Engines
 from modules.jobs.local import LocalQueue
+from modules.jobs.results import Results, Retention
+from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader
 from modules.weights.fetcher import Fetcher
@@ -31,14 +33,15 @@ def create_app(configuration: Configuration,
 
     :param configuration: the options
     :type configuration: Configuration
-    :param home: a folder that is there; jobs' folders are made in it
+    :param home: jobs are kept in this folder; made if it is not there
     :type home: Path
     :param engines: other engines than the usual ones
     :type engines: Engines | None
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
-    :return: the app; ``extensions['services'].queue.close()`` ends the worker
+    :return: the app; ``extensions['services'].close()`` ends what runs in the background
     :rtype: Flask
+    :raises modules.jobs.store.HomeInUse: when another process keeps its jobs there
     """
     app = Flask(__name__)
     if limit := configuration.web.max_content_length:
@@ -47,8 +50,13 @@ def create_app(configuration: Configuration,
     app.json.ensure_ascii = False
     reader = PhotoReader(configuration.web.max_pixels)
     animator = Animator(configuration, reader, engines or Engines(configuration))
-    queue = LocalQueue(animator, configuration.queue.max_waiting, progress_bar = progress_bar)
-    app.extensions['services'] = routes.Services(configuration, animator, queue, home,
+    store = Store(home)
+    queue = LocalQueue(
+        animator, store, configuration.queue.max_waiting, progress_bar = progress_bar)
+    retention = Retention(queue, store, configuration.store)
+    queue.on_end = retention.look
+    app.extensions['services'] = routes.Services(configuration, animator, queue, store,
+                                                 Results(animator, store), retention,
                                                  Fetcher(configuration),
                                                  LibraryFetcher(configuration))
     routes.register(app)

@@ -1,25 +1,67 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The one pipeline, shared by the server, the shell and the workers: photo → frames → file.
+The one pipeline, shared by the server, the shell and the workers: photo → frames → file, and, where frames were kept,
+from frames to any other file without an engine.
 
 Libraries: Pillow.
 """
 
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags
+from PIL import ExifTags, Image
 
-from modules import encoders
+from modules import VERSION, encoders
 from modules.configuration import Configuration
+from modules.encoders import frames as frame_files
 from modules.encoders import sequence
 from modules.engines import Engine, Engines, OnProgress, Progress, StopIfCancelled
-from modules.parameters import AnimationRequest
+from modules.i18n import Text
+from modules.parameters import PARAMETERS, AnimationRequest
 from modules.photos import PhotoReader, cropped
 
 if TYPE_CHECKING:
     import numpy
+
+#: what is kept of a clip: its frames, how it came about, and a small picture of it
+FRAMES, MADE, PREVIEW = 'frames.mkv', 'settings.json', 'preview.jpg'
+
+#: pixels of the small picture's longer side
+PREVIEW_SIDE = 512
+
+
+@dataclass(frozen = True)
+class Made:
+    """How frames came about."""
+
+    #: parameters and options that a result depends on, as told inside files
+    settings: dict[str, Any]
+    fps: float
+    #: the first frame would follow the last without a jump
+    is_closed: bool
+    #: a model made up what moves
+    is_generated: bool
+
+    @property
+    def model(self) -> str | None:
+        """The model's name, if one was at work."""
+        return self.settings['options']['ModelOptions'].get('ModelName')
+
+    @classmethod
+    def read(cls, path: Path) -> 'Made':
+        """
+        What was kept beside frames.
+
+        :param path: the file
+        :type path: Path
+        :return: how they came about
+        :rtype: Made
+        """
+        return cls(**json.loads(path.read_text(encoding = 'utf-8')))
 
 
 class Animator:
@@ -48,8 +90,28 @@ class Animator:
         """
         self.engines.get(self.engines.choose(self.engines.preferred))
 
-    def animate(self, request: AnimationRequest, path: Path, on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled) -> None:
+    def settled(self, request: AnimationRequest) -> AnimationRequest:
+        """
+        A request with all that the options fill in.
+
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :return: the same, with an engine that can work now and a place for the still
+        :rtype: AnimationRequest
+        :raises modules.errors.EngineUnavailable: when the engine cannot work here, with the reason
+        """
+        engine = self.engines.choose(request.engine)
+        key_frame = request.key_frame or self.output.key_frame
+        return replace(request, engine = engine, key_frame = key_frame)
+
+    def animate(self,
+                request: AnimationRequest,
+                path: Path,
+                on_progress: OnProgress,
+                stop_if_cancelled: StopIfCancelled,
+                *,
+                created: datetime | None = None,
+                keep: Path | None = None) -> Text | None:
         """
         Make one clip and write it.
 
@@ -61,6 +123,12 @@ class Animator:
         :type on_progress: OnProgress
         :param stop_if_cancelled: called between steps
         :type stop_if_cancelled: StopIfCancelled
+        :param created: when it was asked for, with its time zone; now, if not given
+        :type created: datetime | None
+        :param keep: a folder for what :meth:`encode` needs to make other files
+        :type keep: Path | None
+        :return: what had to be given up
+        :rtype: Text | None
         :raises modules.errors.Refusal: when the photo or the engine fails for a known reason
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
@@ -73,27 +141,103 @@ class Animator:
         frames = engine.animate(photo, request, on_progress, stop_if_cancelled)
         stop_if_cancelled()
         on_progress(Progress('writing'))
+        made = self._made(engine, request, created)
+        if keep:
+            _keep(keep, frames, made)
+        return self._encode(request, frames, made, path)
+
+    def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
+        """
+        Write another file of frames that were kept; no engine is needed.
+
+        :param request: its ``format`` is the one wanted now
+        :type request: AnimationRequest
+        :param kept: the folder :meth:`animate` kept them in
+        :type kept: Path
+        :param path: the file to write; on failure it may be there in part
+        :type path: Path
+        :return: what had to be given up
+        :rtype: Text | None
+        :raises modules.errors.Refusal: when the photo cannot be read any more
+        """
+        made = Made.read(kept / MADE)
+        made.settings['parameters']['format'] = request.format
+        made.settings['options']['OutputOptions'] = self._output_options()
+        return self._encode(request, frame_files.read(kept / FRAMES), made, path)
+
+    def _made(self, engine: Engine, request: AnimationRequest, created: datetime | None) -> Made:
+        created = created or datetime.now().astimezone().replace(microsecond = 0)
+        settings = {
+            'software': f'turn-live-photos {VERSION}',
+            'created': created.isoformat(),
+            'parameters': parameters_of(request),
+            'options': {
+                'ModelOptions': engine.settings(),
+                'OutputOptions': self._output_options()
+            }
+        }
+        return Made(settings, self.model.output_fps, engine.is_closed, engine.is_generative)
+
+    def _output_options(self) -> dict[str, object]:
+        return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
+
+    def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Made,
+                path: Path) -> Text | None:
         kind = encoders.TABLE[request.format]
-        kind.encode(self._in_order(self._clip(frames, engine, request), engine, request), path)
+        clip = encoders.Clip(
+            frames,
+            made.fps,
+            lambda: self._still(request, frames),
+            is_generated = made.is_generated,
+            settings = made.settings,
+            created = datetime.fromisoformat(made.settings['created']),
+            max_bytes = self.output.gif_max_bytes)
+        return kind.encode(self._in_order(clip, request, is_closed = made.is_closed), path)
 
-    def _clip(self, frames: 'numpy.ndarray', engine: Engine,
-              request: AnimationRequest) -> encoders.Clip:
-        """The frames with all that a format may want to know of them; the photo is read again only if one does."""
+    def _still(self, request: AnimationRequest, frames: 'numpy.ndarray') -> encoders.Still:
+        """The photo in full, read again only for the formats that hold it."""
+        facts = self.reader.exif(request.photo)
+        if not self.output.keep_location:
+            facts.pop(ExifTags.IFD.GPSInfo, None)
+        image = self.reader.read(request.photo).image
+        return encoders.Still(cropped(image, (frames.shape[2], frames.shape[1])), facts)
 
-        def read_still() -> encoders.Still:
-            facts = self.reader.exif(request.photo)
-            if not self.output.keep_location:
-                facts.pop(ExifTags.IFD.GPSInfo, None)
-            image = self.reader.read(request.photo).image
-            return encoders.Still(cropped(image, (frames.shape[2], frames.shape[1])), facts)
-
-        return encoders.Clip(
-            frames, self.model.output_fps, read_still, is_generated = engine.is_generative)
-
-    def _in_order(self, clip: encoders.Clip, engine: Engine,
-                  request: AnimationRequest) -> encoders.Clip:
+    def _in_order(self, clip: encoders.Clip, request: AnimationRequest, *,
+                  is_closed: bool) -> encoders.Clip:
         """What is played once is arranged around its still, what is played over and over is made to loop."""
         if encoders.TABLE[request.format].has_still:
             key_frame = request.key_frame or self.output.key_frame
-            return sequence.around_still(clip, key_frame, is_closed = engine.is_closed)
-        return sequence.looped(clip, request.loop, is_closed = engine.is_closed)
+            return sequence.around_still(clip, key_frame, is_closed = is_closed)
+        return sequence.looped(clip, request.loop, is_closed = is_closed)
+
+
+def parameters_of(request: AnimationRequest) -> dict[str, Any]:
+    """
+    The parameters of a request, by their names in forms.
+
+    :param request: a request
+    :type request: AnimationRequest
+    :return: name → value
+    :rtype: dict[str, Any]
+    """
+    return {parameter.name: getattr(request, parameter.name) for parameter in PARAMETERS}
+
+
+def small_picture(frame: 'numpy.ndarray', path: Path) -> None:
+    """
+    Write a picture that is quick to load.
+
+    :param frame: uint8 [H, W, 3]
+    :type frame: numpy.ndarray
+    :param path: where to; or a file that is open
+    :type path: Path
+    """
+    picture = Image.fromarray(frame)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    picture.save(path, 'JPEG', quality = 85)
+
+
+def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:
+    frame_files.write(frames, folder / FRAMES)
+    (folder / MADE).write_text(json.dumps(made.__dict__), encoding = 'utf-8')
+    small_picture(frames[0], folder / PREVIEW)

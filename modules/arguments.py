@@ -43,6 +43,8 @@ class Arguments:
     progress_bar: bool
     #: for the CUDA allocator
     max_split_size_mb: int | None = None
+    #: keep results only as long as the program runs
+    output_temp: bool = False
     #: what to fetch while serving
     fetch_libraries: bool = False
     fetch_model: bool = False
@@ -80,6 +82,7 @@ def parse(argv: list[str], language: str) -> Arguments:
         logging_level = given.get('logging_level', 'info'),
         progress_bar = given.get('progress_bar', False),
         max_split_size_mb = given.get('max_split_size_mb'),
+        output_temp = given.get('output_temp', False),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch_model = given.get('fetch_model', False),
         photos = tuple(given.get('photos', ())),

@@ -9,13 +9,16 @@ Libraries: none but the standard one.
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
-from modules import encoders, errors, i18n, jobs, parameters, terminal
+from modules import encoders, errors, i18n, parameters, terminal
+from modules.animation import Animator
 from modules.arguments import Arguments
-from modules.jobs.local import LocalQueue
+from modules.jobs.work import outcome
 
 #: what is taken from a folder; a photo named on the command line may have any ending
 ENDINGS = ('.avif', '.bmp', '.heic', '.heif', '.jpeg', '.jpg', '.mpo', '.png', '.tif', '.tiff',
@@ -37,12 +40,12 @@ class Unsuitable(Exception):
         super().__init__(reason)
 
 
-def animate(queue: LocalQueue, arguments: Arguments, language: str) -> int:
+def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     """
     Make a clip of every photo; one that cannot be read does not stop the others.
 
-    :param queue: does the work
-    :type queue: LocalQueue
+    :param animator: does the work
+    :type animator: Animator
     :param arguments: photos, output and parameters
     :type arguments: Arguments
     :param language: of what is said
@@ -51,12 +54,11 @@ def animate(queue: LocalQueue, arguments: Arguments, language: str) -> int:
     :rtype: int
     """
     photos = list(found(arguments.photos))
-    animator = queue.animator
     try:
         target = named_file(arguments.output, len(photos))
         fields = [*_format_of(target, arguments), *arguments.fields]
         wanted = parameters.parse(fields, Path(), '', animator.engines.preferred)
-        wanted = replace(wanted, engine = animator.engines.choose(wanted.engine))
+        wanted = animator.settled(wanted)
         if target:
             check_target(target, photos, wanted.format)
     except errors.Refusal as refusal:
@@ -74,7 +76,7 @@ def animate(queue: LocalQueue, arguments: Arguments, language: str) -> int:
             seed = parameters.draw_seed() if draws else wanted.seed
             stem = parameters.safe_stem(photo.name)
             request = replace(wanted, photo = photo, stem = stem, seed = seed)
-            failed += not _one(queue, request, path, language)
+            failed += not _one(animator, request, path, language)
             count()
     return int(failed > 0)
 
@@ -188,18 +190,16 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()
 
 
-def _one(queue: LocalQueue, request: parameters.AnimationRequest, target: Path,
+def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
          language: str) -> bool:
     """Make one clip; say what became of it."""
     try:
-        queue.animator.reader.check(request.photo)
+        animator.reader.check(request.photo)
         target.parent.mkdir(parents = True, exist_ok = True)
-        with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as home:
-            job = jobs.Job(jobs.new_id(), Path(home), request)
-            _finish(queue, job)
-            if job.error:
-                raise job.error
-            job.result.replace(target)
+        with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as room:
+            made = Path(room) / 'clip'
+            note = _made(animator, request, made)
+            made.replace(target)
     except errors.Refusal as refusal:
         terminal.say(f'{request.photo}: {refusal.text.in_(language)}', sys.stderr)
     except OSError as error:
@@ -208,21 +208,39 @@ def _one(queue: LocalQueue, request: parameters.AnimationRequest, target: Path,
         written = i18n.text(
             'cli.written', path = target, seed = request.seed, engine = request.engine)
         terminal.say(written.in_(language), sys.stdout)
+        if note:
+            terminal.say(note.in_(language), sys.stderr)
         return True
     return False
 
 
-def _finish(queue: LocalQueue, job: jobs.Job) -> None:
-    """Have a job done. Whoever interrupts waits for its end, so that nothing is written once its folder is gone."""
-    queue.submit(job)
-    try:
-        # on Windows, Ctrl-C is heard between waits only
-        while not job.wait(0.2):
-            pass
-    finally:
-        queue.cancel(job)
-        while not job.wait(0.2):
-            pass
+def _made(animator: Animator, request: parameters.AnimationRequest, path: Path) -> i18n.Text | None:
+    """
+    Write a clip; what had to be given up. Whoever interrupts waits for the end of the step, so that nothing is
+    written once the folder is gone.
+    """
+    unwanted, notes = threading.Event(), []
+
+    def stop_if_cancelled() -> None:
+        if unwanted.is_set():
+            raise errors.Cancelled
+
+    def work() -> None:
+        with terminal.progress_bar(request.stem, True) as show:
+            notes.append(animator.animate(request, path, show, stop_if_cancelled))
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(outcome, str(request.photo), work)
+        try:
+            # on Windows, Ctrl-C is heard between waits only
+            while not wait([working], timeout = 0.2).done:
+                pass
+        finally:
+            unwanted.set()
+    _state, refusal = working.result()
+    if refusal:
+        raise refusal
+    return notes[0]
 
 
 def _refuse(words: i18n.Text, language: str) -> int:

@@ -29,11 +29,6 @@ BOOLEANS = {
     **dict.fromkeys(('false', 'no', 'off', '0'), False)
 }
 
-#: keys of earlier INI files that this version does not use yet: accepted, and told in the log
-UNUSED_KEYS = {
-    'StoreOptions': ('OutputsHome', ),
-}
-
 
 class Invalid(ValueError):
     """
@@ -187,6 +182,9 @@ class StoreOptions:
 
     venv_home: Path = _option('VenvHome', Path, Path('.venv'))
     models_home: Path = _option('ModelsHome', Path, Path('models'))
+    outputs_home: Path = _option('OutputsHome', Path, Path('outputs'))
+    retention_hours: float = _option('RetentionHours', number(float, 0, 1_000_000), 168.0)
+    max_outputs_bytes: int = _option('MaxOutputsBytes', number(int, 0, 2**60), 20_000_000_000)
 
 
 @dataclass(frozen = True)
@@ -231,6 +229,7 @@ class ModelOptions:
 class OutputOptions:
     """The files."""
 
+    gif_max_bytes: int = _option('GifMaxBytes', number(int, 0, 2**40), 0)
     key_frame: str = _option('KeyFrame', choice('start', 'middle', 'end'), 'end')
     keep_location: bool = _option('KeepLocation', boolean, False)
 
@@ -313,18 +312,6 @@ def read(path: Path | None = None,
         })
 
 
-def unused(path: Path) -> list[str]:
-    """
-    Keys of an INI file that this version knows from earlier ones but does not use.
-
-    :param path: a file that :func:`read` accepts
-    :type path: Path
-    :return: the keys, in the file's order
-    :rtype: list[str]
-    """
-    return [entry.key for entry in _entries(path, []) if _is_unused(entry)]
-
-
 def _entries(path: Path, problems: list[_Problem]) -> list[_Entry]:
     """What the file says, in its order; what cannot be understood goes to ``problems``."""
     try:
@@ -372,7 +359,7 @@ def _parsed(entries: list[_Entry], problems: list[_Problem]) -> dict[str, dict[s
     for entry in entries:
         table = options()[entry.section]
         option = {key.lower(): option for key, option in table.items()}.get(entry.key.lower())
-        if option is None and not _is_unused(entry):
+        if option is None:
             problems.append((entry.line, _unknown('configuration.unknown_key', entry.key, table)))
         if option is None or not entry.value.strip():
             continue
@@ -398,10 +385,6 @@ def _section(kind: type, values: dict[str, Any], folder: Path) -> Any:
     if isinstance(made, ModelOptions) and (folder / made.model_name).is_dir():
         paths['model_name'] = str(folder / made.model_name)
     return dataclasses.replace(made, **paths)
-
-
-def _is_unused(entry: _Entry) -> bool:
-    return entry.key.lower() in map(str.lower, UNUSED_KEYS.get(entry.section, ()))
 
 
 def _decoded(content: bytes) -> str:

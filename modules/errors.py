@@ -7,6 +7,7 @@ Libraries: none.
 """
 
 import errno
+from collections.abc import Iterator
 
 from modules.i18n import Text
 
@@ -129,6 +130,20 @@ class MethodNotAllowed(Refusal):
     code = 'method_not_allowed'
 
 
+class NotDone(Refusal):
+    """The job's result is asked for and there is none, or not yet."""
+
+    status = 409
+    code = 'not_done'
+
+
+class AlreadyEnded(Refusal):
+    """A job that has ended cannot be cancelled."""
+
+    status = 409
+    code = 'already_ended'
+
+
 class UploadTooLarge(Refusal):
     """More bytes than ``MaxContentLength``; ``details``: ``limit`` in MB."""
 
@@ -174,6 +189,18 @@ class UnusablePicture(EngineFailed):
     code = 'unusable_picture'
 
 
+class Crashed(EngineFailed):
+    """The program came to an end twice while it worked on this job."""
+
+    code = 'crashed'
+
+
+class PhotoGone(EngineFailed):
+    """Somebody has taken the job's photo away."""
+
+    code = 'photo_gone'
+
+
 class Unavailable(Refusal):
     """Not now; trying again later may help."""
 
@@ -212,5 +239,45 @@ class ShuttingDown(Unavailable):
     code = 'shutting_down'
 
 
+class TooManyStreams(Unavailable):
+    """Enough connections are kept open already; polling works just as well."""
+
+    code = 'too_many_streams'
+    retry_after = 5
+
+
 class Cancelled(Exception):  # noqa: N818
     """Raised inside engines and encoders when the job is no longer wanted."""
+
+
+def described(refusal: Refusal) -> dict:
+    """
+    A refusal as it can be kept.
+
+    :param refusal: the refusal
+    :type refusal: Refusal
+    :return: what JSON can hold, for :func:`restored`
+    :rtype: dict
+    """
+    details = Text(refusal.code, refusal.details).described()['values']
+    return {'code': refusal.code, 'field': refusal.field, 'details': details}
+
+
+def restored(kept: dict) -> Refusal:
+    """
+    A refusal that was kept.
+
+    :param kept: from :func:`described`
+    :type kept: dict
+    :return: the same refusal; a plain one where this version does not know it
+    :rtype: Refusal
+    """
+    kind = next((each for each in _kinds(Refusal) if each.code == kept['code']), Refusal)
+    details = Text.restored({'key': kept['code'], 'values': kept['details']}).values
+    return kind(kept['field'], **details)
+
+
+def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _kinds(child)

@@ -69,6 +69,37 @@ class Text:
         }
         return words(language)[section][key].format(**values)
 
+    def described(self) -> dict:
+        """
+        The text as it can be kept.
+
+        :return: what JSON can hold, for :meth:`restored`
+        :rtype: dict
+        """
+        values = {
+            name:
+            value.described() if isinstance(value, Text) else
+            value if isinstance(value, (int, float, type(None))) else str(value)
+            for name, value in self.values.items()
+        }
+        return {'key': self.key, 'values': values}
+
+    @classmethod
+    def restored(cls, kept: dict) -> 'Text':
+        """
+        A text that was kept.
+
+        :param kept: from :meth:`described`
+        :type kept: dict
+        :return: the same text
+        :rtype: Text
+        """
+        values = {
+            name: cls.restored(value) if isinstance(value, dict) else value
+            for name, value in kept['values'].items()
+        }
+        return cls(kept['key'], values)
+
 
 def text(key: str, **values: object) -> Text:
     """

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 5
 LINGER_BYTES = 64 * 1024 * 1024
 
-#: threads for pages, health and uploads beside those that wait for a clip
+#: threads for pages, health and uploads beside those that are held
 SPARE_THREADS = 12
 
 
@@ -142,19 +142,19 @@ class Server:
     :type app: Flask
     :param web: host, port and limits
     :type web: WebOptions
-    :param waiting: requests that may wait for their clip at once
-    :type waiting: int
+    :param held: requests that may hold a thread for long, because they wait for a clip or follow one
+    :type held: int
     :raises OSError: when the port cannot be had
     """
 
-    def __init__(self, app: Flask, web: WebOptions, waiting: int):
+    def __init__(self, app: Flask, web: WebOptions, held: int):
         self._sockets: dict = {}
         waitress.create_server(
             app,
             map = self._sockets,
             host = web.host,
             port = web.port,
-            threads = waiting + SPARE_THREADS,
+            threads = held + SPARE_THREADS,
             connection_limit = 1000,
             channel_request_lookahead = 1,
             # nobody is believed, but that somebody is behind a proxy must be seen

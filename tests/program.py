@@ -75,16 +75,16 @@ def generate(port, photo, fields = (), name = 'photo.jpg', headers = None, **mor
 
 
 @contextmanager
-def served(app, web, waiting = 16):
+def served(app, web, held = 144):
     """An app of this process behind the real server."""
     from modules.server import Server
-    server = Server(app, web, waiting)
+    server = Server(app, web, held)
     thread = threading.Thread(target = server.loop, daemon = True)
     thread.start()
     try:
         yield server.port
     finally:
-        app.extensions['services'].queue.close()
+        app.extensions['services'].close()
         server.stop()
         thread.join(10)
         assert not thread.is_alive()
@@ -103,7 +103,9 @@ def started(folder, ini = '', arguments = (), environment = None, wait = True):
     :return: process and port
     """
     config = Path(folder) / 'test.ini'
-    config.write_text(ini, encoding = 'utf-8')
+    # an INI that says nothing else must not fill the repository
+    own = '' if 'OutputsHome' in ini else '[StoreOptions]\nOutputsHome = outputs\n'
+    config.write_text(own + ini, encoding = 'utf-8')
     command = [sys.executable, str(ROOT / '__main__.py'), '--config', str(config), '--port', '0']
     log = Path(folder) / 'log'
     with log.open('w') as output:

@@ -183,10 +183,6 @@ def test_names_are_parted_by_commas_and_spaces(ini):
     assert configuration.read(path).web.allowed_hosts == ('a.example', 'b.example', 'c.example')
 
 
-def test_keys_of_later_versions_are_told_and_ignored(ini):
-    assert configuration.unused(ini(EARLIER)) == ['OutputsHome']
-
-
 def test_options_cannot_be_changed():
     with pytest.raises(AttributeError):
         Configuration().web.port = 1

@@ -7,6 +7,7 @@ Libraries: pytest.
 """
 
 import errno
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from contextlib import contextmanager
 import pytest
 
 from modules import errors, parameters
+from modules.animation import MADE
 from modules.engines import Progress
 from modules.jobs import Job, new_id
 from modules.jobs.local import LocalQueue
+from modules.jobs.store import Store
 
 
 class Animator:
@@ -33,10 +36,14 @@ class Animator:
         self.doings = {'held': self._hold, **doings}
         self.begun = []
 
-    def animate(self, request, path, on_progress, stop_if_cancelled):
+    def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
         self.begun.append(request.stem)
         on_progress(Progress('step', 1, 2))
         self.doings.get(request.stem, bool)(stop_if_cancelled)
+        path.write_text(request.stem)
+        settings = {'options': {'ModelOptions': {'ModelName': 'a model'}}}
+        made = {'settings': settings, 'fps': 1, 'is_closed': True, 'is_generated': False}
+        (keep / MADE).write_text(json.dumps(made))
 
     def _hold(self, stop_if_cancelled):
         while not self.go.wait(0.01):
@@ -52,20 +59,25 @@ def fail(error):
     return doing
 
 
-def job(tmp_path, name = 'quick'):
-    return Job(new_id(), tmp_path, parameters.parse([], tmp_path / 'upload', name))
+def job(home, name = 'quick', is_awaited = False):
+    identity = new_id()
+    upload = home / identity / 'upload'
+    upload.parent.mkdir(parents = True)
+    upload.write_text(name)
+    return Job(identity, upload.parent, parameters.parse([], upload, name), is_awaited)
 
 
 @contextmanager
-def working(animator = None, max_waiting = 16):
+def working(home, animator = None, max_waiting = 16):
     """A queue and its animator."""
-    animator = animator or Animator()
-    queue = LocalQueue(animator, max_waiting)
+    animator, store = animator or Animator(), Store(home)
+    queue = LocalQueue(animator, store, max_waiting)
     try:
         yield queue, animator
     finally:
         animator.go.set()
         queue.close()
+        store.close()
 
 
 def until(is_so):
@@ -95,7 +107,7 @@ def finished(one):
 
 
 def test_who_comes_first_is_served_first(tmp_path):
-    with working() as (queue, animator):
+    with working(tmp_path) as (queue, animator):
         hold(queue, tmp_path)
         names = [f'number {index}' for index in range(8)]
         jobs = submit(queue, *(job(tmp_path, name) for name in names))
@@ -116,14 +128,14 @@ def test_one_job_runs_at_a_time(tmp_path):
         with lock:
             at_once[0] -= 1
 
-    with working(Animator(work = work)) as (queue, _animator):
+    with working(tmp_path, Animator(work = work)) as (queue, _animator):
         for one in submit(queue, *(job(tmp_path, 'work') for _ in range(6))):
             finished(one)
     assert most == [1]
 
 
 def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path):
-    with working() as (queue, _animator):
+    with working(tmp_path) as (queue, _animator):
         done, = submit(queue, job(tmp_path))
         assert finished(done) == ('done', type(None))
         assert done.progress == Progress('step', 1, 2)
@@ -145,7 +157,7 @@ def retry_after(queue, animator, tmp_path):
 
 def after(tmp_path, *names):
     """The same, after jobs of these names."""
-    with working(Animator(slow = lambda _stop: time.sleep(1.2)), 1) as (queue, animator):
+    with working(tmp_path, Animator(slow = lambda _stop: time.sleep(1.2)), 1) as (queue, animator):
         for name in names:
             done, = submit(queue, job(tmp_path, name))
             finished(done)
@@ -160,7 +172,7 @@ def test_when_to_come_back_is_learnt_from_how_long_jobs_took(tmp_path):
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path):
-    with working() as (queue, animator):
+    with working(tmp_path) as (queue, animator):
         held = hold(queue, tmp_path)
         unwanted, wanted = submit(queue, job(tmp_path, 'unwanted'), job(tmp_path, 'wanted'))
         queue.cancel(unwanted)
@@ -172,7 +184,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path):
 
 
 def test_a_cancelled_job_gives_its_place_free(tmp_path):
-    with working(max_waiting = 1) as (queue, _animator):
+    with working(tmp_path, max_waiting = 1) as (queue, _animator):
         hold(queue, tmp_path)
         first, = submit(queue, job(tmp_path))
         queue.cancel(first)
@@ -181,7 +193,7 @@ def test_a_cancelled_job_gives_its_place_free(tmp_path):
 
 
 def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path):
-    with working() as (queue, _animator):
+    with working(tmp_path) as (queue, _animator):
         held = hold(queue, tmp_path)
         following, = submit(queue, job(tmp_path))
         queue.cancel(held)
@@ -190,7 +202,7 @@ def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path
 
 
 def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path):
-    with working(Animator(broken = fail(ValueError()))) as (queue, _animator):
+    with working(tmp_path, Animator(broken = fail(ValueError()))) as (queue, _animator):
         done, broken = submit(queue, job(tmp_path), job(tmp_path, 'broken'))
         assert (finished(done)[0], finished(broken)[0]) == ('done', 'failed')
         queue.cancel(done)
@@ -200,20 +212,35 @@ def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path):
         assert finished(following)[0] == 'done'
 
 
-def test_closing_fails_what_waits_and_stops_what_runs(tmp_path):
-    with working() as (queue, animator):
+def test_closing_fails_what_somebody_waits_for_and_keeps_the_rest(tmp_path):
+    with working(tmp_path) as (queue, animator):
         held = hold(queue, tmp_path)
-        waiting = submit(queue, job(tmp_path, 'one'), job(tmp_path, 'two'))
+        waiting, = submit(queue, job(tmp_path, 'one'))
+        awaited, = submit(queue, job(tmp_path, 'two', is_awaited = True))
         queue.close()
-        for one in (held, *waiting):
-            assert one.wait(0)
-            assert finished(one) == ('failed', errors.ShuttingDown)
+        assert finished(awaited) == ('failed', errors.ShuttingDown)
         assert (animator.begun, queue.waiting()) == (['held'], 0)
+        assert [(one.id, one.state, one.attempts)
+                for one in queue.store.unfinished()] == [(held.id, 'queued', 0),
+                                                         (waiting.id, 'queued', 0)]
+    with working(tmp_path) as (queue, animator):
+        animator.go.set()
+        for one in (held, waiting):
+            assert finished(queue.find(one.id))[0] == 'done'
+        assert animator.begun == ['held', 'one']
+
+
+def test_closing_fails_a_running_job_somebody_waits_for(tmp_path):
+    with working(tmp_path) as (queue, animator):
+        held, = submit(queue, job(tmp_path, 'held', is_awaited = True))
+        until(lambda: animator.begun)
+        queue.close()
+        assert finished(held) == ('failed', errors.ShuttingDown)
 
 
 def test_a_closed_queue_takes_no_job_and_has_no_worker(tmp_path):
     before = set(threading.enumerate())
-    with working() as (queue, _animator):
+    with working(tmp_path) as (queue, _animator):
         own = set(threading.enumerate()) - before
         assert len(own) == 1
         queue.close()
@@ -239,7 +266,7 @@ def test_a_closed_queue_takes_no_job_and_has_no_worker(tmp_path):
 ],
                          ids = repr)
 def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, error, kind):
-    with working(Animator(broken = fail(error))) as (queue, _animator):
+    with working(tmp_path, Animator(broken = fail(error))) as (queue, _animator):
         broken, following = submit(queue, job(tmp_path, 'broken'), job(tmp_path))
         assert finished(broken) == ('failed', kind)
         assert finished(following) == ('done', type(None))
@@ -247,7 +274,7 @@ def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, error,
 
 
 def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, caplog):
-    with working(Animator(broken = fail(ValueError('the cause')))) as (queue, _animator):
+    with working(tmp_path, Animator(broken = fail(ValueError('the cause')))) as (queue, _animator):
         broken, = submit(queue, job(tmp_path, 'broken'))
         finished(broken)
     assert broken.id in caplog.text
@@ -256,7 +283,7 @@ def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, caplog):
 
 def test_tells_whether_it_starts_is_ready_or_busy(tmp_path):
     may_load = threading.Event()
-    with working(Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+    with working(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
         assert queue.state() == 'STARTING'
         may_load.set()
         until(lambda: queue.state() == 'READY')
@@ -269,7 +296,7 @@ def test_tells_whether_it_starts_is_ready_or_busy(tmp_path):
 
 def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path):
     may_load = threading.Event()
-    with working(Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+    with working(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
         early, = submit(queue, job(tmp_path))
         assert (early.state, queue.waiting(), animator.begun) == ('queued', 1, [])
         may_load.set()
@@ -284,7 +311,7 @@ def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path):
     ],
     ids = repr)
 def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, error):
-    with working(Animator(load = fail(error))) as (queue, _animator):
+    with working(tmp_path, Animator(load = fail(error))) as (queue, _animator):
         one, = submit(queue, job(tmp_path))
         assert finished(one)[0] == 'done'
         until(lambda: queue.state() == 'READY')

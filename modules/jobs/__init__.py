@@ -9,16 +9,21 @@ Libraries: none.
 import secrets
 import shutil
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Protocol
 
-from modules import errors
+from modules import VERSION, encoders, errors
 from modules.engines import Progress
+from modules.i18n import Text
 from modules.parameters import AnimationRequest
 
 #: ends of a job's life; the other states are ``queued`` and ``running``
 FINAL_STATES = ('done', 'failed', 'cancelled')
+
+QUEUED = Progress('queued')
 
 
 def new_id() -> str:
@@ -31,38 +36,128 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def now() -> datetime:
+    """
+    This moment, as records tell it.
+
+    :return: UTC, to the second
+    :rtype: datetime
+    """
+    return datetime.now(timezone.utc).replace(microsecond = 0)
+
+
 @dataclass(eq = False)
 class Job:
-    """One job. Only its queue changes its state."""
+    """One job. Only its queue changes it."""
 
     id: str
-    #: the upload and the result lie here, and nothing of any other job
+    #: the upload and the results lie here, and nothing of any other job
     folder: Path
     request: AnimationRequest
+    #: its client waits on the line, and when the client goes, it goes
+    is_awaited: bool = False
     #: ``queued`` → ``running`` → ``done`` | ``failed`` | ``cancelled``
     state: str = 'queued'
-    progress: Progress = Progress('queued')
+    created: datetime = field(default_factory = now)
+    started: datetime | None = None
+    finished: datetime | None = None
+    #: how often a worker began it
+    attempts: int = 0
     #: why it failed
     error: errors.Refusal | None = None
-    _finished: threading.Event = field(default_factory = threading.Event)
+    #: the model's name, once it is done, if one was at work
+    model: str | None = None
+    #: of the program that accepted it
+    version: str = VERSION
+    #: format → what had to be given up to make its file
+    notes: dict[str, Text] = field(default_factory = dict)
+    progress: Progress = QUEUED
+    #: counts the pictures of the clip as it forms
+    pictures: int = 0
+    _changed: threading.Condition = field(default_factory = threading.Condition)
+    _changes: int = 0
     _unwanted: threading.Event = field(default_factory = threading.Event)
 
     @property
-    def result(self) -> Path:
-        """Where the clip is, once the state is ``done``."""
-        return self.folder / 'result'
+    def upload(self) -> Path:
+        """The photo as it came."""
+        return self.folder / 'upload'
 
-    def finish(self, state: str, error: errors.Refusal | None = None) -> None:
+    def file(self, format_name: str) -> Path:
         """
-        Enter a final state and wake whoever waits.
+        Where a result lies, once it is made.
+
+        :param format_name: one of :data:`modules.encoders.TABLE`
+        :type format_name: str
+        :return: the file
+        :rtype: Path
+        """
+        return self.folder / f'clip{encoders.TABLE[format_name].extension}'
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the state is a final one."""
+        return self.state in FINAL_STATES
+
+    def tell(self, progress: Progress) -> None:
+        """
+        Note how far the worker is.
+
+        :param progress: the last step
+        :type progress: Progress
+        """
+        if progress.picture is None:
+            progress = Progress(progress.phase, progress.step, progress.steps,
+                                self.progress.picture)
+        else:
+            self.pictures += 1
+        self.progress = progress
+        self.notify()
+
+    def notify(self) -> None:
+        """Wake whoever follows this job."""
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def wait_for_change(self, seen: int, seconds: float) -> int:
+        """
+        Wait until there is something new.
+
+        :param seen: what the last call returned; 0 at first
+        :type seen: int
+        :param seconds: how long at the most
+        :type seconds: float
+        :return: the number of changes so far
+        :rtype: int
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes != seen, seconds)
+            return self._changes
+
+    def begin(self) -> None:
+        """A worker takes it."""
+        self.state, self.started = 'running', now()
+        self.attempts += 1
+
+    def end_as(self, state: str, error: errors.Refusal | None = None) -> None:
+        """
+        Enter a final state.
 
         :param state: one of :data:`FINAL_STATES`
         :type state: str
         :param error: why, for ``failed``
         :type error: errors.Refusal | None
         """
-        self.state, self.error = state, error
-        self._finished.set()
+        self.state, self.error, self.finished = state, error, now()
+        # the picture would keep a whole clip in memory
+        self.progress = replace(self.progress, picture = None)
+
+    def put_back(self) -> None:
+        """Stand in line again, as if it had not been begun."""
+        self.state, self.started, self.progress = 'queued', None, QUEUED
+        self.attempts -= 1
+        self.notify()
 
     def wait(self, seconds: float | None = None) -> bool:
         """
@@ -73,11 +168,17 @@ class Job:
         :return: whether it is reached
         :rtype: bool
         """
-        return self._finished.wait(seconds)
+        with self._changed:
+            return self._changed.wait_for(lambda: self.has_ended, seconds)
 
     def cancel(self) -> None:
         """Ask for the end; a running engine hears of it at its next step."""
         self._unwanted.set()
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether its end was asked for."""
+        return self._unwanted.is_set()
 
     def stop_if_cancelled(self) -> None:
         """
@@ -89,21 +190,58 @@ class Job:
             raise errors.Cancelled
 
     def discard(self) -> None:
-        """Remove the upload and the result."""
-        shutil.rmtree(self.folder, ignore_errors = True)
+        """Remove the upload and the results."""
+        for _try in range(3):
+            shutil.rmtree(self.folder, ignore_errors = True)
+            # somebody may just be writing into it
+            if not self.folder.exists():
+                return
+            time.sleep(0.05)
 
 
 class Queue(Protocol):
-    """Where jobs wait for a worker."""
+    """Where jobs wait for a worker, and where they are found again."""
 
     def submit(self, job: Job) -> None:
         """
-        Accept a job.
+        Accept a job: once this returns, it is not lost.
 
-        :param job: a job in state ``queued``
+        :param job: a job in state ``queued``, whose upload is on the disk
         :type job: Job
         :raises modules.errors.QueueFull: when too many wait
+        :raises modules.errors.DiskFull: when it cannot be recorded
         :raises modules.errors.ShuttingDown: when the program ends
+        """
+
+    def find(self, identity: str) -> Job:
+        """
+        A job that was submitted and not removed, at whatever time.
+
+        :param identity: its id
+        :type identity: str
+        :return: the job
+        :rtype: Job
+        :raises modules.errors.NotFound: when there is none
+        """
+
+    def position(self, job: Job) -> int | None:
+        """
+        Its place in the line.
+
+        :param job: a job
+        :type job: Job
+        :return: 1 for the next; None when it does not wait
+        :rtype: int | None
+        """
+
+    def seconds_left(self, job: Job) -> float | None:
+        """
+        How long until it is done, learnt from the jobs before.
+
+        :param job: a job
+        :type job: Job
+        :return: seconds; None when nothing is known yet, or it has ended
+        :rtype: float | None
         """
 
     def cancel(self, job: Job) -> None:
@@ -112,6 +250,15 @@ class Queue(Protocol):
 
         :param job: a job that was submitted here
         :type job: Job
+        """
+
+    def remove(self, job: Job) -> None:
+        """
+        Forget a job and remove its files; stops it where needed.
+
+        :param job: a job that was submitted here
+        :type job: Job
+        :raises modules.errors.DiskFull: when that cannot be recorded
         """
 
     def state(self) -> str:
@@ -131,4 +278,4 @@ class Queue(Protocol):
         """
 
     def close(self) -> None:
-        """Fail what waits, stop what runs, and end the workers."""
+        """Stop what runs and end the workers. What waits goes on after the next start, unless its client is gone."""

@@ -1,24 +1,34 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The queue within this process: first come, first served, one worker thread for each device.
+The queue within this process: first come, first served, one worker thread. What was accepted is in the store, and goes
+on after the program was ended, however it ended.
 
 Libraries: none.
 """
 
 import collections
+import copy
 import logging
+import shutil
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 
-from modules import errors
-from modules.animation import Animator
+from modules import encoders, errors
+from modules.animation import MADE, Animator, Made
 from modules.engines import Progress
 from modules.jobs import Job
+from modules.jobs.meter import Meter
+from modules.jobs.pace import Pace
+from modules.jobs.store import WORKSHOP, HomeInUse, Store, settle
+from modules.jobs.work import outcome
 from modules.terminal import progress_bar
 
 logger = logging.getLogger(__name__)
+
+#: a job that the program did not survive this often is not tried again
+MOST_ATTEMPTS = 2
 
 
 class LocalQueue:
@@ -27,31 +37,70 @@ class LocalQueue:
 
     :param animator: does the work
     :type animator: Animator
+    :param store: keeps the jobs
+    :type store: Store
     :param max_waiting: jobs that may wait, the running one not counted
     :type max_waiting: int
+    :param meter: counts for ``/metrics``
+    :type meter: Meter | None
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
+    :raises modules.jobs.store.HomeInUse: when another process has the store
     """
 
-    def __init__(self, animator: Animator, max_waiting: int, *, progress_bar: bool = False):
+    def __init__(self,
+                 animator: Animator,
+                 store: Store,
+                 max_waiting: int,
+                 *,
+                 meter: Meter | None = None,
+                 progress_bar: bool = False):
         self.animator = animator
+        self.store = store
         self.max_waiting = max_waiting
+        self.meter = meter or Meter()
         self.progress_bar = progress_bar
+        self.pace = Pace()
+        #: called after every job, on the worker
+        self.on_end: Callable[[], None] = bool
         self._waiting: collections.deque[Job] = collections.deque()
         self._running: Job | None = None
+        #: by id: jobs that have not ended, and ended ones whose end could not be recorded
+        self._live: dict[str, Job] = {}
         self._changed = threading.Condition()
-        self._started = False
-        self._closing = False
-        self._seconds_per_job = 20.0
+        self._started = self._closing = self._restored = False
+        try:
+            self._restore()
+        except errors.DiskFull:
+            logger.error('Jobs are refused until %s can be written', store.home)
         self._worker = threading.Thread(target = self._run, name = 'worker', daemon = True)
         self._worker.start()
 
     def submit(self, job: Job) -> None:
         """
-        Accept a job.
+        Accept a job: once this returns, it is not lost.
 
-        :param job: a job in state ``queued``
+        :param job: a job in state ``queued``, whose upload is on the disk
         :type job: Job
+        :raises modules.errors.QueueFull: when too many wait
+        :raises modules.errors.DiskFull: when it cannot be recorded
+        :raises modules.errors.ShuttingDown: when the program ends
+        """
+        with self._changed:
+            self.check_room()
+            try:
+                self._restore()
+            except HomeInUse as error:
+                raise errors.DiskFull from error
+            self.store.add(job)
+            self._live[job.id] = job
+            self._waiting.append(job)
+            self._changed.notify()
+
+    def check_room(self) -> None:
+        """
+        Tell early whether a job would be accepted.
+
         :raises modules.errors.QueueFull: when too many wait
         :raises modules.errors.ShuttingDown: when the program ends
         """
@@ -59,9 +108,54 @@ class LocalQueue:
             if self._closing:
                 raise errors.ShuttingDown
             if len(self._waiting) >= self.max_waiting:
-                raise errors.QueueFull(retry_after = max(1, round(self._seconds_per_job)))
-            self._waiting.append(job)
-            self._changed.notify()
+                raise errors.QueueFull(retry_after = max(1, round(self.pace.guess())))
+
+    def find(self, identity: str) -> Job:
+        """
+        A job that was submitted and not removed, at whatever time.
+
+        :param identity: its id
+        :type identity: str
+        :return: the job
+        :rtype: Job
+        :raises modules.errors.NotFound: when there is none
+        """
+        job = self._live.get(identity) or self.store.find(identity)
+        if not job:
+            raise errors.NotFound
+        return job
+
+    def position(self, job: Job) -> int | None:
+        """
+        Its place in the line.
+
+        :param job: a job
+        :type job: Job
+        :return: 1 for the next; None when it does not wait
+        :rtype: int | None
+        """
+        with self._changed:
+            return self._waiting.index(job) + 1 if job in self._waiting else None
+
+    def seconds_left(self, job: Job) -> float | None:
+        """
+        How long until it is done, learnt from the jobs before.
+
+        :param job: a job
+        :type job: Job
+        :return: seconds; None when nothing is known yet, or it has ended
+        :rtype: float | None
+        """
+        with self._changed:
+            if job is self._running:
+                return self.pace.left()
+            if job not in self._waiting:
+                return None
+            ahead = list(self._waiting)[:self._waiting.index(job) + 1]
+            parts = [self.pace.whole(each.request.engine) for each in ahead]
+            if self._running:
+                parts.append(self.pace.left())
+            return None if None in parts else sum(parts)
 
     def cancel(self, job: Job) -> None:
         """
@@ -74,7 +168,25 @@ class LocalQueue:
             job.cancel()
             if job in self._waiting:
                 self._waiting.remove(job)
-                job.finish('cancelled')
+                self._finish(job, 'cancelled')
+                self._tell_line()
+
+    def remove(self, job: Job) -> None:
+        """
+        Forget a job and remove its files; stops it where needed.
+
+        :param job: a job that was submitted here
+        :type job: Job
+        :raises modules.errors.DiskFull: when that cannot be recorded
+        """
+        with self._changed:
+            self.store.remove(job)
+            self.cancel(job)
+            self._live.pop(job.id, None)
+            if job is self._running:
+                # the worker removes the rest when it has let go
+                return
+        job.discard()
 
     def state(self) -> str:
         """
@@ -98,30 +210,59 @@ class LocalQueue:
         """
         return len(self._waiting)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the program ends."""
+        return self._closing
+
     def close(self) -> None:
-        """Fail what waits, stop what runs, and end the worker."""
+        """Stop what runs and end the worker. What waits goes on after the next start, unless its client is gone."""
         with self._changed:
             self._closing = True
             for job in self._waiting:
-                job.finish('failed', errors.ShuttingDown())
+                if job.is_awaited:
+                    self._finish(job, 'failed', errors.ShuttingDown())
+                else:
+                    job.notify()
             self._waiting.clear()
             if self._running:
                 self._running.cancel()
             self._changed.notify()
         self._worker.join(timeout = 10)
 
+    def _restore(self) -> None:
+        """Stand jobs of an earlier run in line."""
+        if self._restored:
+            return
+        self.store.open()
+        for job in self.store.unfinished():
+            if job.is_awaited:
+                self.store.remove(job)
+                job.discard()
+            elif job.attempts >= MOST_ATTEMPTS:
+                logger.error('Job %s has ended the program twice and is given up', job.id)
+                self._finish(job, 'failed', errors.Crashed())
+            else:
+                job.state = 'queued'
+                self._live[job.id] = job
+                self._waiting.append(job)
+        self._restored = True
+
     def _run(self) -> None:
         # failing here fails no job: an engine that can work later is asked again by the job that wants it
-        _state, refusal = self._outcome('Loading', self.animator.load)
+        _state, refusal = outcome('Loading', self.animator.load)
         if refusal:
             logger.warning('No engine is ready yet: %s', refusal)
         self._started = True
         while job := self._next():
-            started = time.monotonic()
-            job.finish(*self._outcome(f'Job {job.id}', lambda job = job: self._animate(job)))
+            self.pace.begin(job.request.engine)
+            state, refusal = outcome(f'Job {job.id}', lambda job = job: self._animate(job))
+            self._observe(job, self.pace.end(state == 'done'))
             with self._changed:
+                self._end(job, state, refusal)
                 self._running = None
-            self._seconds_per_job += 0.3 * (time.monotonic() - started - self._seconds_per_job)
+                self._tell_line()
+            self.on_end()
 
     def _next(self) -> Job | None:
         """The job whose turn it is; None when the program ends."""
@@ -129,35 +270,90 @@ class LocalQueue:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            self._running = self._waiting.popleft()
-            self._running.state = 'running'
-            return self._running
+            job = self._running = self._waiting.popleft()
+            job.begin()
+            self._save(job)
+            job.notify()
+            self._tell_line()
+            return job
 
     def _animate(self, job: Job) -> None:
+        """Make the clip in a corner of the job's folder, and put it in its place when it is whole."""
+        if not job.upload.exists():
+            raise errors.PhotoGone
+        workshop = job.folder / WORKSHOP
+        shutil.rmtree(workshop, ignore_errors = True)
+        workshop.mkdir()
+        path = workshop / job.file(job.request.format).name
         with progress_bar(job.request.stem, self.progress_bar) as show:
 
             def on_progress(progress: Progress) -> None:
-                job.progress = progress
+                self._observe(job, self.pace.note(progress))
+                job.tell(progress)
                 show(progress)
 
-            self.animator.animate(job.request, job.result, on_progress, job.stop_if_cancelled)
+            note = self.animator.animate(
+                job.request,
+                path,
+                on_progress,
+                job.stop_if_cancelled,
+                created = job.created,
+                keep = workshop)
+        if note:
+            job.notes[job.request.format] = note
+        job.model = Made.read(workshop / MADE).model
+        _put_in_place(workshop, job.folder)
 
-    def _outcome(self, name: str, work: Callable[[], None]) -> tuple[str, errors.Refusal | None]:
-        """Do some work; whatever happens, it ends and the worker goes on."""
+    def _end(self, job: Job, state: str, refusal: errors.Refusal | None) -> None:
+        """The worker has let go of a job."""
+        shutil.rmtree(job.folder / WORKSHOP, ignore_errors = True)
+        if job.id not in self._live:
+            # removed while it ran
+            job.end_as('cancelled')
+            job.notify()
+            job.discard()
+        elif state == 'cancelled' and self._closing and not job.is_awaited:
+            job.put_back()
+            self._save(job)
+        elif state == 'cancelled' and self._closing:
+            self._finish(job, 'failed', errors.ShuttingDown())
+        else:
+            self._finish(job, state, refusal)
+
+    def _finish(self, job: Job, state: str, error: errors.Refusal | None = None) -> None:
+        # who waits for the end may restart the program at once, so it is recorded first
+        ended = copy.copy(job)
+        ended.end_as(state, error)
+        if self._save(ended):
+            self._live.pop(job.id, None)
+        else:
+            self._live[job.id] = job
+        job.end_as(state, error)
+        job.notify()
+        self.meter.count_job(job)
+
+    def _save(self, job: Job) -> bool:
+        """Record a job; where that cannot be done, it goes on all the same, and a restart would begin it anew."""
         try:
-            work()
-        except errors.Cancelled:
-            return ('failed', errors.ShuttingDown()) if self._closing else ('cancelled', None)
-        except errors.Refusal as refusal:
-            return 'failed', refusal
-        except MemoryError:
-            logger.exception('%s ran out of memory', name)
-            return 'failed', errors.OutOfMemory()
-        except OSError as error:
-            logger.exception('%s failed', name)
-            is_disk = error.errno in errors.DISK_ERRORS
-            return 'failed', errors.DiskFull() if is_disk else errors.EngineFailed()
-        except Exception:  # noqa: BLE001
-            logger.exception('%s failed', name)
-            return 'failed', errors.EngineFailed()
-        return 'done', None
+            self.store.save(job)
+        except errors.DiskFull:
+            return False
+        return True
+
+    def _observe(self, job: Job, ended: tuple[str, float] | None) -> None:
+        if ended:
+            self.meter.count_phase(job.request.engine, *ended)
+
+    def _tell_line(self) -> None:
+        """Everybody's place has changed."""
+        for job in self._waiting:
+            job.notify()
+
+
+def _put_in_place(workshop: Path, folder: Path) -> None:
+    """Move finished files where they are looked for; on return they outlive a crash."""
+    for path in workshop.iterdir():
+        if path.is_file():
+            settle(path)
+            path.replace(folder / path.name)
+    settle(folder)

@@ -6,8 +6,8 @@ The doors: each module offers one blueprint.
 Libraries: Flask.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+from dataclasses import dataclass, field
 
 from flask import Flask, current_app, request
 
@@ -15,8 +15,13 @@ from modules.animation import Animator
 from modules.configuration import Configuration
 from modules.i18n import LANGUAGES
 from modules.jobs import Queue
+from modules.jobs.results import Results, Retention
+from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.weights.fetcher import Fetcher
+
+#: connections kept open for progress at once; each holds a thread of the server
+MOST_STREAMS = 128
 
 
 @dataclass(frozen = True)
@@ -26,12 +31,27 @@ class Services:
     configuration: Configuration
     animator: Animator
     queue: Queue
-    #: jobs' folders lie here
-    home: Path
+    #: keeps the jobs
+    store: Store
+    #: files of finished jobs
+    results: Results
+    #: removes old jobs
+    retention: Retention
     #: brings the model
     fetcher: Fetcher
     #: brings the libraries of Stable Video Diffusion
     libraries: LibraryFetcher
+    #: connections that may be kept open for progress
+    streams: threading.BoundedSemaphore = field(
+        default_factory = lambda: threading.BoundedSemaphore(MOST_STREAMS))
+
+    def close(self) -> None:
+        """End whatever runs in the background; jobs that wait go on after the next start."""
+        self.libraries.close()
+        self.fetcher.close()
+        self.queue.close()
+        self.retention.close()
+        self.store.close()
 
 
 def services() -> Services:
@@ -64,6 +84,6 @@ def register(app: Flask) -> None:
     :param app: the app
     :type app: Flask
     """
-    from modules.routes import errors, generate, health, model, pages
-    for door in (errors, pages, generate, health, model):
+    from modules.routes import errors, generate, health, jobs, model, pages
+    for door in (errors, pages, generate, jobs, health, model):
         app.register_blueprint(door.blueprint)

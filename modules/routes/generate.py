@@ -8,17 +8,17 @@ Libraries: Flask, Werkzeug.
 """
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
 from modules import encoders, errors, jobs, parameters
+from modules.jobs.store import settle
 from modules.routes import services
+from modules.routes.files import sent
 
 blueprint = Blueprint('generate', __name__)
 logger = logging.getLogger(__name__)
@@ -36,43 +36,47 @@ def generate() -> Response:
     :rtype: Response
     :raises errors.Refusal: whatever stands in the way
     """
-    job = accept()
-    try:
-        services().queue.submit(job)
+    job = accept(is_awaited = True)
+    # nobody tidies it away before it is sent
+    with services().store.reading(job):
         wait(job, request.environ.get('waitress.client_disconnected', bool))
+        if job.state != 'done':
+            services().queue.remove(job)
         return answer(job)
-    finally:
-        job.discard()
 
 
-def accept() -> jobs.Job:
+def accept(*, is_awaited: bool) -> jobs.Job:
     """
-    Take the form's photo and fields.
+    Take the form's photo and fields, and stand them in line.
 
-    :return: a job, not yet submitted; its folder holds the upload
+    :param is_awaited: the job goes when its client does
+    :type is_awaited: bool
+    :return: a job that will not be lost
     :rtype: jobs.Job
-    :raises errors.Refusal: when photo or fields are not acceptable; nothing is left on the disk then
+    :raises errors.Refusal: when it is not acceptable; nothing is left on the disk then
     """
+    queue, animator = services().queue, services().animator
     photo = the_photo()
     identity = jobs.new_id()
-    folder = services().home / identity
+    folder = services().store.home / identity
     upload = folder / 'upload'
     wanted = parameters.parse(
         request.form.items(multi = True), upload, parameters.safe_stem(photo.filename),
         services().configuration.model.engine)
-    engine = services().animator.engines.choose(wanted.engine)
-    job = jobs.Job(identity, folder, dataclasses.replace(wanted, engine = engine))
+    job = jobs.Job(identity, folder, animator.settled(wanted), is_awaited)
+    queue.check_room()
     with contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
-        services().animator.reader.check(upload)
+        animator.reader.check(upload)
+        queue.submit(job)
         undo.pop_all()
     return job
 
 
 def store(photo: FileStorage, path: Path) -> None:
     """
-    Write an upload to the disk.
+    Write an upload to the disk; on return it will outlive a crash.
 
     :param photo: the upload
     :type photo: FileStorage
@@ -84,6 +88,7 @@ def store(photo: FileStorage, path: Path) -> None:
         # all of it may have been tidied away while nobody came
         path.parent.mkdir(parents = True)
         photo.save(path)
+        settle(path)
     except OSError as error:
         logger.exception('An upload could not be written')
         raise errors.DiskFull from error
@@ -152,15 +157,16 @@ def answer(job: jobs.Job) -> Response:
     """
     if job.error:
         raise job.error
-    if job.state == 'cancelled':
+    if job.state != 'done':
         raise errors.Unavailable
     kind = encoders.TABLE[job.request.format]
-    response = send_file(
-        BytesIO(Path(job.result).read_bytes()),
-        kind.mime_type,
-        download_name = kind.name(job.request.stem))
+    name = kind.name(job.request.stem, job.created)
+    response = sent(job, job.file(job.request.format), kind.mime_type, name)
     response.headers['X-Job-Id'] = job.id
     response.headers['X-Seed'] = str(job.request.seed)
     response.headers['X-Engine'] = job.request.engine
+    if note := job.notes.get(job.request.format):
+        # headers have no letters but these
+        response.headers['X-Note'] = note.in_('en')
     response.headers['Cache-Control'] = 'no-store'
     return response

@@ -70,7 +70,7 @@ def upright() -> Response:
     photo = generate.the_photo()
     for field in request.form:
         raise errors.UnknownField(field[:80])
-    folder = services().home / jobs.new_id()
+    folder = services().store.home / jobs.new_id()
     try:
         generate.store(photo, folder / 'upload')
         image = services().animator.reader.read(folder / 'upload', SHOWN_PIXELS).image

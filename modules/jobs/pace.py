@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+How long things take, learnt from the jobs that were done.
+
+Libraries: none.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modules.engines import Progress
+
+#: in the order in which a job goes through them
+PHASES = ('loading', 'encoding', 'step', 'decoding', 'writing')
+
+#: before anything was measured, a job is believed to take this many seconds, when somebody asks when to come back
+FIRST_GUESS = 20.0
+
+
+@dataclass
+class _Run:
+    """The job that is being done."""
+
+    engine: str
+    began: float
+    phase: str
+    phase_began: float
+    progress: Progress
+    stepped: float
+
+
+class Pace:
+    """
+    Learns from one worker.
+
+    :param clock: seconds, ever growing
+    :type clock: Callable[[], float]
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._seconds: dict[str, dict[str, float]] = defaultdict(dict)
+        self._guess = FIRST_GUESS
+        self._run: _Run | None = None
+        self._turn = threading.Lock()
+
+    def begin(self, engine: str) -> None:
+        """
+        A job begins.
+
+        :param engine: which engine does it
+        :type engine: str
+        """
+        now = self._clock()
+        with self._turn:
+            self._run = _Run(engine, now, '', now, Progress(''), now)
+
+    def note(self, progress: Progress) -> tuple[str, float] | None:
+        """
+        The job goes on.
+
+        :param progress: how far it is
+        :type progress: Progress
+        :return: the phase that has ended with this, and its seconds
+        :rtype: tuple[str, float] | None
+        """
+        with self._turn:
+            run, now, ended = self._run, self._clock(), None
+            if progress.phase != run.phase:
+                ended = self._end_phase(run, now)
+                run.phase, run.phase_began = progress.phase, now
+            run.progress, run.stepped = progress, now
+            return ended
+
+    def end(self, is_whole: bool) -> tuple[str, float] | None:
+        """
+        The job has ended.
+
+        :param is_whole: whether it was done; others teach nothing about the whole
+        :type is_whole: bool
+        :return: the last phase and its seconds
+        :rtype: tuple[str, float] | None
+        """
+        with self._turn:
+            run, self._run = self._run, None
+            now = self._clock()
+            if is_whole:
+                self._guess += 0.3 * (now - run.began - self._guess)
+                return self._end_phase(run, now)
+            return (run.phase, now - run.phase_began) if run.phase else None
+
+    def left(self) -> float | None:
+        """
+        Until the running job is done.
+
+        :return: seconds; None where nothing is known, or nothing runs
+        :rtype: float | None
+        """
+        with self._turn:
+            run = self._run
+            if not run:
+                return None
+            learnt = self._seconds[run.engine]
+            rest = self._rest_of_phase(run, learnt.get(run.phase))
+            if rest is None:
+                return None
+            place = PHASES.index(run.phase) if run.phase in PHASES else -1
+            later = PHASES[place + 1:]
+            if 'step' in later and 'step' not in learnt:
+                return None
+            return rest + sum(learnt.get(phase, 0) for phase in later)
+
+    def whole(self, engine: str) -> float | None:
+        """
+        A whole job.
+
+        :param engine: which engine does it
+        :type engine: str
+        :return: seconds; None where nothing is known
+        :rtype: float | None
+        """
+        with self._turn:
+            learnt = self._seconds[engine]
+            return sum(learnt.values()) if 'step' in learnt else None
+
+    def guess(self) -> float:
+        """
+        After which time a place becomes free.
+
+        :return: seconds
+        :rtype: float
+        """
+        return self._guess
+
+    def _end_phase(self, run: _Run, now: float) -> tuple[str, float] | None:
+        if not run.phase:
+            return None
+        self._seconds[run.engine][run.phase] = now - run.phase_began
+        return run.phase, now - run.phase_began
+
+    def _rest_of_phase(self, run: _Run, learnt: float | None) -> float | None:
+        now, progress = self._clock(), run.progress
+        if progress.steps and progress.step:
+            pace = (run.stepped - run.phase_began) / progress.step
+            return max(0.0, pace * (progress.steps - progress.step) - (now - run.stepped))
+        if learnt is None:
+            # what comes before the steps is short beside them
+            return None if run.phase == 'step' else 0.0
+        return max(0.0, learnt - (now - run.phase_began))

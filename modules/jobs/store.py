@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The durable record of jobs: a folder for each job's files and an SQLite database beside them. A crash at any moment
+leaves a whole job or none: a job exists when its row does, which is written last and removed first; folders without
+a row are swept away at the next start.
+
+SQLite's rollback journal rather than its write-ahead log, because the latter needs shared memory, which network
+drives do not have.
+
+Libraries: filelock, kept up by PyPA people and already there with huggingface_hub and torch: a lock that the operating
+system takes from a dead process, on Windows too.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import filelock
+
+from modules import errors
+from modules.i18n import Text
+from modules.jobs import Job
+from modules.parameters import AnimationRequest
+
+logger = logging.getLogger(__name__)
+
+DATABASE, LOCK = 'jobs.sqlite', 'jobs.lock'
+
+#: in a job's folder, where files are made that a crash may leave unfinished
+WORKSHOP = 'unfinished'
+
+#: what is ours in a folder that may hold other things
+FOLDER = re.compile(r'[0-9a-f]{32}')
+
+SCHEMA = '''
+    CREATE TABLE IF NOT EXISTS jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL,
+        record TEXT NOT NULL)
+'''
+
+
+class HomeInUse(Exception):
+    """
+    Another process has this store open.
+
+    :param home: its folder
+    :type home: Path
+    """
+
+    def __init__(self, home: Path):
+        super().__init__(str(home))
+        self.home = home
+
+
+class Store:
+    """
+    Jobs on the disk. May be used by several threads; by one process at a time.
+
+    :param home: a folder, made when the store is opened
+    :type home: Path
+    """
+
+    def __init__(self, home: Path):
+        self.home = home
+        self._lock = filelock.FileLock(home / LOCK, timeout = 0, thread_local = False)
+        self._database: sqlite3.Connection | None = None
+        self._turn = threading.RLock()
+        self._readers: Counter[str] = Counter()
+
+    def open(self) -> None:
+        """
+        Open the store, unless it is, and sweep away what a crash has left.
+
+        :raises HomeInUse: when another process has it
+        :raises modules.errors.DiskFull: when it cannot be written; worth trying again
+        """
+        with self._turn:
+            if self._database:
+                return
+            try:
+                self.home.mkdir(parents = True, exist_ok = True)
+                self._lock.acquire()
+                self._database = _connected(self.home / DATABASE)
+            except filelock.Timeout:
+                raise HomeInUse(self.home) from None
+            except (OSError, sqlite3.Error) as error:
+                logger.exception('%s cannot be written', self.home)
+                self._lock.release()
+                raise errors.DiskFull from error
+            self._sweep()
+
+    def close(self) -> None:
+        """Let another process have it."""
+        with self._turn:
+            if self._database:
+                self._database.close()
+                self._database = None
+            self._lock.release()
+
+    def add(self, job: Job) -> None:
+        """
+        Record a new job; on return it will outlive a crash.
+
+        :param job: its upload lies in its folder already
+        :type job: Job
+        :raises modules.errors.DiskFull: when it cannot be written
+        """
+        settle(job.folder)
+        settle(self.home)
+        with self._writing() as database:
+            database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
+                             (job.id, job.state, _written(job)))
+
+    def save(self, job: Job) -> None:
+        """
+        Record what has become of a job; nothing where it was removed.
+
+        :param job: a job that was added
+        :type job: Job
+        :raises modules.errors.DiskFull: when it cannot be written
+        """
+        with self._writing() as database:
+            database.execute('UPDATE jobs SET state = ?, record = ? WHERE id = ?',
+                             (job.state, _written(job), job.id))
+
+    def remove(self, job: Job) -> None:
+        """
+        Forget a job; its folder is the caller's to remove.
+
+        :param job: a job
+        :type job: Job
+        :raises modules.errors.DiskFull: when it cannot be written
+        """
+        with self._writing() as database:
+            database.execute('DELETE FROM jobs WHERE id = ?', (job.id, ))
+
+    def find(self, identity: str) -> Job | None:
+        """
+        A job by its id.
+
+        :param identity: the id, or anything else a stranger may have sent
+        :type identity: str
+        :return: the job as it was last recorded, or None
+        :rtype: Job | None
+        """
+        return next(self._jobs('WHERE id = ?', identity), None)
+
+    def unfinished(self) -> list[Job]:
+        """
+        Jobs that have not ended.
+
+        :return: in the order in which they came
+        :rtype: list[Job]
+        """
+        return list(self._jobs("WHERE state IN ('queued', 'running') ORDER BY number"))
+
+    def ended(self) -> list[Job]:
+        """
+        Jobs that have ended.
+
+        :return: in the order in which they came
+        :rtype: list[Job]
+        """
+        return list(self._jobs("WHERE state NOT IN ('queued', 'running') ORDER BY number"))
+
+    @contextlib.contextmanager
+    def reading(self, job: Job) -> Iterator[None]:
+        """
+        While this lasts, :meth:`is_read` tells so.
+
+        :param job: a job whose files are being read
+        :type job: Job
+        :yield: nothing
+        :ytype: None
+        """
+        with self._turn:
+            self._readers[job.id] += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._readers[job.id] -= 1
+                # a plain counter keeps zeros
+                self._readers += Counter()
+
+    def is_read(self, job: Job) -> bool:
+        """
+        Whether somebody is reading a job's files.
+
+        :param job: a job
+        :type job: Job
+        :return: whether :meth:`reading` is going on
+        :rtype: bool
+        """
+        return self._readers[job.id] > 0
+
+    def _jobs(self, which: str, *values: str) -> Iterator[Job]:
+        with self._turn:
+            if not self._database:
+                return
+            rows = self._database.execute(f'SELECT id, state, record FROM jobs {which}',
+                                          values).fetchall()
+        for identity, state, record in rows:
+            yield _read(self.home / identity, state, json.loads(record))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; on the disk when it is over."""
+        with self._turn:
+            try:
+                self.open()
+                with self._database:
+                    yield self._database
+            except (HomeInUse, OSError, sqlite3.Error) as error:
+                logger.exception('The record of jobs cannot be written')
+                raise errors.DiskFull from error
+
+    def _sweep(self) -> None:
+        """Remove folders without a job, and what was unfinished in the others."""
+        known = {identity for identity, in self._database.execute('SELECT id FROM jobs')}
+        for folder in self.home.iterdir():
+            if not FOLDER.fullmatch(folder.name) or not folder.is_dir():
+                continue
+            leftover = folder / WORKSHOP if folder.name in known else folder
+            shutil.rmtree(leftover, ignore_errors = True)
+
+
+def settle(path: Path) -> None:
+    """
+    Wait until a file's content, or a folder's list of files, is on the disk.
+
+    :param path: a file or a folder
+    :type path: Path
+    :raises OSError: when it cannot be
+    """
+    if path.is_dir() and os.name == 'nt':
+        # Windows does that by itself, and opens no folder
+        return
+    # Windows wants a file that may be written
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout = 10, check_same_thread = False)
+    # the folder is synchronised too, so that a finished journal does not come back
+    database.execute('PRAGMA synchronous = EXTRA')
+    with database:
+        database.execute(SCHEMA)
+    return database
+
+
+def _written(job: Job) -> str:
+    """All of a job but its id, its state and its folder, as JSON."""
+    wanted = asdict(job.request)
+    del wanted['photo']
+    return json.dumps({
+        'request': wanted,
+        'is_awaited': job.is_awaited,
+        **{
+            name: moment and moment.isoformat()
+            for name, moment in (('created', job.created), ('started', job.started), ('finished', job.finished))
+        }, 'attempts': job.attempts,
+        'error': job.error and errors.described(job.error),
+        'model': job.model,
+        'version': job.version,
+        'notes': {
+            name: note.described()
+            for name, note in job.notes.items()
+        }
+    })
+
+
+def _read(folder: Path, state: str, record: dict) -> Job:
+    """What :func:`_written` wrote."""
+    moments = {
+        name: record[name] and datetime.fromisoformat(record[name])
+        for name in ('created', 'started', 'finished')
+    }
+    return Job(
+        folder.name,
+        folder,
+        AnimationRequest(photo = folder / 'upload', **record['request']),
+        record['is_awaited'],
+        state,
+        **moments,
+        attempts = record['attempts'],
+        error = record['error'] and errors.restored(record['error']),
+        model = record['model'],
+        version = record['version'],
+        notes = {
+            name: Text.restored(note)
+            for name, note in record['notes'].items()
+        })
