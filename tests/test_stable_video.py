@@ -8,6 +8,7 @@ Libraries: pytest, torch, diffusers, numpy, Pillow.
 
 import concurrent.futures
 import dataclasses
+import gc
 import logging
 import os
 import subprocess
@@ -23,6 +24,7 @@ from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import Progress
 from modules.engines.stable_video import StableVideo, decoding, devices, fitting, memory, pipeline
+from modules.engines.stable_video import preview as previews
 from modules.parameters import AnimationRequest
 from modules.photos import Photo
 
@@ -30,7 +32,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import tiny_checkpoint  # noqa: E402
-from diffusers import StableVideoDiffusionPipeline  # noqa: E402
+from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -360,6 +362,152 @@ def test_progress_tells_every_phase(checkpoint):
     told = [(progress.phase, progress.step, progress.steps) for progress in seen]
     assert told == [('encoding', 0, 0), ('step', 1, 3), ('step', 2, 3), ('step', 3, 3),
                     ('decoding', 0, 3), ('decoding', 1, 3), ('decoding', 2, 3), ('decoding', 3, 3)]
+
+
+def pictures(seen, phase):
+    return [progress.picture for progress in seen if progress.phase == phase]
+
+
+@pytest.mark.parametrize(('steps', 'within'), [(25, 1e-5), (3, 1e-5), (1, 1e-3)])
+@pytest.mark.parametrize('kind', ['v_prediction', 'epsilon', 'sample'])
+def test_what_is_seen_after_a_step_is_what_the_scheduler_took_the_clip_to_be(
+        checkpoint, kind, steps, within):
+    """One step takes all noise away at once, which 32 bits of the scheduler's own do not do exactly."""
+    other = {} if kind == 'v_prediction' else {'prediction_type': kind, 'use_karras_sigmas': False}
+    scheduler = EulerDiscreteScheduler.from_pretrained(checkpoint, subfolder = 'scheduler', **other)
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.numpy()
+    scheduler.set_timesteps(steps)
+    chance = torch.Generator().manual_seed(0)
+    sample = torch.randn(1, 3, 4, 8, 16, generator = chance) * scheduler.init_noise_sigma
+    for time in scheduler.timesteps:
+        predicted = torch.randn(sample.shape, generator = chance)
+        scheduler.scale_model_input(sample, time)
+        done = scheduler.step(predicted, time, sample)
+        sample, expected = done.prev_sample, done.pred_original_sample
+        found = previews.original(scheduler, sample, predicted)
+        assert (found - expected).abs().max() < within * max(1, expected.abs().max())
+
+
+def test_latents_become_the_colours_published_for_them():
+    latents = numpy.zeros((4, 2, 3), numpy.float32)
+    latents[:, 0, 2] = 1, 0, 0, -1
+    latents[:, 1, 0] = 0, 0, 100, 0
+    picture = previews.projected(latents)
+    assert picture.shape == (2, 3, 3) and picture.dtype == numpy.uint8
+    # (0.298 + 0.184 + 1) / 2 of 255, and so on
+    assert picture[0, 2].tolist() == [189, 188, 214]
+    assert picture[1, 0].tolist() == [0, 255, 255]
+    assert (numpy.delete(picture.reshape(6, 3), [2, 3], 0) == 128).all()
+
+
+@pytest.mark.parametrize('size', [(128, 64), (64, 128)])
+def test_every_step_shows_the_middle_frame_as_it_stands(engine, plain, size):
+    seen, wanted = [], request()
+    animate(engine, photo(*size), wanted, seen.append)
+    shown = pictures(seen, 'step')
+    assert [picture.shape for picture in shown] == [(size[1] // 8, size[0] // 8, 3)] * 3
+    assert all(picture.dtype == numpy.uint8 for picture in shown)
+    assert not numpy.array_equal(shown[0], shown[1])
+    latents = plain(
+        photo(*size).image,
+        width = size[0],
+        height = size[1],
+        num_frames = 5,
+        num_inference_steps = 3,
+        generator = torch.Generator().manual_seed(wanted.seed),
+        output_type = 'latent').frames
+    # no noise is left after the last step
+    expected = previews.projected(latents[0, 2].numpy()).astype(int)
+    assert numpy.abs(shown[-1] - expected).max() <= 1
+    assert expected.std() > 1
+
+
+def test_decoding_shows_frames_as_they_are_made(checkpoint):
+    seen = []
+    engine = loaded(checkpoint, decode_chunk_size = 2)
+    frames = animate(engine, photo(200, 90), request(), seen.append)
+    none, *shown = pictures(seen, 'decoding')
+    assert none is None and [picture.shape for picture in shown] == [frames.shape[1:]] * 3
+    for picture, frame in zip(shown, (1, 3, 4), strict = True):
+        assert numpy.array_equal(picture, frames[frame])
+
+
+@pytest.mark.parametrize('scale', [1, 8])
+@pytest.mark.parametrize('how', ['stretch', 'pad', 'crop'])
+@pytest.mark.parametrize('size', [(640, 480), (480, 640), (3000, 400), (16, 9), (2, 1999)])
+def test_a_preview_has_the_shape_of_the_clip(how, size, scale):
+    across, down = numpy.meshgrid(numpy.linspace(0, 255, size[0]), numpy.linspace(0, 255, size[1]))
+    image = Image.fromarray(numpy.stack([across, down, down], axis = 2).astype(numpy.uint8))
+    fit = fitting.plan(size, ModelOptions(image_fit = how))
+    model = fitting.to_model(image, fit)
+    width, height = (side // scale for side in model.size)
+    picture = fitting.in_shape(numpy.asarray(model.resize((width, height))), fit)
+    clip = fitting.to_result(numpy.asarray(model)[None], fit)
+    expected = numpy.asarray(Image.fromarray(clip[0]).resize(picture.shape[1::-1])).astype(int)
+    assert picture.shape[1::-1] == tuple(max(1, round(side / scale)) for side in fit.result)
+    if min(picture.shape[:2]) > 8:
+        assert numpy.abs(picture - expected).max() < 20
+
+
+def test_where_there_is_nothing_to_see_there_is_no_picture(caplog):
+    scheduler = EulerDiscreteScheduler(**tiny_checkpoint.SCHEDULER)
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.numpy()
+    scheduler.set_timesteps(2)
+    sound = torch.zeros(1, 3, 4, 8, 8)
+    scheduler.scale_model_input(sound, scheduler.timesteps[0])
+    scheduler.step(sound, scheduler.timesteps[0], sound)
+    for value in (float('nan'), float('inf')):
+        broken = {**dict.fromkeys(previews.TENSORS, sound), 'latents': sound + value}
+        assert previews.forming(scheduler, broken) is None
+    assert previews.forming(scheduler, dict.fromkeys(previews.TENSORS, sound[:, :, :3])) is None
+    # what has no memory of its own stands for what no memory is left for
+    out_of_reach = dict.fromkeys(previews.TENSORS, sound.to('meta'))
+    assert previews.forming(scheduler, out_of_reach) is None and 'no preview' in caplog.text
+    assert previews.forming(scheduler, dict.fromkeys(previews.TENSORS, sound)) is not None
+
+
+def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
+    engine, seen = loaded(checkpoint), []
+    torch.nn.init.constant_(engine._pipe.unet.conv_out.bias, float('nan'))
+    with pytest.raises(errors.UnusablePicture):
+        animate(engine, photo(), request(), seen.append)
+    assert pictures(seen, 'step') == [None] * 3
+
+
+def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpoint, plain):
+
+    class Relative(EulerDiscreteScheduler):
+        """It might step in another way."""
+
+    engine, seen = loaded(checkpoint), []
+    engine._pipe.scheduler = Relative.from_config(engine._pipe.scheduler.config)
+    engine._pipe.scheduler.alphas_cumprod = engine._pipe.scheduler.alphas_cumprod.numpy()
+    frames = animate(engine, photo(), request(), seen.append)
+    assert pictures(seen, 'step') == [None] * 3
+    assert numpy.array_equal(frames, reference(plain, photo(), request()))
+
+
+def tensors():
+    """How many tensors are alive."""
+    gc.collect()
+    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize('error', [errors.Cancelled, torch.OutOfMemoryError])
+@pytest.mark.parametrize('phase', ['encoding', 'step', 'decoding'])
+def test_a_clip_cut_short_holds_no_memory(checkpoint, phase, error):
+    engine = loaded(checkpoint, decode_chunk_size = 2)
+    animate(engine, photo(), request())
+    before = tensors()
+
+    def cut(progress):
+        if (progress.phase, progress.step) in ((phase, 0), (phase, 2)):
+            raise error
+
+    expected = errors.Cancelled if error is errors.Cancelled else errors.OutOfMemory
+    with pytest.raises(expected) as kept:
+        animate(engine, photo(), request(), cut)
+    assert tensors() == before, kept
 
 
 def test_a_model_that_decodes_to_nothing_is_refused_instead_of_shown(checkpoint):

@@ -33,7 +33,7 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     :type latents: torch.Tensor
     :param chunk: frames to decode at once
     :type chunk: int
-    :param on_progress: told after every chunk
+    :param on_progress: told after every chunk, with its last frame
     :type on_progress: OnProgress
     :param stop_if_cancelled: called between chunks
     :type stop_if_cancelled: StopIfCancelled
@@ -42,9 +42,9 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     :raises errors.UnusablePicture: when numbers overflow or a frame is black, at full precision too
     """
     chunks = latents.split(chunk, dim = 1)
-    frames = []
+    frames, newest = [], None
     for done, part in enumerate(chunks):
-        on_progress(Progress('decoding', done, len(chunks)))
+        on_progress(Progress('decoding', done, len(chunks), newest))
         stop_if_cancelled()
         picture = _decoded(pipe, part)
         if picture is None:
@@ -52,7 +52,8 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
         if picture is None:
             raise errors.UnusablePicture
         frames.append(picture)
-    on_progress(Progress('decoding', len(chunks), len(chunks)))
+        newest = picture[-1]
+    on_progress(Progress('decoding', len(chunks), len(chunks), newest))
     return numpy.concatenate(frames)
 
 

@@ -10,6 +10,7 @@ same noise on every device.
 Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 """
 
+import dataclasses
 import logging
 import re
 import threading
@@ -23,7 +24,7 @@ from PIL import Image
 from modules import errors, weights
 from modules.configuration import ROOT, Configuration
 from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
-from modules.engines.stable_video import decoding, devices, fitting, memory, pipeline
+from modules.engines.stable_video import decoding, devices, fitting, memory, pipeline, preview
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
@@ -173,7 +174,14 @@ class StableVideo:
         """
         fit = fitting.plan(photo.full_size, self.model)
         image = fitting.to_model(photo.image, fit)
-        frames = self.frames(image, request, on_progress, stop_if_cancelled)
+
+        def in_shape(progress):
+            picture = progress.picture
+            if picture is not None:
+                picture = fitting.in_shape(picture, fit)
+            on_progress(dataclasses.replace(progress, picture = picture))
+
+        frames = self.frames(image, request, in_shape, stop_if_cancelled)
         return fitting.to_result(frames, fit)
 
     def frames(self, image: Image.Image, request: 'AnimationRequest', on_progress: OnProgress,
@@ -185,34 +193,39 @@ class StableVideo:
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param on_progress: told after every step
+        :param on_progress: told after every step, with a picture as large as the latents
         :type on_progress: OnProgress
         :param stop_if_cancelled: called between steps
         :type stop_if_cancelled: StopIfCancelled
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
+        :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.OutOfMemory: when memory does not suffice
         """
         import torch
 
-        def on_step_end(_pipe, step, _time, tensors):
-            on_progress(Progress('step', step + 1, self.model.inference_steps))
+        def on_step_end(pipe, step, _time, tensors):
+            picture = preview.forming(pipe.scheduler, tensors)
+            on_progress(Progress('step', step + 1, self.model.inference_steps, picture))
             stop_if_cancelled()
             return tensors
 
         try:
             with self._alone(stop_if_cancelled), torch.no_grad():
                 on_progress(Progress('encoding'))
-                latents = self._latents(image, request, on_step_end)
-                return decoding.decode(self._pipe, latents, self.chunk, on_progress,
-                                       stop_if_cancelled)
+                return decoding.decode(self._pipe, self._latents(image, request, on_step_end),
+                                       self.chunk, on_progress, stop_if_cancelled)
+        except errors.Cancelled:
+            refusal = errors.Cancelled
         except (MemoryError, RuntimeError) as error:
             if not devices.is_out_of_memory(error, torch):
                 raise
-            logger.warning('Out of memory: %s', error)
+            # the error itself would keep its tensors in whatever keeps the record
+            logger.warning('Out of memory: %s', str(error))
+            refusal = errors.OutOfMemory
         # only here, after the exception and the tensors it held are gone
         devices.release(self.device, torch)
-        raise errors.OutOfMemory
+        raise refusal
 
     def _require(self) -> None:
         reason = self.unavailable()
@@ -237,6 +250,7 @@ class StableVideo:
             max_guidance_scale = request.max_guidance_scale,
             generator = torch.Generator().manual_seed(request.seed),
             callback_on_step_end = on_step_end,
+            callback_on_step_end_tensor_inputs = preview.TENSORS,
             output_type = 'latent').frames
 
     @contextmanager

@@ -96,10 +96,25 @@ def to_result(frames: numpy.ndarray, fit: Fit) -> numpy.ndarray:
     if fit.result == fit.model and fit.box == (0, 0, *fit.model):
         return frames
 
-    def resized(frame: numpy.ndarray) -> numpy.ndarray:
-        image = Image.fromarray(frame)
-        return numpy.asarray(image.resize(fit.result, Image.Resampling.LANCZOS, box = fit.box))
-
     # Pillow lets other threads run while it computes
     with ThreadPoolExecutor() as pool:
-        return numpy.stack(list(pool.map(resized, frames)))
+        return numpy.stack(list(pool.map(lambda frame: in_shape(frame, fit), frames)))
+
+
+def in_shape(picture: numpy.ndarray, fit: Fit) -> numpy.ndarray:
+    """
+    One frame, or a smaller picture of it, without padding and in the photo's own aspect ratio.
+
+    :param picture: uint8 [H, W, 3], of the model's size times any scale
+    :type picture: numpy.ndarray
+    :param fit: the photo's :func:`plan`
+    :type fit: Fit
+    :return: uint8 [H, W, 3] of the result's size times that scale; the very same picture where sizes agree
+    :rtype: numpy.ndarray
+    """
+    scale = picture.shape[1] / fit.model[0]
+    size = tuple(max(1, round(side * scale)) for side in fit.result)
+    box = tuple(edge * scale for edge in fit.box)
+    if box == (0, 0, *size) and size == picture.shape[1::-1]:
+        return picture
+    return numpy.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box))
