@@ -9,10 +9,12 @@ Libraries: none but the standard one.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modules import VERSION, configuration, i18n, logs
+from modules import VERSION, again, configuration, i18n, logs
+from modules.again import Recorded
+from modules.encoders.settings import NoSettings
 from modules.parameters import PARAMETERS
 
 #: option → the INI's section and key it overrides
@@ -54,6 +56,8 @@ class Arguments:
     output: str | None = None
     #: (name, value) of the parameters given to ``animate``
     fields: tuple[tuple[str, str], ...] = field(default = ())
+    #: what the result tells that ``animate`` makes anew; fields that are given go before its own
+    again: Recorded | None = None
 
 
 def parse(argv: list[str], language: str) -> Arguments:
@@ -72,12 +76,23 @@ def parse(argv: list[str], language: str) -> Arguments:
     config = Path(given.get('config', configuration.ROOT / 'configuration.ini'))
     if 'config' in given and not config.is_file():
         parser.error(i18n.text('cli.no_config', path = config).in_(language))
+    command = given.get('command') or 'serve'
+    overrides = {
+        name: _from_here(given[option.strip('-')], option)
+        for option, name in OVERRIDES.items() if option.strip('-') in given
+    }
+    photos, told = (), None
+    if command == 'animate':
+        photos, told = _photos(given, parser, language)
+    if told and OVERRIDES['--engine'] in overrides:
+        # the engine has an option of the INI's instead of a field
+        told = replace(told, fields = tuple(each for each in told.fields if each[0] != 'engine'))
     return Arguments(
-        command = given.get('command') or 'serve',
+        command = command,
         config = config,
         overrides = {
-            name: _from_here(given[option.strip('-')], option)
-            for option, name in OVERRIDES.items() if option.strip('-') in given
+            **(told.overrides if told else {}),
+            **overrides
         },
         logging_level = given.get('logging_level', 'info'),
         progress_bar = given.get('progress_bar', False),
@@ -85,9 +100,30 @@ def parse(argv: list[str], language: str) -> Arguments:
         output_temp = given.get('output_temp', False),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch_model = given.get('fetch_model', False),
-        photos = tuple(given.get('photos', ())),
+        photos = photos,
         output = given.get('output'),
-        fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given))
+        fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
+        again = told)
+
+
+def _photos(given: dict, parser: argparse.ArgumentParser,
+            language: str) -> tuple[tuple[Path, ...], Recorded | None]:
+    """The photos of ``animate``, and what the result that is to be made anew tells."""
+    photos, result = tuple(given.get('photos') or ()), given.get('again')
+    if not result:
+        if not photos:
+            parser.error(i18n.text('cli.photos_needed').in_(language))
+        return photos, None
+    try:
+        told = again.recorded(result)
+    except NoSettings as error:
+        parser.error(error.text.in_(language))
+    if len(photos) > 1 or any(photo.is_dir() for photo in photos):
+        parser.error(i18n.text('settings.one_photo').in_(language))
+    photo = photos[0] if photos else again.photo_beside(result)
+    if not photo:
+        parser.error(i18n.text('settings.no_photo', path = result).in_(language))
+    return (photo, ), told
 
 
 def _from_here(value: str, option: str) -> str:
@@ -115,7 +151,7 @@ def _parser(language: str) -> argparse.ArgumentParser:
             allow_abbrev = False)
         if name == 'animate':
             sub.add_argument(
-                'photos', nargs = '+', type = Path, metavar = 'PHOTO', help = words['photos'])
+                'photos', nargs = '*', type = Path, metavar = 'PHOTO', help = words['photos'])
     return parser
 
 
@@ -166,6 +202,7 @@ def _split_size(words: dict[str, str]) -> Callable[[str], int]:
 def _of_animate(group: argparse._ArgumentGroup, words: dict[str, str]) -> None:
     """Accepted by every sub-command, because they too may stand before ``animate``; no other makes use of them."""
     group.add_argument('-o', '--output', metavar = 'FILE_OR_FOLDER', help = words['output'])
+    group.add_argument('--again', type = Path, metavar = 'RESULT', help = words['again'])
     for parameter in PARAMETERS:
         if f'--{parameter.name}' in OVERRIDES:
             continue

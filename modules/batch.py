@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from modules import encoders, errors, i18n, parameters, terminal
@@ -56,7 +57,7 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     photos = list(found(arguments.photos))
     try:
         target = named_file(arguments.output, len(photos))
-        fields = [*_format_of(target, arguments), *arguments.fields]
+        fields = list(_fields(target, arguments))
         wanted = parameters.parse(fields, Path(), '', animator.engines.preferred)
         wanted = animator.settled(wanted)
         if target:
@@ -69,14 +70,15 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
         return _refuse(i18n.text('cli.no_photos'), language)
     extension = encoders.TABLE[wanted.format].extension
     targets = [target] if target else outputs(photos, folder(arguments.output), extension)
-    draws = not any(name == 'seed' for name, _value in arguments.fields)
+    draws = not any(name == 'seed' for name, _value in fields)
+    created = arguments.again.created if arguments.again else None
     failed = 0
     with terminal.count(len(photos)) as count:
         for photo, path in zip(photos, targets, strict = True):
             seed = parameters.draw_seed() if draws else wanted.seed
             stem = parameters.safe_stem(photo.name)
             request = replace(wanted, photo = photo, stem = stem, seed = seed)
-            failed += not _one(animator, request, path, language)
+            failed += not _one(animator, request, path, created, language)
             count()
     return int(failed > 0)
 
@@ -154,11 +156,19 @@ def check_target(target: Path, photos: Iterable[Path], format_name: str) -> None
                 'cli.wrong_ending', path = target, extension = extension, format = format_name))
 
 
-def _format_of(target: Path | None, arguments: Arguments) -> list[tuple[str, str]]:
-    """The format by the ending of the file, unless it is given."""
-    name = FORMATS.get(target.suffix.lower()) if target else None
-    given = any(field == 'format' for field, _value in arguments.fields)
-    return [('format', name)] if name and not given else []
+def _fields(target: Path | None, arguments: Arguments) -> Iterator[tuple[str, str]]:
+    """
+    The parameters: those that are given, the format by the ending of the file, and those of the result that is to be
+    made anew, each where the ones before say nothing.
+    """
+    yield from arguments.fields
+    given = {name for name, _value in arguments.fields}
+    ending = FORMATS.get(target.suffix.lower()) if target else None
+    if ending and 'format' not in given:
+        yield 'format', ending
+        given.add('format')
+    if arguments.again:
+        yield from (field for field in arguments.again.fields if field[0] not in given)
 
 
 def outputs(photos: list[Path], output: Path | None, extension: str) -> Iterator[Path]:
@@ -191,14 +201,14 @@ def _key(path: Path) -> str:
 
 
 def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
-         language: str) -> bool:
+         created: datetime | None, language: str) -> bool:
     """Make one clip; say what became of it."""
     try:
         animator.reader.check(request.photo)
         target.parent.mkdir(parents = True, exist_ok = True)
         with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as room:
             made = Path(room) / 'clip'
-            note = _made(animator, request, made)
+            note = _made(animator, request, made, created)
             made.replace(target)
     except errors.Refusal as refusal:
         terminal.say(f'{request.photo}: {refusal.text.in_(language)}', sys.stderr)
@@ -214,7 +224,8 @@ def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
     return False
 
 
-def _made(animator: Animator, request: parameters.AnimationRequest, path: Path) -> i18n.Text | None:
+def _made(animator: Animator, request: parameters.AnimationRequest, path: Path,
+          created: datetime | None) -> i18n.Text | None:
     """
     Write a clip; what had to be given up. Whoever interrupts waits for the end of the step, so that nothing is
     written once the folder is gone.
@@ -227,7 +238,8 @@ def _made(animator: Animator, request: parameters.AnimationRequest, path: Path) 
 
     def work() -> None:
         with terminal.progress_bar(request.stem, True) as show:
-            notes.append(animator.animate(request, path, show, stop_if_cancelled))
+            note = animator.animate(request, path, show, stop_if_cancelled, created = created)
+            notes.append(note)
 
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(outcome, str(request.photo), work)

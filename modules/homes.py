@@ -39,9 +39,9 @@ def temporary_home() -> Iterator[Path]:
     :yield: the folder, to be used by one process
     :ytype: Path
     """
-    with tempfile.TemporaryDirectory(prefix = PREFIX, ignore_cleanup_errors = True) as home:
-        with filelock.FileLock(Path(home) / LOCK, thread_local = False):
-            yield Path(home) / 'outputs'
+    with (tempfile.TemporaryDirectory(prefix = PREFIX, ignore_cleanup_errors = True) as
+          home, filelock.FileLock(Path(home) / LOCK, thread_local = False)):
+        yield Path(home) / 'outputs'
 
 
 def _remove_if_dead(folder: Path) -> None:

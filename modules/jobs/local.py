@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from modules import encoders, errors
+from modules import errors
 from modules.animation import MADE, Animator, Made
 from modules.engines import Progress
 from modules.jobs import Job

@@ -25,7 +25,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import filelock
 
@@ -51,6 +50,8 @@ SCHEMA = '''
         state TEXT NOT NULL,
         record TEXT NOT NULL)
 '''
+
+SELECT = 'SELECT id, state, record FROM jobs '
 
 
 class HomeInUse(Exception):
@@ -212,8 +213,7 @@ class Store:
         with self._turn:
             if not self._database:
                 return
-            rows = self._database.execute(f'SELECT id, state, record FROM jobs {which}',
-                                          values).fetchall()
+            rows = self._database.execute(SELECT + which, values).fetchall()
         for identity, state, record in rows:
             yield _read(self.home / identity, state, json.loads(record))
 

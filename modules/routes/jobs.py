@@ -274,7 +274,8 @@ def described_result(job: jobs.Job, format_name: str, reader: str) -> dict:
     :type format_name: str
     :param reader: the language of the note
     :type reader: str
-    :return: ``format``, ``type``, ``name``, ``bytes`` (null while it is not made), ``url``, ``note`` (what was given up)
+    :return: ``format``, ``type``, ``name``, ``bytes`` (null while it is not made), ``url``, ``note`` (what was
+        given up)
     :rtype: dict
     """
     kind, path, note = encoders.TABLE[format_name], job.file(format_name), job.notes.get(
