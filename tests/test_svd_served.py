@@ -10,6 +10,7 @@ import io
 import socket
 import threading
 import time
+import urllib.parse
 
 import numpy
 import program
@@ -114,6 +115,36 @@ def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(
         program.ready(port)
         assert time.monotonic() - before < max(seconds / 2, 1)
         assert ask(port, photo, seed = 9) == whole
+
+
+def test_a_running_job_shows_its_clip_as_it_forms_and_can_be_cancelled(tmp_path, checkpoint, photo):
+    with program.started(tmp_path, INI.format(steps = 200),
+                         ['--model', str(checkpoint)]) as (_process, port):
+        program.ready(port, seconds = 120)
+        body, headers = program.form([('seed', '9')], [('file', 'a.jpg', photo)])
+        address = program.call(port, 'POST', '/jobs', body, headers).headers['Location']
+        address = urllib.parse.urlsplit(address).path
+        first = until(port, address, lambda job: job['preview'])
+        assert (first['phase'], first['steps']) == ('step', 200)
+        with Image.open(io.BytesIO(program.call(port, 'GET',
+                                                '/' + first['preview']).body)) as image:
+            # an eighth of the clip
+            assert (image.format, image.size) == ('JPEG', (15, 8))
+        until(port, address, lambda job: job['preview'] not in (None, first['preview']))
+        assert program.call(port, 'POST', f'{address}/cancel').status == 200
+        assert until(port, address, lambda job: job['finished'])['state'] == 'cancelled'
+        program.ready(port)
+
+
+def until(port, address, is_so, seconds = 60):
+    """The job, once something is true of it."""
+    patience = time.monotonic() + seconds
+    while time.monotonic() < patience:
+        job = program.call(port, 'GET', address).json
+        if is_so(job):
+            return job
+        time.sleep(0.02)
+    raise AssertionError(job)
 
 
 def test_without_weights_svd_is_503_with_the_reason_and_the_program_runs(tmp_path, photo):
