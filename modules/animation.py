@@ -40,6 +40,8 @@ class Made:
 
     #: parameters and options that a result depends on, as told inside files
     settings: dict[str, Any]
+    #: when it was asked for, ISO 8601
+    created: str
     fps: float
     #: the first frame would follow the last without a jump
     is_closed: bool
@@ -169,14 +171,14 @@ class Animator:
         created = created or datetime.now().astimezone().replace(microsecond = 0)
         settings = {
             'software': f'turn-live-photos {VERSION}',
-            'created': created.isoformat(),
             'parameters': parameters_of(request),
             'options': {
                 'ModelOptions': engine.settings(),
                 'OutputOptions': self._output_options()
             }
         }
-        return Made(settings, self.model.output_fps, engine.is_closed, engine.is_generative)
+        return Made(settings, created.isoformat(), self.model.output_fps, engine.is_closed,
+                    engine.is_generative)
 
     def _output_options(self) -> dict[str, object]:
         return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
@@ -184,13 +186,18 @@ class Animator:
     def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Made,
                 path: Path) -> Text | None:
         kind = encoders.TABLE[request.format]
+        # the date is in live photos anyway; in others it would be the only thing that makes each of them different
+        settings = {'created': made.created} if kind.has_still else {}
         clip = encoders.Clip(
             frames,
             made.fps,
             lambda: self._still(request, frames),
             is_generated = made.is_generated,
-            settings = made.settings,
-            created = datetime.fromisoformat(made.settings['created']),
+            settings = {
+                **made.settings,
+                **settings
+            },
+            created = datetime.fromisoformat(made.created),
             max_bytes = self.output.gif_max_bytes)
         return kind.encode(self._in_order(clip, request, is_closed = made.is_closed), path)
 

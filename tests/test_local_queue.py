@@ -42,7 +42,13 @@ class Animator:
         self.doings.get(request.stem, bool)(stop_if_cancelled)
         path.write_text(request.stem)
         settings = {'options': {'ModelOptions': {'ModelName': 'a model'}}}
-        made = {'settings': settings, 'fps': 1, 'is_closed': True, 'is_generated': False}
+        made = {
+            'settings': settings,
+            'created': '',
+            'fps': 1,
+            'is_closed': True,
+            'is_generated': False
+        }
         (keep / MADE).write_text(json.dumps(made))
 
     def _hold(self, stop_if_cancelled):

@@ -235,6 +235,7 @@ class LocalQueue:
         if self._restored:
             return
         self.store.open()
+        self.store.sweep()
         for job in self.store.unfinished():
             if job.is_awaited:
                 self.store.remove(job)

@@ -84,14 +84,16 @@ class Store:
 
     def open(self) -> None:
         """
-        Open the store, unless it is, and sweep away what a crash has left.
+        Open the store, unless it is.
 
         :raises HomeInUse: when another process has it
         :raises modules.errors.DiskFull: when it cannot be written; worth trying again
         """
         with self._turn:
-            if self._database:
+            if self._database and (self.home / DATABASE).exists():
                 return
+            # the folder may have been tidied away by somebody
+            self.close()
             try:
                 self.home.mkdir(parents = True, exist_ok = True)
                 self._lock.acquire()
@@ -102,7 +104,6 @@ class Store:
                 logger.exception('%s cannot be written', self.home)
                 self._lock.release()
                 raise errors.DiskFull from error
-            self._sweep()
 
     def close(self) -> None:
         """Let another process have it."""
@@ -229,8 +230,8 @@ class Store:
                 logger.exception('The record of jobs cannot be written')
                 raise errors.DiskFull from error
 
-    def _sweep(self) -> None:
-        """Remove folders without a job, and what was unfinished in the others."""
+    def sweep(self) -> None:
+        """Remove what a crash has left: folders without a job, and what was unfinished in the others."""
         known = {identity for identity, in self._database.execute('SELECT id FROM jobs')}
         for folder in self.home.iterdir():
             if not FOLDER.fullmatch(folder.name) or not folder.is_dir():
