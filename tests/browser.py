@@ -4,18 +4,22 @@
 A real browser for tests of the page: Chromium under a strict content security policy, a person's ways of handing it a
 photo, and an engine that does what a test wants.
 
-Libraries: playwright, Pillow, stand_ins.
+Libraries: numpy, playwright, Pillow, stand_ins.
 """
 
 import base64
 import io
+import re
 import shutil
 import threading
 from contextlib import contextmanager
 
+import numpy
 import pytest
 from PIL import Image
 from stand_ins import Instant
+
+from modules.engines import Progress
 
 CHROMIUM = shutil.which('chromium')
 ARGUMENTS = [
@@ -37,9 +41,13 @@ DATA_TRANSFER = '''files => {
 
 
 class Directed(Instant):
-    """Understands every setting, remembers what it was asked, waits while it is held, and fails for the seed 503."""
+    """
+    Understands every setting, remembers what it was asked, shows a picture in colours turned round, waits after its
+    first step while it is held, and fails for the seed 503.
+    """
 
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed')
+    frames = 4
     go = threading.Event()
     asked = []
 
@@ -47,6 +55,8 @@ class Directed(Instant):
         self.asked.append(request)
         if request.seed == 503:
             raise MemoryError
+        picture = numpy.asarray(photo.image)
+        on_progress(Progress('step', 1, self.frames, 255 - picture))
         while not self.go.wait(0.05):
             stop_if_cancelled()
         return super().animate(photo, request, on_progress, stop_if_cancelled)
@@ -155,18 +165,23 @@ def shown_size(page):
     return page.evaluate('[photo.naturalWidth, photo.naturalHeight]')
 
 
-def download(page):
-    """Press the first download: the name the browser gives the file, and the picture in it."""
+def keep(page, kind):
+    """Press the download of one format: the name the browser gives the file, and what is in it."""
     with page.expect_download() as coming:
-        page.click('#downloads a')
-    picture = Image.open(io.BytesIO(coming.value.path().read_bytes()))
-    return coming.value.suggested_filename, picture
+        page.click(f'#downloads [data-format={kind}] a')
+    return coming.value.suggested_filename, coming.value.path().read_bytes()
+
+
+def download(page):
+    """The GIF: the name the browser gives the file, and the picture in it."""
+    name, content = keep(page, 'gif')
+    return name, Image.open(io.BytesIO(content))
 
 
 def states(page, held):
     """Walk through every state of the studio, and stop in each."""
     held.clear()
-    page.wait_for_selector('#studio[data-state=empty]')
+    see(page, 'empty')
     yield 'empty'
     page.set_input_files('#file', file(b'no picture', 'letter.txt'))
     page.wait_for_selector('.notice[data-kind=wrong]')
@@ -177,19 +192,25 @@ def states(page, held):
     choose(page, name = 'a-rather-long-name-of-a-photo-from-a-camera-20240229-235959.jpg')
     page.fill('#seed', '-1')
     page.click('#start')
+    page.locator('#seed-error', has_text = re.compile('.')).wait_for()
     yield 'chosen, with a wrong seed'
     page.fill('#seed', '503')
     page.click('#start')
     see(page, 'failed')
     yield 'failed'
-    page.set_input_files('#file', file(photo()))
-    see(page, 'chosen')
+    page.set_input_files('#file', [file(photo()), file(photo('PNG', (120, 200)), 'two.png')])
+    page.locator('.tile', has_text = 'two').wait_for()
     page.fill('#seed', '4294967295')
-    yield 'chosen'
+    yield 'several chosen'
     page.click('#start')
-    see(page, 'working')
+    page.wait_for_selector('.preview')
+    page.wait_for_selector('.tile[data-state=queued]')
     yield 'working'
     held.set()
     see(page, 'done')
     page.fill('#seed', '4294967294')
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
     yield 'done'
+    page.locator('.tile .open').nth(1).hover()
+    page.locator('.tile .remove').nth(1).click()
+    yield 'done, and asked whether to delete'

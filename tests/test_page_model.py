@@ -66,6 +66,9 @@ class Fetched:
     def start(self):
         self.now = State('running')
 
+    def close(self):
+        pass
+
 
 @pytest.fixture(scope = 'module')
 def chromium():

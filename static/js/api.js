@@ -1,4 +1,4 @@
-// Everything that is asked of the server; no other file calls fetch.
+// Everything that is asked of the server; no other file calls fetch or EventSource.
 
 // The server said no: its words, its code, and when trying again makes sense.
 export class Refusal extends Error {
@@ -34,33 +34,65 @@ function secondsUntil(header) {
   return Math.max(0, Math.ceil(seconds || 0));
 }
 
-async function read(response) {
+async function read(response, kind = 'blob') {
   try {
-    return await response.blob();
+    return await response[kind]();
   } catch (error) {
-    throw error.name === 'AbortError' ? error : new Unreachable(error.message);
+    if (error.name === 'AbortError') throw error;
+    // words that are no JSON come from something in between
+    throw error instanceof SyntaxError ? new Refusal({}, response.status, 0) : new Unreachable(error.message);
   }
 }
 
-// A clip of a photo. What comes back has the same shape as a job: seed, engine, results.
-export async function generate(file, values, signal) {
+function form(file, values = {}) {
   const body = new FormData();
   body.append('file', file, file.name);
   for (const [name, value] of Object.entries(values)) body.append(name, value);
-  const response = await ask('generate', {method: 'POST', body, signal});
-  const blob = await read(response);
-  return {
-    seed: response.headers.get('X-Seed'),
-    engine: response.headers.get('X-Engine'),
-    results: [{format: 'gif', name: `${stem(file.name)}.gif`, bytes: blob.size, blob}],
-  };
+  return body;
 }
+
+// ---- jobs ----
+
+export async function submit(file, values, signal) {
+  return read(await ask('jobs', {method: 'POST', body: form(file, values), signal}), 'json');
+}
+
+export async function job(id, signal) {
+  return read(await ask(`jobs/${id}`, {cache: 'no-store', signal}), 'json');
+}
+
+// Hears of every change of a job. What is given back ends it.
+export function listen(id, onJob, onFailure) {
+  const source = new EventSource(`jobs/${id}/events`);
+  source.addEventListener('message', ({data}) => onJob(JSON.parse(data)));
+  source.addEventListener('error', onFailure);
+  return () => source.close();
+}
+
+export async function cancel(id) {
+  return read(await ask(`jobs/${id}/cancel`, {method: 'POST'}), 'json');
+}
+
+export async function remove(id) {
+  await ask(`jobs/${id}`, {method: 'DELETE'});
+}
+
+// The photo as it was handed in.
+export async function photo(id, name) {
+  // the name decides nothing, but all after its last dot would be taken for an ending
+  return new File([await read(await ask(`jobs/${id}/photo`))], `${name}.photo`);
+}
+
+// Has a file made that is not there yet, and fetches next to nothing of it.
+export async function make(url) {
+  await read(await ask(url, {headers: {Range: 'bytes=0-0'}, cache: 'no-store'}));
+}
+
+// ---- the rest ----
 
 // The upright picture of a photo that the browser cannot show itself.
 export async function upright(file, signal) {
-  const body = new FormData();
-  body.append('file', file, file.name);
-  return read(await ask('upright', {method: 'POST', body, signal}));
+  return read(await ask('upright', {method: 'POST', body: form(file), signal}));
 }
 
 // The page as the server would show it now, in the language switched to.
@@ -83,8 +115,4 @@ export async function health() {
 export async function words(language) {
   const locale = await (await ask(`static/locales/${language}.json`)).json();
   return locale.page;
-}
-
-function stem(name) {
-  return name.replace(/\.[^.]*$/, '') || 'photo';
 }

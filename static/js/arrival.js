@@ -1,5 +1,6 @@
 // How far the libraries or the model are: a bar, bytes, speed, time left, and what is coming just now.
 
+import {size} from './sizes.js';
 import {put, say} from './words.js';
 
 const PARTS = ['unet', 'vae', 'image_encoder'];
@@ -41,9 +42,4 @@ function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes >= 60) return ['hours', {hours: Math.floor(minutes / 60), minutes: minutes % 60}];
   return minutes ? ['minutes', {minutes, seconds: seconds % 60}] : ['seconds', {seconds}];
-}
-
-function size(bytes) {
-  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import {Engine} from './engine.js';
 import {listen} from './picker.js';
+import {Pieces} from './pieces.js';
 import {Studio} from './studio.js';
 import {language, learn, sayAllAnew} from './words.js';
 
@@ -13,8 +14,9 @@ learn(JSON.parse(document.getElementById('words').textContent));
 
 const form = document.getElementById('studio');
 const link = document.getElementById('language');
-const studio = new Studio(form);
+const studio = new Studio(form, new Pieces());
 
+studio.begin();
 listen(form, document.getElementById('file'), (files) => studio.take(files));
 const engine = new Engine(
   document.getElementById('engine'),
@@ -36,9 +38,8 @@ link.addEventListener('click', async (event) => {
   document.documentElement.lang = next === 'zh' ? 'zh-Hans' : 'en';
   offer(OTHER[next]);
   sayAllAnew();
-  studio.sayTitle();
   // what the server says is in its own words
-  await engine.renew();
+  await Promise.all([engine.renew(), studio.sayAnew()]);
 });
 
 function offer([name, words]) {

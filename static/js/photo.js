@@ -3,10 +3,17 @@
 import {upright} from './api.js';
 
 // Where the browser cannot decode the file (HEIC, TIFF …), the server shows it; what that cannot read either it
-// refuses, in words. The caller revokes the url.
+// refuses, in words. Whoever opens a photo closes it.
 export async function open(file, signal) {
-  const own = await decode(file);
-  return own ?? await decode(await upright(file, signal)) ?? Promise.reject(new TypeError('undecodable'));
+  const shown = await decode(file) ?? await decode(await upright(file, signal));
+  if (!shown) throw new TypeError('undecodable');
+  return {...shown, file, isOpen: true};
+}
+
+export function close(photo) {
+  if (!photo) return;
+  photo.isOpen = false;
+  URL.revokeObjectURL(photo.url);
 }
 
 async function decode(blob) {

@@ -1,6 +1,8 @@
 // The ways in: choose, drop, paste. Each hands over a list of files that is not empty.
 
 export function listen(studio, field, take) {
+  // the plain form takes one
+  field.multiple = true;
   field.addEventListener('change', () => {
     const files = [...field.files];
     // the same file can be chosen again
@@ -30,9 +32,8 @@ function listenToDrops(studio, take) {
       if (!carriesFiles(event)) return;
       event.preventDefault();
       clearTimeout(leaving);
-      const isFree = studio.dataset.state !== 'working';
-      event.dataTransfer.dropEffect = isFree ? 'copy' : 'none';
-      studio.toggleAttribute('data-dragging', isFree);
+      event.dataTransfer.dropEffect = 'copy';
+      studio.toggleAttribute('data-dragging', true);
     });
   }
   window.addEventListener('dragleave', (event) => {

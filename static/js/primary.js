@@ -17,9 +17,10 @@ export class Primary {
     return this.form.dataset.next === 'choose';
   }
 
-  offerStart() {
+  offerStart(count = 1) {
     this.clear();
-    put(this.button, 'start');
+    if (count > 1) put(this.button, 'start_all', {count});
+    else put(this.button, 'start');
   }
 
   offerAnotherPhoto() {

@@ -1,48 +1,98 @@
-// What is said while a clip is made: a sentence, the tab's title, the bar. The page knows no steps yet, so the bar only
-// shows that work goes on, and the sentence for how long.
+// What is said of a photo on its way: a sentence, the tab's title, the bar; and to a screen reader no more than every
+// quarter.
 
-import {health} from './api.js';
+import {Countdown, span} from './countdown.js';
 import {put, say} from './words.js';
 
 const SECOND = 1000;
-const LOOK_EVERY = 3;
+const PLACES = ['', 'in_line_next', 'in_line_second', 'in_line_third'];
+
+// how far a job is when a phase begins, and when it ends
+const SHARES = {step: [0, 0.9], decoding: [0.9, 0.97], writing: [0.97, 0.97]};
 
 export class Progress {
-  constructor(bar, sentence) {
-    this.bar = bar;
-    this.sentence = sentence;
+  constructor(bar, sentence, status) {
+    Object.assign(this, {bar, sentence, status});
   }
 
-  start() {
-    this.started = Date.now();
-    this.health = null;
-    this.tick();
+  start(piece) {
+    this.stop();
+    Object.assign(this, {piece, countdown: new Countdown(), part: 0, quarter: 0, told: null, place: ''});
     this.timer = setInterval(() => this.tick(), SECOND);
+    this.hear();
   }
 
   stop() {
     clearInterval(this.timer);
+    this.piece = null;
+  }
+
+  // Something has changed.
+  hear() {
+    const {told} = this.piece;
+    if (told && told !== this.told) {
+      // a queue's time and a job's own are not one clock
+      if (told.state !== this.told?.state) Object.assign(this, {countdown: new Countdown(), part: 0});
+      this.told = told;
+      this.countdown.hear(told.eta_seconds);
+      this.part = Math.max(this.part, share(told));
+    }
+    this.fill();
+    this.tick();
+    this.announce();
+  }
+
+  fill() {
+    this.bar.style.setProperty('--part', this.part);
+    if (this.part) this.bar.setAttribute('aria-valuenow', Math.floor(100 * this.part));
+    else this.bar.removeAttribute('aria-valuenow');
   }
 
   tick() {
-    const seconds = Math.round((Date.now() - this.started) / SECOND);
-    if (seconds % LOOK_EVERY === 1) this.look();
-    const [key, values] = this.words(seconds);
+    const [key, values] = this.words();
     put(this.sentence, key, values);
     document.title = say(key, values);
     this.bar.setAttribute('aria-valuetext', document.title);
   }
 
-  words(seconds) {
-    const time = seconds < 60
-      ? ['seconds', {seconds}]
-      : ['minutes', {minutes: Math.floor(seconds / 60), seconds: seconds % 60}];
-    if (this.health?.status === 'STARTING') return ['warming_up', {time}];
-    if (this.health?.waiting) return ['in_line', {time, count: this.health.waiting}];
-    return ['making', {time}];
+  announce() {
+    const {state} = this.piece;
+    const place = this.piece.isLost ? 'lost' : state;
+    if (place !== this.place && ['waiting', 'queued', 'lost'].includes(place)) put(this.status, ...this.words());
+    this.place = place;
+    const quarter = Math.floor(4 * this.part);
+    if (quarter > this.quarter) put(this.status, 'percent', {percent: 25 * quarter});
+    this.quarter = quarter;
   }
 
-  async look() {
-    this.health = await health();
+  words() {
+    const {piece} = this;
+    const where = whereabouts(piece);
+    const seconds = this.countdown.left;
+    if (seconds === null || piece.isLost || piece.isStopping) return where;
+    if (piece.state === 'queued') return ['about', {where, time: span(seconds)}];
+    return [seconds < 90 ? 'left' : 'left_about', {where, time: span(seconds)}];
   }
+}
+
+export function whereabouts(piece) {
+  const {told, state, until} = piece;
+  if (piece.isStopping) return ['stopping'];
+  if (piece.isLost) return ['lost'];
+  if (state === 'waiting') {
+    if (!until) return ['waiting_turn'];
+    return ['line_full', {time: span(Math.max(1, Math.ceil((until - Date.now()) / SECOND)))}];
+  }
+  if (state === 'sending') return ['sending'];
+  if (state === 'queued') {
+    const ahead = (told.position ?? 1) - 1;
+    return PLACES[ahead + 1] ? [PLACES[ahead + 1], {}] : ['in_line_nth', {place: ahead + 1}];
+  }
+  if (told?.phase === 'step' && told.steps) return ['phase_step', {step: told.step, steps: told.steps}];
+  return [told?.phase ? `phase_${told.phase}` : 'phase_loading', {}];
+}
+
+function share({phase, step, steps}) {
+  const [from, to] = SHARES[phase] ?? [0, 0];
+  return from + (steps ? Math.min(1, step / steps) * (to - from) : 0);
 }

@@ -2,6 +2,7 @@
 
 import {put, putPlain} from './words.js';
 
+const FIELDS = 'input[name], select[name]';
 const GREATEST_SEED = 2 ** 32;
 
 export class Settings {
@@ -13,12 +14,12 @@ export class Settings {
 
   bind() {
     const {fieldset} = this;
-    this.fields = [...fieldset.querySelectorAll('input[name]')];
+    this.fields = [...fieldset.querySelectorAll(FIELDS)];
     this.seed = fieldset.querySelector('[name="seed"]');
     for (const field of this.fields) {
       field.addEventListener('input', () => this.follow(field));
       reset(field).addEventListener('click', () => {
-        this.set(field, field.defaultValue);
+        this.set(field, usual(field));
         field.focus();
       });
       show(field);
@@ -58,6 +59,15 @@ export class Settings {
     return Object.fromEntries(this.fields.filter((field) => field.value).map((field) => [field.name, field.value]));
   }
 
+  // As they were for an earlier clip; its seed is told beside the clip and is not taken over unasked.
+  fill(parameters) {
+    for (const field of this.fields) {
+      field.value = field === this.seed ? '' : parameters[field.name] ?? usual(field);
+      this.tellWrong(field);
+      show(field);
+    }
+  }
+
   // Says under a field what is wrong with it; without words and key, that nothing is.
   tellWrong(field, words = '', key = '') {
     const place = this.fieldset.querySelector(`#${field.name}-error`);
@@ -85,7 +95,11 @@ export class Settings {
 }
 
 function names(fieldset) {
-  return [...fieldset.querySelectorAll('input[name]')].map(({name}) => name).join();
+  return [...fieldset.querySelectorAll(FIELDS)].map(({name}) => name).join();
+}
+
+function usual(field) {
+  return field.defaultValue ?? field.querySelector('[selected]').value;
 }
 
 function reset(field) {
@@ -93,8 +107,8 @@ function reset(field) {
 }
 
 function show(field) {
-  const {value, defaultValue, min, max} = field;
-  reset(field).hidden = value === defaultValue && !field.validity.badInput;
+  const {value, min, max} = field;
+  reset(field).hidden = value === usual(field) && !field.validity.badInput;
   if (field.type !== 'range') return;
   field.style.setProperty('--filled', `${100 * (value - min) / (max - min)}%`);
   field.closest('.setting').querySelector('output').textContent = value;

@@ -1,31 +1,45 @@
 // The studio: one photo on the table, and what is being done with it. How it looks follows data-state alone.
 
 import * as api from './api.js';
+import {Bell} from './bell.js';
 import {Compare} from './compare.js';
-import {isReadable, open} from './photo.js';
+import {Downloads} from './downloads.js';
+import * as memory from './memory.js';
+import {close, isReadable} from './photo.js';
+import {Piece} from './piece.js';
 import {Primary} from './primary.js';
 import {Progress} from './progress.js';
-import {Result, megabytes} from './result.js';
 import {Settings} from './settings.js';
-import {put, putAttribute, putPlain, say} from './words.js';
+import {megabytes} from './sizes.js';
+import {Stage} from './stage.js';
+import {Strip} from './strip.js';
+import {put, putPlain, say} from './words.js';
 
 // the photo itself is at fault, so trying the same again is no use
-const CHOOSE_ANOTHER = [413, 415];
-
-const TITLES = {done: 'done_title', failed: 'failed'};
+const UNUSABLE = ['upload_too_large', 'too_many_pixels', 'unreadable_image', 'empty_image', 'damaged_image'];
+const TITLES = {done: 'done_title', failed: 'failed_title'};
+// how long the page may wait for the piece that was on the table before it invites
+const PATIENCE = 500;
 
 const byId = (name) => document.getElementById(name);
 
 export class Studio {
-  constructor(form) {
-    this.form = form;
+  constructor(form, pieces) {
+    Object.assign(this, {form, pieces, piece: null, before: null, busy: new Set()});
     form.noValidate = true;
     this.settings = new Settings(byId('settings'), () => this.noteChange());
     this.primary = new Primary(form, byId('start'));
-    this.progress = new Progress(byId('progress'), byId('sentence'));
-    this.result = new Result(byId('clip'), byId('downloads'), byId('made'), byId('download'));
+    this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
+    this.stage = new Stage(form);
+    this.downloads = new Downloads(byId('downloads'), byId('download'));
     this.compare = new Compare(byId('live'));
-    this.enter('empty');
+    this.bell = new Bell(byId('bell'));
+    this.strip = new Strip(byId('before'), byId('tile'), pieces, {
+      open: (piece) => this.open(piece),
+      remove: (piece) => this.remove(piece),
+    });
+    pieces.addEventListener('change', ({detail}) => this.note(detail));
+    pieces.addEventListener('gone', ({detail}) => this.lose(detail));
     this.listen();
   }
 
@@ -34,32 +48,55 @@ export class Studio {
       event.preventDefault();
       this.act();
     });
-    byId('cancel').addEventListener('click', () => this.work.abort());
+    byId('cancel').addEventListener('click', () => this.cancel());
     byId('another').addEventListener('click', () => byId('file').click());
     byId('again').addEventListener('click', () => {
       this.settings.keepSeed('');
       this.make();
     });
-    byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.result.seed));
+    byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.piece.told.seed));
+  }
+
+  // Begins with what was on the table before a reload, or else with what is at work.
+  async begin() {
+    const patience = setTimeout(() => this.enter('empty', {isQuiet: true}), PATIENCE);
+    await this.pieces.restore();
+    clearTimeout(patience);
+    if (!this.state) this.enter('empty', {isQuiet: true});
   }
 
   get state() {
     return this.form.dataset.state;
   }
 
+  get isFree() {
+    return !this.piece && !this.opening;
+  }
+
   // `words` is the sentence for screen readers, `focus` what the keyboard goes on with.
-  enter(state, {words = [], focus = null} = {}) {
+  enter(state, {words = null, focus = null, isQuiet = false} = {}) {
+    const isBack = isQuiet || this.state === 'working' && state === 'done';
+    if (state !== 'working') this.progress.stop();
     this.form.dataset.state = state;
     byId('settings').disabled = state === 'working';
-    byId('photo').hidden = !this.photo;
+    byId('cancel').removeAttribute('aria-disabled');
+    this.strip.mark(this.piece, state);
     this.sayTitle();
-    if (words.length) put(byId('status'), ...words);
-    focus?.focus({preventScroll: true});
-    window.scrollTo({top: 0});
+    if (words) put(byId('status'), ...words);
+    if (!isQuiet && isAdrift(this.form)) focus?.focus({preventScroll: true});
+    if (!isBack) window.scrollTo({top: 0});
   }
 
   sayTitle() {
     if (this.state !== 'working') document.title = say(TITLES[this.state] ?? 'title');
+  }
+
+  // The language has been switched; what the server says comes in its own words.
+  async sayAnew() {
+    this.strip.sayAnew();
+    this.sayTitle();
+    if (this.state === 'working') this.progress.tick();
+    else if (this.piece?.id) await this.piece.look().catch(() => {});
   }
 
   tell(kind, words = '', key = '', values = {}) {
@@ -69,110 +106,300 @@ export class Studio {
     else putPlain(notice, words);
   }
 
-  // ---- the photo ----
+  // ---- photos come ----
 
   async take(files) {
-    if (this.state === 'working') return;
-    const [file] = files;
-    const limit = Number(this.form.dataset.maxBytes);
     this.opening?.abort();
-    if (limit && file.size > limit) {
-      this.tell('wrong', '', 'too_large', {size: megabytes(file.size), limit: megabytes(limit)});
+    const limit = Number(this.form.dataset.maxBytes) || Infinity;
+    const small = files.filter(({size}) => size <= limit);
+    const large = files.find((file) => !small.includes(file));
+    if (!small.length) {
+      this.tell('wrong', '', 'too_large', {size: megabytes(large.size), limit: megabytes(limit)});
       return;
     }
-    this.opening = new AbortController();
-    const {signal} = this.opening;
+    const opening = this.opening = new AbortController();
     this.tell('info', '', 'opening');
-    try {
-      const photo = await open(file, signal);
-      if (signal.aborted) URL.revokeObjectURL(photo.url);
-      else this.lay(file, photo, files.length);
-    } catch (error) {
-      if (!signal.aborted) await this.tellWhy(error, file);
+    const pieces = await this.openFirst(small.map((file) => new Piece({file})), opening.signal);
+    if (opening.signal.aborted) {
+      close(pieces[0]?.photo);
+      return;
     }
+    this.opening = null;
+    if (!pieces.length) return;
+    this.layOut(pieces);
+    if (large) this.tell('wrong', '', 'some_too_large', {name: large.name, limit: megabytes(limit)});
   }
 
-  lay(file, photo, count) {
-    if (this.photo) URL.revokeObjectURL(this.photo.url);
-    this.photo = {...photo, file};
-    this.result.forget();
-    byId('photo').src = photo.url;
-    putAttribute(byId('photo'), 'alt', 'photo_alt', {name: file.name});
-    // a very long or tall picture is shown whole within a stage of bearable shape
-    const ratio = Math.min(3, Math.max(0.45, photo.width / photo.height));
-    this.form.style.setProperty('--ratio', ratio);
-    this.tell('info');
-    if (count > 1) this.tell('info', '', 'first_of_many', {count, name: file.name});
-    this.primary.offerStart();
-    this.enter('chosen', {words: ['chosen', {name: file.name}], focus: byId('start')});
-  }
-
-  // ---- the clip ----
-
-  act() {
-    if (this.state === 'working' || this.primary.isWaiting) return;
-    if (this.primary.isForAnotherPhoto) byId('file').click();
-    else if (this.photo) this.make();
-  }
-
-  async make() {
-    if (!this.settings.isValid()) return;
-    const {file} = this.photo;
-    this.opening?.abort();
-    this.work = new AbortController();
-    this.tell('info');
-    this.progress.start();
-    this.enter('working', {words: ['working'], focus: byId('cancel')});
-    try {
-      const job = await api.generate(file, this.settings.values(), this.work.signal);
-      await this.result.show(job, file.name);
-      this.progress.stop();
-      this.form.removeAttribute('data-changed');
-      this.finish(['done']);
-    } catch (error) {
-      this.progress.stop();
-      if (error.name === 'AbortError') this.goBack();
-      else await this.fail(error, file);
+  // The pieces from the first on that can be shown; what stands before it is refused, and that is said.
+  async openFirst(pieces, signal) {
+    for (const [place, piece] of pieces.entries()) {
+      try {
+        await piece.open(signal);
+        if (!place) this.tell('info');
+        return pieces.slice(place);
+      } catch (error) {
+        if (signal.aborted) return [];
+        await this.tellWhy(error, piece);
+      }
     }
+    return [];
   }
 
-  finish(words) {
+  layOut(pieces) {
+    const earlier = this.pieces.ready;
+    pieces.forEach((piece, place) => this.pieces.add(piece, place));
+    const [piece] = pieces;
+    this.put(piece);
+    earlier.forEach((one) => this.pieces.drop(one));
+    if (pieces.length > 1) this.tell('info', '', 'several', {count: pieces.length});
+    this.enter('chosen', {words: ['chosen', {name: piece.title}], focus: byId('start')});
+  }
+
+  // ---- what is on the table ----
+
+  // Puts a piece there; what was there goes on by itself.
+  put(piece) {
+    const had = this.piece;
+    had?.watch(false);
+    this.piece = piece;
+    if (had?.photo !== piece.photo) {
+      close(had?.photo);
+      this.before = null;
+      this.downloads.clear();
+    }
+    this.stage.rest();
+    this.stage.lay(piece.photo?.isOpen ? piece.photo : null, piece.ratio, piece.title);
     this.compare.show(false);
-    this.primary.offerStart();
-    this.enter('done', {words, focus: this.result.firstDownload});
+    this.form.removeAttribute('data-changed');
+    delete this.form.dataset.clip;
+    memory.table(piece.id);
+    piece.watch(true);
+    this.primary.offerStart(piece.state === 'ready' ? this.pieces.ready.length : 1);
   }
 
-  // After a cancel: to the clip there was before, or else to the photo.
-  goBack() {
-    this.primary.offerStart();
-    if (this.result.isThere) this.finish(['cancelled']);
-    else this.enter('chosen', {words: ['cancelled'], focus: byId('start')});
+  // A piece of the strip, with its settings.
+  async open(piece, {isQuiet = false} = {}) {
+    this.opening?.abort();
+    this.opening = null;
+    if (piece === this.piece) {
+      window.scrollTo({top: 0});
+      return;
+    }
+    this.tell('info');
+    this.put(piece);
+    if (piece.told) this.settings.fill(piece.told.parameters);
+    this.stage.preview(piece.told?.preview);
+    this.show({isQuiet});
+    await this.fetchPhoto(piece);
   }
 
-  async fail(error, file) {
+  async fetchPhoto(piece) {
+    try {
+      await piece.open();
+    } catch (error) {
+      // a clip is seen without its photo too
+      if (piece === this.piece && !piece.told) await this.fail(piece, error);
+      return;
+    }
+    if (piece === this.piece) this.stage.lay(piece.photo, piece.ratio, piece.title);
+    else if (piece.photo !== this.piece?.photo) close(piece.photo);
+  }
+
+  clear(words) {
+    close(this.piece?.photo);
+    this.piece?.watch(false);
+    this.piece = this.before = null;
+    memory.table(null);
+    this.stage.rest();
+    this.stage.lay(null);
+    this.downloads.clear();
+    this.enter('empty', {words, focus: byId('file')});
+  }
+
+  // ---- what is heard of pieces ----
+
+  note(piece) {
+    if (piece.isBusy) this.busy.add(piece);
+    else if (this.busy.delete(piece) && ['done', 'failed'].includes(piece.state)) this.bell.ring(piece);
+    if (piece === this.piece) {
+      if (piece.id) memory.table(piece.id);
+      this.show();
+    } else if (this.isFree && piece.id && (piece.isBusy || piece.id === memory.tabled() && piece.state !== 'cancelled')) {
+      this.open(piece, {isQuiet: true});
+    }
+    this.strip.mark(this.piece, this.state);
+  }
+
+  // Shows the piece on the table as it is now.
+  show(how = {}) {
+    const {piece} = this;
+    if (piece.isBusy) this.work(piece, how);
+    else if (piece.state === 'done') this.finish(piece, how);
+    else if (piece.state === 'failed') this.fail(piece, piece.error ?? piece.told.error, how);
+    else if (piece.state === 'cancelled' || this.state === 'working') this.goBack(how);
+    else if (this.state !== 'chosen') this.enter('chosen', {focus: byId('start'), ...how});
+  }
+
+  work(piece, how) {
+    if (this.progress.piece === piece) {
+      this.progress.hear();
+    } else {
+      this.bell.offer();
+      this.enter('working', {words: ['working'], focus: byId('cancel'), ...how});
+      this.progress.start(piece);
+    }
+    if (piece.isStopping) byId('cancel').setAttribute('aria-disabled', 'true');
+    this.stage.preview(piece.told?.preview);
+  }
+
+  async finish(piece, how) {
+    this.downloads.show(piece);
+    put(byId('made'), 'made_with', {seed: piece.told.seed, engine: [piece.told.engine]});
+    if (this.form.dataset.clip === piece.id) return;
+    this.form.dataset.clip = piece.id;
+    // opened, it is seen at once; made just now, it takes the photo's place without a flash
+    if (this.state !== 'working') this.enter('done', {focus: this.downloads.first, ...how});
+    try {
+      const gif = piece.told.results.find(({format}) => format === 'gif');
+      await this.stage.play(gif.url, piece.name);
+      if (piece !== this.piece) {
+        this.stage.rest();
+        return;
+      }
+    } catch {
+      if (piece !== this.piece) return;
+      delete this.form.dataset.clip;
+      this.tell('wrong', '', 'clip_lost');
+    }
+    if (this.state === 'done') return;
+    this.form.removeAttribute('data-changed');
+    this.primary.offerStart();
+    this.enter('done', {words: ['done'], focus: this.downloads.first, ...how});
+  }
+
+  async fail(piece, error, how = {}) {
     const field = this.settings.find(error.field);
     if (field) {
+      if (!piece.id) piece.own = 'ready';
+      this.strip.show(piece);
       this.enter('chosen');
       this.settings.tellWrong(field, error.message);
       return;
     }
-    const canBeRead = await this.tellWhy(error, file);
-    if (!canBeRead || CHOOSE_ANOTHER.includes(error.status)) this.primary.offerAnotherPhoto();
-    else this.primary.offerRetry(error.retryAfter ?? 0);
-    this.enter('failed', {focus: byId('start')});
+    const canBeRead = await this.tellWhy(error, piece);
+    if (piece !== this.piece) return;
+    if (!canBeRead || UNUSABLE.includes(error.code)) this.primary.offerAnotherPhoto();
+    else if (this.state !== 'failed') this.primary.offerRetry(error.retryAfter ?? 0);
+    if (this.state !== 'failed') this.enter('failed', {focus: byId('start'), ...how});
   }
 
-  // Says what went wrong where it happened; tells whether the file itself can still be read.
-  async tellWhy(error, file) {
-    const canBeRead = await isReadable(file);
+  // Says what went wrong where it happened; tells whether the photo itself can still be read.
+  async tellWhy(error, piece) {
+    const canBeRead = Boolean(piece.id) || !piece.file || await isReadable(piece.file);
     if (!canBeRead) this.tell('wrong', '', 'unreadable_file');
     else if (error instanceof api.Unreachable) this.tell('wrong', '', 'unreachable');
-    else if (error instanceof api.Refusal && error.message) this.tell('wrong', error.message);
+    else if (error.message && (error instanceof api.Refusal || !(error instanceof Error))) this.tell('wrong', error.message);
     else this.tell('wrong', '', 'strange_answer', {status: error.status ?? error.name});
     return canBeRead;
+  }
+
+  // It is no longer there: deleted here, or gone on the server.
+  lose(piece) {
+    this.busy.delete(piece);
+    if (piece === this.before) this.before = null;
+    if (piece === this.piece && piece.isUnwanted) this.clear(['deleted', {name: piece.name}]);
+    else if (piece === this.piece && piece.id) {
+      this.clear();
+      this.tell('wrong', '', 'gone');
+    }
+    this.strip.mark(this.piece, this.state);
+  }
+
+  // ---- what is done with it ----
+
+  act() {
+    if (this.state === 'working' || this.primary.isWaiting) return;
+    if (this.primary.isForAnotherPhoto) byId('file').click();
+    else if (this.piece) this.make();
+  }
+
+  make() {
+    if (!this.settings.isValid()) return;
+    this.opening?.abort();
+    this.opening = null;
+    this.tell('info');
+    const {piece} = this;
+    const others = this.pieces.ready.filter((one) => one !== piece);
+    const list = piece.state === 'ready' ? [piece, ...others] : [piece.id ? this.another(piece) : piece];
+    this.pieces.send(list, this.settings.values());
+  }
+
+  // The same photo once more; the clip there is stays until the next is there.
+  another(piece) {
+    const next = piece.another();
+    const isChanged = this.form.hasAttribute('data-changed');
+    const before = piece.state === 'done' ? piece : this.before;
+    const kept = this.downloads.piece;
+    this.pieces.add(next);
+    this.put(next);
+    if (!next.photo?.isOpen) this.fetchPhoto(next);
+    this.before = before;
+    if (kept) this.downloads.show(kept);
+    this.form.toggleAttribute('data-changed', isChanged);
+    return next;
+  }
+
+  async cancel() {
+    try {
+      await this.piece.cancel();
+    } catch {
+      this.tell('wrong', '', 'unreachable');
+    }
+  }
+
+  // After a cancel: to the clip there was before, or else to the photo.
+  goBack(how) {
+    const {before, piece} = this;
+    const wasWorking = this.state === 'working';
+    const words = wasWorking ? ['cancelled'] : null;
+    if (wasWorking && before) {
+      const isChanged = this.form.hasAttribute('data-changed');
+      this.put(before);
+      if (!piece.id) this.pieces.drop(piece);
+      this.enter('chosen', {words, isQuiet: true});
+      this.show();
+      this.form.toggleAttribute('data-changed', isChanged);
+      return;
+    }
+    this.primary.offerStart(piece.state === 'ready' ? this.pieces.ready.length : 1);
+    this.enter('chosen', {words, focus: byId('start'), ...how});
+  }
+
+  // Tells whether it has worked.
+  async remove(piece) {
+    piece.isUnwanted = true;
+    if (!piece.id) {
+      this.pieces.drop(piece);
+      return true;
+    }
+    try {
+      await piece.remove();
+      return true;
+    } catch (error) {
+      piece.isUnwanted = false;
+      await this.tellWhy(error, piece);
+      return false;
+    }
   }
 
   noteChange() {
     this.form.toggleAttribute('data-changed', this.state === 'done');
   }
+}
+
+// Whether the keyboard has nowhere to go on: what it was on has vanished, or it stands among the buttons that change.
+function isAdrift(form) {
+  const {activeElement} = document;
+  if (!activeElement || activeElement === document.body || !activeElement.checkVisibility()) return true;
+  return activeElement.id === 'file' || Boolean(activeElement.closest('.deed')) && form.contains(activeElement);
 }
