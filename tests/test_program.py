@@ -292,7 +292,7 @@ def test_an_interrupted_clip_leaves_nothing_behind(tmp_path, number):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_start_is_no_traceback(tmp_path, number):
     with program.started(
-            tmp_path, SMALL, environment = {'TMPDIR': str(tmp_path)},
+            tmp_path, SMALL, ['--output-temp'], environment = {'TMPDIR': str(tmp_path)},
             wait = False) as (process, _port):
         while not list(tmp_path.glob('turn-live-photos-*')) and process.poll() is None:
             time.sleep(0.005)

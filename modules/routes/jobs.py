@@ -215,53 +215,46 @@ def described(job: jobs.Job, reader: str) -> dict:
     :return: what JSON can hold; addresses start at the page's
     :rtype: dict
     """
-    queue, home = services().queue, f'jobs/{job.id}'
+    # what is done stays done, what runs may end while this is put together
     state, progress = job.state, job.progress
-    seconds = None if job.has_ended else queue.seconds_left(job)
-    picture = job.pictures if progress.picture is not None else state if state == 'done' else None
+    is_done = state == 'done'
+    picture = job.pictures if progress.picture is not None else state if is_done else None
     return {
-        'id':
-        job.id,
-        'state':
-        state,
-        'name':
-        job.request.stem,
-        'position':
-        queue.position(job),
-        'phase':
-        progress.phase if state == 'running' else None,
-        'step':
-        progress.step,
-        'steps':
-        progress.steps,
-        'eta_seconds':
-        None if seconds is None else round(seconds),
-        'seed':
-        job.request.seed,
-        'engine':
-        job.request.engine,
-        'model':
-        job.model,
-        'version':
-        job.version,
-        'parameters':
-        parameters_of(job.request),
-        **{
-            name: moment and moment.isoformat()
-            for name, moment in (('created', job.created), ('started', job.started), ('finished', job.finished))
-        }, 'error':
-        job.error and {
-            'message': job.error.text.in_(reader),
-            'code': job.error.code,
-            'field': job.error.field
-        },
-        'preview':
-        None if picture is None else f'{home}/preview?v={picture}',
-        'photo':
-        f'{home}/photo',
+        'id': job.id,
+        'state': state,
+        'name': job.request.stem,
+        **_place(job), 'phase': progress.phase if state == 'running' else None,
+        'step': progress.step,
+        'steps': progress.steps,
+        'seed': job.request.seed,
+        'engine': job.request.engine,
+        'model': job.model,
+        'version': job.version,
+        'parameters': parameters_of(job.request),
+        **_moments(job), 'error': job.error and _error(job.error, reader),
+        'preview': picture and f'jobs/{job.id}/preview?v={picture}',
+        'photo': f'jobs/{job.id}/photo',
         'results':
-        [described_result(job, name, reader) for name in encoders.TABLE] if state == 'done' else []
+        [described_result(job, name, reader) for name in encoders.TABLE] if is_done else []
     }
+
+
+def _place(job: jobs.Job) -> dict[str, int | None]:
+    queue = services().queue
+    seconds = None if job.has_ended else queue.seconds_left(job)
+    return {
+        'position': queue.position(job),
+        'eta_seconds': None if seconds is None else round(seconds)
+    }
+
+
+def _moments(job: jobs.Job) -> dict[str, str | None]:
+    moments = {'created': job.created, 'started': job.started, 'finished': job.finished}
+    return {name: moment and moment.isoformat() for name, moment in moments.items()}
+
+
+def _error(error: errors.Refusal, reader: str) -> dict[str, str | None]:
+    return {'message': error.text.in_(reader), 'code': error.code, 'field': error.field}
 
 
 def described_result(job: jobs.Job, format_name: str, reader: str) -> dict:
