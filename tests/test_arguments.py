@@ -89,3 +89,11 @@ def test_every_sub_command_tells_the_version(capsys, argv):
         arguments.parse(argv, 'en')
     assert ended.value.code == 0
     assert capsys.readouterr().out.strip() == '0.1.0'
+
+
+@pytest.mark.parametrize(('language', 'words'), [('en', 'name photos'), ('zh', '请写明照片')])
+def test_animate_wants_photos(capsys, language, words):
+    with pytest.raises(SystemExit) as ended:
+        arguments.parse(['animate'], language)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err

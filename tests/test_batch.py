@@ -8,14 +8,17 @@ Libraries: Pillow, pytest.
 
 import os
 import signal
-import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judges import drift
 from PIL import Image
 
-from modules import arguments, batch, errors
+from modules import arguments, batch, encoders
+from modules.encoders import Clip
+from modules.i18n import text
 
 
 def reason(raised):
@@ -82,42 +85,134 @@ class Reader:
         return None
 
 
-class Interrupted:
-    """A queue whose job is interrupted while it runs, and that takes a while to let go of it."""
+class StandIn:
+    """What makes clips, without an engine: writes one line, and remembers what it was asked for."""
+
+    note = None
 
     def __init__(self):
-        self.animator = self
         self.reader = Reader()
-        self.preferred = 'auto'
         self.engines = self
-        self.folder_was_there = None
+        self.preferred = 'auto'
+        self.asked = []
 
-    def choose(self, name):
-        return 'camera'
+    def settled(self, request):
+        return replace(request, engine = 'camera')
 
-    def submit(self, job):
-        threading.Thread(target = self.work, args = (job, ), daemon = True).start()
+    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+        self.asked.append((request, created))
+        path.write_text(request.format)
+        return self.note
 
-    def cancel(self, job):
-        job.cancel()
 
-    def work(self, job):
+class Interrupted(StandIn):
+    """It is interrupted in the middle, and takes a while to let go."""
+
+    folder_was_there = None
+
+    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+        # whoever waits for it must have begun to wait
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(errors.Cancelled):
+        try:
             while True:
-                job.stop_if_cancelled()
+                stop_if_cancelled()
                 time.sleep(0.01)
-        time.sleep(0.5)
-        self.folder_was_there = job.folder.is_dir()
-        job.finish('cancelled')
+        finally:
+            time.sleep(0.5)
+            self.folder_was_there = path.parent.is_dir()
 
 
-def test_an_interrupted_job_ends_before_its_folder_goes(tmp_path):
+@pytest.fixture
+def photo(tmp_path):
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
-    queue = Interrupted()
-    given = arguments.parse(['animate', str(tmp_path / 'a.png')], 'en')
+    return tmp_path / 'a.png'
+
+
+def run(animator, *argv):
+    return batch.animate(animator, arguments.parse(['animate', *map(str, argv)], 'en'), 'en')
+
+
+def test_an_interrupted_clip_ends_before_its_folder_goes(photo):
+    animator = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        batch.animate(queue, given, 'en')
-    assert queue.folder_was_there
-    assert [path.name for path in tmp_path.iterdir()] == ['a.png']
+        run(animator, photo)
+    assert animator.folder_was_there
+    assert [path.name for path in photo.parent.iterdir()] == ['a.png']
+
+
+def test_what_had_to_be_given_up_is_told(photo, capsys):
+    animator = StandIn()
+    animator.note = text('encoders.gif_reduced', colours = 64, width = 32, height = 18, frames = 2)
+    assert run(animator, photo) == 0
+    assert '64 colours, 32 × 18 pixels and 2 frames' in capsys.readouterr().err
+
+
+#: what a result tells, and what makes it of another one
+SETTINGS = {
+    'created': '2026-03-04T05:06:07+08:00',
+    'parameters': {
+        'seed': 7,
+        'motion_bucket_id': 200,
+        'format': 'gif',
+        'engine': 'camera',
+        'loop': 'pingpong',
+        'key_frame': None
+    },
+    'options': {
+        'ModelOptions': {
+            'OutputFPS': 9
+        }
+    }
+}
+
+
+@pytest.fixture
+def result(tmp_path):
+    """A result as it lies in a job's folder, with its upload."""
+    folder = tmp_path / 'job'
+    folder.mkdir()
+    Image.new('RGB', (8, 8)).save(folder / 'upload', 'PNG')
+    clip = Clip(drift(2), 15, settings = SETTINGS)
+    encoders.TABLE['gif'].encode(clip, folder / 'clip.gif')
+    return folder / 'clip.gif'
+
+
+def test_a_result_is_made_anew_as_it_tells(result):
+    animator = StandIn()
+    assert run(animator, '--again', result) == 0
+    (request, created), = animator.asked
+    assert created.isoformat() == SETTINGS['created']
+    assert request.photo == result.parent / 'upload'
+    assert {
+        name: getattr(request, name)
+        for name in SETTINGS['parameters']
+    } == SETTINGS['parameters']
+
+
+def test_a_photo_that_is_named_is_taken_instead(result, photo):
+    animator = StandIn()
+    assert run(animator, '--again', result, photo) == 0
+    assert animator.asked[0][0].photo == photo
+    assert (photo.parent / 'a.gif').read_text() == 'gif'
+
+
+def test_what_is_given_goes_before_what_the_result_tells(result):
+    animator = StandIn()
+    run(animator, '--again', result, '--seed', 8, '--loop', 'none', '-o', result.parent / 'b.mp4')
+    request = animator.asked[0][0]
+    assert (request.seed, request.loop, request.format) == (8, 'none', 'mp4')
+    assert request.motion_bucket_id == 200
+    run(animator, '--again', result, '--format', 'webp')
+    assert animator.asked[1][0].format == 'webp'
+
+
+def test_a_result_is_replaced_only_where_it_is_named(result):
+    before = result.read_bytes()
+    run(StandIn(), '--again', result, '-o', f'{result.parent}/')
+    run(StandIn(), '--again', result)
+    (result.parent / 'clip.jpg').write_bytes((result.parent / 'upload').read_bytes())
+    run(StandIn(), '--again', result, result.parent / 'clip.jpg')
+    assert result.read_bytes() == before
+    run(StandIn(), '--again', result, '-o', result)
+    assert result.read_text() == 'gif'

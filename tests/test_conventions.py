@@ -112,7 +112,7 @@ FLOORS = [
     (r'modules/terminal\.py', 3),
     (r'modules/animation\.py', 4),
     (r'modules/jobs', 5),
-    (r'modules/arguments\.py', 6),
+    (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
     (r'modules/homes\.py', 1),
     (r'modules/routes', 6),

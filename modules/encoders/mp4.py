@@ -17,7 +17,8 @@ from modules.encoders import Clip, settings
 #: ticks a frame lasts
 TICKS = 100
 #: x264's own measure; 18 is hardly told from the source
-ENCODER = {'crf': '18', 'preset': 'medium', 'profile': 'high'}
+#: its macroblock tree reads memory it has not written, so that a clip would not be the same file every time
+ENCODER = {'crf': '18', 'preset': 'medium', 'profile': 'high', 'mbtree': '0'}
 
 
 def encode(clip: Clip, path: Path) -> None:
