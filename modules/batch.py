@@ -242,8 +242,8 @@ def _made(animator: Animator, request: parameters.AnimationRequest, path: Path,
             notes.append(note)
 
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(outcome, str(request.photo), work)
         try:
+            working = pool.submit(outcome, str(request.photo), work)
             # on Windows, Ctrl-C is heard between waits only
             while not wait([working], timeout = 0.2).done:
                 pass

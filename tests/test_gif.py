@@ -7,13 +7,14 @@ Libraries: pytest, numpy, OpenCV, Pillow.
 """
 
 import subprocess
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from modules.encoders import Clip, gif
+from modules.encoders import TABLE, Clip, gif, settings
 
 
 def _photo(height: int = 90, width: int = 160) -> np.ndarray:
@@ -170,3 +171,24 @@ def test_gives_up_colours_then_pixels_then_frames_and_says_so(tmp_path, part, co
     assert sum(delay for _, delay in read) == 60
     assert str(told.values['width']) in told.in_('zh') and str(
         told.values['frames']) in told.in_('en')
+
+
+@pytest.mark.parametrize('is_generated', [False, True])
+def test_the_whole_file_keeps_to_the_limit_of_its_clip(tmp_path, is_generated):
+    """What is told beside the pictures counts too."""
+    path = tmp_path / 'clip.gif'
+    clip = Clip(_pan(), 15, is_generated = is_generated, settings = {'words': 'x' * 500})
+    assert TABLE['gif'].encode(clip, path) is None
+    whole = path.stat().st_size
+    assert TABLE['gif'].encode(replace(clip, max_bytes = whole), path) is None
+    assert path.stat().st_size == whole
+    told = TABLE['gif'].encode(replace(clip, max_bytes = whole - 1), path)
+    assert 'colours' in told.in_('en')
+    assert path.stat().st_size < whole
+    assert settings.read(path) == clip.settings
+
+
+def test_a_limit_below_all_else_is_not_no_limit(tmp_path):
+    clip = Clip(_pan(), 15, is_generated = True, max_bytes = 1)
+    assert TABLE['gif'].encode(clip, tmp_path / 'clip.gif')
+    assert len(_read(tmp_path / 'clip.gif')) == 1
