@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The page in WebKit against the real program: the whole way from a photo to its files, and back to it later.
+
+Libraries: axe-playwright-python (the axe-core in it), Pillow, pytest, selenium.
+"""
+
+import importlib.util
+import io
+import urllib.request
+from pathlib import Path
+
+import program
+import pytest
+import webkit
+from browser import photo
+from PIL import Image
+
+#: selenium's own affair
+pytestmark = pytest.mark.filterwarnings('ignore:setting remote_server_addr')
+
+SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
+         'OutputFrames = 6\n')
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory):
+    with program.started(tmp_path_factory.mktemp('webkit'), SMALL) as (_process, port):
+        program.ready(port)
+        yield port
+
+
+@pytest.fixture(scope = 'module')
+def browser():
+    with webkit.webkit() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, port):
+    """The page, with nothing remembered."""
+    browser.get(f'http://127.0.0.1:{port}/health')
+    browser.execute_script('localStorage.clear()')
+    return Page(browser, port)
+
+
+class Page:
+    """What a person does and sees; every look waits for what it expects."""
+
+    def __init__(self, browser, port):
+        self.browser = browser
+        self.port = port
+        self.open()
+
+    def open(self):
+        self.browser.get(f'http://127.0.0.1:{self.port}/')
+        self.see('#studio[data-state]')
+
+    def find(self, selector):
+        return self.browser.find_element('css selector', selector)
+
+    def until(self, script, *values):
+        """Wait until a script returns something that counts as true, and give it."""
+        from selenium.webdriver.support.ui import WebDriverWait
+        waiting = WebDriverWait(self.browser, webkit.PATIENCE)
+        return waiting.until(lambda browser: browser.execute_script(f'return {script}', *values))
+
+    def see(self, selector):
+        return self.until('document.querySelector(arguments[0])?.checkVisibility()', selector)
+
+    def choose(self, path):
+        self.find('#file').send_keys(str(path))
+        self.see('#studio[data-state=chosen]')
+
+    def press(self, *keys):
+        from selenium.webdriver.common.action_chains import ActionChains
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def links(self):
+        """The addresses of the files offered."""
+        return self.until('[...document.querySelectorAll("#downloads a")].map((link) => link.href)')
+
+    def findings(self):
+        """What axe-core has to say."""
+        axe = Path(importlib.util.find_spec('axe_playwright_python').origin).with_name('axe.min.js')
+        self.browser.execute_script(axe.read_text(encoding = 'utf-8'))
+        self.browser.set_script_timeout(webkit.PATIENCE)
+        return self.browser.execute_async_script(
+            'const done = arguments[0];'
+            'axe.run().then(({violations}) => done(violations.map(({id, nodes}) => [id, nodes[0].html])))'
+        )
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / '奶奶 1968.jpg'
+    path.write_bytes(photo(size = (640, 320)))
+    return path
+
+
+def test_from_a_photo_to_every_file_and_back_after_a_reload(page, picture):
+    assert page.findings() == []
+    page.choose(picture)
+    assert page.until('photo.naturalWidth === 640')
+    assert page.findings() == []
+    page.find('#start').click()
+    page.see('#studio[data-state=done]')
+    assert page.until('clip.checkVisibility() && clip.naturalWidth > 0')
+    assert page.findings() == []
+    assert sorted(fetched(link) for link in page.links()) == [
+        'application/zip', 'image/gif', 'image/jpeg', 'image/webp', 'video/mp4'
+    ]
+    page.open()
+    page.see('.tile, #before li')
+    assert page.findings() == []
+
+
+def fetched(link):
+    """The type of a file that can be had, and is whole."""
+    with urllib.request.urlopen(link, timeout = 30) as answer:
+        content, kind = answer.read(), answer.headers['Content-Type']
+    if kind.startswith('image/'):
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    return kind
+
+
+def test_by_keyboard_alone(page, picture):
+    from selenium.webdriver.common.keys import Keys
+    page.choose(picture)
+    assert page.until('document.activeElement.id === "start"')
+    page.press(Keys.ENTER)
+    page.see('#studio[data-state=done]')
+    assert page.until('document.activeElement.closest("#downloads")')
+    for _ in range(30):
+        if page.until('document.activeElement.id || "nothing"') == 'again':
+            break
+        page.press(Keys.TAB)
+    else:
+        raise AssertionError('"again" cannot be reached')
+    before = page.links()
+    page.press(Keys.ENTER)
+    assert page.until(
+        'document.querySelector("#downloads a") && '
+        'document.querySelector("#downloads a").href !== arguments[0]', before[0])
+    page.see('#studio[data-state=done]')
+
+
+def test_a_photo_that_is_none_is_told_and_the_page_goes_on(page, picture, tmp_path):
+    letter = tmp_path / 'letter.jpg'
+    letter.write_bytes(b'Dear photo')
+    page.find('#file').send_keys(str(letter))
+    page.see('.notice[data-kind=wrong]')
+    page.choose(picture)
