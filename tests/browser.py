@@ -178,6 +178,17 @@ def download(page):
     return name, Image.open(io.BytesIO(content))
 
 
+def paint(page, selector):
+    """The colour in the middle of a picture that the page shows."""
+    return page.evaluate(
+        '''async selector => {
+            const canvas = new OffscreenCanvas(1, 1).getContext('2d');
+            const picture = document.querySelector(selector);
+            canvas.drawImage(picture, 0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        }''', selector)
+
+
 def states(page, held):
     """Walk through every state of the studio, and stop in each."""
     held.clear()

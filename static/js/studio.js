@@ -20,6 +20,8 @@ const UNUSABLE = ['upload_too_large', 'too_many_pixels', 'unreadable_image', 'em
 const TITLES = {done: 'done_title', failed: 'failed_title'};
 // how long the page may wait for the piece that was on the table before it invites
 const PATIENCE = 500;
+// until a clip that could not be fetched is tried again
+const RETRY = 3000;
 
 const byId = (name) => document.getElementById(name);
 
@@ -67,6 +69,11 @@ export class Studio {
 
   get state() {
     return this.form.dataset.state;
+  }
+
+  // how many photos the primary button sends
+  get count() {
+    return this.piece.state === 'ready' ? this.pieces.ready.length : 1;
   }
 
   get isFree() {
@@ -174,7 +181,7 @@ export class Studio {
     delete this.form.dataset.clip;
     memory.table(piece.id);
     piece.watch(true);
-    this.primary.offerStart(piece.state === 'ready' ? this.pieces.ready.length : 1);
+    this.primary.offerStart(this.count);
   }
 
   // A piece of the strip, with its settings.
@@ -259,22 +266,30 @@ export class Studio {
     this.form.dataset.clip = piece.id;
     // opened, it is seen at once; made just now, it takes the photo's place without a flash
     if (this.state !== 'working') this.enter('done', {focus: this.downloads.first, ...how});
-    try {
-      const gif = piece.told.results.find(({format}) => format === 'gif');
-      await this.stage.play(gif.url, piece.name);
-      if (piece !== this.piece) {
-        this.stage.rest();
-        return;
-      }
-    } catch {
-      if (piece !== this.piece) return;
-      delete this.form.dataset.clip;
-      this.tell('wrong', '', 'clip_lost');
-    }
+    const isSeen = await this.play(piece);
+    if (piece !== this.piece) return;
+    if (!isSeen) this.tell('wrong', '', 'clip_lost');
     if (this.state === 'done') return;
     this.form.removeAttribute('data-changed');
     this.primary.offerStart();
     this.enter('done', {words: ['done'], focus: this.downloads.first, ...how});
+  }
+
+  // The clip where the photo was; as often as it takes to get it.
+  async play(piece) {
+    const gif = piece.told.results.find(({format}) => format === 'gif');
+    try {
+      await this.stage.play(gif.url, piece.name);
+      if (piece !== this.piece) this.stage.rest();
+      else if (piece.isUnseen) this.tell('info');
+      piece.isUnseen = false;
+    } catch {
+      piece.isUnseen = true;
+      setTimeout(() => {
+        if (piece === this.piece) this.play(piece);
+      }, RETRY);
+    }
+    return !piece.isUnseen;
   }
 
   async fail(piece, error, how = {}) {
@@ -308,11 +323,21 @@ export class Studio {
     this.busy.delete(piece);
     if (piece === this.before) this.before = null;
     if (piece === this.piece && piece.isUnwanted) this.clear(['deleted', {name: piece.name}]);
-    else if (piece === this.piece && piece.id) {
-      this.clear();
-      this.tell('wrong', '', 'gone');
-    }
+    else if (piece === this.piece && piece.id) this.keepPhoto(piece);
+    else if (this.state === 'chosen') this.primary.offerStart(this.count);
     this.strip.mark(this.piece, this.state);
+  }
+
+  // The job has gone; what is needed to begin anew stays.
+  keepPhoto(piece) {
+    if (piece.photo?.isOpen) {
+      const next = new Piece(piece);
+      next.id = null;
+      this.pieces.add(next);
+      this.put(next);
+      this.enter('chosen', {focus: byId('start')});
+    } else this.clear();
+    this.tell('wrong', '', 'gone');
   }
 
   // ---- what is done with it ----
@@ -371,7 +396,7 @@ export class Studio {
       this.form.toggleAttribute('data-changed', isChanged);
       return;
     }
-    this.primary.offerStart(piece.state === 'ready' ? this.pieces.ready.length : 1);
+    this.primary.offerStart(this.count);
     this.enter('chosen', {words, focus: byId('start'), ...how});
   }
 
