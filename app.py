@@ -20,6 +20,7 @@ from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader
+from modules.sandbox import Sandbox
 from modules.weights.fetcher import Fetcher
 
 
@@ -56,7 +57,8 @@ def create_app(configuration: Configuration,
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,
-                                                 Results(animator, store), retention,
+                                                 Results(animator, store),
+                                                 Sandbox(configuration.web.max_pixels), retention,
                                                  Fetcher(configuration),
                                                  LibraryFetcher(configuration))
     routes.register(app)

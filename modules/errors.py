@@ -45,6 +45,10 @@ class Refusal(Exception):
     def __str__(self) -> str:
         return self.text.in_('en')
 
+    def __reduce__(self) -> tuple:
+        # as it travels between processes
+        return restored, (described(self), )
+
 
 class BadRequest(Refusal):
     """The request cannot be understood."""

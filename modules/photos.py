@@ -205,6 +205,39 @@ class PhotoReader:
                 'file', pixels = f'{pixels / 1e6:.1f}', limit = f'{self.max_pixels / 1e6:g}')
 
 
+def check(path: Path, max_pixels: int) -> None:
+    """
+    :meth:`PhotoReader.check`, for a process of its own.
+
+    :param path: the upload
+    :type path: Path
+    :param max_pixels: width × height it may have
+    :type max_pixels: int
+    """
+    PhotoReader(max_pixels).check(path)
+
+
+def show(path: Path, max_pixels: int, pixels: int) -> bytes:
+    """
+    A photo as a page can show it, for a process of its own.
+
+    :param path: the upload
+    :type path: Path
+    :param max_pixels: width × height it may have
+    :type max_pixels: int
+    :param pixels: about how many the picture shown may have
+    :type pixels: int
+    :return: JPEG, upright
+    :rtype: bytes
+    """
+    image = PhotoReader(max_pixels).read(path, pixels).image
+    scale = min(1.0, math.sqrt(pixels / (image.width * image.height)))
+    image.thumbnail((max(1, image.width * scale), max(1, image.height * scale)))
+    content = io.BytesIO()
+    image.save(content, 'JPEG', quality = 88)
+    return content.getvalue()
+
+
 def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
     """Whole fractions of the size, for what ``draft`` cannot do: everything after is as much cheaper."""
     factor = min(image.width // wanted[0], image.height // wanted[1])

@@ -562,17 +562,11 @@ def test_a_refused_client_that_stays_silent_is_let_go(port):
 
 
 def test_running_out_of_memory_while_a_photo_is_checked_leaves_nothing(tmp_path):
+    content = io.BytesIO()
+    Image.new('RGB', (9000, 9000)).save(content, 'PNG')
     with serve(tmp_path) as port:
-        photo = jpeg()
-
-        class Exhausted:
-
-            def check(self, path):
-                assert path.is_file()
-                raise MemoryError
-
-        program.last_app.extensions['services'].animator.reader = Exhausted()
-        refused(program.generate(port, photo), 503, 'out_of_memory')
+        program.last_app.extensions['services'].sandbox.memory = 250 << 20
+        refused(program.generate(port, content.getvalue()), 503, 'out_of_memory')
         assert left(tmp_path) == []
 
 

@@ -18,6 +18,7 @@ from modules.jobs import Queue
 from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
+from modules.sandbox import Sandbox
 from modules.weights.fetcher import Fetcher
 
 #: connections kept open for progress at once; each holds a thread of the server
@@ -35,6 +36,8 @@ class Services:
     store: Store
     #: files of finished jobs
     results: Results
+    #: opens strangers' pictures
+    sandbox: Sandbox
     #: removes old jobs
     retention: Retention
     #: brings the model
@@ -51,6 +54,7 @@ class Services:
         self.fetcher.close()
         self.queue.close()
         self.retention.close()
+        self.sandbox.close()
         self.store.close()
 
 

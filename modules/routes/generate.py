@@ -15,7 +15,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
-from modules import encoders, errors, jobs, parameters
+from modules import encoders, errors, jobs, parameters, photos
 from modules.jobs.store import settle
 from modules.routes import services
 from modules.routes.files import sent
@@ -68,7 +68,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     with contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
-        animator.reader.check(upload)
+        services().sandbox.run(photos.check, upload, services().configuration.web.max_pixels)
         queue.submit(job)
         undo.pop_all()
     return job

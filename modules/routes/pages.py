@@ -3,15 +3,14 @@
 """
 The page, and the upright picture of a photo that the browser itself cannot show.
 
-Libraries: Flask, Pillow.
+Libraries: Flask.
 """
 
-import io
 import shutil
 
-from flask import Blueprint, Response, render_template, request, send_file
+from flask import Blueprint, Response, render_template, request
 
-from modules import VERSION, errors, i18n, jobs
+from modules import VERSION, errors, i18n, jobs, photos
 from modules.parameters import PARAMETERS
 from modules.routes import generate, health, language, model, services
 from modules.weights import WeightsError, plan
@@ -73,15 +72,11 @@ def upright() -> Response:
     folder = services().store.home / jobs.new_id()
     try:
         generate.store(photo, folder / 'upload')
-        image = services().animator.reader.read(folder / 'upload', SHOWN_PIXELS).image
+        limit = services().configuration.web.max_pixels
+        content = services().sandbox.run(photos.show, folder / 'upload', limit, SHOWN_PIXELS)
     finally:
         shutil.rmtree(folder, ignore_errors = True)
-    scale = (SHOWN_PIXELS / (image.width * image.height))**0.5
-    image.thumbnail((image.width * scale, image.height * scale))
-    content = io.BytesIO()
-    image.save(content, 'JPEG', quality = 88)
-    content.seek(0)
-    response = send_file(content, 'image/jpeg')
+    response = Response(content, mimetype = 'image/jpeg')
     response.headers['Cache-Control'] = 'no-store'
     return response
 
