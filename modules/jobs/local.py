@@ -69,6 +69,7 @@ class LocalQueue:
         self._live: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._started = self._closing = self._restored = False
+        self.meter.watch(self.waiting, lambda: int(self._running is not None))
         try:
             self._restore()
         except errors.DiskFull:

@@ -6,8 +6,11 @@ Counts what an owner wants to watch, in Prometheus's terms.
 Libraries: prometheus-client, the reference implementation.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections.abc import Callable
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from modules import VERSION
 from modules.jobs import Job
 
 #: seconds; a frame of camera motion takes hundredths, Stable Video Diffusion minutes
@@ -32,6 +35,21 @@ class Meter:
             'turn_live_photos_out_of_memory',
             'Jobs that failed for want of memory',
             registry = self.registry)
+        Info('turn_live_photos', 'The program', registry = self.registry).info({'version': VERSION})
+
+    def watch(self, waiting: Callable[[], int], running: Callable[[], int]) -> None:
+        """
+        Tell the length of the line whenever somebody asks.
+
+        :param waiting: how many jobs wait
+        :type waiting: Callable[[], int]
+        :param running: how many are being done
+        :type running: Callable[[], int]
+        """
+        for name, words, number in (('waiting', 'Jobs that wait', waiting),
+                                    ('running', 'Jobs that are being done', running)):
+            gauge = Gauge(f'turn_live_photos_{name}', words, registry = self.registry)
+            gauge.set_function(number)
 
     def count_phase(self, engine: str, phase: str, seconds: float) -> None:
         """

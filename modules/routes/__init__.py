@@ -88,6 +88,6 @@ def register(app: Flask) -> None:
     :param app: the app
     :type app: Flask
     """
-    from modules.routes import errors, generate, health, jobs, model, pages
-    for door in (errors, pages, generate, jobs, health, model):
+    from modules.routes import errors, generate, health, jobs, metrics, model, pages
+    for door in (errors, pages, generate, jobs, health, metrics, model):
         app.register_blueprint(door.blueprint)

@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``GET /metrics``: what an owner wants to watch, for Prometheus.
+
+Libraries: Flask, prometheus-client.
+"""
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from modules.routes import services
+
+blueprint = Blueprint('metrics', __name__)
+
+
+@blueprint.get('/metrics')
+def metrics() -> Response:
+    """
+    Tell the counters and the length of the line.
+
+    :return: Prometheus text
+    :rtype: Response
+    """
+    response = Response(
+        generate_latest(services().queue.meter.registry), content_type = CONTENT_TYPE_LATEST)
+    response.headers['Cache-Control'] = 'no-store'
+    return response
