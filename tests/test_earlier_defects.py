@@ -122,12 +122,17 @@ def test_a_clip_has_25_frames_and_their_time_by_default(port):
 @pytest.mark.parametrize(
     'content', [encoded(judges.scenery(64, 48)), b'no photo'], ids = ['photo', 'no photo'])
 @pytest.mark.parametrize('path', ['/upright', '/generate'])
-def test_uploads_are_gone_once_they_are_answered(port, home, path, content):
+def test_nothing_of_an_upload_stays_but_the_job_it_became(port, home, path, content):
+
+    def kept():
+        return {path.name for path in (home / 'outputs').iterdir()}
+
     body, headers = program.form([], [('file', 'a.jpg', content)])
+    before = kept()
     answer = program.call(port, 'POST', path, body, headers)
     assert answer.status == (415 if content == b'no photo' else 200)
-    folder, = home.glob('turn-live-photos-*')
-    assert list(folder.iterdir()) == []
+    assert kept() - before == {answer.headers['X-Job-Id']} - {None}
+    assert list(home.glob('turn-live-photos-*')) == []
 
 
 #: reads a file of the program as a module, and tells what that did to the machine
@@ -343,9 +348,15 @@ def valid(path):
     if path.name.endswith('.gif'):
         with Image.open(path) as image:
             return image.format == 'GIF' and image.n_frames > 1
+    if path.name.endswith('.mp4'):
+        return any(stream['codec_name'] == 'h264' for stream in judges.streams(path))
     with zipfile.ZipFile(path) as bundle:
         assert bundle.testzip() is None
         return {Path(name).suffix.lower() for name in bundle.namelist()} >= {'.jpg', '.mov'}
+
+
+#: what the calls of the READMEs may be told
+STATES = ('READY', 'BUSY', 'queued', 'running', 'done')
 
 
 # 38, 74
@@ -356,20 +367,26 @@ def test_the_readmes_calls_run_as_they_are_pasted(tmp_path, port, readme):
     (tmp_path / 'photo.jpg').write_bytes(encoded(judges.scenery(240, 160)))
     blocks = re.findall(r'```sh\n(.*?)```', (ROOT / readme).read_text(encoding = 'utf-8'), re.S)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith('curl ')]
-    assert len(lines) >= 4
+    assert len(lines) >= 8
+    identity = ''
     for line in lines:
-        here = line.replace('localhost:5000', f'localhost:{port}')
+        here = line.replace('localhost:5000', f'localhost:{port}').replace('ID', identity)
         done = subprocess.run(['sh', '-c', here],
                               cwd = tmp_path,
                               env = {
                                   **os.environ, 'no_proxy': '*'
                               },
                               capture_output = True,
+                              text = True,
                               check = False)
         assert done.returncode == 0, done.stderr
-        words = shlex.split(line)
+        words = shlex.split(line, comments = True)
         if '-o' in words:
             assert valid(tmp_path / words[words.index('-o') + 1]), line
-        else:
-            assert json.loads(done.stdout)['status'] in ('READY', 'BUSY')
+            continue
+        # the last event, or the only answer
+        told = json.loads(done.stdout.strip().split('data: ')[-1])
+        identity = told.get('id', identity)
+        assert told.get('status', told.get('state')) in STATES, line
+        assert told.get('state') == 'done' or '/events' not in line
     assert (tmp_path / 'moving.gif').read_bytes() != (tmp_path / 'lively.gif').read_bytes()
