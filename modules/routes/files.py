@@ -1,19 +1,44 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Sends a job's file, whole or in part.
+Sends a job's file, whole or in part. The server takes the open file over, so that a slow reader holds no thread.
 
-Libraries: Flask.
+Libraries: Flask, Werkzeug.
 """
 
 import contextlib
+import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-from flask import Response, send_file
+from flask import Response, request, send_file
+from werkzeug.wsgi import wrap_file
 
 from modules import errors
 from modules.jobs import Job
 from modules.routes import services
+
+
+class HeldFile(io.FileIO):
+    """
+    A file that tells when nobody reads it any more.
+
+    :param path: the file
+    :type path: Path
+    :param release: called once, when it is closed
+    :type release: Callable[[], None]
+    """
+
+    def __init__(self, path: Path, release: Callable[[], None]):
+        super().__init__(path)
+        self._release = release
+
+    def close(self) -> None:
+        """Close it."""
+        if not self.closed:
+            super().close()
+            self._release()
 
 
 def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool = False) -> Response:
@@ -35,13 +60,31 @@ def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool =
     :raises errors.NotFound: when it has gone meanwhile
     """
     with contextlib.ExitStack() as undo:
-        undo.enter_context(services().store.reading(job))
+        lease = contextlib.ExitStack()
+        lease.enter_context(services().store.reading(job))
+        undo.callback(lease.close)
         try:
-            response = send_file(path, mime_type, as_attachment = is_attached, download_name = name)
+            file = HeldFile(path, lease.close)
         except FileNotFoundError as error:
             raise errors.NotFound from error
-        # a server that took the file over by itself would not say when it has read it
-        response.direct_passthrough = False
-        response.call_on_close(undo.pop_all().close)
+        undo.callback(file.close)
+        facts = os.fstat(file.fileno())
+        response = send_file(
+            file,
+            mime_type,
+            as_attachment = is_attached,
+            download_name = name,
+            conditional = False,
+            etag = f'{facts.st_mtime_ns:x}-{facts.st_size:x}',
+            last_modified = facts.st_mtime)
+        response.content_length = facts.st_size
+        response.make_conditional(request, accept_ranges = True, complete_length = facts.st_size)
+        if response.status_code == 206 and 'wsgi.file_wrapper' in request.environ:
+            # servers that take over a file send as much of it as the answer is long, from where it stands
+            file.seek(response.content_range.start)
+            response.response = wrap_file(request.environ, file)
+        # these are answered without their content, which nobody would close
+        if request.method != 'HEAD' and response.status_code != 304:
+            undo.pop_all()
     response.headers['Cache-Control'] = 'private, no-cache'
     return response
