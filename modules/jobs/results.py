@@ -119,12 +119,12 @@ class Retention:
 
     def tidy(self) -> None:
         """Remove what is too old, then the oldest until the rest is small enough."""
-        jobs = self.store.ended()
+        jobs = sorted(self.store.ended(), key = lambda job: job.finished)
         sizes = {job.id: size(job.folder) for job in jobs}
         total = sum(sizes.values())
         oldest = now() - timedelta(hours = self.hours)
         for job in jobs:
-            is_old = self.hours and job.finished and job.finished < oldest
+            is_old = self.hours and job.finished < oldest
             is_much = self.max_bytes and total > self.max_bytes
             if (is_old or is_much) and not self.store.is_read(job):
                 logger.info('Job %s goes: %s', job.id, 'it is old' if is_old else 'of too many')

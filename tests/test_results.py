@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Files of finished jobs: made once, without the engine, and gone when they are old.
+
+Libraries: Pillow (in the judges), pytest.
+"""
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import judges
+import pytest
+import stand_ins
+
+from modules import errors, parameters
+from modules.animation import Animator
+from modules.configuration import Configuration, OutputOptions, StoreOptions
+from modules.engines import Engines
+from modules.jobs import Job, new_id, now
+from modules.jobs.local import LocalQueue
+from modules.jobs.results import Results, Retention
+from modules.jobs.store import WORKSHOP, Store
+from modules.photos import PhotoReader
+
+
+@contextmanager
+def working(home, engine = 'Drifting', output = None):
+    """A queue with one job that is done, and the animator behind it."""
+    options = Configuration(output = output or OutputOptions())
+    engines = Engines(options, stand_ins.table(camera = engine))
+    animator, store = Animator(options, PhotoReader(10**8), engines), Store(home)
+    queue = LocalQueue(animator, store, 16)
+    try:
+        yield queue, done(queue), animator
+    finally:
+        queue.close()
+        store.close()
+
+
+def done(queue, **fields):
+    identity = new_id()
+    folder = queue.store.home / identity
+    folder.mkdir()
+    judges.scenery(160, 96).save(folder / 'upload', 'PNG')
+    request = parameters.parse(fields.items(), folder / 'upload', 'grandmother')
+    job = Job(identity, folder, queue.animator.settled(request))
+    queue.submit(job)
+    assert job.wait(30)
+    assert job.state == 'done'
+    return job
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()} - {WORKSHOP}
+
+
+def test_what_was_asked_for_is_there_with_what_the_rest_is_made_of(tmp_path):
+    with working(tmp_path) as (_queue, job, _animator):
+        assert names(
+            job.folder) == {'upload', 'clip.gif', 'frames.mkv', 'settings.json', 'preview.jpg'}
+
+
+def test_other_formats_need_no_engine(tmp_path):
+    with working(tmp_path) as (queue, job, animator):
+        animator.engines = None
+        results = Results(animator, queue.store)
+        for name in ('mp4', 'webp', 'live-photo', 'motion-photo'):
+            path = results.file(job, name)
+            assert path.stat().st_size > 1000
+            assert results.file(job, name) == path
+        assert not list((job.folder / WORKSHOP).iterdir())
+
+
+def test_a_file_made_later_is_the_one_that_would_have_been_asked_for(tmp_path):
+    with working(tmp_path) as (queue, job, animator):
+        asked = done(queue, format = 'webp', seed = str(job.request.seed))
+        made = Results(animator, queue.store).file(job, 'webp')
+        assert made.read_bytes() == asked.file('webp').read_bytes()
+
+
+def test_many_who_ask_at_once_get_one_file_made_once(tmp_path):
+    with working(tmp_path) as (queue, job, animator):
+        made = []
+
+        class Counting:
+
+            def encode(self, *arguments):
+                made.append(arguments)
+                time.sleep(0.1)
+                return animator.encode(*arguments)
+
+        results, paths = Results(Counting(), queue.store), []
+        people = [
+            threading.Thread(target = lambda: paths.append(results.file(job, 'mp4')))
+            for _ in range(8)
+        ]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+        assert (len(paths), len(set(paths)), len(made)) == (8, 1, 1)
+
+
+def test_what_a_gif_gave_up_is_kept_with_the_job(tmp_path):
+    with working(
+            tmp_path, output = OutputOptions(gif_max_bytes = 20_000)) as (queue, job, _animator):
+        assert job.file('gif').stat().st_size <= 20_000
+        note = queue.store.find(job.id).notes['gif']
+        assert note.key == 'encoders.gif_reduced'
+        assert note == job.notes['gif']
+
+
+def test_a_file_that_cannot_be_made_leaves_nothing_and_can_be_made_later(tmp_path):
+    with working(tmp_path) as (queue, job, animator):
+        results = Results(animator, queue.store)
+        (job.folder / 'frames.mkv').rename(job.folder / 'away')
+        with pytest.raises(errors.EngineFailed):
+            results.file(job, 'mp4')
+        assert not job.file('mp4').exists()
+        (job.folder / 'away').rename(job.folder / 'frames.mkv')
+        assert results.file(job, 'mp4').exists()
+
+
+def test_a_job_that_was_removed_has_no_files(tmp_path):
+    with working(tmp_path) as (queue, job, animator):
+        queue.remove(job)
+        assert not job.folder.exists()
+        with pytest.raises(errors.NotFound):
+            Results(animator, queue.store).file(job, 'mp4')
+        assert not job.folder.exists()
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A queue and three jobs that are done, the first of them finished last."""
+    with working(tmp_path) as (queue, first, _animator):
+        jobs = [first, done(queue), done(queue)]
+        for hours, job in zip((1, 3, 2), jobs, strict = True):
+            job.finished = now() - timedelta(hours = hours)
+            queue.store.save(job)
+        yield queue, jobs
+
+
+def tidied(queue, **options):
+    retention = Retention(queue, queue.store, replace(StoreOptions(), **options))
+    # its own thread may be at it too
+    retention.close()
+    retention.tidy()
+
+
+def left(jobs):
+    return [job.folder.exists() for job in jobs]
+
+
+def test_what_is_too_old_goes(three):
+    queue, jobs = three
+    tidied(queue, retention_hours = 2.5)
+    assert left(jobs) == [True, False, True]
+    assert [job.id for job in queue.store.ended()] == [jobs[0].id, jobs[2].id]
+
+
+def test_the_oldest_go_first_until_the_rest_is_small_enough(three):
+    queue, jobs = three
+    size = sum(path.stat().st_size for path in jobs[0].folder.iterdir() if path.is_file())
+    tidied(queue, max_outputs_bytes = int(1.5 * size))
+    assert left(jobs) == [True, False, False]
+
+
+def test_without_limits_all_stay(three):
+    queue, jobs = three
+    tidied(queue, retention_hours = 0, max_outputs_bytes = 0)
+    assert left(jobs) == [True, True, True]
+
+
+def test_what_is_being_read_stays(three):
+    queue, jobs = three
+    with queue.store.reading(jobs[1]):
+        tidied(queue, retention_hours = 0.5)
+        assert left(jobs) == [False, True, False]
+    tidied(queue, retention_hours = 0.5)
+    assert left(jobs) == [False, False, False]
+
+
+def test_a_retention_that_runs_looks_after_every_job(tmp_path):
+    with working(tmp_path) as (queue, job, _animator):
+        retention = Retention(queue, queue.store, StoreOptions(max_outputs_bytes = 1))
+        queue.on_end = retention.look
+        try:
+            patience = time.monotonic() + 20
+            while job.folder.exists():
+                assert time.monotonic() < patience
+                time.sleep(0.02)
+            second = done(queue)
+            while second.folder.exists():
+                assert time.monotonic() < patience
+                time.sleep(0.02)
+        finally:
+            retention.close()

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The durable record of jobs: what a crash leaves, who may use it, and what it brings back.
+
+Libraries: pytest.
+"""
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import program
+import pytest
+
+from modules import errors, parameters
+from modules.i18n import text
+from modules.jobs import Job, new_id
+from modules.jobs.store import WORKSHOP, HomeInUse, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / 'home')
+    store.open()
+    yield store
+    store.close()
+
+
+def job(store, **values):
+    identity = new_id()
+    upload = store.home / identity / 'upload'
+    upload.parent.mkdir(parents = True)
+    upload.write_bytes(b'a photo')
+    return Job(identity, upload.parent, parameters.parse([], upload, '奶奶'), **values)
+
+
+def again(store):
+    """The same store, opened by the next program."""
+    store.close()
+    fresh = Store(store.home)
+    fresh.open()
+    return fresh
+
+
+def test_a_job_comes_back_as_it_was(store):
+    moment = datetime(2026, 2, 3, 4, 5, 6, tzinfo = timezone.utc)
+    kept = job(store, is_awaited = True, created = moment, attempts = 1, model = 'a/model')
+    kept.request = replace(kept.request, seed = 7, loop = 'pingpong', key_frame = 'start')
+    store.add(kept)
+    kept.begin()
+    kept.end_as('failed', errors.TooManyPixels('file', pixels = '7', limit = '5'))
+    kept.notes['gif'] = text('encoders.gif_reduced', colours = 4, width = 2, height = 3, frames = 1)
+    store.save(kept)
+    fresh = again(store)
+    found = fresh.find(kept.id)
+    fresh.close()
+    for name in ('id', 'folder', 'request', 'is_awaited', 'state', 'created', 'started', 'finished',
+                 'attempts', 'model', 'version', 'notes'):
+        assert getattr(found, name) == getattr(kept, name), name
+    assert type(found.error) is errors.TooManyPixels
+    assert (found.error.field, found.error.text) == ('file', kept.error.text)
+
+
+def kinds(kind = errors.Refusal):
+    yield kind
+    for child in kind.__subclasses__():
+        yield from kinds(child)
+
+
+@pytest.mark.parametrize('kind', list(kinds()), ids = lambda kind: kind.__name__)
+def test_every_refusal_comes_back_with_its_words(kind):
+    details = dict.fromkeys(('value', 'choices', 'minimum', 'maximum', 'host', 'method', 'allowed',
+                             'limit', 'pixels', 'engine'), 'x')
+    refusal = kind('seed', **details, reason = text('doctor.not_installed'))
+    found = errors.restored(errors.described(refusal))
+    assert type(found) is kind
+    for language in ('en', 'zh'):
+        assert found.text.in_(language) == refusal.text.in_(language)
+
+
+def test_a_refusal_of_a_later_version_is_a_plain_one():
+    assert type(errors.restored({
+        'code': 'not_yet',
+        'field': None,
+        'details': {}
+    })) is errors.Refusal
+
+
+def test_jobs_stand_in_the_order_in_which_they_came(store):
+    jobs = [job(store) for _ in range(5)]
+    for one in jobs:
+        store.add(one)
+    jobs[1].end_as('done')
+    store.save(jobs[1])
+    jobs[3].begin()
+    store.save(jobs[3])
+    assert [one.id for one in store.unfinished()] == [jobs[i].id for i in (0, 2, 3, 4)]
+    assert [one.id for one in store.ended()] == [jobs[1].id]
+
+
+@pytest.mark.parametrize('identity',
+                         ['', '..', '../..', "' OR 1=1 --", '%', 'é' * 40, '\0', 'a' * 10**5])
+def test_a_strangers_id_finds_nothing(store, identity):
+    store.add(job(store))
+    assert store.find(identity) is None
+
+
+def test_a_removed_job_is_not_saved_back(store):
+    gone = job(store)
+    store.add(gone)
+    store.remove(gone)
+    gone.end_as('done')
+    store.save(gone)
+    assert store.find(gone.id) is None
+
+
+def test_what_a_crash_leaves_is_swept_and_nothing_else(store):
+    kept = job(store)
+    store.add(kept)
+    orphan = job(store)
+    (kept.folder / WORKSHOP).mkdir()
+    (kept.folder / WORKSHOP / 'half').write_bytes(b'x')
+    foreign = store.home / 'holiday'
+    foreign.mkdir()
+    note = store.home / ('f' * 32)
+    note.write_text('a file, and none of ours')
+    store.sweep()
+    assert kept.upload.exists()
+    assert not (kept.folder / WORKSHOP).exists()
+    assert not orphan.folder.exists()
+    assert foreign.is_dir()
+    assert note.is_file()
+
+
+HOLDER = '''
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from modules.jobs.store import Store
+store = Store(Path(sys.argv[1]))
+store.open()
+print('open', flush = True)
+sys.stdin.read()
+'''
+
+
+def test_one_program_at_a_time_and_a_dead_one_keeps_nothing(tmp_path):
+    holder = subprocess.Popen([sys.executable, '-c', HOLDER, tmp_path, program.ROOT],
+                              stdin = subprocess.PIPE,
+                              stdout = subprocess.PIPE)
+    assert holder.stdout.readline() == b'open\n'
+    store = Store(tmp_path)
+    with pytest.raises(HomeInUse):
+        store.open()
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.communicate()
+    store.open()
+    store.close()
+
+
+def test_a_store_that_was_closed_lets_the_next_one_in(store):
+    store.close()
+    other = Store(store.home)
+    other.open()
+    with pytest.raises(HomeInUse):
+        Store(store.home).open()
+    other.close()
+
+
+def test_a_home_that_cannot_be_made_is_refused_until_it_can(tmp_path):
+    home = tmp_path / 'file' / 'home'
+    home.parent.write_text('a file')
+    store = Store(home)
+    with pytest.raises(errors.DiskFull):
+        store.open()
+    home.parent.unlink()
+    late = job(store)
+    store.add(late)
+    assert store.find(late.id)
+    store.close()
+
+
+def test_a_full_disk_is_refused_and_what_was_there_stays(store):
+    first, second = job(store), job(store)
+    store.add(first)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(errors.DiskFull):
+            store.add(second)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert store.find(second.id) is None
+    assert store.find(first.id)
+    store.add(second)
+    assert [one.id for one in store.unfinished()] == [first.id, second.id]
+
+
+def test_a_record_that_is_none_is_refused_and_left_alone(tmp_path):
+    (tmp_path / 'jobs.sqlite').write_bytes(b'something else' * 1000)
+    with pytest.raises(errors.DiskFull):
+        Store(tmp_path).open()
+    assert (tmp_path / 'jobs.sqlite').read_bytes() == b'something else' * 1000
+
+
+def test_every_write_is_awaited(store):
+    """EXTRA: the journal's removal too is on the disk before anybody is told."""
+    assert store._database.execute('PRAGMA synchronous').fetchone() == (3, )
+    assert sqlite3.threadsafety > 0
+
+
+def test_a_job_is_read_as_long_as_anybody_reads_it(store):
+    one, other = job(store), job(store)
+    with store.reading(one):
+        with store.reading(one):
+            assert store.is_read(one)
+        assert store.is_read(one)
+        assert not store.is_read(other)
+    assert not store.is_read(one)
