@@ -253,7 +253,7 @@ def test_all_five_formats_are_what_they_say(page):
     rows = page.locator('#downloads li')
     names = ['live-photo', 'motion-photo', 'gif', 'mp4', 'webp']
     assert rows.evaluate_all('all => all.map((one) => one.dataset.format)') == names
-    expect(page.locator('[data-format=mp4] .size')).to_have_text('made when you ask')
+    expect(page.locator('[data-format=mp4] .size')).to_have_text('on request')
     kept = {name: keep(page, name) for name in names}
     for name in names:
         size = f'{-(-len(kept[name][1]) // 1000)} kB'
@@ -279,7 +279,7 @@ def test_a_format_that_cannot_be_made_says_so_in_its_place(directed, held):
                    lambda route: route.fulfill(status = 503, json = refusal))
     directed.click('[data-format=webp] a')
     expect(directed.locator('[data-format=webp] .wrong')).to_have_text('No room on the disk.')
-    expect(directed.locator('[data-format=webp] .size')).to_have_text('made when you ask')
+    expect(directed.locator('[data-format=webp] .size')).to_have_text('on request')
     directed.unroute('**/result?format=webp*')
     assert keep(directed, 'webp')[0] == 'photo.webp'
     expect(directed.locator('[data-format=webp] .wrong')).to_be_empty()
@@ -440,9 +440,10 @@ def test_where_nothing_may_be_stored_all_else_works(chromium, directed_port, hel
 
 
 def test_several_photos_dropped_at_once_become_several_jobs(directed, held):
-    drop(directed, *((f'{name}.png', photo('PNG', size))
-                     for name, size in (('one', (120, 200)), ('two', (200, 120)), ('three',
-                                                                                    (90, 90)))))
+    drop(
+        directed,
+        *((f'{name}.png', photo('PNG', size))
+          for name, size in (('one', (120, 200)), ('two', (200, 120)), ('three', (90, 90)))))
     see(directed, 'chosen')
     expect(directed.locator('#notice')).to_contain_text('3 photos')
     expect(directed.locator('.tile .name')).to_have_text(['one', 'two', 'three'])
@@ -517,9 +518,10 @@ def test_a_full_line_is_waited_for_as_long_as_the_server_asks(directed, held):
 def test_one_that_is_no_picture_does_not_hinder_the_others(directed, held):
     held.set()
     directed.set_input_files(
-        '#file', [file(photo(), 'one.jpg'),
-                  file(b'Dear Sir', 'letter.jpg'),
-                  file(photo(), 'two.jpg')])
+        '#file',
+        [file(photo(), 'one.jpg'),
+         file(b'Dear Sir', 'letter.jpg'),
+         file(photo(), 'two.jpg')])
     see(directed, 'chosen')
     directed.click('#start')
     state_of(directed, 'letter', 'failed')

@@ -29,7 +29,8 @@ export class Strip {
     if (name.textContent !== piece.name) name.textContent = piece.name;
     this.tell(piece, tile);
     const preview = piece.told?.preview;
-    if (preview && tile.still.getAttribute('src') !== preview) picture(tile, preview);
+    // while it is at work its first picture will do: the table shows the others
+    if (preview && (piece.state === 'done' || tile.still.hidden)) picture(tile, preview);
   }
 
   tell(piece, tile = this.tiles.get(piece)) {
@@ -48,7 +49,6 @@ export class Strip {
   add(piece) {
     const tile = this.template.content.firstElementChild.cloneNode(true);
     tile.still = tile.querySelector('.still');
-    tile.still.addEventListener('error', () => { tile.still.hidden = true; });
     if (piece.file) picture(tile, tile.url = URL.createObjectURL(piece.file));
     putAttribute(tile.querySelector('.remove'), 'aria-label', 'delete_clip', {name: piece.name});
     this.tiles.set(piece, tile);
@@ -97,7 +97,14 @@ export class Strip {
   }
 }
 
-function picture(tile, url) {
+// What is seen changes once the next can be seen.
+async function picture(tile, url) {
+  if (tile.wanted === url) return;
+  tile.wanted = url;
+  const next = new Image();
+  next.src = url;
+  const isThere = await next.decode().then(() => true, () => false);
+  if (!isThere || tile.wanted !== url) return;
   tile.still.src = url;
   tile.still.hidden = false;
 }

@@ -1,19 +1,19 @@
 // The studio: one photo on the table, and what is being done with it. How it looks follows data-state alone.
 
-import * as api from './api.js';
 import {Bell} from './bell.js';
 import {Compare} from './compare.js';
 import {Downloads} from './downloads.js';
+import {Intake} from './intake.js';
 import * as memory from './memory.js';
-import {close, isReadable} from './photo.js';
+import {Notice} from './notice.js';
+import {close} from './photo.js';
 import {Piece} from './piece.js';
 import {Primary} from './primary.js';
 import {Progress} from './progress.js';
 import {Settings} from './settings.js';
-import {megabytes} from './sizes.js';
 import {Stage} from './stage.js';
 import {Strip} from './strip.js';
-import {put, putPlain, say} from './words.js';
+import {put, say} from './words.js';
 
 // the photo itself is at fault, so trying the same again is no use
 const UNUSABLE = ['upload_too_large', 'too_many_pixels', 'unreadable_image', 'empty_image', 'damaged_image'];
@@ -29,6 +29,11 @@ export class Studio {
   constructor(form, pieces) {
     Object.assign(this, {form, pieces, piece: null, before: null, busy: new Set()});
     form.noValidate = true;
+    this.notice = new Notice(byId('notice'));
+    this.intake = new Intake(Number(form.dataset.maxBytes), {
+      tell: (...words) => this.notice.tell(...words),
+      tellWhy: (...words) => this.notice.tellWhy(...words),
+    });
     this.settings = new Settings(byId('settings'), () => this.noteChange());
     this.primary = new Primary(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
@@ -77,7 +82,7 @@ export class Studio {
   }
 
   get isFree() {
-    return !this.piece && !this.opening;
+    return !this.piece && !this.intake.isOpen;
   }
 
   // `words` is the sentence for screen readers, `focus` what the keyboard goes on with.
@@ -106,50 +111,11 @@ export class Studio {
     else if (this.piece?.id) await this.piece.look().catch(() => {});
   }
 
-  tell(kind, words = '', key = '', values = {}) {
-    const notice = byId('notice');
-    notice.dataset.kind = kind;
-    if (key) put(notice, key, values);
-    else putPlain(notice, words);
-  }
-
   // ---- photos come ----
 
   async take(files) {
-    this.opening?.abort();
-    const limit = Number(this.form.dataset.maxBytes) || Infinity;
-    const small = files.filter(({size}) => size <= limit);
-    const large = files.find((file) => !small.includes(file));
-    if (!small.length) {
-      this.tell('wrong', '', 'too_large', {size: megabytes(large.size), limit: megabytes(limit)});
-      return;
-    }
-    const opening = this.opening = new AbortController();
-    this.tell('info', '', 'opening');
-    const pieces = await this.openFirst(small.map((file) => new Piece({file})), opening.signal);
-    if (opening.signal.aborted) {
-      close(pieces[0]?.photo);
-      return;
-    }
-    this.opening = null;
-    if (!pieces.length) return;
-    this.layOut(pieces);
-    if (large) this.tell('wrong', '', 'some_too_large', {name: large.name, limit: megabytes(limit)});
-  }
-
-  // The pieces from the first on that can be shown; what stands before it is refused, and that is said.
-  async openFirst(pieces, signal) {
-    for (const [place, piece] of pieces.entries()) {
-      try {
-        await piece.open(signal);
-        if (!place) this.tell('info');
-        return pieces.slice(place);
-      } catch (error) {
-        if (signal.aborted) return [];
-        await this.tellWhy(error, piece);
-      }
-    }
-    return [];
+    const pieces = await this.intake.take(files);
+    if (pieces.length) this.layOut(pieces);
   }
 
   layOut(pieces) {
@@ -158,7 +124,6 @@ export class Studio {
     const [piece] = pieces;
     this.put(piece);
     earlier.forEach((one) => this.pieces.drop(one));
-    if (pieces.length > 1) this.tell('info', '', 'several', {count: pieces.length});
     this.enter('chosen', {words: ['chosen', {name: piece.title}], focus: byId('start')});
   }
 
@@ -186,13 +151,12 @@ export class Studio {
 
   // A piece of the strip, with its settings.
   async open(piece, {isQuiet = false} = {}) {
-    this.opening?.abort();
-    this.opening = null;
+    this.intake.stop();
     if (piece === this.piece) {
       window.scrollTo({top: 0});
       return;
     }
-    this.tell('info');
+    this.notice.tell('info');
     this.put(piece);
     if (piece.told) this.settings.fill(piece.told.parameters);
     this.stage.preview(piece.told?.preview);
@@ -268,7 +232,7 @@ export class Studio {
     if (this.state !== 'working') this.enter('done', {focus: this.downloads.first, ...how});
     const isSeen = await this.play(piece);
     if (piece !== this.piece) return;
-    if (!isSeen) this.tell('wrong', '', 'clip_lost');
+    if (!isSeen) this.notice.tell('wrong', 'clip_lost');
     if (this.state === 'done') return;
     this.form.removeAttribute('data-changed');
     this.primary.offerStart();
@@ -281,7 +245,7 @@ export class Studio {
     try {
       await this.stage.play(gif.url, piece.name);
       if (piece !== this.piece) this.stage.rest();
-      else if (piece.isUnseen) this.tell('info');
+      else if (piece.isUnseen) this.notice.tell('info');
       piece.isUnseen = false;
     } catch {
       piece.isUnseen = true;
@@ -301,21 +265,11 @@ export class Studio {
       this.settings.tellWrong(field, error.message);
       return;
     }
-    const canBeRead = await this.tellWhy(error, piece);
+    const canBeRead = await this.notice.tellWhy(error, piece);
     if (piece !== this.piece) return;
     if (!canBeRead || UNUSABLE.includes(error.code)) this.primary.offerAnotherPhoto();
     else if (this.state !== 'failed') this.primary.offerRetry(error.retryAfter ?? 0);
     if (this.state !== 'failed') this.enter('failed', {focus: byId('start'), ...how});
-  }
-
-  // Says what went wrong where it happened; tells whether the photo itself can still be read.
-  async tellWhy(error, piece) {
-    const canBeRead = Boolean(piece.id) || !piece.file || await isReadable(piece.file);
-    if (!canBeRead) this.tell('wrong', '', 'unreadable_file');
-    else if (error instanceof api.Unreachable) this.tell('wrong', '', 'unreachable');
-    else if (error.message && (error instanceof api.Refusal || !(error instanceof Error))) this.tell('wrong', error.message);
-    else this.tell('wrong', '', 'strange_answer', {status: error.status ?? error.name});
-    return canBeRead;
   }
 
   // It is no longer there: deleted here, or gone on the server.
@@ -337,7 +291,7 @@ export class Studio {
       this.put(next);
       this.enter('chosen', {focus: byId('start')});
     } else this.clear();
-    this.tell('wrong', '', 'gone');
+    this.notice.tell('wrong', 'gone');
   }
 
   // ---- what is done with it ----
@@ -350,9 +304,8 @@ export class Studio {
 
   make() {
     if (!this.settings.isValid()) return;
-    this.opening?.abort();
-    this.opening = null;
-    this.tell('info');
+    this.intake.stop();
+    this.notice.tell('info');
     const {piece} = this;
     const others = this.pieces.ready.filter((one) => one !== piece);
     const list = piece.state === 'ready' ? [piece, ...others] : [piece.id ? this.another(piece) : piece];
@@ -378,7 +331,7 @@ export class Studio {
     try {
       await this.piece.cancel();
     } catch {
-      this.tell('wrong', '', 'unreachable');
+      this.notice.tell('wrong', 'unreachable');
     }
   }
 
@@ -412,7 +365,7 @@ export class Studio {
       return true;
     } catch (error) {
       piece.isUnwanted = false;
-      await this.tellWhy(error, piece);
+      await this.notice.tellWhy(error, piece);
       return false;
     }
   }

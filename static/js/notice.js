@@ -1,0 +1,32 @@
+// What is said between the photo and the buttons: above all what went wrong.
+
+import {Refusal, Unreachable} from './api.js';
+import {isReadable} from './photo.js';
+import {put, putPlain} from './words.js';
+
+export class Notice {
+  constructor(place) {
+    this.place = place;
+  }
+
+  // A sentence of ours, or none.
+  tell(kind, key = '', values = {}) {
+    this.place.dataset.kind = kind;
+    if (key) put(this.place, key, values);
+    else putPlain(this.place);
+  }
+
+  // Tells whether the photo itself can still be read.
+  async tellWhy(error, piece) {
+    const canBeRead = Boolean(piece.id) || !piece.file || await isReadable(piece.file);
+    // what the server says of a job is no Error
+    const isAnswer = error instanceof Refusal || !(error instanceof Error);
+    if (!canBeRead) this.tell('wrong', 'unreadable_file');
+    else if (error instanceof Unreachable) this.tell('wrong', 'unreachable');
+    else if (isAnswer && error.message) {
+      this.tell('wrong');
+      putPlain(this.place, error.message);
+    } else this.tell('wrong', 'strange_answer', {status: error.status ?? error.name});
+    return canBeRead;
+  }
+}
