@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The only place where an exception becomes a response; it also gives every request its id and its guards.
+The only place where an exception becomes a response; it also gives every request its id.
 
 Libraries: Flask, Werkzeug.
 """
 
-import ipaddress
 import logging
 import secrets
-import socket
-from urllib.parse import urlsplit
 
-from flask import Blueprint, Request, Response, g, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from werkzeug import exceptions
 
 from modules import errors
@@ -32,23 +29,14 @@ REFUSALS = {
 
 @blueprint.before_app_request
 def begin() -> None:
-    """
-    Name the request, and refuse it when it was meant for another host.
-
-    :raises errors.HostNotServed: against DNS rebinding
-    :raises errors.CrossSite: against other sites' pages that would use this machine
-    """
+    """Name the request."""
     g.request_id = secrets.token_hex(8)
-    if not is_served(request.host, services().configuration.web.allowed_hosts):
-        raise errors.HostNotServed(host = request.host[:100])
-    if request.method not in ('GET', 'HEAD', 'OPTIONS') and is_cross_site(request):
-        raise errors.CrossSite
 
 
 @blueprint.after_app_request
 def finish(response: Response) -> Response:
     """
-    Headers that every answer has.
+    Tell the request's name with every answer.
 
     :param response: any answer
     :type response: Response
@@ -56,8 +44,6 @@ def finish(response: Response) -> Response:
     :rtype: Response
     """
     response.headers['X-Request-Id'] = g.get('request_id', '')
-    response.headers['X-Content-Type-Options'] = 'nosniff'
-    response.headers['Referrer-Policy'] = 'no-referrer'
     return response
 
 
@@ -110,6 +96,8 @@ def refused_by_werkzeug(error: exceptions.HTTPException) -> Response:
     response = refused(kind(**details))
     if error.code not in REFUSALS:
         response.status_code = error.code
+    if isinstance(error, exceptions.RequestedRangeNotSatisfiable) and error.length is not None:
+        response.headers['Content-Range'] = f'{error.units} */{error.length}'
     if details.get('allowed'):
         response.headers['Allow'] = details['allowed']
         # the one-call API tells every wrong call with 400, as its documentation always did
@@ -136,21 +124,6 @@ def failed(error: Exception) -> Response:
     return refused(errors.Refusal())
 
 
-def is_cross_site(asked: Request) -> bool:
-    """
-    Whether another site's page has made a browser send this. Programs that are no browsers tell nothing of the kind.
-
-    :param asked: the request
-    :type asked: Request
-    :return: whether it comes from elsewhere
-    :rtype: bool
-    """
-    if site := asked.headers.get('Sec-Fetch-Site'):
-        return site not in ('same-origin', 'none')
-    origin = asked.headers.get('Origin')
-    return origin is not None and urlsplit(origin).netloc != asked.host
-
-
 def megabytes(size: int) -> str:
     """
     A size in words.
@@ -161,29 +134,3 @@ def megabytes(size: int) -> str:
     :rtype: str
     """
     return f'{size / 1e6:.3g}'
-
-
-def is_served(host: str, allowed: tuple[str, ...]) -> bool:
-    """
-    Whether a ``Host`` header is meant for this program. A name in it must be known, because a stranger's page
-    can make a name of its own point here; a bare address cannot be made to point anywhere else.
-
-    :param host: the header, with or without a port
-    :type host: str
-    :param allowed: ``AllowedHosts``; ``*`` allows all
-    :type allowed: tuple[str, ...]
-    :return: whether to answer
-    :rtype: bool
-    """
-    try:
-        name = (urlsplit(f'//{host}').hostname or '').rstrip('.')
-    except ValueError:
-        return False
-    this_machine = socket.gethostname().lower()
-    if '*' in allowed or name in ('localhost', this_machine, f'{this_machine}.local', *allowed):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name.endswith('.localhost')
-    return True

@@ -1,0 +1,469 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The jobs API through real HTTP, with stand-in engines; byte ranges and events as curl sees them.
+
+Libraries: Pillow, pytest.
+"""
+
+import contextlib
+import http.client
+import io
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import zipfile
+
+import program
+import pytest
+import stand_ins
+from PIL import Image
+
+from app import create_app
+from modules import routes
+from modules.configuration import Configuration, QueueOptions, WebOptions
+from modules.engines import Engines
+
+FORMATS = {
+    'gif': ('image/gif', 'grandmother.gif'),
+    'mp4': ('video/mp4', 'grandmother.mp4'),
+    'webp': ('image/webp', 'grandmother.webp'),
+    'live-photo': ('application/zip', 'grandmother.pvt.zip'),
+    'motion-photo': ('image/jpeg', 'IMG_*_MP.jpg'),
+}
+
+
+def photo(colour = 'red', size = (64, 48)):
+    content = io.BytesIO()
+    Image.new('RGB', size, colour).save(content, 'JPEG', quality = 95)
+    return content.getvalue()
+
+
+class Api:
+    """The program, and what a client does with it."""
+
+    def __init__(self, port, app):
+        self.port = port
+        self.services = app.extensions['services']
+
+    def call(self, method, path, body = None, headers = None):
+        return program.call(self.port, method, path, body, headers)
+
+    def submit(self, content = None, fields = (), name = 'grandmother.jpg'):
+        body, headers = program.form(fields, [('file', name, content or photo())])
+        answer = self.call('POST', '/jobs', body, headers)
+        assert answer.status == 202, answer.body
+        assert answer.headers['Location'] == f'/jobs/{answer.json["id"]}'
+        return answer.json
+
+    def job(self, identity):
+        answer = self.call('GET', f'/jobs/{identity}')
+        assert answer.status == 200
+        return answer.json
+
+    def until(self, identity, **expected):
+        """The job, once it is so."""
+        patience = time.monotonic() + 20
+        while True:
+            job = self.job(identity)
+            if all(job[name] == value for name, value in expected.items()):
+                return job
+            assert time.monotonic() < patience, job
+            time.sleep(0.02)
+
+    def done(self, **more):
+        return self.until(self.submit(**more)['id'], state = 'done')
+
+    def url(self, path):
+        return f'http://127.0.0.1:{self.port}/{path}'
+
+    def left(self):
+        return [path.name for path in self.services.store.home.iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Engine's class name → a context manager that gives the :class:`Api`."""
+
+    @contextlib.contextmanager
+    def serve(engine = 'Instant', waiting = 16):
+        options = Configuration(
+            web = WebOptions(port = 0), queue = QueueOptions(max_waiting = waiting))
+        table = stand_ins.table(camera = engine)
+        app = create_app(options, tmp_path / 'home', engines = Engines(options, table))
+        with program.served(app, options.web) as port:
+            program.ready(port)
+            yield Api(port, app)
+
+    return serve
+
+
+@pytest.fixture
+def api(serve):
+    with serve() as api:
+        yield api
+
+
+@pytest.fixture
+def held(serve):
+    """Jobs wait in their first step until :attr:`stand_ins.Held.go` is set."""
+    stand_ins.Held.go.clear()
+    with serve('Held') as api:
+        yield api
+        stand_ins.Held.go.set()
+
+
+def refused(answer, status, code):
+    assert (answer.status, answer.json['code']) == (status, code)
+    return answer
+
+
+# ---- submitting and looking ----
+
+
+def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
+    told = api.submit(fields = [('seed', '7'), ('motion_bucket', '9'), ('format', 'webp')])
+    assert re.fullmatch(r'[0-9a-f]{32}', told['id'])
+    assert (told['state']
+            in ('queued', 'running'), told['error'], told['results']) == (True, None, [])
+    job = api.until(told['id'], state = 'done')
+    assert (job['seed'], job['engine'], job['name'], job['model']) == (7, 'camera', 'grandmother',
+                                                                       None)
+    assert job['parameters'] == {
+        'motion_bucket_id': 9,
+        'noise_aug_strength': 0.02,
+        'max_guidance_scale': 3.0,
+        'seed': 7,
+        'format': 'webp',
+        'engine': 'camera',
+        'loop': 'none',
+        'key_frame': 'end'
+    }
+    assert job['created'] <= job['started'] <= job['finished']
+    assert (job['position'], job['phase'], job['eta_seconds']) == (None, None, None)
+    assert [result['format'] for result in job['results']] == list(FORMATS)
+    assert [result['bytes'] is not None
+            for result in job['results']] == [name == 'webp' for name in FORMATS]
+
+
+@pytest.mark.parametrize('identity', ['0' * 32, 'x', '%2e%2e', "'%20OR%201=1", 'a' * 3000])
+@pytest.mark.parametrize(('method', 'rest'), [('GET', ''), ('GET', '/events'), ('GET', '/preview'),
+                                              ('GET', '/photo'), ('GET', '/result'),
+                                              ('POST', '/cancel'), ('DELETE', '')])
+def test_a_job_that_is_not_there_is_404(api, identity, method, rest):
+    refused(api.call(method, f'/jobs/{identity}{rest}'), 404, 'not_found')
+
+
+@pytest.mark.parametrize(('method', 'path', 'allowed'), [('GET', '/jobs', 'POST'),
+                                                         ('PUT', '/jobs/1', 'DELETE, GET, HEAD'),
+                                                         ('GET', '/jobs/1/cancel', 'POST'),
+                                                         ('POST', '/jobs/1/result', 'GET, HEAD')])
+def test_a_wrong_method_is_405_and_nothing_lists_jobs(api, method, path, allowed):
+    answer = refused(api.call(method, path), 405, 'method_not_allowed')
+    assert answer.headers['Allow'] == allowed
+
+
+def test_what_generate_refuses_is_refused_here_too(api):
+    body, headers = program.form([], [('file', 'a.jpg', b'no photo')])
+    refused(api.call('POST', '/jobs', body, headers), 415, 'unreadable_image')
+    body, headers = program.form([('seed', 'x')], [('file', 'a.jpg', photo())])
+    refused(api.call('POST', '/jobs', body, headers), 400, 'not_a_number')
+    assert api.left() == []
+
+
+def test_a_full_line_is_503_and_leaves_nothing(serve):
+    stand_ins.Held.go.clear()
+    with serve('Held', waiting = 1) as api:
+        first = api.until(api.submit()['id'], state = 'running')
+        second = api.submit()
+        body, headers = program.form([], [('file', 'a.jpg', photo())])
+        answer = refused(api.call('POST', '/jobs', body, headers), 503, 'queue_full')
+        assert int(answer.headers['Retry-After']) >= 1
+        assert sorted(api.left()) == sorted([first['id'], second['id']])
+        stand_ins.Held.go.set()
+
+
+def test_places_in_line_move_up(held):
+    jobs = [held.submit()['id'] for _ in range(4)]
+    held.until(jobs[0], state = 'running', position = None)
+    assert [held.job(job)['position'] for job in jobs[1:]] == [1, 2, 3]
+    held.call('POST', f'/jobs/{jobs[1]}/cancel')
+    assert [held.job(job)['position'] for job in jobs[2:]] == [1, 2]
+
+
+def test_the_time_left_is_unknown_at_first_and_then_learnt(serve):
+    with serve('Slow') as api:
+        first = api.submit()['id']
+        assert api.until(first, state = 'running')['state'] == 'running'
+        learnt = api.until(first, step = 3)
+        assert 0 < learnt['eta_seconds'] <= 60
+        second = api.submit()['id']
+        assert api.job(second)['eta_seconds'] is None
+        api.until(first, state = 'done')
+        third = api.submit()['id']
+        assert api.job(third)['eta_seconds'] >= 2
+
+
+def test_failures_are_told_in_the_readers_language(serve):
+    with serve('OutOfMemory') as api:
+        job = api.until(api.submit()['id'], state = 'failed')
+        assert (job['error']['code'], job['results']) == ('out_of_memory', [])
+        path = f'/jobs/{job["id"]}'
+        assert '内存' in api.call(
+            'GET', path, headers = {
+                'Accept-Language': 'zh'
+            }).json['error']['message']
+        assert 'memory' in api.call('GET', f'{path}?lang=en').json['error']['message']
+        refused(api.call('GET', f'{path}/result'), 409, 'not_done')
+        refused(api.call('POST', f'{path}/cancel'), 409, 'already_ended')
+
+
+def test_everybody_gets_their_own_picture(api):
+    colours = [(index * 20, 255 - index * 20, 90) for index in range(12)]
+    jobs = {}
+
+    def ask(colour):
+        jobs[colour] = api.done(content = photo(colour))
+
+    people = [threading.Thread(target = ask, args = (colour, )) for colour in colours]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert len(jobs) == 12
+    for colour, job in jobs.items():
+        content = api.call('GET', f'/jobs/{job["id"]}/result').body
+        with Image.open(io.BytesIO(content)) as image:
+            found = image.convert('RGB').getpixel((20, 20))
+        assert max(abs(a - b) for a, b in zip(found, colour, strict = True)) <= 12
+
+
+# ---- following ----
+
+
+def curl(*arguments):
+    if not shutil.which('curl'):
+        pytest.skip('curl is not installed')
+    return subprocess.run(['curl', '-sS', '--noproxy', '*', '--max-time', '60', *arguments],
+                          capture_output = True,
+                          check = True).stdout
+
+
+def events(text):
+    """(id, job) of a stream."""
+    found = re.findall(r'^id: (\S+)\ndata: (.*)\n\n', text.decode(), re.M)
+    return [(identity, json.loads(content)) for identity, content in found]
+
+
+def test_events_tell_at_once_and_every_change_and_end_with_the_job(serve):
+    with serve('Slow') as api:
+        identity = api.submit()['id']
+        told = [job for _id, job in events(curl('-N', api.url(f'jobs/{identity}/events')))]
+        assert told[-1] == api.job(identity)
+        assert told[-1]['state'] == 'done'
+        steps = [job['step'] for job in told if job['phase'] == 'step']
+        assert steps == sorted(steps)
+        assert len(set(steps)) >= 10
+        states = [job['state'] for job in told]
+        assert [s for i, s in enumerate(states)
+                if states[i - 1] != s or i == 0][-2:] == ['running', 'done']
+
+
+def test_who_has_the_last_event_is_not_told_it_again(api):
+    identity = api.done()['id']
+    (tag, _job), = events(curl(api.url(f'jobs/{identity}/events')))
+    assert events(curl('-H', f'Last-Event-ID: {tag}', api.url(f'jobs/{identity}/events'))) == []
+    assert len(events(curl('-H', 'Last-Event-ID: other', api.url(f'jobs/{identity}/events')))) == 1
+
+
+def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
+    identity = held.until(held.submit()['id'], phase = 'loading')['id']
+    connection = http.client.HTTPConnection('127.0.0.1', held.port, timeout = 30)
+    connection.request('GET', f'/jobs/{identity}/events')
+    response = connection.getresponse()
+    assert response.headers['Content-Type'].startswith('text/event-stream')
+    lines = []
+    while lines.count(b': \n') < 2:
+        lines.append(response.readline())
+    connection.close()
+    assert len([line for line in lines if line.startswith(b'data:')]) <= 2
+
+
+def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
+    identity = held.until(held.submit()['id'], state = 'running')['id']
+    request = f'GET /jobs/{identity}/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode()
+    places = routes.MOST_STREAMS
+    with contextlib.ExitStack() as following:
+        for _place in range(places):
+            client = following.enter_context(socket.create_connection(('127.0.0.1', held.port), 30))
+            client.sendall(request)
+            assert client.recv(12) == b'HTTP/1.1 200'
+        answer = refused(held.call('GET', f'/jobs/{identity}/events'), 503, 'too_many_streams')
+        assert int(answer.headers['Retry-After']) >= 1
+        assert held.call('GET', '/health').status == 200
+    patience = time.monotonic() + 20
+    while held.services.streams._value != places:
+        assert time.monotonic() < patience
+        time.sleep(0.1)
+    stand_ins.Held.go.set()
+    assert events(curl(held.url(f'jobs/{identity}/events')))[-1][1]['state'] == 'done'
+
+
+# ---- stopping and removing ----
+
+
+def test_a_waiting_job_is_cancelled_at_once(held):
+    first, second = held.submit()['id'], held.submit()['id']
+    held.until(first, state = 'running')
+    answer = held.call('POST', f'/jobs/{second}/cancel')
+    assert (answer.status, answer.json['state']) == (200, 'cancelled')
+    assert held.call('POST', f'/jobs/{second}/cancel').status == 200
+    refused(held.call('GET', f'/jobs/{second}/result'), 409, 'not_done')
+
+
+def test_a_running_job_is_cancelled_within_a_step(held):
+    first, second = held.submit()['id'], held.submit()['id']
+    held.until(first, state = 'running')
+    assert held.call('POST', f'/jobs/{first}/cancel').status == 200
+    held.until(first, state = 'cancelled')
+    held.until(second, state = 'running')
+
+
+@pytest.mark.parametrize('state', ['queued', 'running', 'done', 'failed', 'cancelled'])
+def test_a_job_is_removed_in_every_state(serve, state):
+    stand_ins.Held.go.clear()
+    with serve({'done': 'Instant', 'failed': 'Failing'}.get(state, 'Held')) as api:
+        before = api.submit()['id'] if state == 'queued' else None
+        identity = api.submit()['id']
+        if state == 'cancelled':
+            api.call('POST', f'/jobs/{identity}/cancel')
+        api.until(identity, state = state)
+        assert api.call('DELETE', f'/jobs/{identity}').status == 204
+        refused(api.call('GET', f'/jobs/{identity}'), 404, 'not_found')
+        refused(api.call('DELETE', f'/jobs/{identity}'), 404, 'not_found')
+        patience = time.monotonic() + 20
+        while identity in api.left():
+            assert time.monotonic() < patience
+            time.sleep(0.02)
+        assert api.left() == [before] * bool(before)
+        stand_ins.Held.go.set()
+
+
+def test_who_follows_a_job_that_is_removed_hears_of_its_end(held):
+    identity = held.until(held.submit()['id'], state = 'running')['id']
+    heard = []
+    follower = threading.Thread(
+        target = lambda: heard.extend(events(curl('-N', held.url(f'jobs/{identity}/events')))))
+    follower.start()
+    patience = time.monotonic() + 20
+    while held.services.streams._value == routes.MOST_STREAMS:
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+    held.call('DELETE', f'/jobs/{identity}')
+    follower.join(20)
+    assert heard[-1][1]['state'] == 'cancelled'
+
+
+# ---- pictures and files ----
+
+
+def test_a_preview_is_there_as_soon_as_there_is_a_picture_and_stays(serve):
+    with serve('Slow') as api:
+        identity = api.submit(content = photo('blue'))['id']
+        api.until(identity, step = 2)
+        for state in ('running', 'done'):
+            job = api.until(identity, state = state)
+            answer = api.call('GET', '/' + job['preview'])
+            assert (answer.status, answer.headers['Content-Type']) == (200, 'image/jpeg')
+            with Image.open(io.BytesIO(answer.body)) as image:
+                assert max(image.size) <= 512
+                red, _green, blue = image.convert('RGB').getpixel((5, 5))
+                assert blue > 150 > red
+
+
+def test_there_is_no_preview_before_there_is_a_picture(held):
+    job = held.until(held.submit()['id'], phase = 'loading')
+    assert job['preview'] is None
+    refused(held.call('GET', f'/jobs/{job["id"]}/preview'), 404, 'not_found')
+
+
+def test_the_photo_comes_back_as_it_went_and_is_never_shown_by_a_browser(api):
+    content = photo() + b'<script>alert(1)</script>'
+    identity = api.done(content = content)['id']
+    answer = api.call('GET', f'/jobs/{identity}/photo')
+    assert answer.body == content
+    assert answer.headers['Content-Type'] == 'application/octet-stream'
+    assert answer.headers['Content-Disposition'].startswith('attachment')
+    assert answer.headers['X-Content-Type-Options'] == 'nosniff'
+
+
+@pytest.mark.parametrize('wanted', FORMATS)
+def test_every_format_has_its_type_and_name_and_its_size_once_made(api, wanted):
+    job = api.done()
+    kind, name = FORMATS[wanted]
+    answer = api.call('GET', f'/jobs/{job["id"]}/result?format={wanted}')
+    assert (answer.status, answer.headers['Content-Type']) == (200, kind)
+    told = next(r for r in api.job(job['id'])['results'] if r['format'] == wanted)
+    assert (told['bytes'], told['type']) == (len(answer.body), kind)
+    assert re.fullmatch(name.replace('*', r'\d{8}_\d{6}'), told['name'])
+    assert told['name'] in answer.headers['Content-Disposition']
+    assert told['url'] == f'jobs/{job["id"]}/result?format={wanted}'
+    attached = api.call('GET', f'/{told["url"]}&download=1').headers['Content-Disposition']
+    assert attached.startswith('attachment')
+    if wanted == 'live-photo':
+        assert answer.headers['Content-Disposition'].startswith('attachment')
+        assert zipfile.ZipFile(io.BytesIO(answer.body)).testzip() is None
+    else:
+        assert answer.headers['Content-Disposition'].startswith('inline')
+
+
+def test_without_a_format_the_one_asked_for_comes(api):
+    job = api.done(fields = [('format', 'webp')])
+    assert api.call('GET', f'/jobs/{job["id"]}/result').headers['Content-Type'] == 'image/webp'
+
+
+def test_an_unknown_format_is_400(api):
+    identity = api.done()['id']
+    refused(api.call('GET', f'/jobs/{identity}/result?format=bmp'), 400, 'unknown_choice')
+
+
+def test_a_result_is_409_until_it_is_there(held):
+    identity = held.submit()['id']
+    refused(held.call('GET', f'/jobs/{identity}/result'), 409, 'not_done')
+
+
+def test_parts_of_a_result_come_as_video_players_ask_for_them(api, tmp_path):
+    identity = api.done()['id']
+    url = api.url(f'jobs/{identity}/result?format=mp4')
+    whole = curl(url)
+    for part, expected in (('0-99', whole[:100]), ('100-', whole[100:]), ('-7', whole[-7:])):
+        head = tmp_path / 'head'
+        assert curl('-D', str(head), '-r', part, url) == expected
+        assert ' 206 ' in head.read_text().splitlines()[0] + ' '
+        assert f'/{len(whole)}' in head.read_text()
+    path = f'/jobs/{identity}/result?format=mp4'
+    beyond = api.call('GET', path, headers = {'Range': f'bytes={len(whole)}-'})
+    assert (beyond.status, beyond.headers['Content-Range']) == (416, f'bytes */{len(whole)}')
+    tag = api.call('HEAD', path).headers['ETag']
+    assert api.call('GET', path, headers = {'If-None-Match': tag}).status == 304
+    fresh = api.call('GET', path, headers = {'Range': 'bytes=0-1', 'If-Range': tag})
+    stale = api.call('GET', path, headers = {'Range': 'bytes=0-1', 'If-Range': '"other"'})
+    assert (fresh.status, len(fresh.body), stale.status, stale.body) == (206, 2, 200, whole)
+
+
+def test_a_clip_of_generate_can_be_had_in_other_formats(api):
+    made = program.generate(api.port, photo())
+    identity = made.headers['X-Job-Id']
+    assert api.call('GET', f'/jobs/{identity}/result').body == made.body
+    other = api.call('GET', f'/jobs/{identity}/result?format=mp4')
+    assert (other.status, other.headers['Content-Type']) == (200, 'video/mp4')
+
+
+def test_a_failed_generate_keeps_nothing(serve):
+    with serve('Failing') as api:
+        refused(program.generate(api.port, photo()), 500, 'engine_failed')
+        assert api.left() == []
