@@ -116,12 +116,15 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
 def _serve(app: 'Flask', given: arguments.Arguments, options: configuration.Configuration,
            language: str) -> int:
     """Serve an app until a signal."""
+    from modules.routes.access import is_open_to_all
     services = app.extensions['services']
     server = _server(app, options, language)
     if not server:
         return 1
     url = address(options.web.host, server.port)
     logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
+    if is_open_to_all(options.web):
+        logger.warning(i18n.text('cli.open_to_all', host = options.web.host).in_(language))
     fetch_model = services.fetcher.start if given.fetch_model else bool
     if given.fetch_libraries:
         services.libraries.start(then = fetch_model)

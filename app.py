@@ -53,7 +53,11 @@ def create_app(configuration: Configuration,
     animator = Animator(configuration, reader, engines or Engines(configuration))
     store = Store(home)
     queue = LocalQueue(
-        animator, store, configuration.queue.max_waiting, progress_bar = progress_bar)
+        animator,
+        store,
+        configuration.queue.max_waiting,
+        max_waiting_per_client = configuration.queue.max_waiting_per_client,
+        progress_bar = progress_bar)
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,

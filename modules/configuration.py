@@ -7,8 +7,10 @@ dataclasses. Every problem is reported at once, with its line and the nearest kn
 Libraries: none but the standard one, because the launcher reads the options before anything is installed.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ BOOLEANS = {
     **dict.fromkeys(('true', 'yes', 'on', '1'), True),
     **dict.fromkeys(('false', 'no', 'off', '0'), False)
 }
+
+#: a host name in ASCII
+HOST_NAME = r'(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*'
 
 
 class Invalid(ValueError):
@@ -141,16 +146,84 @@ def pattern(form: str, choices: str) -> Callable:
     return parse
 
 
-def names(value: str) -> tuple[str, ...]:
+def listed(parse: Callable) -> Callable:
     """
-    A list of names, parted by commas or spaces.
+    A parser of lists, parted by commas or spaces.
+
+    :param parse: the parser of one entry
+    :type parse: Callable
+    :return: string → tuple; raises :class:`Invalid`
+    :rtype: Callable
+    """
+
+    def parse_all(value: str) -> tuple:
+        return tuple(parse(entry) for entry in re.split(r'[,\s]+', value) if entry)
+
+    return parse_all
+
+
+def host_name(value: str) -> str:
+    """
+    A host name, all below one (``*.example.com``), or all there are (``*``). What could never be the name in a
+    ``Host`` header, such as one with a scheme or a port, would silently never match.
 
     :param value: what the INI says
     :type value: str
-    :return: the names in lower case
-    :rtype: tuple[str, ...]
+    :return: the name in lower case, as it travels: in ASCII, an IPv6 address without brackets
+    :rtype: str
+    :raises Invalid: for anything else
     """
-    return tuple(name.lower() for name in re.split(r'[,\s]+', value) if name)
+    if value == '*':
+        return value
+    below, name = re.fullmatch(r'(\*\.)?(.*?)\.?', value.lower()).groups()
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(name.strip('[]')))
+    try:
+        name = name.encode('idna').decode()
+    except UnicodeError:
+        name = ''
+    if not re.fullmatch(HOST_NAME, name):
+        raise Invalid(text('configuration.host'))
+    return (below or '') + name
+
+
+def origin(value: str) -> str:
+    """
+    Another site, as browsers name it: scheme, host and, where it is not the usual one, port.
+
+    :param value: what the INI says
+    :type value: str
+    :return: the same, as it stands in an ``Origin`` header
+    :rtype: str
+    :raises Invalid: for a name without a scheme, one with a path, and ``*``
+    """
+    found = re.fullmatch(r'(https?)://(\[[0-9a-f:.]+\]|[^:/?#@\[\]]+)(?::(\d{1,5}))?/?',
+                         value.lower())
+    try:
+        name = host_name(found[2]) if found else '*'
+    except Invalid:
+        name = '*'
+    if name.startswith('*'):
+        raise Invalid(text('configuration.origin'))
+    name = f'[{name}]' if ':' in name else name
+    usual = {'http': '80', 'https': '443'}[found[1]]
+    return f'{found[1]}://{name}' + (f':{found[3]}' if found[3] not in (None, usual) else '')
+
+
+def network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """
+    One address, or a network of them.
+
+    :param value: ``10.0.0.7``, ``10.0.0.0/8``, ``fd00::/8``
+    :type value: str
+    :return: the network
+    :rtype: ipaddress.IPv4Network | ipaddress.IPv6Network
+    :raises Invalid: for anything else
+    """
+    try:
+        return ipaddress.ip_network(value, strict = False)
+    except ValueError:
+        raise Invalid(text('configuration.network')) from None
 
 
 def _option(key: str, parse: Callable, default: Any) -> Any:
@@ -195,7 +268,12 @@ class WebOptions:
     port: int = _option('Port', number(int, 0, 65535), 5000)
     max_content_length: int = _option('MaxContentLength', number(int, 0, 2**40), 32 * 1024 * 1024)
     max_pixels: int = _option('MaxPixels', number(int, 1, 2**40), 100_000_000)
-    allowed_hosts: tuple[str, ...] = _option('AllowedHosts', names, ())
+    password: str = _option('Password', str, '')
+    allowed_hosts: tuple[str, ...] = _option('AllowedHosts', listed(host_name), ())
+    allowed_origins: tuple[str, ...] = _option('AllowedOrigins', listed(origin), ())
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
+                           ...] = _option('TrustedProxies', listed(network), ())
+    requests_per_minute: int = _option('RequestsPerMinute', number(int, 0, 1_000_000), 600)
 
 
 @dataclass(frozen = True)
@@ -203,6 +281,7 @@ class QueueOptions:
     """Jobs that wait."""
 
     max_waiting: int = _option('MaxWaiting', number(int, 1, 1000), 16)
+    max_waiting_per_client: int = _option('MaxWaitingPerClient', number(int, 0, 1000), 4)
 
 
 @dataclass(frozen = True)

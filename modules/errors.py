@@ -99,6 +99,13 @@ class UnknownChoice(BadRequest):
     code = 'unknown_choice'
 
 
+class PasswordNeeded(Refusal):
+    """A ``Password`` is set, and was not given."""
+
+    status = 401
+    code = 'password_needed'
+
+
 class HostNotServed(Refusal):
     """The ``Host`` header names somebody else."""
 
@@ -179,6 +186,27 @@ class DamagedImage(UnreadableImage):
     """The bytes begin like an image but break off or contradict themselves."""
 
     code = 'damaged_image'
+
+
+class TooManyRequests(Refusal):
+    """More requests than one client may send in a minute."""
+
+    status = 429
+    code = 'too_many_requests'
+    retry_after = 10
+
+
+class TooManyWaiting(TooManyRequests):
+    """``MaxWaitingPerClient`` jobs of this client are waiting already."""
+
+    code = 'too_many_waiting'
+
+
+class WrongPasswords(TooManyRequests):
+    """This client has guessed too often."""
+
+    code = 'wrong_passwords'
+    retry_after = 60
 
 
 class EngineFailed(Refusal):

@@ -71,6 +71,8 @@ class Job:
     version: str = VERSION
     #: format → what had to be given up to make its file
     notes: dict[str, Text] = field(default_factory = dict)
+    #: who sent it; never written down, and empty after a restart and for the person at this machine
+    client: str = ''
     progress: Progress = QUEUED
     #: counts the pictures of the clip as it forms
     pictures: int = 0

@@ -41,6 +41,8 @@ class LocalQueue:
     :type store: Store
     :param max_waiting: jobs that may wait, the running one not counted
     :type max_waiting: int
+    :param max_waiting_per_client: how many of these may be one client's; 0 is no limit
+    :type max_waiting_per_client: int
     :param meter: counts for ``/metrics``
     :type meter: Meter | None
     :param progress_bar: show every job's progress in the terminal
@@ -53,11 +55,13 @@ class LocalQueue:
                  store: Store,
                  max_waiting: int,
                  *,
+                 max_waiting_per_client: int = 0,
                  meter: Meter | None = None,
                  progress_bar: bool = False):
         self.animator = animator
         self.store = store
         self.max_waiting = max_waiting
+        self.max_waiting_per_client = max_waiting_per_client
         self.meter = meter or Meter()
         self.progress_bar = progress_bar
         self.pace = Pace()
@@ -84,11 +88,12 @@ class LocalQueue:
         :param job: a job in state ``queued``, whose upload is on the disk
         :type job: Job
         :raises modules.errors.QueueFull: when too many wait
+        :raises modules.errors.TooManyWaiting: when too many of its client wait
         :raises modules.errors.DiskFull: when it cannot be recorded
         :raises modules.errors.ShuttingDown: when the program ends
         """
         with self._changed:
-            self.check_room()
+            self.check_room(job.client)
             try:
                 self._restore()
             except HomeInUse as error:
@@ -98,11 +103,14 @@ class LocalQueue:
             self._waiting.append(job)
             self._changed.notify()
 
-    def check_room(self) -> None:
+    def check_room(self, client: str = '') -> None:
         """
         Tell early whether a job would be accepted.
 
+        :param client: whose it is; empty for one without a limit of its own
+        :type client: str
         :raises modules.errors.QueueFull: when too many wait
+        :raises modules.errors.TooManyWaiting: when too many of this client wait
         :raises modules.errors.ShuttingDown: when the program ends
         """
         with self._changed:
@@ -110,6 +118,10 @@ class LocalQueue:
                 raise errors.ShuttingDown
             if len(self._waiting) >= self.max_waiting:
                 raise errors.QueueFull(retry_after = max(1, round(self.pace.guess())))
+            # counted anew each time, so that no way out of the line can be forgotten
+            own = sum(job.client == client for job in self._waiting) if client else 0
+            if own >= self.max_waiting_per_client > 0:
+                raise errors.TooManyWaiting(retry_after = max(1, round(self.pace.guess())))
 
     def find(self, identity: str) -> Job:
         """

@@ -88,6 +88,8 @@ def register(app: Flask) -> None:
     :param app: the app
     :type app: Flask
     """
-    from modules.routes import errors, generate, health, jobs, metrics, model, pages
-    for door in (errors, pages, generate, jobs, health, metrics, model):
+    from modules.routes import access, errors, generate, health, jobs, metrics, model, pages
+    from modules.routes.proxies import BehindProxies
+    app.wsgi_app = BehindProxies(app.wsgi_app, app.extensions['services'].configuration.web.trusted_proxies)
+    for door in (errors, access, pages, generate, jobs, health, metrics, model):
         app.register_blueprint(door.blueprint)

@@ -17,7 +17,7 @@ from werkzeug.datastructures import FileStorage
 
 from modules import encoders, errors, jobs, parameters, photos
 from modules.jobs.store import settle
-from modules.routes import services
+from modules.routes import proxies, services
 from modules.routes.files import sent
 
 blueprint = Blueprint('generate', __name__)
@@ -63,8 +63,9 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     wanted = parameters.parse(
         request.form.items(multi = True), upload, parameters.safe_stem(photo.filename),
         services().configuration.model.engine)
-    job = jobs.Job(identity, folder, animator.settled(wanted), is_awaited)
-    queue.check_room()
+    job = jobs.Job(
+        identity, folder, animator.settled(wanted), is_awaited, client = proxies.client(request))
+    queue.check_room(job.client)
     with contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)

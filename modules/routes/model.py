@@ -6,18 +6,13 @@
 Libraries: Flask.
 """
 
-import ipaddress
-
 from flask import Blueprint, Request, Response, jsonify, request
 
 from modules import errors
-from modules.routes import language, services
+from modules.routes import language, proxies, services
 from modules.weights.download import State
 
 blueprint = Blueprint('model', __name__)
-
-#: a proxy or a tunnel on this machine names the stranger behind it in one of these
-FORWARDING_HEADERS = ('Forwarded', 'X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'Via')
 
 
 @blueprint.post('/model/download')
@@ -46,9 +41,7 @@ def may_download(asked: Request) -> bool:
     :return: whether it may fetch gigabytes
     :rtype: bool
     """
-    if any(header in asked.headers for header in FORWARDING_HEADERS):
-        return False
-    return ipaddress.ip_address(asked.remote_addr or '0.0.0.0').is_loopback  # noqa: S104
+    return proxies.is_from_here(asked)
 
 
 def told(state: State, reader: str) -> dict:

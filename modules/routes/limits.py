@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+How often one client may ask. Counted in memory: a restart forgets it, and nobody's address is written down.
+
+Libraries: limits, by the maintainer of Flask-Limiter, which adds decorators and answers of its own to it; who asks and
+how a refusal looks is decided here already.
+"""
+
+import math
+import time
+
+import limits
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from modules import errors
+
+#: wrong passwords of one client in a minute
+MOST_GUESSES = 20
+
+
+class Limits:
+    """
+    Counts requests and wrong passwords.
+
+    :param per_minute: requests of one client in a minute; 0 is no limit
+    :type per_minute: int
+    """
+
+    def __init__(self, per_minute: int):
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._requests = limits.RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._guesses = limits.RateLimitItemPerMinute(MOST_GUESSES, namespace = 'guesses')
+
+    def count(self, client: str) -> None:
+        """
+        Count a request.
+
+        :param client: who sends it; empty for one who is not counted
+        :type client: str
+        :raises errors.TooManyRequests: when it is one too many
+        """
+        if client and self._requests and not self._limiter.hit(self._requests, client):
+            window = self._limiter.get_window_stats(self._requests, client)
+            seconds = math.ceil(window.reset_time - time.time())
+            raise errors.TooManyRequests(retry_after = min(max(1, seconds), 60))
+
+    def count_guess(self, client: str) -> None:
+        """
+        Count a wrong password; also of who is not counted otherwise, because a tunnel may look like this machine.
+
+        :param client: who gave it
+        :type client: str
+        """
+        self._limiter.hit(self._guesses, client or 'here')
+
+    def check_guesses(self, client: str) -> None:
+        """
+        Let nobody guess on, not even rightly.
+
+        :param client: who gives a password
+        :type client: str
+        :raises errors.WrongPasswords: when too many were wrong
+        """
+        if not self._limiter.test(self._guesses, client or 'here'):
+            raise errors.WrongPasswords
