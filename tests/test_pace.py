@@ -74,6 +74,48 @@ def test_the_first_job_learns_from_its_own_steps(pace, clock):
     assert pace.left() == 0
 
 
+def test_an_engine_that_tells_of_its_first_step_when_it_is_over_is_not_believed_to_be_done(
+        pace, clock):
+    pace.begin('svd')
+    pace.note(Progress('encoding'))
+    clock.now += 30
+    pace.note(Progress('step', 1, 5))
+    assert pace.left() is None
+    clock.now += 10
+    pace.note(Progress('step', 2, 5))
+    assert pace.left() == 30
+    for number in (3, 4, 5):
+        clock.now += 10
+        pace.note(Progress('step', number, 5))
+    assert pace.left() == 0
+    pace.end(True)
+    pace.begin('svd')
+    pace.note(Progress('step', 1, 5))
+    assert pace.left() == 40
+
+
+def test_a_job_that_broke_off_leaves_the_next_one_a_clean_start(pace, clock):
+    pace.begin('svd')
+    pace.note(Progress('step', 1, 5))
+    clock.now += 10
+    pace.note(Progress('step', 2, 5))
+    pace.end(False)
+    assert (pace.left(), pace.whole('svd'), pace.guess()) == (None, None, FIRST_GUESS)
+    pace.begin('svd')
+    pace.note(Progress('step', 1, 5))
+    assert pace.left() is None
+
+
+def test_a_phase_without_steps_is_counted_down_and_never_below_nothing(pace, clock):
+    job(pace, clock)
+    pace.begin('svd')
+    pace.note(Progress('writing'))
+    clock.now += 1.5
+    assert pace.left() == 0.5
+    clock.now += 60
+    assert pace.left() == 0
+
+
 def test_the_next_job_knows_what_lies_ahead(pace, clock):
     job(pace, clock)
     assert pace.whole('svd') == 56

@@ -31,6 +31,8 @@ class _Run:
     phase_began: float
     progress: Progress
     stepped: float
+    #: the step that the phase was first heard of with: engines tell of steps when they are over
+    first_step: int = 0
 
 
 class Pace:
@@ -72,7 +74,7 @@ class Pace:
             run, now, ended = self._run, self._clock(), None
             if progress.phase != run.phase:
                 ended = self._end_phase(run, now)
-                run.phase, run.phase_began = progress.phase, now
+                run.phase, run.phase_began, run.first_step = progress.phase, now, progress.step
             run.progress, run.stepped = progress, now
             return ended
 
@@ -144,8 +146,9 @@ class Pace:
 
     def _rest_of_phase(self, run: _Run, learnt: float | None) -> float | None:
         now, progress = self._clock(), run.progress
-        if progress.steps and progress.step:
-            pace = (run.stepped - run.phase_began) / progress.step
+        measured = progress.step - run.first_step
+        if measured > 0:
+            pace = (run.stepped - run.phase_began) / measured
             return max(0.0, pace * (progress.steps - progress.step) - (now - run.stepped))
         if learnt is None:
             # what comes before the steps is short beside them
