@@ -7,7 +7,9 @@ it, and kept too. Old ones go, never while they are read.
 Libraries: none.
 """
 
+import contextlib
 import logging
+import os
 import tempfile
 import threading
 from dataclasses import replace
@@ -67,22 +69,22 @@ class Results:
 
     def _make(self, job: Job, format_name: str, path: Path) -> None:
         request = replace(job.request, format = format_name)
-        notes = []
 
         def make() -> None:
             (job.folder / WORKSHOP).mkdir(exist_ok = True)
             with tempfile.TemporaryDirectory(dir = job.folder / WORKSHOP) as room:
                 made = Path(room) / path.name
-                notes.append(self.animator.encode(request, job.folder, made))
+                note = self.animator.encode(request, job.folder, made)
                 settle(made)
+                if note:
+                    # first, because a file that is there is not made again
+                    job.notes[format_name] = note
+                    self.store.save(job)
                 made.replace(path)
 
         _state, refusal = outcome(f'{format_name} of job {job.id}', make)
         if refusal:
             raise refusal if self.store.find(job.id) else errors.NotFound
-        if notes[0]:
-            job.notes[format_name] = notes[0]
-            self.store.save(job)
 
 
 class Retention:
@@ -148,9 +150,9 @@ def size(folder: Path) -> int:
     :rtype: int
     """
     total = 0
-    for path in folder.rglob('*'):
-        try:
-            total += path.lstat().st_size
-        except FileNotFoundError:
-            continue
+    # unlike rglob, this does not mind folders that vanish
+    for parent, _folders, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_size
     return total
