@@ -6,12 +6,14 @@ The durable record of jobs: what a crash leaves, who may use it, and what it bri
 Libraries: pytest.
 """
 
+import contextlib
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -104,11 +106,38 @@ def test_jobs_stand_in_the_order_in_which_they_came(store):
     assert [one.id for one in store.ended()] == [jobs[1].id]
 
 
-@pytest.mark.parametrize('identity',
-                         ['', '..', '../..', "' OR 1=1 --", '%', 'é' * 40, '\0', 'a' * 10**5])
+@pytest.mark.parametrize('identity', [
+    '', '..', '../..', '/etc/passwd', "' OR 1=1 --", "'; DROP TABLE jobs; --", '%', '_' * 32,
+    'é' * 40, '\0', '\ud800', 'a' * 10**5
+])
 def test_a_strangers_id_finds_nothing(store, identity):
-    store.add(job(store))
+    kept = job(store)
+    store.add(kept)
     assert store.find(identity) is None
+    assert store.find(kept.id)
+
+
+def test_only_the_very_id_is_found(store):
+    kept = job(store)
+    store.add(kept)
+    for identity in (f'../home/{kept.id}', f'{kept.id}/', f'{kept.id}\n', f'{kept.id}\0',
+                     kept.id.upper() + ' ', kept.id[:-1], f'{kept.id}%'):
+        assert store.find(identity) is None
+
+
+def test_a_record_that_is_not_understood_keeps_no_other_away(store):
+    jobs = [job(store) for _ in range(4)]
+    for one in jobs:
+        store.add(one)
+    for one, record in zip(jobs, ('{}', 'nonsense', '[]'), strict = False):
+        with store._database as database:
+            database.execute('UPDATE jobs SET record = ? WHERE id = ?', (record, one.id))
+    fresh = again(store)
+    fresh.sweep()
+    assert [one.id for one in fresh.unfinished()] == [jobs[3].id]
+    assert [fresh.find(one.id) for one in jobs[:3]] == [None] * 3
+    assert all(one.upload.exists() for one in jobs)
+    fresh.close()
 
 
 def test_a_removed_job_is_not_saved_back(store):
@@ -130,11 +159,14 @@ def test_what_a_crash_leaves_is_swept_and_nothing_else(store):
     foreign.mkdir()
     note = store.home / ('f' * 32)
     note.write_text('a file, and none of ours')
+    link = store.home / ('e' * 32)
+    link.symlink_to(foreign)
+    (foreign / 'picture').write_text('precious')
     store.sweep()
     assert kept.upload.exists()
     assert not (kept.folder / WORKSHOP).exists()
     assert not orphan.folder.exists()
-    assert foreign.is_dir()
+    assert (foreign / 'picture').read_text() == 'precious'
     assert note.is_file()
 
 
@@ -162,6 +194,53 @@ def test_one_program_at_a_time_and_a_dead_one_keeps_nothing(tmp_path):
     holder.communicate()
     store.open()
     store.close()
+
+
+ADDER = '''
+import os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:4]
+import test_store
+from modules.jobs.store import Store
+store = Store(Path(sys.argv[1]))
+store.open()
+print(flush = True)
+kept = []
+while True:
+    one = test_store.job(store)
+    store.add(one)
+    os.write(1, f'+{one.id}\\n'.encode())
+    kept.append(one)
+    if len(kept) > 2:
+        gone = kept.pop(0)
+        os.write(1, f'-{gone.id}\\n'.encode())
+        store.remove(gone)
+        gone.discard()
+'''
+
+
+@pytest.mark.parametrize('milliseconds', [0, 3, 7, 11, 19, 40])
+def test_a_program_that_is_killed_leaves_whole_jobs_or_none(tmp_path, milliseconds):
+    tests = program.ROOT / 'tests'
+    adder = subprocess.Popen([sys.executable, '-c', ADDER, tmp_path, program.ROOT, tests],
+                             stdout = subprocess.PIPE,
+                             text = True)
+    adder.stdout.readline()
+    time.sleep(milliseconds / 1000)
+    adder.kill()
+    told = adder.communicate()[0].split()
+    store = Store(tmp_path)
+    store.open()
+    store.sweep()
+    jobs = {one.id for one in store.unfinished()}
+    store.close()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == jobs
+    assert all((tmp_path / identity / 'upload').read_bytes() == b'a photo' for identity in jobs)
+    accepted = {line[1:] for line in told if line[0] == '+'}
+    removed = {line[1:] for line in told if line[0] == '-'}
+    assert accepted - removed <= jobs
+    # at the most the one that was just being added, and the one just being removed
+    assert len(jobs - (accepted - removed)) <= 2
 
 
 def test_a_store_that_was_closed_lets_the_next_one_in(store):
@@ -202,6 +281,57 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(store):
     assert store.find(first.id)
     store.add(second)
     assert [one.id for one in store.unfinished()] == [first.id, second.id]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for little more than a record; gone after the test."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=256k', 'none', disk],
+                           capture_output = True,
+                           check = False)
+    if mount.returncode:
+        pytest.skip('only root can mount')
+    yield disk
+    subprocess.run(['umount', '-l', disk], check = True)
+
+
+def filled(disk):
+    """A file that leaves no room."""
+    file = disk / 'filling'
+    with contextlib.suppress(OSError), file.open('ab', buffering = 0) as output:
+        while True:
+            output.write(b'x' * 4096)
+    return file
+
+
+def test_a_disk_without_room_is_refused_until_there_is_some(small_disk):
+    filling = filled(small_disk)
+    store = Store(small_disk / 'home')
+    with pytest.raises(errors.DiskFull):
+        store.open()
+    filling.unlink()
+    first, second = job(store), job(store)
+    store.add(first)
+    for change, one in ((store.add, second), (store.remove, first)):
+        filled(small_disk)
+        with pytest.raises(errors.DiskFull):
+            change(one)
+        assert store.find(first.id)
+        assert store.find(second.id) is None
+    filling.unlink()
+    store.add(second)
+    assert [one.id for one in store.unfinished()] == [first.id, second.id]
+    store.close()
+
+
+def test_a_job_whose_folder_was_taken_away_is_refused(store):
+    gone = job(store)
+    gone.discard()
+    with pytest.raises(errors.DiskFull):
+        store.add(gone)
+    assert store.find(gone.id) is None
 
 
 def test_a_record_that_is_none_is_refused_and_left_alone(tmp_path):

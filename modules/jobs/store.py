@@ -121,9 +121,9 @@ class Store:
         :type job: Job
         :raises modules.errors.DiskFull: when it cannot be written
         """
-        settle(job.folder)
-        settle(self.home)
         with self._writing() as database:
+            settle(job.folder)
+            settle(self.home)
             database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
                              (job.id, job.state, _written(job)))
 
@@ -158,7 +158,10 @@ class Store:
         :type identity: str
         :return: the job as it was last recorded, or None
         :rtype: Job | None
+        :raises modules.errors.DiskFull: when the record cannot be read
         """
+        if not FOLDER.fullmatch(identity):
+            return None
         return next(self._jobs('WHERE id = ?', identity), None)
 
     def unfinished(self) -> list[Job]:
@@ -167,6 +170,7 @@ class Store:
 
         :return: in the order in which they came
         :rtype: list[Job]
+        :raises modules.errors.DiskFull: when the record cannot be read
         """
         return list(self._jobs("WHERE state IN ('queued', 'running') ORDER BY number"))
 
@@ -176,6 +180,7 @@ class Store:
 
         :return: in the order in which they came
         :rtype: list[Job]
+        :raises modules.errors.DiskFull: when the record cannot be read
         """
         return list(self._jobs("WHERE state NOT IN ('queued', 'running') ORDER BY number"))
 
@@ -211,12 +216,22 @@ class Store:
         return self._readers[job.id] > 0
 
     def _jobs(self, which: str, *values: str) -> Iterator[Job]:
+        for identity, state, record in self._rows(SELECT + which, *values):
+            try:
+                yield _read(self.home / identity, state, json.loads(record))
+            except (KeyError, TypeError, ValueError):
+                # another version may have written it; it must not keep the rest away
+                logger.exception('The record of job %s is not understood', identity)
+
+    def _rows(self, query: str, *values: str) -> list[tuple]:
         with self._turn:
             if not self._database:
-                return
-            rows = self._database.execute(SELECT + which, values).fetchall()
-        for identity, state, record in rows:
-            yield _read(self.home / identity, state, json.loads(record))
+                return []
+            try:
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                logger.exception('The record of jobs cannot be read')
+                raise errors.DiskFull from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -231,8 +246,12 @@ class Store:
                 raise errors.DiskFull from error
 
     def sweep(self) -> None:
-        """Remove what a crash has left: folders without a job, and what was unfinished in the others."""
-        known = {identity for identity, in self._database.execute('SELECT id FROM jobs')}
+        """
+        Remove what a crash has left: folders without a job, and what was unfinished in the others.
+
+        :raises modules.errors.DiskFull: when the record cannot be read
+        """
+        known = {identity for identity, in self._rows('SELECT id FROM jobs')}
         for folder in self.home.iterdir():
             if not FOLDER.fullmatch(folder.name) or not folder.is_dir():
                 continue
@@ -261,10 +280,14 @@ def settle(path: Path) -> None:
 
 def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout = 10, check_same_thread = False)
-    # the folder is synchronised too, so that a finished journal does not come back
-    database.execute('PRAGMA synchronous = EXTRA')
-    with database:
-        database.execute(SCHEMA)
+    try:
+        # the folder is synchronised too, so that a finished journal does not come back
+        database.execute('PRAGMA synchronous = EXTRA')
+        with database:
+            database.execute(SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 
@@ -300,7 +323,7 @@ def _read(folder: Path, state: str, record: dict) -> Job:
         folder,
         AnimationRequest(photo = folder / 'upload', **record['request']),
         record['is_awaited'],
-        state,
+        state = state,
         **moments,
         attempts = record['attempts'],
         error = record['error'] and errors.restored(record['error']),
