@@ -69,6 +69,8 @@ class LocalQueue:
         self.on_end: Callable[[], None] = bool
         self._waiting: collections.deque[Job] = collections.deque()
         self._running: Job | None = None
+        #: ran when the program was told to end
+        self._interrupted: Job | None = None
         #: by id: jobs that have not ended, and ended ones whose end could not be recorded
         self._live: dict[str, Job] = {}
         self._changed = threading.Condition()
@@ -76,6 +78,8 @@ class LocalQueue:
         self.meter.watch(self.waiting, lambda: int(self._running is not None))
         try:
             self._restore()
+            # never later: then uploads are on their way, and have no row yet
+            self.store.sweep()
         except errors.DiskFull:
             logger.error('Jobs are refused until %s can be written', store.home)
         self._worker = threading.Thread(target = self._run, name = 'worker', daemon = True)
@@ -94,11 +98,9 @@ class LocalQueue:
         """
         with self._changed:
             self.check_room(job.client)
-            try:
-                self._restore()
-            except HomeInUse as error:
-                raise errors.DiskFull from error
+            self._catch_up()
             self.store.add(job)
+            self._record_ends()
             self._live[job.id] = job
             self._waiting.append(job)
             self._changed.notify()
@@ -132,7 +134,11 @@ class LocalQueue:
         :return: the job
         :rtype: Job
         :raises modules.errors.NotFound: when there is none
+        :raises modules.errors.DiskFull: while the jobs of an earlier run cannot be looked for
         """
+        if not self._restored:
+            with self._changed:
+                self._catch_up()
         job = self._live.get(identity) or self.store.find(identity)
         if not job:
             raise errors.NotFound
@@ -179,6 +185,9 @@ class LocalQueue:
         """
         with self._changed:
             job.cancel()
+            if job is self._interrupted:
+                # now it is a person's wish, and lasts
+                self._interrupted = None
             if job in self._waiting:
                 self._waiting.remove(job)
                 self._finish(job, 'cancelled')
@@ -238,26 +247,50 @@ class LocalQueue:
                 else:
                     job.notify()
             self._waiting.clear()
-            if self._running:
-                self._running.cancel()
+            self._interrupt()
+            self._record_ends()
             self._changed.notify()
         self._worker.join(timeout = 10)
+
+    def _interrupt(self) -> None:
+        """The program ends while a job runs."""
+        if not self._running or self._running.is_unwanted:
+            return
+        job = self._interrupted = self._running
+        if not job.is_awaited:
+            # before it lets go, which may take longer than the program has: it is not the job that ends the program
+            waiting = copy.copy(job)
+            waiting.put_back()
+            self._save(waiting)
+        job.cancel()
+
+    def _catch_up(self) -> None:
+        """Restore what could not be restored at the start."""
+        try:
+            self._restore()
+        except HomeInUse as error:
+            raise errors.DiskFull from error
+        self._changed.notify()
 
     def _restore(self) -> None:
         """Stand jobs of an earlier run in line."""
         if self._restored:
             return
         self.store.open()
-        self.store.sweep()
-        for job in self.store.unfinished():
+        jobs = self.store.unfinished()
+        # first, because this may fail, and then all of it is tried again
+        for job in jobs:
             if job.is_awaited:
                 self.store.remove(job)
                 job.discard()
-            elif job.attempts >= MOST_ATTEMPTS:
+        for job in jobs:
+            if job.is_awaited:
+                continue
+            if job.attempts >= MOST_ATTEMPTS:
                 logger.error('Job %s has ended the program twice and is given up', job.id)
                 self._finish(job, 'failed', errors.Crashed())
             else:
-                job.state = 'queued'
+                job.state, job.started = 'queued', None
                 self._live[job.id] = job
                 self._waiting.append(job)
         self._restored = True
@@ -326,10 +359,10 @@ class LocalQueue:
             job.end_as('cancelled')
             job.notify()
             job.discard()
-        elif state == 'cancelled' and self._closing and not job.is_awaited:
+        elif state == 'cancelled' and job is self._interrupted and not job.is_awaited:
             job.put_back()
             self._save(job)
-        elif state == 'cancelled' and self._closing:
+        elif state == 'cancelled' and job is self._interrupted:
             self._finish(job, 'failed', errors.ShuttingDown())
         else:
             self._finish(job, state, refusal)
@@ -353,6 +386,12 @@ class LocalQueue:
         except errors.DiskFull:
             return False
         return True
+
+    def _record_ends(self) -> None:
+        """Record what could not be recorded when it came to pass."""
+        for job in [job for job in self._live.values() if job.has_ended]:
+            if self._save(job):
+                del self._live[job.id]
 
     def _observe(self, job: Job, ended: tuple[str, float] | None) -> None:
         if ended:
