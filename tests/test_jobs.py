@@ -455,6 +455,23 @@ def test_parts_of_a_result_come_as_video_players_ask_for_them(api, tmp_path):
     assert (fresh.status, len(fresh.body), stale.status, stale.body) == (206, 2, 200, whole)
 
 
+@pytest.mark.parametrize(('method', 'part', 'status'), [
+    ('GET', 'bytes=0-1,5-6', 200),
+    ('GET', 'bytes=9-2', 200),
+    ('GET', 'bytes=x', 200),
+    ('GET', 'lines=1-2', 200),
+    ('HEAD', 'bytes=0-1', 200),
+    ('GET', 'bytes=-99999999', 206),
+    ('GET', 'bytes=0-99999999', 206),
+])
+def test_whoever_asks_for_no_single_part_gets_the_whole(api, method, part, status):
+    path = f'/jobs/{api.done()["id"]}/result'
+    whole = api.call('GET', path).body
+    answer = api.call(method, path, headers = {'Range': part})
+    assert (answer.status, answer.headers['Content-Length']) == (status, str(len(whole)))
+    assert answer.body == (whole if method == 'GET' else b'')
+
+
 def test_a_clip_of_generate_can_be_had_in_other_formats(api):
     made = program.generate(api.port, photo())
     identity = made.headers['X-Job-Id']

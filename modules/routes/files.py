@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flask import Response, request, send_file
+from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from modules import errors
@@ -78,7 +79,8 @@ def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool =
             etag = f'{facts.st_mtime_ns:x}-{facts.st_size:x}',
             last_modified = facts.st_mtime)
         response.content_length = facts.st_size
-        response.make_conditional(request, accept_ranges = True, complete_length = facts.st_size)
+        response.make_conditional(
+            _asked(facts.st_size), accept_ranges = True, complete_length = facts.st_size)
         if response.status_code == 206 and 'wsgi.file_wrapper' in request.environ:
             # servers that take over a file send as much of it as the answer is long, from where it stands
             file.seek(response.content_range.start)
@@ -88,3 +90,14 @@ def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool =
             undo.pop_all()
     response.headers['Cache-Control'] = 'private, no-cache'
     return response
+
+
+def _asked(size: int) -> dict:
+    """The request, with a range that Werkzeug does right: RFC 9110 wants others ignored, Werkzeug refuses them."""
+    environ = dict(request.environ)
+    asked = parse_range_header(environ.pop('HTTP_RANGE', ''))
+    if request.method == 'GET' and asked and asked.units == 'bytes' and len(asked.ranges) == 1:
+        (first, _end), = asked.ranges
+        # the last bytes, more than there are: all of them
+        environ['HTTP_RANGE'] = 'bytes=0-' if first < -size else asked.to_header()
+    return environ
