@@ -230,6 +230,19 @@ def test_an_upload_can_be_called_back(directed, held):
     see(directed, 'done')
 
 
+def test_what_was_accepted_although_it_was_called_back_is_removed(directed, directed_port):
+    waiting = []
+    directed.route('**/jobs', lambda route: waiting.append(route))
+    start(directed)
+    expect(directed.locator('#sentence')).to_have_text('Sending the photo…')
+    with directed.expect_request(lambda request: request.method == 'DELETE'):
+        directed.click('#cancel')
+        see(directed, 'chosen')
+        waiting[0].continue_()
+    program.ready(directed_port)
+    assert remembered(directed) == []
+
+
 def test_the_loop_is_chosen_where_the_engine_makes_none_of_its_own(directed, held, page):
     choose(page)
     expect(page.locator('#motion_bucket_id')).to_be_visible()

@@ -9,6 +9,9 @@ import {isReadable, open} from './photo.js';
 
 const SECOND = 1000;
 
+// how long an upload that was called back may still be answered
+const GRACE = 5000;
+
 // the line is full, or the program is about to start anew: there is room again after a while
 const PASSING = ['queue_full', 'shutting_down'];
 
@@ -64,7 +67,7 @@ export class Piece extends EventTarget {
   async trySending(values, signal) {
     this.change('sending', {error: null});
     try {
-      this.accept(await api.submit(await this.source(), values, signal));
+      this.accept(await deliver(await this.source(), values, signal));
     } catch (error) {
       const isPassing = error.status === 429 || PASSING.includes(error.code);
       if (!isPassing || signal.aborted) throw error;
@@ -186,4 +189,21 @@ export class Piece extends EventTarget {
 
 function stem(name) {
   return name.replace(/(.)\.[^.]*$/, '$1') || 'photo';
+}
+
+// Resolves with the job. Called back, it rejects at once, and what the server has accepted all the same is removed.
+async function deliver(file, values, signal) {
+  signal.throwIfAborted();
+  const upload = new AbortController();
+  const sent = api.submit(file, values, upload.signal);
+  return new Promise((resolve, reject) => {
+    let isAnswered = false;
+    signal.addEventListener('abort', () => {
+      if (isAnswered) return;
+      reject(signal.reason);
+      setTimeout(() => upload.abort(), GRACE);
+      sent.then(({id}) => api.remove(id)).catch(() => {});
+    });
+    sent.finally(() => { isAnswered = true; }).then(resolve, reject);
+  });
 }
