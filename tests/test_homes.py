@@ -85,6 +85,27 @@ def test_a_folder_that_is_new_may_be_about_to_get_its_lock(temporary):
     assert (new.exists(), old.exists()) == (True, False)
 
 
+def test_a_link_in_the_folder_of_a_dead_program_leads_nowhere(temporary):
+    precious = temporary / 'precious'
+    precious.mkdir()
+    (precious / 'picture').write_text('x')
+    dead = temporary / f'{homes.PREFIX}dead'
+    dead.mkdir()
+    (dead / 'outputs').symlink_to(precious)
+    (dead / homes.LOCK).touch()
+    homes.sweep()
+    assert not dead.exists()
+    assert (precious / 'picture').exists()
+
+
+def test_what_only_sounds_alike_is_left_alone(temporary):
+    for name in ('turn-live-photos', 'turn-live', f'my-{homes.PREFIX}x'):
+        (temporary / name).mkdir()
+        aged(temporary / name)
+    homes.sweep()
+    assert len(list(temporary.iterdir())) == 3
+
+
 def test_links_and_files_are_left_alone(temporary):
     target = temporary / 'precious'
     target.mkdir()

@@ -15,6 +15,7 @@ from datetime import timedelta
 import judges
 import pytest
 import stand_ins
+from test_recovery import unwritable
 
 from modules import errors, parameters
 from modules.animation import Animator
@@ -22,7 +23,7 @@ from modules.configuration import Configuration, OutputOptions, StoreOptions
 from modules.engines import Engines
 from modules.jobs import Job, new_id, now
 from modules.jobs.local import LocalQueue
-from modules.jobs.results import Results, Retention
+from modules.jobs.results import Results, Retention, size
 from modules.jobs.store import WORKSHOP, Store
 from modules.photos import PhotoReader
 
@@ -41,7 +42,7 @@ def working(home, engine = 'Drifting', output = None):
         store.close()
 
 
-def done(queue, **fields):
+def submitted(queue, **fields):
     identity = new_id()
     folder = queue.store.home / identity
     folder.mkdir()
@@ -49,6 +50,11 @@ def done(queue, **fields):
     request = parameters.parse(fields.items(), folder / 'upload', 'grandmother')
     job = Job(identity, folder, queue.animator.settled(request))
     queue.submit(job)
+    return job
+
+
+def done(queue, **fields):
+    job = submitted(queue, **fields)
     assert job.wait(30)
     assert job.state == 'done'
     return job
@@ -134,6 +140,75 @@ def test_a_job_that_was_removed_has_no_files(tmp_path):
         assert not job.folder.exists()
 
 
+class Meddling:
+    """
+    An animator to which something happens while it makes a file.
+
+    :param animator: does the work
+    :param before: what happens before
+    :param after: what happens after
+    """
+
+    def __init__(self, animator, before = bool, after = bool):
+        self.animator = animator
+        self.before = before
+        self.after = after
+
+    def encode(self, *arguments):
+        self.before()
+        note = self.animator.encode(*arguments)
+        self.after()
+        return note
+
+
+@pytest.mark.parametrize('moment', ['before', 'after'])
+def test_a_job_that_is_removed_while_its_file_is_made_has_none(tmp_path, moment):
+    with working(tmp_path) as (queue, job, animator):
+        meddling = Meddling(animator, **{moment: lambda: queue.remove(job)})
+        with pytest.raises(errors.NotFound):
+            Results(meddling, queue.store).file(job, 'mp4')
+        assert not job.folder.exists()
+        assert queue.store.find(job.id) is None
+
+
+def test_a_note_of_a_file_made_later_is_recorded_before_the_file_is_there(tmp_path):
+    with working(
+            tmp_path, output = OutputOptions(gif_max_bytes = 20_000)) as (queue, _job, animator):
+        job = done(queue, format = 'mp4')
+        assert queue.store.find(job.id).notes == {}
+        results = Results(animator, queue.store)
+        with unwritable(tmp_path), pytest.raises(errors.DiskFull):
+            results.file(queue.store.find(job.id), 'gif')
+        assert not job.file('gif').exists()
+        results.file(queue.store.find(job.id), 'gif')
+        assert queue.store.find(job.id).notes['gif'].key == 'encoders.gif_reduced'
+
+
+def test_what_a_folder_holds_is_told_though_parts_of_it_vanish(tmp_path):
+    (tmp_path / 'room').mkdir()
+    (tmp_path / 'room' / 'file').write_bytes(b'12345')
+    (tmp_path / 'file').write_bytes(b'123')
+    (tmp_path / 'link').symlink_to('/nowhere')
+    stop = threading.Event()
+
+    def come_and_go():
+        while not stop.is_set():
+            (tmp_path / 'passing').mkdir()
+            (tmp_path / 'passing' / 'file').touch()
+            (tmp_path / 'passing' / 'file').unlink()
+            (tmp_path / 'passing').rmdir()
+
+    passing = threading.Thread(target = come_and_go)
+    passing.start()
+    try:
+        sizes = {size(tmp_path) for _ in range(300)}
+    finally:
+        stop.set()
+        passing.join()
+    assert sizes == {8 + len('/nowhere')}
+    assert size(tmp_path / 'gone') == 0
+
+
 @pytest.fixture
 def three(tmp_path):
     """A queue and three jobs that are done, the first of them finished last."""
@@ -183,6 +258,30 @@ def test_what_is_being_read_stays(three):
         assert left(jobs) == [False, True, False]
     tidied(queue, retention_hours = 0.5)
     assert left(jobs) == [False, False, False]
+
+
+def test_what_has_not_ended_stays_however_old_and_large(tmp_path):
+    stand_ins.Held.go.clear()
+    options = Configuration()
+    engines = Engines(options, stand_ins.table(camera = 'Held'))
+    animator, store = Animator(options, PhotoReader(10**8), engines), Store(tmp_path)
+    queue = LocalQueue(animator, store, 16)
+    try:
+        jobs = [submitted(queue) for _ in range(2)]
+        for job in jobs:
+            job.created = now() - timedelta(days = 100)
+        tidied(queue, retention_hours = 0.001, max_outputs_bytes = 1)
+        assert left(jobs) == [True, True]
+        stand_ins.Held.go.set()
+        assert [job.wait(30) and job.state for job in jobs] == ['done', 'done']
+        tidied(queue, retention_hours = 1)
+        assert left(jobs) == [True, True]
+        tidied(queue, max_outputs_bytes = 1)
+        assert left(jobs) == [False, False]
+    finally:
+        stand_ins.Held.go.set()
+        queue.close()
+        store.close()
 
 
 def test_a_retention_that_runs_looks_after_every_job(tmp_path):
