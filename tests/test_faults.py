@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The program is killed, by strace at chosen system calls or at random, and started again: nothing that was accepted is
+lost, nothing half is served, nothing else stays. ``bench/crashes.py`` walks through every call.
+
+Libraries: Pillow (in the helpers), pytest.
+"""
+
+import http.client
+import random
+import shutil
+import threading
+import time
+
+import crashing
+import program
+import pytest
+from crashing import is_like, photo, picture, served, submitted, until_running
+
+#: every kind of call, at its beginning and further on
+POINTS = [
+    ('accepting', 'mkdir', (1, )),
+    ('accepting', 'write', (1, 2)),
+    ('accepting', 'fsync', (1, 3)),
+    ('accepting', 'fdatasync', (1, 2, 3)),
+    ('accepting', 'pwrite64', (1, 3, 7, 11)),
+    ('accepting', 'unlink', (1, )),
+    ('working', 'rename', (1, 2, 4)),
+    ('working', 'fsync', (1, 3, 5)),
+    ('working', 'fdatasync', (1, 3)),
+    ('working', 'pwrite64', (1, 5)),
+    ('working', 'unlink', (1, )),
+    ('working', 'rmdir', (1, )),
+    ('working', 'write', (1, 3)),
+]
+
+
+@pytest.mark.parametrize(('phase', 'call', 'numbers'), POINTS)
+def test_a_kill_at_a_system_call_loses_nothing_and_leaves_nothing(phase, call, numbers):
+    if not shutil.which('strace'):
+        pytest.skip('strace is not installed')
+    killed = crashing.walk(getattr(crashing, f'killed_while_{phase}'), (call, ), numbers)
+    assert killed == {call: len(numbers)}
+
+
+def test_a_kill_between_two_jobs_loses_neither(tmp_path):
+    home, gate = tmp_path / 'home', tmp_path / 'gate'
+    colours = [(200, 60, 30), (30, 200, 60), (60, 30, 200)]
+    with served(home) as (_process, port):
+        jobs = [submitted(port, colour) for colour in colours]
+        until_running(port, jobs[0])
+    gate.touch()
+    with served(home) as (_process, port):
+        for identity, colour in zip(jobs, colours, strict = True):
+            assert is_like(picture(port, identity), colour)
+    with served(home) as (_process, port):
+        assert program.call(port, 'GET', f'/jobs/{jobs[0]}').json['state'] == 'done'
+
+
+def test_a_job_that_ends_the_program_twice_is_given_up_and_the_others_are_done(tmp_path):
+    home = tmp_path / 'home'
+    for _attempt in range(2):
+        with served(home, 'Deadly') as (process, port):
+            if _attempt == 0:
+                deadly = submitted(port)
+            process.wait(20)
+    (tmp_path / 'gate').touch()
+    with served(home) as (_process, port):
+        job = program.call(port, 'GET', f'/jobs/{deadly}').json
+        assert (job['state'], job['error']['code']) == ('failed', 'crashed')
+        assert is_like(picture(port, submitted(port)), crashing.COLOUR)
+
+
+def asked(port):
+    """A client of ``/generate`` that gets no answer."""
+    with pytest.raises((OSError, http.client.HTTPException)):
+        program.generate(port, photo())
+
+
+def test_a_generate_whose_client_died_with_the_program_is_dropped(tmp_path):
+    home = tmp_path / 'home'
+    with served(home) as (process, port):
+        client = threading.Thread(target = asked, args = (port, ))
+        client.start()
+        patience = time.monotonic() + 20
+        while program.call(port, 'GET', '/health').json['status'] != 'BUSY':
+            assert time.monotonic() < patience
+            time.sleep(0.02)
+        process.kill()
+        client.join()
+    with served(home) as (_process, port):
+        program.ready(port)
+        assert crashing.recorded(home) == []
+        assert [path for path in home.iterdir() if path.is_dir()] == []
+
+
+def test_kills_at_random_under_load_lose_no_job_and_mix_up_no_pictures(tmp_path):
+    kills, given_up = crashing.storm(tmp_path / 'home', 60, random.Random(7))
+    assert kills >= 1
+    assert given_up <= kills
