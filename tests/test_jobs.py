@@ -3,7 +3,7 @@
 """
 The jobs API through real HTTP, with stand-in engines; byte ranges and events as curl sees them.
 
-Libraries: Pillow, pytest.
+Libraries: numpy, Pillow, pytest.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import threading
 import time
 import zipfile
 
+import numpy
 import program
 import pytest
 import stand_ins
@@ -26,7 +27,7 @@ from PIL import Image
 from app import create_app
 from modules import routes
 from modules.configuration import Configuration, QueueOptions, WebOptions
-from modules.engines import Engines
+from modules.engines import Engines, Progress
 
 FORMATS = {
     'gif': ('image/gif', 'grandmother.gif'),
@@ -41,6 +42,25 @@ def photo(colour = 'red', size = (64, 48)):
     content = io.BytesIO()
     Image.new('RGB', size, colour).save(content, 'JPEG', quality = 95)
     return content.getvalue()
+
+
+def until(is_so):
+    patience = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+
+
+class Large(stand_ins.Slow):
+    """Clips of more pixels than a preview may have."""
+
+    def animate(self, photo, request, on_progress, stop_if_cancelled):
+        for step in range(self.frames):
+            stop_if_cancelled()
+            time.sleep(self.seconds_per_frame)
+            picture = numpy.asarray(photo.image.resize((640, 900)))
+            on_progress(Progress('step', step + 1, self.frames, picture))
+        return numpy.stack([picture, picture])
 
 
 class Api:
@@ -75,6 +95,9 @@ class Api:
             assert time.monotonic() < patience, job
             time.sleep(0.02)
 
+    def until_followed(self, streams):
+        until(lambda: routes.MOST_STREAMS - self.services.streams._value == streams)
+
     def done(self, **more):
         return self.until(self.submit(**more)['id'], state = 'done')
 
@@ -90,10 +113,10 @@ def serve(tmp_path):
     """Engine's class name → a context manager that gives the :class:`Api`."""
 
     @contextlib.contextmanager
-    def serve(engine = 'Instant', waiting = 16):
+    def serve(engine = 'Instant', waiting = 16, room = 'stand_ins'):
         options = Configuration(
             web = WebOptions(port = 0), queue = QueueOptions(max_waiting = waiting))
-        table = stand_ins.table(camera = engine)
+        table = {'camera': (room, engine)}
         app = create_app(options, tmp_path / 'home', engines = Engines(options, table))
         with program.served(app, options.web) as port:
             program.ready(port)
@@ -150,21 +173,40 @@ def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
             for result in job['results']] == [name == 'webp' for name in FORMATS]
 
 
-@pytest.mark.parametrize('identity', ['0' * 32, 'x', '%2e%2e', "'%20OR%201=1", 'a' * 3000])
 @pytest.mark.parametrize(('method', 'rest'), [('GET', ''), ('GET', '/events'), ('GET', '/preview'),
                                               ('GET', '/photo'), ('GET', '/result'),
                                               ('POST', '/cancel'), ('DELETE', '')])
-def test_a_job_that_is_not_there_is_404(api, identity, method, rest):
-    refused(api.call(method, f'/jobs/{identity}{rest}'), 404, 'not_found')
+def test_a_job_that_is_not_there_is_404(api, method, rest):
+    for identity in ('0' * 32, 'x', '%2e%2e', '..', '%2e%2e%2f%2e%2e%2fetc', "'%20OR%201=1", '%00',
+                     '%ff%fe', '%0d%0aX:1', 'jobs.sqlite', '%E7%8C%AB', 'a' * 3000):
+        refused(api.call(method, f'/jobs/{identity}{rest}'), 404, 'not_found')
 
 
 @pytest.mark.parametrize(('method', 'path', 'allowed'), [('GET', '/jobs', 'POST'),
                                                          ('PUT', '/jobs/1', 'DELETE, GET, HEAD'),
                                                          ('GET', '/jobs/1/cancel', 'POST'),
+                                                         ('POST', '/jobs/1', 'DELETE, GET, HEAD'),
+                                                         ('POST', '/jobs/1/events', 'GET, HEAD'),
+                                                         ('POST', '/jobs/1/preview', 'GET, HEAD'),
+                                                         ('DELETE', '/jobs/1/photo', 'GET, HEAD'),
                                                          ('POST', '/jobs/1/result', 'GET, HEAD')])
 def test_a_wrong_method_is_405_and_nothing_lists_jobs(api, method, path, allowed):
     answer = refused(api.call(method, path), 405, 'method_not_allowed')
     assert answer.headers['Allow'] == allowed
+
+
+@pytest.mark.parametrize('path', ['/jobs/', '/jobs?all=1', '/jobs/*', '/health', '/'])
+def test_nobody_learns_of_other_peoples_jobs(api, path):
+    identity = api.done()['id']
+    answer = api.call('GET', path)
+    assert identity.encode() not in answer.body + str(answer.headers).encode()
+
+
+def test_an_id_is_no_prefix_and_knows_one_spelling(held):
+    identity = held.submit()['id']
+    for other in (identity[:-1], identity + '0', identity + '%00', identity + '/',
+                  f'0/../{identity}', identity.upper()):
+        refused(held.call('GET', f'/jobs/{other}'), 404, 'not_found')
 
 
 def test_what_generate_refuses_is_refused_here_too(api):
@@ -236,10 +278,12 @@ def test_everybody_gets_their_own_picture(api):
         person.join()
     assert len(jobs) == 12
     for colour, job in jobs.items():
-        content = api.call('GET', f'/jobs/{job["id"]}/result').body
-        with Image.open(io.BytesIO(content)) as image:
-            found = image.convert('RGB').getpixel((20, 20))
-        assert max(abs(a - b) for a, b in zip(found, colour, strict = True)) <= 12
+        for part in ('result', 'result?format=webp', 'result?format=motion-photo', 'preview',
+                     'photo'):
+            content = api.call('GET', f'/jobs/{job["id"]}/{part}').body
+            with Image.open(io.BytesIO(content)) as image:
+                found = image.convert('RGB').getpixel((20, 20))
+            assert max(abs(a - b) for a, b in zip(found, colour, strict = True)) <= 12
 
 
 # ---- following ----
@@ -257,6 +301,30 @@ def events(text):
     """(id, job) of a stream."""
     found = re.findall(r'^id: (\S+)\ndata: (.*)\n\n', text.decode(), re.M)
     return [(identity, json.loads(content)) for identity, content in found]
+
+
+@contextlib.contextmanager
+def following(api, identity, **headers):
+    """(id, job) of a stream as they come, until it closes."""
+    connection = http.client.HTTPConnection('127.0.0.1', api.port, timeout = 30)
+    connection.request('GET', f'/jobs/{identity}/events', headers = headers)
+    response = connection.getresponse()
+    assert response.status == 200
+
+    def heard():
+        tag = None
+        for line in response:
+            name, _, value = line.decode().rstrip().partition(': ')
+            if name == 'id':
+                tag = value
+            elif name == 'data':
+                yield tag, json.loads(value)
+
+    try:
+        yield heard()
+    finally:
+        response.close()
+        connection.close()
 
 
 def test_events_tell_at_once_and_every_change_and_end_with_the_job(serve):
@@ -278,6 +346,50 @@ def test_who_has_the_last_event_is_not_told_it_again(api):
     (tag, _job), = events(curl(api.url(f'jobs/{identity}/events')))
     assert events(curl('-H', f'Last-Event-ID: {tag}', api.url(f'jobs/{identity}/events'))) == []
     assert len(events(curl('-H', 'Last-Event-ID: other', api.url(f'jobs/{identity}/events')))) == 1
+
+
+def test_polling_tells_the_same_as_events(held):
+    identity = held.until(held.submit()['id'], phase = 'loading')['id']
+    with following(held, identity) as heard:
+        tag, told = next(heard)
+        assert told == held.job(identity)
+    with following(held, identity, **{'Last-Event-ID': tag}) as heard:
+        # nothing is told again; what is new is
+        stand_ins.Held.go.set()
+        new_tag, new = next(heard)
+        assert (new_tag != tag, new != told) == (True, True)
+        assert [new, *(job for _tag, job in heard)][-1] == held.job(identity)
+
+
+def test_events_speak_the_readers_language(serve):
+    with serve('OutOfMemory') as api:
+        identity = api.until(api.submit()['id'], state = 'failed')['id']
+        for headers, word in (({
+                'Accept-Language': 'zh'
+        }, '内存'), ({
+                'Accept-Language': 'fr'
+        }, 'memory'), ({
+                'Cookie': 'lang=zh',
+                'Accept-Language': 'en'
+        }, '内存')):
+            with following(api, identity, **headers) as heard:
+                assert word in next(heard)[1]['error']['message']
+
+
+def test_who_asks_for_the_head_of_events_holds_no_place(held):
+    identity = held.until(held.submit()['id'], state = 'running')['id']
+    answer = held.call('HEAD', f'/jobs/{identity}/events')
+    assert (answer.status, answer.body) == (200, b'')
+    held.until_followed(0)
+
+
+def test_the_places_of_those_behind_are_told_as_they_move_up(held):
+    jobs = [held.submit()['id'] for _ in range(3)]
+    held.until(jobs[0], state = 'running')
+    with following(held, jobs[2]) as heard:
+        assert next(heard)[1]['position'] == 2
+        held.call('POST', f'/jobs/{jobs[0]}/cancel')
+        assert next(job for _tag, job in heard if job['position'] != 2)['position'] == 1
 
 
 def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
@@ -305,10 +417,7 @@ def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
         answer = refused(held.call('GET', f'/jobs/{identity}/events'), 503, 'too_many_streams')
         assert int(answer.headers['Retry-After']) >= 1
         assert held.call('GET', '/health').status == 200
-    patience = time.monotonic() + 20
-    while held.services.streams._value != places:
-        assert time.monotonic() < patience
-        time.sleep(0.1)
+    held.until_followed(0)
     stand_ins.Held.go.set()
     assert events(curl(held.url(f'jobs/{identity}/events')))[-1][1]['state'] == 'done'
 
@@ -345,11 +454,7 @@ def test_a_job_is_removed_in_every_state(serve, state):
         assert api.call('DELETE', f'/jobs/{identity}').status == 204
         refused(api.call('GET', f'/jobs/{identity}'), 404, 'not_found')
         refused(api.call('DELETE', f'/jobs/{identity}'), 404, 'not_found')
-        patience = time.monotonic() + 20
-        while identity in api.left():
-            assert time.monotonic() < patience
-            time.sleep(0.02)
-        assert api.left() == [before] * bool(before)
+        until(lambda: api.left() == [before] * bool(before))
         stand_ins.Held.go.set()
 
 
@@ -359,10 +464,7 @@ def test_who_follows_a_job_that_is_removed_hears_of_its_end(held):
     follower = threading.Thread(
         target = lambda: heard.extend(events(curl('-N', held.url(f'jobs/{identity}/events')))))
     follower.start()
-    patience = time.monotonic() + 20
-    while held.services.streams._value == routes.MOST_STREAMS:
-        assert time.monotonic() < patience
-        time.sleep(0.02)
+    held.until_followed(1)
     held.call('DELETE', f'/jobs/{identity}')
     follower.join(20)
     assert heard[-1][1]['state'] == 'cancelled'
@@ -372,15 +474,15 @@ def test_who_follows_a_job_that_is_removed_hears_of_its_end(held):
 
 
 def test_a_preview_is_there_as_soon_as_there_is_a_picture_and_stays(serve):
-    with serve('Slow') as api:
-        identity = api.submit(content = photo('blue'))['id']
+    with serve('Large', room = __name__) as api:
+        identity = api.submit(content = photo('blue', (640, 900)))['id']
         api.until(identity, step = 2)
         for state in ('running', 'done'):
             job = api.until(identity, state = state)
             answer = api.call('GET', '/' + job['preview'])
             assert (answer.status, answer.headers['Content-Type']) == (200, 'image/jpeg')
             with Image.open(io.BytesIO(answer.body)) as image:
-                assert max(image.size) <= 512
+                assert (image.format, image.size) == ('JPEG', (364, 512))
                 red, _green, blue = image.convert('RGB').getpixel((5, 5))
                 assert blue > 150 > red
 
