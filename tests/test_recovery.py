@@ -107,6 +107,12 @@ def test_what_somebody_waited_for_is_dropped_with_its_files(home):
     assert recorded(home) == {}
 
 
+def test_an_upload_without_a_job_is_swept_away_at_the_start(home):
+    orphan = job(home)
+    with working(home):
+        assert not orphan.folder.exists()
+
+
 def test_a_removed_job_leaves_nothing_whether_it_waits_runs_or_has_ended(home):
     with working(home) as (queue, animator):
         done, = submit(queue, job(home))
