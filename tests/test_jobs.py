@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -458,6 +459,87 @@ def test_a_job_is_removed_in_every_state(serve, state):
         stand_ins.Held.go.set()
 
 
+def test_who_reads_a_result_that_is_removed_gets_all_of_it(api):
+    job = api.services.queue.find(api.done()['id'])
+    content = os.urandom(20_000_000)
+    job.file('gif').write_bytes(content)
+    with socket.socket() as client:
+        # so that most of it is still to be sent
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(('127.0.0.1', int(api.port)))
+        client.sendall(f'GET /jobs/{job.id}/result HTTP/1.0\r\nHost: localhost\r\n\r\n'.encode())
+        received = client.recv(12)
+        assert received.endswith(b' 200')
+        assert api.call('DELETE', f'/jobs/{job.id}').status == 204
+        refused(api.call('GET', f'/jobs/{job.id}/result'), 404, 'not_found')
+        with client.makefile('rb') as rest:
+            received += rest.read()
+    is_whole = received.partition(b'\r\n\r\n')[2] == content
+    assert is_whole
+    until(lambda: api.left() == [])
+
+
+def test_a_file_that_waits_to_be_made_when_its_job_is_removed_is_404(api):
+    job = api.services.queue.find(api.done()['id'])
+    answers = []
+    with contextlib.ExitStack() as busy:
+        for turn in api.services.results._turns:
+            busy.enter_context(turn)
+        reader = threading.Thread(
+            target = lambda: answers.append(api.call('GET', f'/jobs/{job.id}/result?format=mp4')))
+        reader.start()
+        until(lambda: api.services.store.is_read(job))
+        assert api.call('DELETE', f'/jobs/{job.id}').status == 204
+    reader.join(20)
+    refused(answers[0], 404, 'not_found')
+    assert (api.left(), api.services.store.is_read(job)) == ([], False)
+
+
+@pytest.mark.parametrize('_round', range(3))
+def test_files_that_are_being_made_when_their_job_is_removed_are_whole_or_404(api, _round):
+    identity = api.done(content = photo('blue', (640, 480)))['id']
+    answers = {}
+
+    def ask(wanted):
+        answers[wanted] = api.call('GET', f'/jobs/{identity}/result?format={wanted}')
+
+    readers = [threading.Thread(target = ask, args = (wanted, )) for wanted in FORMATS]
+    for reader in readers:
+        reader.start()
+    until(lambda: len(answers) > _round)
+    assert api.call('DELETE', f'/jobs/{identity}').status == 204
+    for reader in readers:
+        reader.join(20)
+    assert len(answers) == len(FORMATS)
+    for answer in answers.values():
+        if answer.status != 200:
+            refused(answer, 404, 'not_found')
+    until(lambda: api.left() == [])
+
+
+def test_the_next_job_runs_when_a_running_one_is_removed(held):
+    first, second = held.submit()['id'], held.submit()['id']
+    held.until(first, state = 'running')
+    assert held.call('DELETE', f'/jobs/{first}').status == 204
+    held.until(second, state = 'running')
+    stand_ins.Held.go.set()
+    held.until(second, state = 'done')
+    assert held.left() == [second]
+
+
+def test_a_client_of_generate_that_hangs_up_leaves_no_job(held):
+    body, headers = program.form([], [('file', 'a.jpg', photo())])
+    head = ''.join(f'{name}: {value}\r\n' for name, value in headers.items())
+    head += f'Host: localhost\r\nContent-Length: {len(body)}\r\n\r\n'
+    with socket.create_connection(('127.0.0.1', held.port)) as client:
+        client.sendall(f'POST /generate HTTP/1.1\r\n{head}'.encode() + body)
+        until(lambda: held.call('GET', '/health').json['status'] == 'BUSY')
+        identity, = held.left()
+        held.until(identity, state = 'running')
+    until(lambda: held.call('GET', f'/jobs/{identity}').status == 404)
+    until(lambda: held.left() == [])
+
+
 def test_who_follows_a_job_that_is_removed_hears_of_its_end(held):
     identity = held.until(held.submit()['id'], state = 'running')['id']
     heard = []
@@ -528,14 +610,22 @@ def test_without_a_format_the_one_asked_for_comes(api):
     assert api.call('GET', f'/jobs/{job["id"]}/result').headers['Content-Type'] == 'image/webp'
 
 
-def test_an_unknown_format_is_400(api):
-    identity = api.done()['id']
-    refused(api.call('GET', f'/jobs/{identity}/result?format=bmp'), 400, 'unknown_choice')
+@pytest.mark.parametrize('wanted', ['bmp', 'GIF', '../upload', 'gif%00', '%E7%8C%AB'])
+def test_an_unknown_format_is_400(api, wanted):
+    identity = api.submit()['id']
+    answer = api.call('GET', f'/jobs/{identity}/result?format={wanted}')
+    assert refused(answer, 400, 'unknown_choice').json['field'] == 'format'
 
 
 def test_a_result_is_409_until_it_is_there(held):
     identity = held.submit()['id']
-    refused(held.call('GET', f'/jobs/{identity}/result'), 409, 'not_done')
+    path = f'/jobs/{identity}/result'
+    english = refused(held.call('GET', path, headers = {'Accept-Language': 'en'}), 409, 'not_done')
+    held.until(identity, state = 'running')
+    chinese = refused(held.call('GET', f'{path}?lang=zh'), 409, 'not_done')
+    assert (english.body.isascii(), chinese.body.isascii()) == (True, False)
+    switched = held.call('GET', path, headers = {'Cookie': 'lang=zh', 'Accept-Language': 'en'})
+    assert switched.json['message'] == chinese.json['message']
 
 
 def test_parts_of_a_result_come_as_video_players_ask_for_them(api, tmp_path):
