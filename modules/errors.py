@@ -304,12 +304,20 @@ def restored(kept: dict) -> Refusal:
     :return: the same refusal; a plain one where this version does not know it
     :rtype: Refusal
     """
-    kind = next((each for each in _kinds(Refusal) if each.code == kept['code']), Refusal)
+    kind = next((each for each in kinds() if each.code == kept['code']), Refusal)
     details = Text.restored({'key': kept['code'], 'values': kept['details']}).values
     return kind(kept['field'], **details)
 
 
-def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+def kinds(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    """
+    Every class of refusals.
+
+    :param kind: where to begin
+    :type kind: type[Refusal]
+    :yield: the class, then all below it
+    :ytype: type[Refusal]
+    """
     yield kind
     for child in kind.__subclasses__():
-        yield from _kinds(child)
+        yield from kinds(child)

@@ -88,8 +88,19 @@ def register(app: Flask) -> None:
     :param app: the app
     :type app: Flask
     """
-    from modules.routes import access, errors, generate, health, jobs, metrics, model, pages
+    from modules.routes import (
+        access,
+        errors,
+        generate,
+        health,
+        jobs,
+        metrics,
+        model,
+        openapi,
+        pages,
+    )
     from modules.routes.proxies import BehindProxies
-    app.wsgi_app = BehindProxies(app.wsgi_app, app.extensions['services'].configuration.web.trusted_proxies)
-    for door in (errors, access, pages, generate, jobs, health, metrics, model):
+    app.wsgi_app = BehindProxies(app.wsgi_app,
+                                 app.extensions['services'].configuration.web.trusted_proxies)
+    for door in (errors, access, pages, generate, jobs, health, metrics, openapi, model):
         app.register_blueprint(door.blueprint)
