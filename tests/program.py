@@ -46,6 +46,16 @@ def call(port, method, path, body = None, headers = None, host = '127.0.0.1', ti
         connection.close()
 
 
+def beginning(client):
+    """The first twelve bytes of an answer, HTTP version and status, however few come at a time."""
+    found = b''
+    while len(found) < 12:
+        more = client.recv(12 - len(found))
+        assert more, found
+        found += more
+    return found
+
+
 def form(fields = (), files = ()):
     """
     A multipart body.

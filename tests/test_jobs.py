@@ -414,7 +414,7 @@ def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
         for _place in range(places):
             client = following.enter_context(socket.create_connection(('127.0.0.1', held.port), 30))
             client.sendall(request)
-            assert client.recv(12) == b'HTTP/1.1 200'
+            assert program.beginning(client) == b'HTTP/1.1 200'
         answer = refused(held.call('GET', f'/jobs/{identity}/events'), 503, 'too_many_streams')
         assert int(answer.headers['Retry-After']) >= 1
         assert held.call('GET', '/health').status == 200
@@ -468,7 +468,7 @@ def test_who_reads_a_result_that_is_removed_gets_all_of_it(api):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(('127.0.0.1', int(api.port)))
         client.sendall(f'GET /jobs/{job.id}/result HTTP/1.0\r\nHost: localhost\r\n\r\n'.encode())
-        received = client.recv(12)
+        received = program.beginning(client)
         assert received.endswith(b' 200')
         assert api.call('DELETE', f'/jobs/{job.id}').status == 204
         refused(api.call('GET', f'/jobs/{job.id}/result'), 404, 'not_found')

@@ -58,14 +58,6 @@ def clients(port, request, count = MANY):
         yield sockets
 
 
-def beginning(client):
-    """The first words of an answer, however few come at a time."""
-    found = b''
-    while len(found) < 12:
-        found += client.recv(12 - len(found))
-    return found
-
-
 def is_served(port):
     """Whether somebody else is."""
     assert program.call(port, 'GET', '/health').status == 200
@@ -108,7 +100,7 @@ def test_slow_readers_hinder_nobody_and_keep_what_they_read(served, part):
     request = request[:-2] + part + b'\r\n'
     with clients(port, request) as sockets:
         for client in sockets:
-            assert beginning(client) == (b'HTTP/1.1 206' if part else b'HTTP/1.1 200')
+            assert program.beginning(client) == (b'HTTP/1.1 206' if part else b'HTTP/1.1 200')
         is_served(port)
         assert services.store.is_read(job)
     until(lambda: not services.store.is_read(job))
@@ -123,7 +115,7 @@ def test_readers_that_break_off_hinder_nobody(served, part):
     for _round in range(3):
         with clients(port, request, 20) as sockets:
             for client in sockets:
-                assert beginning(client) == (b'HTTP/1.1 206' if part else b'HTTP/1.1 200')
+                assert program.beginning(client) == (b'HTTP/1.1 206' if part else b'HTTP/1.1 200')
                 # a reset rather than a farewell
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     is_served(port)

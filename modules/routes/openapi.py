@@ -25,6 +25,8 @@ ID = {
     }
 }
 
+NOTHING = {'description': 'done, and nothing to tell'}
+
 #: refusals that any call may meet
 ANYWHERE = (400, 401, 403, 404, 429, 500, 503)
 
@@ -122,8 +124,8 @@ def _making() -> dict:
 
 
 def _jobs() -> dict:
-    accepted = json_of('the job', JOB) | {'headers': {'Location': header('where the job is')}}
     a_job = json_of('the job', JOB)
+    accepted = {**a_job, 'headers': {'Location': header('where the job is')}}
     return {
         '/jobs': {
             'post':
@@ -137,9 +139,7 @@ def _jobs() -> dict:
         '/jobs/{id}': {
             'parameters': [ID],
             'get': call('How a job is', {200: a_job}, query = [language()]),
-            'delete': call('Remove a job and its files', {204: {
-                'description': 'removed'
-            }})
+            'delete': call('Remove a job and its files', {204: NOTHING})
         },
         '/jobs/{id}/events': {
             'parameters': [ID],
