@@ -113,7 +113,7 @@ def follow(port: int, path: str, streams: int, told: multiprocessing.Value,
     for _number in range(streams):
         client = socket.create_connection(('127.0.0.1', port))
         client.sendall(request)
-        if client.recv(12) != b'HTTP/1.1 200':
+        if program.beginning(client) != b'HTTP/1.1 200':
             raise SystemExit('a stream was refused')
         selector.register(client, selectors.EVENT_READ)
     while not end.is_set():

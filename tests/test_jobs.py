@@ -18,6 +18,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from datetime import datetime, timedelta
 
 import numpy
 import program
@@ -249,6 +250,14 @@ def test_the_time_left_is_unknown_at_first_and_then_learnt(serve):
         api.until(first, state = 'done')
         third = api.submit()['id']
         assert api.job(third)['eta_seconds'] >= 2
+
+
+def test_moments_are_told_in_utc(api):
+    job = api.done()
+    for name in ('created', 'started', 'finished'):
+        moment = datetime.fromisoformat(job[name])
+        assert (moment.utcoffset(), abs(moment.timestamp() - time.time())
+                < 600) == (timedelta(0), True)
 
 
 def test_failures_are_told_in_the_readers_language(serve):
@@ -645,6 +654,25 @@ def test_parts_of_a_result_come_as_video_players_ask_for_them(api, tmp_path):
     fresh = api.call('GET', path, headers = {'Range': 'bytes=0-1', 'If-Range': tag})
     stale = api.call('GET', path, headers = {'Range': 'bytes=0-1', 'If-Range': '"other"'})
     assert (fresh.status, len(fresh.body), stale.status, stale.body) == (206, 2, 200, whole)
+
+
+def test_curl_goes_on_with_a_broken_download_and_asks_whether_a_result_is_new(api, tmp_path):
+    identity = api.done()['id']
+    url = api.url(f'jobs/{identity}/result?format=motion-photo')
+    whole = curl(url)
+    broken, tag = tmp_path / 'broken', tmp_path / 'tag'
+    broken.write_bytes(whole[:500])
+    curl('-C', '-', '-o', str(broken), url)
+    assert broken.read_bytes() == whole
+    status = ('-o', str(tmp_path / 'answer'), '-w', '%{http_code} %{size_download}')
+    assert curl(*status, '--etag-save', str(tag), url) == f'200 {len(whole)}'.encode()
+    assert curl(*status, '--etag-compare', str(tag), url) == b'304 0'
+    assert curl(*status, '-r', f'{len(whole)}-', url).startswith(b'416 ')
+    stale = ('-H', 'If-Range: "other"', '-r', '0-1')
+    assert curl(*status, *stale, url) == f'200 {len(whole)}'.encode()
+    head = curl('-I', url).decode()
+    assert f'\r\nContent-Length: {len(whole)}\r\n' in head
+    assert '\r\nAccept-Ranges: bytes\r\n' in head
 
 
 @pytest.mark.parametrize(('method', 'part', 'status'), [
