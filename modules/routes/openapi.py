@@ -58,7 +58,7 @@ def document() -> dict:
         },
         'paths': {
             '/': {
-                'get': call('The page', {200: text('text/html')}, query = [language()])
+                'get': call('The page', {200: plain('text/html')}, query = [language()])
             },
             **_making(),
             **_jobs(),
@@ -145,7 +145,7 @@ def _jobs() -> dict:
             'parameters': [ID],
             'get':
             call(
-                'Follow a job until it has ended', {200: text('text/event-stream')},
+                'Follow a job until it has ended', {200: plain('text/event-stream')},
                 query = [language()])
         },
         '/jobs/{id}/preview':
@@ -226,7 +226,7 @@ def _telling() -> dict:
                 query = [language()])
         },
         '/metrics': {
-            'get': call('For Prometheus', {200: text('text/plain')})
+            'get': call('For Prometheus', {200: plain('text/plain')})
         },
         '/openapi.json': {
             'get': call('This description', {200: anything})
@@ -410,7 +410,7 @@ def json_of(description: str, schema: dict) -> dict:
     return {'description': description, 'content': {'application/json': {'schema': schema}}}
 
 
-def text(mime_type: str) -> dict:
+def plain(mime_type: str) -> dict:
     """
     An answer in words.
 
