@@ -22,7 +22,7 @@ from flask.blueprints import BlueprintSetupState
 from modules import errors
 from modules.configuration import WebOptions
 from modules.routes import proxies, services
-from modules.routes.limits import Limits
+from modules.routes.quotas import Limits
 
 blueprint = Blueprint('access', __name__)
 logger = logging.getLogger(__name__)
