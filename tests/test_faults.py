@@ -10,8 +10,10 @@ Libraries: Pillow (in the helpers), pytest.
 import http.client
 import random
 import shutil
+import subprocess
 import threading
 import time
+from contextlib import contextmanager
 
 import crashing
 import program
@@ -99,3 +101,74 @@ def test_kills_at_random_under_load_lose_no_job_and_mix_up_no_pictures(tmp_path)
     kills, given_up = crashing.storm(tmp_path / 'home', 60, random.Random(7))
     assert kills >= 1
     assert given_up <= kills
+
+
+#: calls that write what a job's acceptance rests on: its folder and upload, their lists of files, the record
+WRITES = [('mkdir', 1), ('write', 1), ('fsync', 1), ('fsync', 2), ('fsync', 3), ('pwrite64', 1),
+          ('fdatasync', 1), ('unlink', 1)]
+
+
+@contextmanager
+def disk_error(process, home, call, number, error):
+    """One call of the home's fails; the program is not stopped."""
+    calls = home.parent / 'calls'
+    command = [
+        'strace', '-f', '-y', '-p',
+        str(process.pid), '-o',
+        str(calls), '-e', f'trace={call}', '-e', f'inject={call}:error={error}:when={number}'
+    ]
+    with subprocess.Popen(command, stderr = subprocess.PIPE, text = True) as tracer:
+        assert 'attached' in tracer.stderr.readline()
+        drain = threading.Thread(target = tracer.stderr.read, daemon = True)
+        drain.start()
+        try:
+            yield
+        finally:
+            tracer.terminate()
+            drain.join()
+    failed = [line for line in calls.read_text().splitlines() if '(INJECTED)' in line]
+    assert len(failed) == 1, failed
+    assert str(home) in failed[0], failed
+
+
+@pytest.mark.parametrize('error', ['ENOSPC', 'EIO'])
+@pytest.mark.parametrize(('call', 'number'), WRITES)
+def test_a_disk_error_refuses_the_job_it_hits_and_no_other(tmp_path, call, number, error):
+    if not shutil.which('strace'):
+        pytest.skip('strace is not installed')
+    home = tmp_path / 'home'
+    (tmp_path / 'gate').touch()
+    with served(home) as (process, port):
+        program.ready(port)
+        body, headers = program.form([], [('file', 'a.png', photo())])
+        with disk_error(process, home, call, number, error):
+            answer = program.call(port, 'POST', '/jobs', body, headers)
+        assert (answer.status, answer.json['code']) == (503, 'disk_full')
+        assert 'written' in (tmp_path / 'log').read_text()
+        following = submitted(port)
+        assert is_like(picture(port, following), crashing.COLOUR)
+        assert [path.name for path in home.iterdir() if path.is_dir()] == [following]
+        assert crashing.recorded(home) == [following]
+
+
+@pytest.mark.parametrize('is_killed', [False, True])
+def test_temporary_results_go_with_the_program_or_at_the_next_start(tmp_path, is_killed):
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    small = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
+
+    def started():
+        return program.started(
+            tmp_path, small, ['--output-temp'], environment = {'TMPDIR': str(temporary)})
+
+    with started() as (process, port):
+        assert is_like(picture(port, submitted(port)), crashing.COLOUR)
+        assert list(temporary.glob('*/outputs/*/clip.gif'))
+        if is_killed:
+            process.kill()
+            process.wait()
+    assert bool(list(temporary.iterdir())) == is_killed
+    with started() as (_process, port):
+        assert not list(temporary.glob('*/outputs/*/clip.gif'))
+    assert list(temporary.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {'temporary', 'test.ini', 'log'}
