@@ -103,14 +103,17 @@ def test_kills_at_random_under_load_lose_no_job_and_mix_up_no_pictures(tmp_path)
     assert given_up <= kills
 
 
+#: of the list of files, when the journal has gone and the row can no longer be rolled back
+LAST_SYNC = 5
+
 #: calls that write what a job's acceptance rests on: its folder and upload, their lists of files, the record
 WRITES = [('mkdir', 1), ('write', 1), ('fsync', 1), ('fsync', 2), ('fsync', 3), ('pwrite64', 1),
-          ('fdatasync', 1), ('unlink', 1)]
+          ('fdatasync', 1), ('unlink', 1), ('fdatasync', LAST_SYNC)]
 
 
 @contextmanager
 def disk_error(process, home, call, number, error):
-    """One call of the home's fails; the program is not stopped."""
+    """One call of the home's fails, or with ``5+`` all from that one on; the program is not stopped."""
     calls = home.parent / 'calls'
     command = [
         'strace', '-f', '-y', '-p',
@@ -127,8 +130,8 @@ def disk_error(process, home, call, number, error):
             tracer.terminate()
             drain.join()
     failed = [line for line in calls.read_text().splitlines() if '(INJECTED)' in line]
-    assert len(failed) == 1, failed
-    assert str(home) in failed[0], failed
+    assert len(failed) == 1 or (failed and str(number).endswith('+')), failed
+    assert all(str(home) in line for line in failed), failed
 
 
 @pytest.mark.parametrize('error', ['ENOSPC', 'EIO'])
@@ -149,6 +152,29 @@ def test_a_disk_error_refuses_the_job_it_hits_and_no_other(tmp_path, call, numbe
         assert is_like(picture(port, following), crashing.COLOUR)
         assert [path.name for path in home.iterdir() if path.is_dir()] == [following]
         assert crashing.recorded(home) == [following]
+
+
+@pytest.mark.parametrize('is_killed', [False, True])
+def test_a_refused_job_whose_row_cannot_be_taken_back_goes_later(tmp_path, is_killed):
+    if not shutil.which('strace'):
+        pytest.skip('strace is not installed')
+    home = tmp_path / 'home'
+    (tmp_path / 'gate').touch()
+    with served(home) as (process, port):
+        program.ready(port)
+        body, headers = program.form([], [('file', 'a.png', photo())])
+        with disk_error(process, home, 'fdatasync', f'{LAST_SYNC}+', 'EIO'):
+            answer = program.call(port, 'POST', '/jobs', body, headers)
+        assert (answer.status, answer.json['code']) == (503, 'disk_full')
+        refused, = crashing.recorded(home)
+        if not is_killed:
+            following = submitted(port)
+            assert crashing.recorded(home) == [following]
+    with served(home) as (_process, port):
+        program.ready(port)
+        assert refused not in crashing.recorded(home)
+        assert program.call(port, 'GET', f'/jobs/{refused}').status == 404
+        assert is_like(picture(port, submitted(port)), crashing.COLOUR)
 
 
 @pytest.mark.parametrize('is_killed', [False, True])

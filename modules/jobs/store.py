@@ -21,7 +21,7 @@ import shutil
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -81,6 +81,8 @@ class Store:
         self._database: sqlite3.Connection | None = None
         self._turn = threading.RLock()
         self._readers: Counter[str] = Counter()
+        #: ids of jobs that were refused although their row may be there
+        self._doubtful: set[str] = set()
 
     def open(self) -> None:
         """
@@ -98,11 +100,12 @@ class Store:
                 self.home.mkdir(parents = True, exist_ok = True)
                 self._lock.acquire()
                 self._database = _connected(self.home / DATABASE)
+                self._drop_refused()
             except filelock.Timeout:
                 raise HomeInUse(self.home) from None
             except (OSError, sqlite3.Error) as error:
                 logger.exception('%s cannot be written', self.home)
-                self._lock.release()
+                self.close()
                 raise errors.DiskFull from error
 
     def close(self) -> None:
@@ -121,11 +124,20 @@ class Store:
         :type job: Job
         :raises modules.errors.DiskFull: when it cannot be written
         """
-        with self._writing() as database:
-            settle(job.folder)
-            settle(self.home)
-            database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
-                             (job.id, job.state, _written(job)))
+        try:
+            with self._writing() as database:
+                settle(job.folder)
+                settle(self.home)
+                database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
+                                 (job.id, job.state, _written(job)))
+                # the last of SQLite's syncs may fail when the row is there for good
+                self._doubtful.add(job.id)
+        except errors.DiskFull:
+            # any transaction takes it back; where this one cannot, the next one does, or the next start
+            with contextlib.suppress(errors.DiskFull), self._writing():
+                pass
+            raise
+        self._doubtful.discard(job.id)
 
     def save(self, job: Job) -> None:
         """
@@ -239,11 +251,27 @@ class Store:
         with self._turn:
             try:
                 self.open()
+                doubtful = tuple(self._doubtful)
                 with self._database:
+                    self._delete(doubtful)
                     yield self._database
+                self._doubtful.difference_update(doubtful)
             except (HomeInUse, OSError, sqlite3.Error) as error:
                 logger.exception('The record of jobs cannot be written')
                 raise errors.DiskFull from error
+
+    def _drop_refused(self) -> None:
+        """Jobs without a folder have been refused, while their row could not be taken back."""
+        waiting = self._database.execute("SELECT id FROM jobs WHERE state = 'queued'")
+        lost = [identity for identity, in waiting if not (self.home / identity).exists()]
+        if lost:
+            logger.warning('Jobs that have no folder are dropped: %s', ', '.join(lost))
+        with self._database:
+            self._delete(lost)
+
+    def _delete(self, identities: Iterable[str]) -> None:
+        self._database.executemany('DELETE FROM jobs WHERE id = ?',
+                                   [(identity, ) for identity in identities])
 
     def sweep(self) -> None:
         """
