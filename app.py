@@ -7,6 +7,7 @@ Libraries: Flask.
 """
 
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 
 from flask import Flask
@@ -14,7 +15,7 @@ from flask import Flask
 from modules import routes
 from modules.animation import Animator
 from modules.configuration import Configuration
-from modules.engines import Engines
+from modules.engines import Engines, gpus
 from modules.jobs.local import LocalQueue
 from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
@@ -28,9 +29,10 @@ def create_app(configuration: Configuration,
                home: Path,
                *,
                engines: Engines | None = None,
+               more_engines: Sequence[Engines] = (),
                progress_bar: bool = False) -> Flask:
     """
-    Make the app; its worker starts at once, in the background.
+    Make the app; its workers start at once, in the background.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -38,6 +40,8 @@ def create_app(configuration: Configuration,
     :type home: Path
     :param engines: other engines than the usual ones
     :type engines: Engines | None
+    :param more_engines: the same for further devices of this machine
+    :type more_engines: Sequence[Engines]
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
     :return: the app; ``extensions['services'].close()`` ends what runs in the background
@@ -51,12 +55,18 @@ def create_app(configuration: Configuration,
     app.json.ensure_ascii = False
     reader = PhotoReader(configuration.web.max_pixels)
     animator = Animator(configuration, reader, engines or Engines(configuration))
+
+    def find_others() -> list[Animator]:
+        found = [Engines(each) for each in gpus.others(configuration)] if not engines else []
+        return [Animator(configuration, reader, each) for each in (*found, *more_engines)]
+
     store = Store(home)
     queue = LocalQueue(
         animator,
         store,
         configuration.queue.max_waiting,
         max_waiting_per_client = configuration.queue.max_waiting_per_client,
+        find_others = find_others,
         progress_bar = progress_bar)
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look

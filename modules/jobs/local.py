@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The queue within this process: first come, first served, one worker thread. What was accepted is in the store, and goes
-on after the program was ended, however it ended.
+The queue within this process: first come, first served, a worker thread for each device. What was accepted is in the
+store, and goes on after the program was ended, however it ended.
 
 Libraries: none.
 """
 
 import collections
 import copy
+import heapq
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules import errors
@@ -33,7 +35,7 @@ MOST_ATTEMPTS = 2
 
 class LocalQueue:
     """
-    A bounded queue and its worker.
+    A bounded queue and its workers.
 
     :param animator: does the work
     :type animator: Animator
@@ -43,6 +45,9 @@ class LocalQueue:
     :type max_waiting: int
     :param max_waiting_per_client: how many of these may be one client's; 0 is no limit
     :type max_waiting_per_client: int
+    :param find_others: gives one more animator for each further device; asked on the worker, when it is idle, until
+        there are some
+    :type find_others: Callable[[], Sequence[Animator]]
     :param meter: counts for ``/metrics``
     :type meter: Meter | None
     :param progress_bar: show every job's progress in the terminal
@@ -56,6 +61,7 @@ class LocalQueue:
                  max_waiting: int,
                  *,
                  max_waiting_per_client: int = 0,
+                 find_others: Callable[[], Sequence[Animator]] = tuple,
                  meter: Meter | None = None,
                  progress_bar: bool = False):
         self.animator = animator
@@ -68,22 +74,24 @@ class LocalQueue:
         #: called after every job, on the worker
         self.on_end: Callable[[], None] = bool
         self._waiting: collections.deque[Job] = collections.deque()
-        self._running: Job | None = None
+        #: in the order in which they began
+        self._running: list[Job] = []
         #: ran when the program was told to end
-        self._interrupted: Job | None = None
+        self._interrupted: set[Job] = set()
         #: by id: jobs that have not ended, and ended ones whose end could not be recorded
         self._live: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._started = self._closing = self._restored = False
-        self.meter.watch(self.waiting, lambda: int(self._running is not None))
+        self._find_others = find_others
+        self.meter.watch(self.waiting, lambda: len(self._running))
         try:
             self._restore()
             # never later: then uploads are on their way, and have no row yet
             self.store.sweep()
         except errors.DiskFull:
             logger.error('Jobs are refused until %s can be written', store.home)
-        self._worker = threading.Thread(target = self._run, name = 'worker', daemon = True)
-        self._worker.start()
+        self._workers: list[threading.Thread] = []
+        self._employ(animator, self._run_first)
 
     def submit(self, job: Job) -> None:
         """
@@ -119,11 +127,15 @@ class LocalQueue:
             if self._closing:
                 raise errors.ShuttingDown
             if len(self._waiting) >= self.max_waiting:
-                raise errors.QueueFull(retry_after = max(1, round(self.pace.guess())))
+                raise errors.QueueFull(retry_after = self._soon())
             # counted anew each time, so that no way out of the line can be forgotten
             own = sum(job.client == client for job in self._waiting) if client else 0
             if own >= self.max_waiting_per_client > 0:
-                raise errors.TooManyWaiting(retry_after = max(1, round(self.pace.guess())))
+                raise errors.TooManyWaiting(retry_after = self._soon())
+
+    def _soon(self) -> int:
+        """Seconds until a place becomes free, by and large."""
+        return max(1, round(self.pace.guess() / max(1, len(self._workers))))
 
     def find(self, identity: str) -> Job:
         """
@@ -166,15 +178,14 @@ class LocalQueue:
         :rtype: float | None
         """
         with self._changed:
-            if job is self._running:
-                return self.pace.left()
+            if job in self._running:
+                return self.pace.left(job)
             if job not in self._waiting:
                 return None
             ahead = list(self._waiting)[:self._waiting.index(job) + 1]
             parts = [self.pace.whole(each.request.engine) for each in ahead]
-            if self._running:
-                parts.append(self.pace.left())
-            return None if None in parts else sum(parts)
+            left = [self.pace.left(each) for each in self._running]
+            return None if None in parts + left else until_done(left, len(self._workers), parts)
 
     def cancel(self, job: Job) -> None:
         """
@@ -185,9 +196,8 @@ class LocalQueue:
         """
         with self._changed:
             job.cancel()
-            if job is self._interrupted:
-                # now it is a person's wish, and lasts
-                self._interrupted = None
+            # now it is a person's wish, and lasts
+            self._interrupted.discard(job)
             if job in self._waiting:
                 self._waiting.remove(job)
                 self._finish(job, 'cancelled')
@@ -205,7 +215,7 @@ class LocalQueue:
             self.store.remove(job)
             self.cancel(job)
             self._live.pop(job.id, None)
-            if job is self._running:
+            if job in self._running:
                 # the worker removes the rest when it has let go
                 return
         job.discard()
@@ -217,7 +227,7 @@ class LocalQueue:
         :return: ``STARTING``, ``READY``, ``BUSY`` or ``FAILED``
         :rtype: str
         """
-        if not self._worker.is_alive():
+        if not any(worker.is_alive() for worker in self._workers):
             return 'FAILED'
         if not self._started:
             return 'STARTING'
@@ -238,7 +248,7 @@ class LocalQueue:
         return self._closing
 
     def close(self) -> None:
-        """Stop what runs and end the worker. What waits goes on after the next start, unless its client is gone."""
+        """Stop what runs and end the workers. What waits goes on after the next start, unless its client is gone."""
         with self._changed:
             self._closing = True
             for job in self._waiting:
@@ -247,16 +257,20 @@ class LocalQueue:
                 else:
                     job.notify()
             self._waiting.clear()
-            self._interrupt()
+            for job in self._running:
+                self._interrupt(job)
             self._record_ends()
-            self._changed.notify()
-        self._worker.join(timeout = 10)
+            self._changed.notify_all()
+            workers = list(self._workers)
+        patience = time.monotonic() + 10
+        for worker in workers:
+            worker.join(max(0.0, patience - time.monotonic()))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, job: Job) -> None:
         """The program ends while a job runs."""
-        if not self._running or self._running.is_unwanted:
+        if job.is_unwanted:
             return
-        job = self._interrupted = self._running
+        self._interrupted.add(job)
         if not job.is_awaited:
             # before it lets go, which may take longer than the program has: it is not the job that ends the program
             waiting = copy.copy(job)
@@ -295,21 +309,50 @@ class LocalQueue:
                 self._waiting.append(job)
         self._restored = True
 
-    def _run(self) -> None:
+    def _employ(self, animator: Animator, work: Callable[[Animator], None]) -> None:
+        name = f'worker {len(self._workers) + 1}'
+        worker = threading.Thread(target = work, args = (animator, ), name = name, daemon = True)
+        self._workers.append(worker)
+        worker.start()
+
+    def _run_first(self, animator: Animator) -> None:
         # failing here fails no job: an engine that can work later is asked again by the job that wants it
-        _state, refusal = outcome('Loading', self.animator.load)
+        _state, refusal = outcome('Loading', animator.load)
         if refusal:
             logger.warning('No engine is ready yet: %s', refusal)
         self._started = True
+        self._look_for_others()
+        self._work(animator, then = self._look_for_others)
+
+    def _look_for_others(self) -> None:
+        """The library that knows the devices comes with the engine, which may be loaded by a job only."""
+        if len(self._workers) > 1 or self._closing:
+            return
+        for other in self._find_others():
+            self._employ(other, self._run_other)
+
+    def _run_other(self, animator: Animator) -> None:
+        _state, refusal = outcome('Loading', animator.load)
+        if refusal:
+            # it would only fail jobs that the first one can do
+            logger.warning('A further device takes no jobs: %s', refusal)
+            with self._changed:
+                self._workers.remove(threading.current_thread())
+            return
+        self._work(animator)
+
+    def _work(self, animator: Animator, then: Callable[[], None] = bool) -> None:
         while job := self._next():
-            self.pace.begin(job.request.engine)
-            state, refusal = outcome(f'Job {job.id}', lambda job = job: self._animate(job))
-            self._observe(job, self.pace.end(state == 'done'))
+            self.pace.begin(job.request.engine, job)
+            state, refusal = outcome(
+                f'Job {job.id}', lambda job = job: self._animate(animator, job))
+            self._observe(job, self.pace.end(state == 'done', job))
             with self._changed:
                 self._end(job, state, refusal)
-                self._running = None
+                self._running.remove(job)
                 self._tell_line()
             self.on_end()
+            then()
 
     def _next(self) -> Job | None:
         """The job whose turn it is; None when the program ends."""
@@ -317,14 +360,15 @@ class LocalQueue:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            job = self._running = self._waiting.popleft()
+            job = self._waiting.popleft()
+            self._running.append(job)
             job.begin()
             self._save(job)
             job.notify()
             self._tell_line()
             return job
 
-    def _animate(self, job: Job) -> None:
+    def _animate(self, animator: Animator, job: Job) -> None:
         """Make the clip in a corner of the job's folder, and put it in its place when it is whole."""
         if not job.upload.exists():
             raise errors.PhotoGone
@@ -335,11 +379,11 @@ class LocalQueue:
         with progress_bar(job.request.stem, self.progress_bar) as show:
 
             def on_progress(progress: Progress) -> None:
-                self._observe(job, self.pace.note(progress))
+                self._observe(job, self.pace.note(progress, job))
                 job.tell(progress)
                 show(progress)
 
-            note = self.animator.animate(
+            note = animator.animate(
                 job.request,
                 path,
                 on_progress,
@@ -359,10 +403,10 @@ class LocalQueue:
             job.end_as('cancelled')
             job.notify()
             job.discard()
-        elif state == 'cancelled' and job is self._interrupted and not job.is_awaited:
+        elif state == 'cancelled' and job in self._interrupted and not job.is_awaited:
             job.put_back()
             self._save(job)
-        elif state == 'cancelled' and job is self._interrupted:
+        elif state == 'cancelled' and job in self._interrupted:
             self._finish(job, 'failed', errors.ShuttingDown())
         else:
             self._finish(job, state, refusal)
@@ -401,6 +445,27 @@ class LocalQueue:
         """Everybody's place has changed."""
         for job in self._waiting:
             job.notify()
+
+
+def until_done(left: list[float], workers: int, waiting: list[float]) -> float:
+    """
+    When the last of some waiting jobs will be done, if whoever is free takes the next.
+
+    :param left: seconds that the running jobs still take
+    :type left: list[float]
+    :param workers: how many there are, those that run included
+    :type workers: int
+    :param waiting: seconds that each waiting job will take, in the order of the line; at least one
+    :type waiting: list[float]
+    :return: seconds
+    :rtype: float
+    """
+    free = left + [0.0] * max(0, workers - len(left))
+    heapq.heapify(free)
+    for seconds in waiting:
+        done = heapq.heappop(free) + seconds
+        heapq.heappush(free, done)
+    return done
 
 
 def _put_in_place(workshop: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ Libraries: none.
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from modules.engines import Progress
@@ -37,7 +37,7 @@ class _Run:
 
 class Pace:
     """
-    Learns from one worker.
+    Learns from workers, each of which does one job at a time.
 
     :param clock: seconds, ever growing
     :type clock: Callable[[], float]
@@ -47,63 +47,70 @@ class Pace:
         self._clock = clock
         self._seconds: dict[str, dict[str, float]] = defaultdict(dict)
         self._guess = FIRST_GUESS
-        self._run: _Run | None = None
+        self._runs: dict[Hashable, _Run] = {}
         self._turn = threading.Lock()
 
-    def begin(self, engine: str) -> None:
+    def begin(self, engine: str, worker: Hashable = None) -> None:
         """
         A job begins.
 
         :param engine: which engine does it
         :type engine: str
+        :param worker: who does it; needs no name where there is only one
+        :type worker: Hashable
         """
         now = self._clock()
         with self._turn:
-            self._run = _Run(engine, now, '', now, Progress(''), now)
+            self._runs[worker] = _Run(engine, now, '', now, Progress(''), now)
 
-    def note(self, progress: Progress) -> tuple[str, float] | None:
+    def note(self, progress: Progress, worker: Hashable = None) -> tuple[str, float] | None:
         """
         The job goes on.
 
         :param progress: how far it is
         :type progress: Progress
+        :param worker: who does it
+        :type worker: Hashable
         :return: the phase that has ended with this, and its seconds
         :rtype: tuple[str, float] | None
         """
         with self._turn:
-            run, now, ended = self._run, self._clock(), None
+            run, now, ended = self._runs[worker], self._clock(), None
             if progress.phase != run.phase:
                 ended = self._end_phase(run, now)
                 run.phase, run.phase_began, run.first_step = progress.phase, now, progress.step
             run.progress, run.stepped = progress, now
             return ended
 
-    def end(self, is_whole: bool) -> tuple[str, float] | None:
+    def end(self, is_whole: bool, worker: Hashable = None) -> tuple[str, float] | None:
         """
         The job has ended.
 
         :param is_whole: whether it was done; others teach nothing about the whole
         :type is_whole: bool
+        :param worker: who did it
+        :type worker: Hashable
         :return: the last phase and its seconds
         :rtype: tuple[str, float] | None
         """
         with self._turn:
-            run, self._run = self._run, None
-            now = self._clock()
+            run, now = self._runs.pop(worker), self._clock()
             if is_whole:
                 self._guess += 0.3 * (now - run.began - self._guess)
                 return self._end_phase(run, now)
             return (run.phase, now - run.phase_began) if run.phase else None
 
-    def left(self) -> float | None:
+    def left(self, worker: Hashable = None) -> float | None:
         """
         Until the running job is done.
 
+        :param worker: who does it
+        :type worker: Hashable
         :return: seconds; None where nothing is known, or nothing runs
         :rtype: float | None
         """
         with self._turn:
-            run = self._run
+            run = self._runs.get(worker)
             if not run:
                 return None
             learnt = self._seconds[run.engine]
