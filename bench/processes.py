@@ -23,6 +23,7 @@ class Needs:
     memory: float
     #: of it and all below it
     all_memory: float
+    #: of it and all below it
     threads: int
     #: files, sockets and pipes, of the program's own process
     files: int
@@ -62,7 +63,7 @@ def needs(process: int) -> Needs:
     return Needs(
         memory = own.get('VmRSS', 0) / 1000,
         all_memory = sum(each.get('VmRSS', 0) for each in members) / 1000,
-        threads = own.get('Threads', 0),
+        threads = sum(each.get('Threads', 0) for each in members),
         files = _open_files(process),
         processes = len(members))
 
