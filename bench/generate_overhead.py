@@ -30,7 +30,7 @@ from PIL import Image  # noqa: E402
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
 from modules.engines import Engines, OnProgress, StopIfCancelled  # noqa: E402
-from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.engines.stable_video import StableVideo, decoding  # noqa: E402
 from modules.parameters import AnimationRequest  # noqa: E402
 
 
@@ -41,7 +41,7 @@ class Timed(StableVideo):
     seconds: list[float] = []
 
     def frames(self, image: Image.Image, request: AnimationRequest, on_progress: OnProgress,
-               stop_if_cancelled: StopIfCancelled) -> numpy.ndarray:
+               stop_if_cancelled: StopIfCancelled, finish: decoding.Finish) -> numpy.ndarray:
         """
         Run the pipeline, then show the photo instead of noise.
 
@@ -53,6 +53,8 @@ class Timed(StableVideo):
         :type on_progress: OnProgress
         :param stop_if_cancelled: called between steps
         :type stop_if_cancelled: StopIfCancelled
+        :param finish: done with the frames
+        :type finish: decoding.Finish
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         """
@@ -60,7 +62,7 @@ class Timed(StableVideo):
         made = super().frames(image, request, on_progress, stop_if_cancelled)
         self.seconds.append(time.perf_counter() - before)
         picture = numpy.asarray(image)
-        return numpy.stack([numpy.roll(picture, index, 1) for index in range(len(made))])
+        return finish(numpy.stack([numpy.roll(picture, index, 1) for index in range(len(made))]))
 
 
 def main(photo: bytes, steps: int, runs: int) -> None:

@@ -104,12 +104,12 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
         checkpoint = tiny_checkpoint.make(Path(folder))
         engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
         engine.load()
-    seen = engine._pipe.scheduler
+    seen = engine._sampler.scheduler
     unseen = Unseen.from_config(seen.config)
     unseen.alphas_cumprod = seen.alphas_cumprod
 
     def run(scheduler: EulerDiscreteScheduler, told: Callable = lambda progress: None) -> float:
-        engine._pipe.scheduler = scheduler
+        engine._sampler.scheduler = scheduler
         return _seconds(lambda: engine.animate(photo, _request(), told, lambda: None))
 
     def viewed() -> float:

@@ -20,7 +20,7 @@ from modules.configuration import Configuration
 from modules.encoders import frames as frame_files
 from modules.encoders import sequence
 from modules.engines import Engine, Engines, OnProgress, Progress, StopIfCancelled
-from modules.i18n import Text
+from modules.i18n import Text, text
 from modules.parameters import PARAMETERS, AnimationRequest
 from modules.photos import PhotoReader, cropped
 
@@ -98,13 +98,14 @@ class Animator:
 
         :param request: what is wanted
         :type request: AnimationRequest
-        :return: the same, with an engine that can work now and a place for the still
+        :return: the same, with an engine that can work now, a place for the still and a preset
         :rtype: AnimationRequest
         :raises modules.errors.EngineUnavailable: when the engine cannot work here, with the reason
         """
         engine = self.engines.choose(request.engine)
         key_frame = request.key_frame or self.output.key_frame
-        return replace(request, engine = engine, key_frame = key_frame)
+        preset = request.preset or self.model.preset
+        return replace(request, engine = engine, key_frame = key_frame, preset = preset)
 
     def animate(self,
                 request: AnimationRequest,
@@ -140,13 +141,20 @@ class Animator:
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
         photo = self.reader.read(request.photo, pixels)
-        frames = engine.animate(photo, request, on_progress, stop_if_cancelled)
+        given_up = []
+
+        def heard(progress):
+            if progress.note:
+                given_up.append(progress.note)
+            on_progress(progress)
+
+        frames = engine.animate(photo, request, heard, stop_if_cancelled)
         stop_if_cancelled()
         on_progress(Progress('writing'))
         made = self._made(engine, request, created)
         if keep:
             _keep(keep, frames, made)
-        return self._encode(request, frames, made, path)
+        return _told_together(*given_up, self._encode(request, frames, made, path))
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
         """
@@ -173,7 +181,7 @@ class Animator:
             'software': f'turn-live-photos {VERSION}',
             'parameters': parameters_of(request),
             'options': {
-                'ModelOptions': engine.settings(),
+                'ModelOptions': engine.settings(request),
                 'OutputOptions': self._output_options()
             }
         }
@@ -242,6 +250,14 @@ def small_picture(frame: 'numpy.ndarray', path: Path) -> None:
     picture = Image.fromarray(frame)
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     picture.save(path, 'JPEG', quality = 85)
+
+
+def _told_together(*notes: Text | None) -> Text | None:
+    """One text of all; of several alike the last."""
+    told = list({note.key: note for note in notes if note}.values())
+    if len(told) < 2:
+        return told[0] if told else None
+    return text('notes.both', first = told[0], second = told[1])
 
 
 def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:

@@ -299,8 +299,12 @@ class ModelOptions:
     inference_steps: int = _option('InferenceSteps', number(int, 1, 200), 25)
     decode_chunk_size: int | None = _option('DecodeChunkSize', number(int, 1, 200), None)
     unet: bool = _option('UNet', boolean, True)
+    memory: str = _option(
+        'Memory', choice('auto', 'resident', 'offload', 'chunked', 'split', 'streamed', 'single'),
+        'auto')
     image_prompt_width: int = _option('ImagePromptWidth', number(int, 64, 4096, 64), 1024)
     image_prompt_height: int = _option('ImagePromptHeight', number(int, 64, 4096, 64), 576)
+    preset: str = _option('Preset', choice('quality', 'balanced', 'fast', 'draft'), 'quality')
     image_fit: str = _option('ImageFit', choice('stretch', 'crop', 'pad'), 'stretch')
 
 

@@ -22,6 +22,8 @@ GREATEST_SEED = 2**32 - 1
 LOOPS = ('none', 'pingpong', 'crossfade')
 #: where in a live photo's clip the still sits
 KEY_FRAMES = ('start', 'middle', 'end')
+#: how much exactness is given for speed
+PRESETS = ('quality', 'balanced', 'fast', 'draft')
 
 
 @dataclass(frozen = True)
@@ -79,6 +81,7 @@ PARAMETERS = (
     _choice('engine', None, ('auto', *engines.TABLE)),
     _choice('loop', 'none', LOOPS),
     _choice('key_frame', None, KEY_FRAMES),
+    _choice('preset', None, PRESETS),
 )
 
 
@@ -106,6 +109,8 @@ class AnimationRequest:
     loop: str = 'none'
     #: one of :data:`KEY_FRAMES`; None leaves it to the options
     key_frame: str | None = None
+    #: one of :data:`PRESETS`; None leaves it to the options
+    preset: str | None = None
 
 
 def parse(fields: Iterable[tuple[str, str]],

@@ -38,7 +38,7 @@ class Instant:
     def load(self):
         pass
 
-    def settings(self):
+    def settings(self, request):
         return settings(self.model)
 
     def animate(self, photo, request, on_progress, stop_if_cancelled):

@@ -184,7 +184,7 @@ def test_every_step_shows_the_frame_just_made():
 
 def test_tells_the_options_that_change_the_clip():
     model = ModelOptions(output_frames = 9, image_prompt_height = 640)
-    told = CameraMotion(Configuration(model = model)).settings()
+    told = CameraMotion(Configuration(model = model)).settings(None)
     assert told == {
         'OutputFPS': 15,
         'OutputFrames': 9,

@@ -23,8 +23,10 @@ from PIL import Image
 from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import Progress
-from modules.engines.stable_video import StableVideo, decoding, devices, fitting, memory, pipeline
+from modules.engines.stable_video import (StableVideo, decoding, devices, fitting, ladder, memory,
+                                          pipeline)
 from modules.engines.stable_video import preview as previews
+from modules.engines.stable_video.sampler import Sampler
 from modules.parameters import AnimationRequest
 from modules.photos import Photo
 
@@ -285,19 +287,20 @@ def test_a_clip_can_be_cancelled_while_it_is_decoded(checkpoint):
 
 def test_parts_that_take_turns_on_the_device_give_the_same_frames(checkpoint, plain):
     engine = loaded(checkpoint)
-    engine._pipe.enable_model_cpu_offload(device = 'cpu')
+    engine._sampler.take(ladder.RUNGS[1])
     expected = reference(plain, photo(), request())
     assert numpy.array_equal(animate(engine, photo(), request()), expected)
-    with pytest.raises(errors.OutOfMemory):
-        animate(engine, photo(), request(), raising(MemoryError()))
+    with pytest.raises(errors.Cancelled):
+        animate(engine, photo(), request(), raising(errors.Cancelled()))
     assert numpy.array_equal(animate(engine, photo(), request()), expected)
 
 
 def test_half_precision_frames_equal_a_plain_call_bit_for_bit(checkpoint):
     """What a GPU computes with: the VAE changes to 32 bits and back on the way."""
     small = {'image_prompt_width': 64, 'output_frames': 2, 'inference_steps': 1}
-    engine = made(checkpoint, **small)
-    engine._pipe = pipeline.load(checkpoint, 'fp16', 'cuda:0')
+    engine = loaded(checkpoint, **small)
+    half = pipeline.load(checkpoint, 'fp16', 'cuda:0')
+    engine._sampler = Sampler(half, 'cpu', ladder.RUNGS[0], engine._sampler._needs, None)
     plain = load_plainly(checkpoint, 'fp16', torch.float16)
     wanted = request(max_guidance_scale = 1.0)
     frames = animate(engine, photo(128, 128), wanted)
@@ -326,19 +329,20 @@ def test_who_waits_for_the_pipeline_can_cancel(engine):
 
 def test_tells_the_options_that_change_the_clip_as_they_were_used(checkpoint):
     engine = loaded(checkpoint, image_fit = 'pad')
-    assert engine.settings() == {
+    assert engine.settings(request()) == {
         'ModelName': checkpoint.name,
         'OutputFPS': 15,
         'OutputFrames': 5,
         'ConditioningFPS': 7,
         'InferenceSteps': 3,
-        'DecodeChunkSize': engine.chunk,
+        'DecodeChunkSize': 5,
         'UNet': False,
+        'Memory': 'resident',
         'ImagePromptWidth': 128,
         'ImagePromptHeight': 64,
         'ImageFit': 'pad'
     }
-    assert loaded(checkpoint, decode_chunk_size = 2).settings()['DecodeChunkSize'] == 2
+    assert loaded(checkpoint, decode_chunk_size = 2).settings(request())['DecodeChunkSize'] == 2
 
 
 @pytest.mark.parametrize(
@@ -346,14 +350,22 @@ def test_tells_the_options_that_change_the_clip_as_they_were_used(checkpoint):
     [('stabilityai/stable-video-diffusion-img2vid', 'stabilityai/stable-video-diffusion-img2vid'),
      ('/home/somebody/models/mine/', 'mine'), ('C:\\Users\\somebody\\mine', 'mine'),
      ('~/mine', 'mine'), ('../mine', 'mine'), ('tests/mine', 'tests/mine'), ('mine', 'mine')])
-def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(name, told):
-    assert made(name).settings()['ModelName'] == told
+def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(checkpoint, name, told):
+    assert named(checkpoint, name).settings(request())['ModelName'] == told
 
 
-def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(tmp_path, monkeypatch):
+def named(checkpoint, name):
+    """An engine whose weights lie in one place and go by another name."""
+    model = ModelOptions(model_name = name, **OPTIONS)
+    engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
+    engine.load()
+    return engine
+
+
+def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(checkpoint, tmp_path, monkeypatch):
     (tmp_path / 'secret' / 'mine').mkdir(parents = True)
     monkeypatch.chdir(tmp_path)
-    assert made('secret/mine').settings()['ModelName'] == 'mine'
+    assert named(checkpoint, 'secret/mine').settings(request())['ModelName'] == 'mine'
 
 
 def test_progress_tells_every_phase(checkpoint):
@@ -468,7 +480,7 @@ def test_where_there_is_nothing_to_see_there_is_no_picture(caplog):
 
 def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
     engine, seen = loaded(checkpoint), []
-    torch.nn.init.constant_(engine._pipe.unet.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
     assert pictures(seen, 'step') == [None] * 3
@@ -480,8 +492,9 @@ def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpo
         """It might step in another way."""
 
     engine, seen = loaded(checkpoint), []
-    engine._pipe.scheduler = Relative.from_config(engine._pipe.scheduler.config)
-    engine._pipe.scheduler.alphas_cumprod = engine._pipe.scheduler.alphas_cumprod.numpy()
+    sampler = engine._sampler
+    sampler.scheduler = Relative.from_config(sampler.scheduler.config)
+    sampler.scheduler.alphas_cumprod = sampler.scheduler.alphas_cumprod.numpy()
     frames = animate(engine, photo(), request(), seen.append)
     assert pictures(seen, 'step') == [None] * 3
     assert numpy.array_equal(frames, reference(plain, photo(), request()))
@@ -496,7 +509,7 @@ def tensors():
 @pytest.mark.parametrize('error', [errors.Cancelled, torch.OutOfMemoryError])
 @pytest.mark.parametrize('phase', ['encoding', 'step', 'decoding'])
 def test_a_clip_cut_short_holds_no_memory(checkpoint, phase, error):
-    engine = loaded(checkpoint, decode_chunk_size = 2)
+    engine = loaded(checkpoint, decode_chunk_size = 2, memory = 'single')
     animate(engine, photo(), request())
     before = tensors()
 
@@ -512,21 +525,21 @@ def test_a_clip_cut_short_holds_no_memory(checkpoint, phase, error):
 
 def test_a_model_that_decodes_to_nothing_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._pipe.vae.decoder.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine._sampler.pipe.vae.decoder.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_a_model_that_decodes_to_black_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._pipe.vae.decoder.conv_out.bias, -1e4)
+    torch.nn.init.constant_(engine._sampler.pipe.vae.decoder.conv_out.bias, -1e4)
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_numbers_that_overflow_while_denoising_are_refused(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._pipe.unet.conv_out.bias, float('inf'))
+    torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('inf'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
@@ -539,7 +552,8 @@ def test_what_overflows_at_half_precision_is_decoded_again_in_full(checkpoint, c
     latents = torch.randn(1, 4, 4, 8, 8, generator = torch.Generator().manual_seed(0))
     pipe.vae.to(dtype = torch.float16)
     with torch.no_grad(), caplog.at_level(logging.WARNING):
-        frames = decoding.decode(pipe, latents.half(), 4, lambda progress: None, lambda: None)
+        frames = decoding.decode(pipe, latents.half(), 4, lambda part: part, lambda progress: None,
+                                 lambda: None)
         assert 'in 32 bits' in caplog.text and pipe.vae.dtype == torch.float16
         pipe.vae.to(dtype = torch.float32)
         parts = [
@@ -555,11 +569,12 @@ def test_what_overflows_at_half_precision_is_decoded_again_in_full(checkpoint, c
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     MemoryError()
 ])
-def test_too_little_memory_is_told_as_such_and_the_next_clip_is_exact(engine, plain, error):
+def test_too_little_memory_is_told_as_such_and_the_next_clip_is_exact(checkpoint, plain, error):
+    engine = loaded(checkpoint, memory = 'single')
     with pytest.raises(errors.OutOfMemory):
         animate(engine, photo(), request(), raising(error))
-    assert numpy.array_equal(
-        animate(engine, photo(), request()), reference(plain, photo(), request()))
+    expected = reference(plain, photo(), request(), chunk = 1).astype(int)
+    assert numpy.abs(animate(engine, photo(), request()) - expected).max() <= 1
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(engine):
@@ -570,10 +585,10 @@ def test_other_errors_are_not_taken_for_lack_of_memory(engine):
 
 def test_a_clip_cut_short_while_encoding_leaves_the_precision_as_it_was(checkpoint):
     engine = loaded(checkpoint)
-    engine._pipe.vae.to(dtype = torch.float64)
+    engine._sampler.pipe.vae.to(dtype = torch.float64)
     with pytest.raises(RuntimeError):
         animate(engine, photo(), request(), stop = lambda: None)
-    assert engine._pipe.vae.dtype == torch.float32
+    assert engine._sampler.pipe.vae.dtype == torch.float32
     assert animate(engine, photo(), request()).any()
 
 
@@ -677,13 +692,13 @@ def enlarge(file, size):
 
 
 def test_a_warm_up_that_fails_is_not_the_end(checkpoint, caplog):
-    pipe = pipeline.load(checkpoint, 'fp16', 'cpu')
-    sound, pipe.unet.conv_in = pipe.unet.conv_in, torch.nn.Conv2d(1, 1, 1)
-    pipeline.warm_up(pipe, ModelOptions(**OPTIONS), is_to_compile = False)
+    sampler = loaded(checkpoint)._sampler
+    sound, sampler.pipe.unet.conv_in = sampler.pipe.unet.conv_in, torch.nn.Conv2d(1, 1, 1)
+    assert not sampler.warm_up(ModelOptions(**OPTIONS), is_to_compile = False)
     assert 'warm-up failed' in caplog.text
-    pipe.unet.conv_in = sound
+    sampler.pipe.unet.conv_in = sound
     caplog.clear()
-    pipeline.warm_up(pipe, ModelOptions(**OPTIONS), is_to_compile = False)
+    sampler.warm_up(ModelOptions(**OPTIONS), is_to_compile = False)
     assert not caplog.text
 
 
@@ -715,16 +730,6 @@ def test_as_many_frames_are_decoded_at_once_as_memory_allows(frames, fitting_in,
     assert memory.chunk_size(frames, int(fitting_in * 1.5 * 10**9), 10**9) == chunk
 
 
-def test_the_published_model_needs_what_was_computed_for_it(tmp_path):
-    """9.27 GiB for the UNet and 1.13 GiB for each frame, at half precision."""
-    for part, channels in (('unet', 320), ('vae', 128)):
-        (tmp_path / part).mkdir()
-        (tmp_path / part / 'config.json').write_text(f'{{"block_out_channels": [{channels}]}}')
-    needs = memory.needs(tmp_path, 'fp16', ModelOptions(), width = 2)
-    assert needs.denoising / memory.GIB == pytest.approx(9.27, abs = 0.02)
-    assert needs.frame / memory.GIB == pytest.approx(1.13, abs = 0.01)
-
-
 def test_files_that_are_not_loaded_are_not_counted(checkpoint, plain_checkpoint, tmp_path):
     tiny_checkpoint.make(tmp_path)
     tiny_checkpoint.make(tmp_path, half = False)
@@ -736,7 +741,8 @@ def test_files_that_are_not_loaded_are_not_counted(checkpoint, plain_checkpoint,
 def test_every_reason_has_words_in(language):
     needed = [
         'svd_no_libraries', 'svd_broken', 'svd_no_weights', 'svd_no_memory', 'svd_slow',
-        'svd_no_device', 'svd_cannot_load', 'warn_frames', 'warn_fps'
+        'svd_no_device', 'svd_cannot_load', 'svd_stepped_down', 'svd_few_steps', 'warn_frames',
+        'warn_fps'
     ]
     assert set(needed) <= set(i18n.words(language)['engines'])
 

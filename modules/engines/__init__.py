@@ -48,6 +48,8 @@ class Progress:
     #: so whoever keeps it makes a copy
     picture: 'numpy.ndarray | None' = dataclasses.field(
         default = None, compare = False, repr = False)
+    #: what had to be given up, told once
+    note: Text | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -129,11 +131,13 @@ class Engine(Protocol):
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
         """
 
-    def settings(self) -> dict[str, object]:
+    def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes this engine's result, besides the request's own parameters, as files tell it to
         whoever gets them; for an engine that is loaded.
 
+        :param request: what was wanted
+        :type request: AnimationRequest
         :return: keys of the INI's ``[ModelOptions]`` → the values that are used
         :rtype: dict[str, object]
         """

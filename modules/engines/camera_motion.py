@@ -116,10 +116,12 @@ class CameraMotion:
         importlib.import_module('cv2')
         importlib.import_module('modules.engines.depth_prior')
 
-    def settings(self) -> dict[str, object]:
+    def settings(self, _request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes the result.
 
+        :param _request: what was wanted, which changes nothing here
+        :type _request: AnimationRequest
         :return: keys of the INI's ``[ModelOptions]`` → values
         :rtype: dict[str, object]
         """

@@ -47,6 +47,7 @@ def index() -> Response:
         parameters = {p.name: p
                       for p in PARAMETERS},
         understood = known.parameters(now['engine']) if now['engine'] else (),
+        preset = services().configuration.model.preset,
         max_content_length = services().configuration.web.max_content_length,
         version = VERSION)
     response = Response(page, mimetype = 'text/html')

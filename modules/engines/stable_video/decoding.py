@@ -8,6 +8,8 @@ Libraries: numpy; torch and diffusers through the pipeline that is handed in.
 """
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: what is done with frames that are decoded: uint8 [T, H, W, 3] → the same, of another size perhaps
+Finish = Callable[[numpy.ndarray], numpy.ndarray]
+
 
 def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk: int,
-           on_progress: OnProgress, stop_if_cancelled: StopIfCancelled) -> numpy.ndarray:
+           finish: Finish, on_progress: OnProgress,
+           stop_if_cancelled: StopIfCancelled) -> numpy.ndarray:
     """
     Decode a clip.
 
@@ -33,6 +39,8 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     :type latents: torch.Tensor
     :param chunk: frames to decode at once
     :type chunk: int
+    :param finish: done with each chunk while the next one is decoded
+    :type finish: Finish
     :param on_progress: told after every chunk, with its last frame
     :type on_progress: OnProgress
     :param stop_if_cancelled: called between chunks
@@ -42,19 +50,21 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     :raises errors.UnusablePicture: when numbers overflow or a frame is black, at full precision too
     """
     chunks = latents.split(chunk, dim = 1)
-    frames, newest = [], None
-    for done, part in enumerate(chunks):
-        on_progress(Progress('decoding', done, len(chunks), newest))
-        stop_if_cancelled()
-        picture = _decoded(pipe, part)
-        if picture is None:
-            picture = _decoded_at_full_precision(pipe, part)
-        if picture is None:
-            raise errors.UnusablePicture
-        frames.append(picture)
-        newest = picture[-1]
-    on_progress(Progress('decoding', len(chunks), len(chunks), newest))
-    return numpy.concatenate(frames)
+    newest = None
+    with ThreadPoolExecutor(1) as beside:
+        finished = []
+        for done, part in enumerate(chunks):
+            on_progress(Progress('decoding', done, len(chunks), newest))
+            stop_if_cancelled()
+            picture = _decoded(pipe, part)
+            if picture is None:
+                picture = _decoded_at_full_precision(pipe, part)
+            if picture is None:
+                raise errors.UnusablePicture
+            finished.append(beside.submit(finish, picture))
+            newest = picture[-1]
+        on_progress(Progress('decoding', len(chunks), len(chunks), newest))
+        return numpy.concatenate([each.result() for each in finished])
 
 
 def _decoded(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> numpy.ndarray | None:

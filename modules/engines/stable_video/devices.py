@@ -87,6 +87,23 @@ def free_memory(device: str, torch: ModuleType | None = None) -> int:
     return psutil.virtual_memory().available
 
 
+def for_clips(device: str, weights: int) -> int:
+    """
+    Bytes that weights and a clip may use. On a machine without a GPU of its own everything else lives in the same
+    memory, so half of what is free is left alone.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param weights: what weights that are there already take
+    :type weights: int
+    :return: bytes
+    :rtype: int
+    """
+    import torch
+    free = free_memory(device, torch)
+    return weights + (free if device.startswith('cuda') else free // 2)
+
+
 def total_memory(device: str, torch: ModuleType) -> int | None:
     """
     Bytes of a GPU.
@@ -118,15 +135,14 @@ def is_out_of_memory(error: Exception, torch: ModuleType) -> bool:
         words in str(error).lower() for words in MEMORY_WORDS)
 
 
-def release(device: str, torch: ModuleType) -> None:
+def release(device: str) -> None:
     """
     Give unused memory back to the driver.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
-    :param torch: the library
-    :type torch: ModuleType
     """
+    import torch
     if device.startswith('cuda'):
         torch.cuda.empty_cache()
     elif device == 'mps':

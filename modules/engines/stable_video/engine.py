@@ -11,26 +11,35 @@ Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 """
 
 import dataclasses
+import json
 import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from PIL import Image
 
 from modules import errors, weights
-from modules.configuration import ROOT, Configuration
+from modules.configuration import ROOT, Configuration, ModelOptions
 from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
-from modules.engines.stable_video import decoding, devices, fitting, memory, pipeline, preview
+from modules.engines.stable_video import (
+    decoding,
+    devices,
+    fitting,
+    ladder,
+    memory,
+    pipeline,
+    presets,
+)
+from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
     import numpy
-    import torch
-    from diffusers import StableVideoDiffusionPipeline
 
     from modules.parameters import AnimationRequest
     from modules.photos import Photo
@@ -49,6 +58,9 @@ GREATEST_CONDITIONING_FPS = 12
 OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_size', 'unet',
            'image_fit')
 
+#: what models for few steps, and the schedulers that only they have, are called
+FEW_STEPS = r'(?i)lcm|StochasticIterative'
+
 #: a model's place on the hub
 HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
 
@@ -66,7 +78,7 @@ class StableVideo:
     :type find: Callable[[Configuration], Path | None]
     """
 
-    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed')
+    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
     is_generative = True
 
@@ -76,10 +88,8 @@ class StableVideo:
         self.model = configuration.model
         #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
         self.device = devices.expected(self.model.device)
-        #: frames decoded at once
-        self.chunk = self.model.decode_chunk_size or self.model.output_frames
         self._find = lambda: find(configuration)
-        self._pipe: StableVideoDiffusionPipeline | None = None
+        self._sampler: Sampler | None = None
         self._failure: Text | None = None
         self._fits = False
         self._is_compiled = False
@@ -93,12 +103,14 @@ class StableVideo:
         :return: the reason, or None when it can
         :rtype: Text | None
         """
-        if self._pipe is not None or self._failure:
+        if self._sampler is not None or self._failure:
             return self._failure
         missing = missing_libraries(*LIBRARIES)
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
         folder = self._find()
+        if _has_few_steps(self.model.model_name, folder):
+            return text('engines.svd_few_steps', model = _public_name(self.model.model_name))
         if folder is None:
             return text('engines.svd_no_weights', model = self.model.model_name)
         return self._too_slow(folder) or self._too_large(folder)
@@ -128,7 +140,7 @@ class StableVideo:
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
         """
         with self._turn:
-            if self._pipe is not None:
+            if self._sampler is not None:
                 return
             self._require()
             self._find_device()
@@ -136,20 +148,25 @@ class StableVideo:
             self._require()
             for warning in self.warnings():
                 logger.warning('%s', warning.in_('en'))
-            self._pipe = self._loaded(self._find())
+            self._sampler = self._loaded(self._find())
 
-    def settings(self) -> dict[str, object]:
+    def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes the result, as it is used: ``DecodeChunkSize`` is the number of frames that are
-        decoded at once, ``UNet`` whether the UNet is compiled, ``ModelName`` tells no folder of this machine.
+        decoded at once, ``UNet`` whether the UNet is compiled, ``Memory`` the rung, ``ModelName`` tells no folder of
+        this machine. The rest is as it is set; what the preset makes of it follows from that.
 
+        :param request: what was wanted
+        :type request: AnimationRequest
         :return: keys of the INI's ``[ModelOptions]`` → values
         :rtype: dict[str, object]
         """
         as_used = {
             'ModelName': _public_name(self.model.model_name),
-            'DecodeChunkSize': self.chunk,
-            'UNet': self._is_compiled
+            'DecodeChunkSize':
+            self._sampler.chunk(presets.applied(self._preset(request), self.model)),
+            'UNet': self._is_compiled,
+            'Memory': self._sampler.rung.name
         }
         return {**settings(self.model, *OPTIONS), **as_used}
 
@@ -172,7 +189,8 @@ class StableVideo:
         :raises modules.errors.OutOfMemory: when memory does not suffice
         :raises modules.errors.UnusablePicture: when a frame is black or no picture at all
         """
-        fit = fitting.plan(photo.full_size, self.model)
+        model = presets.applied(self._preset(request), self.model)
+        fit = fitting.plan(photo.full_size, model)
         image = fitting.to_model(photo.image, fit)
 
         def in_shape(progress):
@@ -181,13 +199,20 @@ class StableVideo:
                 picture = fitting.in_shape(picture, fit)
             on_progress(dataclasses.replace(progress, picture = picture))
 
-        frames = self.frames(image, request, in_shape, stop_if_cancelled)
-        return fitting.to_result(frames, fit)
+        def finish(part):
+            return fitting.to_result(part, fit)
 
-    def frames(self, image: Image.Image, request: 'AnimationRequest', on_progress: OnProgress,
-               stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+        return self.frames(image, request, in_shape, stop_if_cancelled, finish)
+
+    def frames(self,
+               image: Image.Image,
+               request: 'AnimationRequest',
+               on_progress: OnProgress,
+               stop_if_cancelled: StopIfCancelled,
+               finish: decoding.Finish = lambda part: part) -> 'numpy.ndarray':
         """
-        What the pipeline gives, unscaled.
+        What the pipeline gives. When memory does not suffice, the clip is begun again one rung further down, and that
+        is told.
 
         :param image: RGB, of the model's size
         :type image: Image.Image
@@ -197,61 +222,66 @@ class StableVideo:
         :type on_progress: OnProgress
         :param stop_if_cancelled: called between steps
         :type stop_if_cancelled: StopIfCancelled
+        :param finish: done with frames that are decoded, while the next ones are
+        :type finish: decoding.Finish
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
-        :raises modules.errors.OutOfMemory: when memory does not suffice
+        :raises modules.errors.OutOfMemory: when memory does not suffice on the last rung
         """
+        with self._alone(stop_if_cancelled):
+            while True:
+                frames, refusal = self._attempt(image, request, finish, on_progress,
+                                                stop_if_cancelled)
+                if refusal is None:
+                    return frames
+                # only here, after the exception and the tensors it held are gone
+                self._sampler.restore()
+                devices.release(self.device)
+                if refusal is errors.Cancelled or not self._step_down(on_progress):
+                    raise refusal
+
+    def _attempt(
+        self, image: Image.Image, request: 'AnimationRequest', finish: decoding.Finish,
+        on_progress: OnProgress, stop_if_cancelled: StopIfCancelled
+    ) -> 'tuple[numpy.ndarray | None, type[Exception] | None]':
+        """Frames, or the kind of exception that is to be raised once the one that was raised is gone."""
         import torch
-
-        def on_step_end(pipe, step, _time, tensors):
-            picture = preview.forming(pipe.scheduler, tensors)
-            on_progress(Progress('step', step + 1, self.model.inference_steps, picture))
-            stop_if_cancelled()
-            return tensors
-
+        preset = self._preset(request)
+        model = presets.applied(preset, self.model)
         try:
-            with self._alone(stop_if_cancelled), torch.no_grad():
-                on_progress(Progress('encoding'))
-                return decoding.decode(self._pipe, self._latents(image, request, on_step_end),
-                                       self.chunk, on_progress, stop_if_cancelled)
+            with torch.no_grad():
+                return self._sampler.make(image, request, preset, model, finish, on_progress,
+                                          stop_if_cancelled), None
         except errors.Cancelled:
-            refusal = errors.Cancelled
+            return None, errors.Cancelled
         except (MemoryError, RuntimeError) as error:
             if not devices.is_out_of_memory(error, torch):
                 raise
             # the error itself would keep its tensors in whatever keeps the record
             logger.warning('Out of memory: %s', str(error))
-            refusal = errors.OutOfMemory
-        # only here, after the exception and the tensors it held are gone
-        devices.release(self.device, torch)
-        raise refusal
+            return None, errors.OutOfMemory
+
+    def _step_down(self, on_progress: OnProgress) -> bool:
+        """Take the next rung for good, and tell; False after the last."""
+        lower = ladder.below(self.device, self._sampler.rung)
+        if lower is None:
+            return False
+        logger.warning('Going on with Memory = %s', lower.name)
+        if self._is_compiled and lower.takes_turns:
+            self._sampler.stay_eager()
+            self._is_compiled = False
+        self._sampler.take(lower)
+        on_progress(Progress('loading', note = text('engines.svd_stepped_down', rung = lower.name)))
+        return True
+
+    def _preset(self, request: 'AnimationRequest') -> presets.Preset:
+        return presets.TABLE[request.preset or self.model.preset]
 
     def _require(self) -> None:
         reason = self.unavailable()
         if reason:
             raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
-
-    def _latents(self, image: Image.Image, request: 'AnimationRequest',
-                 on_step_end: Callable) -> 'torch.Tensor':
-        """The denoised clip, [1, T, C, H / 8, W / 8]."""
-        import torch
-        width, height = image.size
-        return self._pipe(
-            image,
-            height = height,
-            width = width,
-            num_frames = self.model.output_frames,
-            num_inference_steps = self.model.inference_steps,
-            fps = self.model.conditioning_fps,
-            motion_bucket_id = request.motion_bucket_id,
-            noise_aug_strength = request.noise_aug_strength,
-            min_guidance_scale = 1.0,
-            max_guidance_scale = request.max_guidance_scale,
-            generator = torch.Generator().manual_seed(request.seed),
-            callback_on_step_end = on_step_end,
-            callback_on_step_end_tensor_inputs = preview.TENSORS,
-            output_type = 'latent').frames
 
     @contextmanager
     def _alone(self, stop_if_cancelled: StopIfCancelled) -> Iterator[None]:
@@ -262,7 +292,7 @@ class StableVideo:
             yield
         finally:
             try:
-                pipeline.restore(self._pipe)
+                self._sampler.restore()
             finally:
                 self._turn.release()
 
@@ -281,26 +311,34 @@ class StableVideo:
         self.device, self._fits = device, False
         self._gpu_bytes = devices.total_memory(device, torch)
 
-    def _loaded(self, folder: Path) -> 'StableVideoDiffusionPipeline':
-        import torch
-        needs = self._needs(folder)
+    def _loaded(self, folder: Path) -> 'Sampler':
         try:
             pipe = pipeline.load(folder, self._variant(folder), self.device)
-            is_resident = pipeline.place(pipe, self.device, needs)
+            sampler = Sampler(pipe, self.device, self._rung(folder), partial(self._needs, folder),
+                              partial(pipeline.encoder, folder, self._variant(folder), self.device))
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
             self._fail(
                 text('engines.svd_cannot_load', folder = folder, error = _in_one_line(error)))
-        if self.model.decode_chunk_size is None:
-            # on a CPU everything else lives in the same memory
-            free = devices.free_memory(self.device, torch) - memory.OVERHEAD
-            usable = free if self.device.startswith('cuda') else free // 2
-            self.chunk = memory.chunk_size(self.model.output_frames, usable, needs.frame)
         if self.device.startswith('cuda'):
-            is_to_compile = self.model.unet and is_resident and pipeline.can_compile(self.device)
-            self._is_compiled = pipeline.warm_up(pipe, self.model, is_to_compile = is_to_compile)
-        logger.info('Stable Video Diffusion is ready; %d frames are decoded at once', self.chunk)
-        return pipe
+            is_to_compile = (
+                self.model.unet and not sampler.rung.takes_turns
+                and pipeline.can_compile(self.device))
+            self._is_compiled = sampler.warm_up(self._applied(), is_to_compile = is_to_compile)
+        logger.info('Stable Video Diffusion is ready; Memory = %s', sampler.rung.name)
+        return sampler
+
+    def _rung(self, folder: Path) -> ladder.Rung:
+        """The rung that is set, or the fastest that fits what is free now."""
+        if self.model.memory != 'auto':
+            return ladder.named(self.device, self.model.memory)
+        needs = self._needs(folder)
+        # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
+        weights_there = 0 if self.device.startswith('cuda') else needs.weights
+        return ladder.chosen(self.device, needs, devices.for_clips(self.device, weights_there))
+
+    def _applied(self) -> ModelOptions:
+        return presets.applied(presets.TABLE[self.model.preset], self.model)
 
     def _too_slow(self, folder: Path) -> Text | None:
         """Left to itself, the program does not take an hour for a clip; its owner may want that."""
@@ -313,12 +351,12 @@ class StableVideo:
         """Asked until it fits once: what loading and running take must not count against the next request."""
         if self._fits:
             return None
-        needs = self._needs(folder)
+        last = ladder.rungs(self.device)[-1]
+        needed = ladder.peak(last, self._needs(folder))
         if self.device.startswith('cuda'):
-            # parts can take turns on a GPU, but the UNet must fit in whole
-            needed, there = needs.unet + memory.OVERHEAD, self._gpu_bytes
+            needed, there = needed + memory.OVERHEAD, self._gpu_bytes
         else:
-            needed, there = needs.resident, devices.free_memory('cpu')
+            there = devices.free_memory('cpu')
         self._fits = there is None or needed <= there
         if self._fits:
             return None
@@ -329,13 +367,25 @@ class StableVideo:
         """A CPU computes at full precision, so it takes the plain files where there are both."""
         return weights.variants(folder)[-1 if self.device == 'cpu' else 0]
 
-    def _needs(self, folder: Path) -> memory.Needs:
+    def _needs(self, folder: Path, model: ModelOptions | None = None) -> memory.Needs:
         width = 4 if self.device == 'cpu' else 2
-        return memory.needs(folder, self._variant(folder), self.model, width = width)
+        model = model or self._applied()
+        return memory.needs(folder, self._variant(folder), model, width = width)
 
     def _fail(self, reason: Text) -> NoReturn:
         self._failure = reason
         raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
+
+
+def _has_few_steps(name: str, folder: Path | None) -> bool:
+    """Whether the weights were distilled for few steps; with an ordinary scheduler they give mush."""
+    if re.search(FEW_STEPS, name):
+        return True
+    config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
+    if config is None or not config.is_file():
+        return False
+    kind = json.loads(config.read_text(encoding = 'utf-8')).get('_class_name', '')
+    return bool(re.search(FEW_STEPS, kind))
 
 
 def _public_name(name: str) -> str:

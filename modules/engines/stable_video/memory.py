@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-How much memory a checkpoint needs at the size and length that are set, and what follows from it.
+How much memory a checkpoint needs at the size and length that are set.
 
-The two constants are live tensors at half precision, computed for the published weights at 1024 × 576 (UNet: 25
-frames with guidance, 9.27 GiB; decoder: 1.13 GiB a frame); they scale with pixels, frames, the first level's
-channels and the width of a number.
+The constants are live tensors at half precision, counted on the published architecture; they grow with pixels, frames,
+the first level's channels and the width of a number, and not with anything else. What context, workspaces and
+fragmentation add is :data:`OVERHEAD`.
 
 Libraries: none.
 """
@@ -19,34 +19,48 @@ from modules.configuration import ModelOptions
 
 GIB = 2**30
 
-#: bytes of a pixel of one frame while the UNet computes; 320 channels, 16 bits
-UNET_BYTES = 675
-#: bytes of a pixel of one frame while the VAE decodes; 128 channels, 16 bits
+#: bytes of a pixel of one frame, for each half that guidance needs, while the UNet computes
+UNET_BYTES = 272
+#: the same with feed-forward layers in parts
+UNET_CHUNKED_BYTES = 162
+#: bytes of a pixel of one frame while the VAE decodes
 VAE_BYTES = 2060
+#: bytes of a pixel of the photo while the VAE encodes it, at full precision
+ENCODING_BYTES = 2580
+
+#: of the UNet's weights, the part that its largest layer holds
+LARGEST_LAYER = 1 / 48
 
 #: what context, workspaces and fragmentation take besides
 OVERHEAD = 1 * GIB
+
+#: real decoders were seen to hold half as much again as their live tensors
+DECODER_MARGIN = 1.5
 
 
 @dataclass(frozen = True)
 class Needs:
     """Bytes, at the precision that is computed with."""
 
-    #: of all parts of the model
-    weights: int
-    #: of the UNet alone, the largest part
+    #: of the weights
     unet: int
-    #: what the UNet holds besides its weights
-    denoising: int
+    vae: int
+    image_encoder: int
+    #: what the UNet holds besides its weights, for each half that guidance needs
+    half: int
+    #: the same with feed-forward layers in parts
+    chunked_half: int
     #: what decoding holds besides the weights, for each frame that is decoded at once
     frame: int
+    #: what encoding the photo holds besides the weights
+    encoding: int
     #: frames the model was trained for
     trained_frames: int
 
     @property
-    def resident(self) -> int:
-        """With all weights where it is computed."""
-        return self.weights + max(self.denoising, self.frame)
+    def weights(self) -> int:
+        """Of all parts of the model."""
+        return self.unet + self.vae + self.image_encoder
 
 
 def needs(folder: Path, variant: str | None, model: ModelOptions, *, width: int) -> Needs:
@@ -69,12 +83,18 @@ def needs(folder: Path, variant: str | None, model: ModelOptions, *, width: int)
         for part in ('unet', 'vae'))
     pixels = model.image_prompt_width * model.image_prompt_height
     stored = 2 if variant == 'fp16' else 4
-    unet_channels, vae_channels = unet['block_out_channels'][0], vae['block_out_channels'][0]
+    weights = {
+        part: bytes_on_disk(folder, variant, part) * width // stored
+        for part in ('unet', 'vae', 'image_encoder')
+    }
+    of_unet = pixels * model.output_frames * width * unet['block_out_channels'][0] // 640
+    of_vae = pixels * vae['block_out_channels'][0]
     return Needs(
-        weights = bytes_on_disk(folder, variant) * width // stored,
-        unet = bytes_on_disk(folder, variant, 'unet') * width // stored,
-        denoising = pixels * model.output_frames * UNET_BYTES * width * unet_channels // 640,
-        frame = pixels * VAE_BYTES * width * vae_channels // 256,
+        **weights,
+        half = of_unet * UNET_BYTES,
+        chunked_half = of_unet * UNET_CHUNKED_BYTES,
+        frame = of_vae * VAE_BYTES * width // 256,
+        encoding = of_vae * ENCODING_BYTES // 128,
         trained_frames = unet.get('num_frames', 25))
 
 
@@ -100,7 +120,7 @@ def bytes_on_disk(folder: Path, variant: str | None, part: str = '*') -> int:
 def chunk_size(frames: int, bytes_free: int, bytes_per_frame: int) -> int:
     """
     How many frames to decode at once: all of them where memory allows, because the decoder smooths over time only
-    within a chunk; else equal parts.
+    within a chunk; else the largest equal parts there are.
 
     :param frames: frames of the clip
     :type frames: int
@@ -111,8 +131,7 @@ def chunk_size(frames: int, bytes_free: int, bytes_per_frame: int) -> int:
     :return: 1 to ``frames``
     :rtype: int
     """
-    # real decoders were seen to hold half as much again as their live tensors
-    limit = max(1, min(frames, int(bytes_free / (1.5 * bytes_per_frame))))
+    limit = max(1, min(frames, int(bytes_free / (DECODER_MARGIN * bytes_per_frame))))
     divisor = max(n for n in range(1, limit + 1) if frames % n == 0)
     # a prime number of frames would otherwise be decoded one by one
-    return divisor if 2 * divisor >= limit else math.ceil(frames / math.ceil(frames / limit))
+    return divisor if divisor > 1 else math.ceil(frames / math.ceil(frames / limit))

@@ -1,23 +1,20 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The pipeline: loading it from a folder, placing it on a device, compiling its UNet.
+The pipeline: loading it from a folder, placing it on a device, putting it in order after a clip.
 
-Libraries: torch, diffusers, transformers, safetensors, accelerate, all imported when the engine loads;
-Pillow.
+Libraries: torch, diffusers, transformers, safetensors, accelerate, all imported when the engine loads.
 """
 
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from modules.configuration import ModelOptions
 from modules.engines import missing_libraries
-from modules.engines.stable_video import devices, memory
+from modules.engines.stable_video.ladder import Rung
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import StableVideoDiffusionPipeline
 
 logger = logging.getLogger(__name__)
@@ -71,30 +68,53 @@ def _dtype_argument() -> str:
     return 'dtype' if (int(major), int(minor)) >= (0, 40) else 'torch_dtype'
 
 
-def place(pipe: 'StableVideoDiffusionPipeline', device: str, needs: memory.Needs) -> bool:
+def encoder(folder: Path, variant: str | None, device: str) -> 'torch.nn.Module':
     """
-    Move the pipeline to where it computes: for good where the GPU's free memory suffices, else each part when its
-    turn comes, the rest waiting in main memory.
+    Read the image encoder alone.
+
+    :param folder: a whole model
+    :type folder: Path
+    :param variant: ``fp16`` or None, whichever files are to be read
+    :type variant: str | None
+    :param device: what it will compute on
+    :type device: str
+    :return: the encoder, in main memory
+    :rtype: torch.nn.Module
+    """
+    import torch
+    from transformers import CLIPVisionModelWithProjection
+    found = CLIPVisionModelWithProjection.from_pretrained(
+        folder / 'image_encoder', variant = variant, local_files_only = True)
+    return found.to(torch.float32 if device == 'cpu' else torch.float16)
+
+
+def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> None:
+    """
+    Move the pipeline to where it computes: for good, each part when its turn comes, or each layer.
 
     :param pipe: the pipeline
     :type pipe: StableVideoDiffusionPipeline
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
-    :param needs: what it needs
-    :type needs: memory.Needs
-    :return: whether it stays there
-    :rtype: bool
+    :param rung: the way memory is used
+    :type rung: Rung
     """
+    if rung.is_streamed:
+        _stream(pipe, device)
+    elif rung.takes_turns:
+        pipe.enable_model_cpu_offload(device = device)
+    else:
+        pipe.to(device)
+
+
+def _stream(pipe: 'StableVideoDiffusionPipeline', device: str) -> None:
     import torch
-    if device.startswith('cuda'):
-        free = devices.free_memory(device, torch)
-        if free < needs.resident + memory.OVERHEAD:
-            logger.info('%.1f GB of GPU memory are free and %.1f would be used: parts take turns',
-                        free / 1e9, needs.resident / 1e9)
-            pipe.enable_model_cpu_offload(device = device)
-            return False
-    pipe.to(device)
-    return True
+    from diffusers.hooks import apply_group_offloading
+    pipe.remove_all_hooks()
+    for part in (pipe.unet, pipe.vae):
+        part.to('cpu')
+        # without streams of its own: they expect the layers in the same order in every step
+        apply_group_offloading(part, torch.device(device), offload_type = 'leaf_level')
 
 
 def can_compile(device: str) -> bool:
@@ -108,42 +128,6 @@ def can_compile(device: str) -> bool:
     :rtype: bool
     """
     return device.startswith('cuda') and not missing_libraries('triton')
-
-
-def warm_up(pipe: 'StableVideoDiffusionPipeline', model: ModelOptions, *,
-            is_to_compile: bool) -> bool:
-    """
-    Make one step of a grey landscape, so that the first clip need not wait for kernels. When compiling (in place,
-    anew for each orientation, with and without guidance) fails, the UNet is used eagerly.
-
-    :param pipe: the pipeline, placed
-    :type pipe: StableVideoDiffusionPipeline
-    :param model: the options
-    :type model: ModelOptions
-    :param is_to_compile: whether to compile the UNet
-    :type is_to_compile: bool
-    :return: whether the UNet is compiled
-    :rtype: bool
-    """
-    if is_to_compile:
-        pipe.unet.compile()
-    short, long = sorted((model.image_prompt_width, model.image_prompt_height))
-    try:
-        pipe(
-            Image.new('RGB', (long, short), 'grey'),
-            height = short,
-            width = long,
-            num_frames = model.output_frames,
-            num_inference_steps = 1,
-            output_type = 'latent')
-        return is_to_compile
-    except (RuntimeError, OSError) as error:
-        logger.warning('The warm-up failed, going on without compiling: %s', error)
-        # torch offers no public way back from Module.compile()
-        pipe.unet._compiled_call_impl = None
-        return False
-    finally:
-        restore(pipe)
 
 
 def restore(pipe: 'StableVideoDiffusionPipeline') -> None:

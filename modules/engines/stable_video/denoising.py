@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The UNet as the pipeline calls it, with what the pipeline itself cannot: guidance in two passes or left out, and steps
+that compute only what changes most.
+
+Libraries: torch, through what is handed in and imported when the engine loads.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from modules.engines.stable_video.presets import Preset
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import UNetSpatioTemporalConditionModel
+    from diffusers.models.attention_processor import Attention
+
+#: layers at the end of the last block that every step computes
+LAST_LAYERS = 2
+
+
+class OneToken:
+    """
+    Attention to a context of a single token, which Stable Video Diffusion's photo is: whatever the query, the
+    softmax over one number is 1, so the answer is that token's value. Equal to diffusers' own processor bit for bit.
+    """
+
+    def __call__(self, attention: 'Attention', hidden_states: 'torch.Tensor',
+                 encoder_hidden_states: 'torch.Tensor', **_unused: Any) -> 'torch.Tensor':
+        """
+        What the layer answers.
+
+        :param attention: the layer
+        :type attention: Attention
+        :param hidden_states: the queries, [B, N, C]
+        :type hidden_states: torch.Tensor
+        :param encoder_hidden_states: the context, [B, 1, D]
+        :type encoder_hidden_states: torch.Tensor
+        :param _unused: masks and the like, which mean nothing to one token
+        :type _unused: Any
+        :return: [B, N, C]
+        :rtype: torch.Tensor
+        """
+        value = attention.to_out[0](attention.to_v(encoder_hidden_states))
+        value = value / attention.rescale_output_factor
+        return value.expand(-1, hidden_states.shape[1], -1)
+
+
+class Denoiser:
+    """
+    Takes the place of a UNet's ``forward``. Used by one thread at a time.
+
+    :param unet: the UNet, wherever its weights are
+    :type unet: UNetSpatioTemporalConditionModel
+    """
+
+    def __init__(self, unet: 'UNetSpatioTemporalConditionModel'):
+        self.unet = unet
+        #: two passes of one half each instead of one of both
+        self.is_split = False
+        self._eager = self._whole = unet.forward
+        self._last = self._last_layers
+        self._preset = Preset()
+        self._step = 0
+        # of each half, what last reached the layers that every step computes
+        self._kept: dict[int, torch.Tensor] = {}
+        self._entering: torch.Tensor | None = None
+        self._is_keeping = False
+        unet.set_attn_processor({
+            name: OneToken() if '.attn2.' in name else processor
+            for name, processor in unet.attn_processors.items()
+        })
+        # there for good: code once compiled does not notice hooks that come later
+        unet.up_blocks[-1].resnets[-LAST_LAYERS].register_forward_pre_hook(self._keep)
+        unet.forward = self.forward
+
+    def compile(self) -> None:
+        """Compile what steps compute; done when the next ones are made."""
+        import torch
+        self._whole, self._last = map(torch.compile, (self._eager, self._last_layers))
+
+    def stay_eager(self) -> None:
+        """Compute as written from now on."""
+        self._whole, self._last = self._eager, self._last_layers
+
+    def begin(self, preset: Preset) -> None:
+        """
+        Prepare for a clip.
+
+        :param preset: what is given up for speed
+        :type preset: Preset
+        """
+        self._preset, self._step = preset, 0
+        self._is_keeping = preset.whole_every > 1
+
+    def end(self) -> None:
+        """Let go of what was kept for the next step."""
+        self._preset, self._entering, self._is_keeping = Preset(), None, False
+        self._kept.clear()
+
+    def forward(self, sample: 'torch.Tensor', timestep: 'torch.Tensor',
+                encoder_hidden_states: 'torch.Tensor', added_time_ids: 'torch.Tensor',
+                **_options: bool) -> tuple['torch.Tensor']:
+        """
+        As the UNet's own.
+
+        :param sample: [halves, T, 2 · C, H / 8, W / 8]; two halves, the first without the photo, for guidance
+        :type sample: torch.Tensor
+        :param timestep: ln(σ) / 4
+        :type timestep: torch.Tensor
+        :param encoder_hidden_states: the photo's embedding, [halves, 1, D]
+        :type encoder_hidden_states: torch.Tensor
+        :param added_time_ids: speed, motion and noise, [halves, 3]
+        :type added_time_ids: torch.Tensor
+        :param _options: ``return_dict``, which the pipeline wants False
+        :type _options: bool
+        :return: the prediction, [halves, T, C, H / 8, W / 8], alone in a tuple
+        :rtype: tuple[torch.Tensor]
+        """
+        is_whole = self._step % self._preset.whole_every == 0
+        self._step += 1
+        predicted = self._predicted(
+            sample, timestep, encoder_hidden_states, added_time_ids, is_whole = is_whole)
+        # without guidance both halves say what the one with the photo says
+        return (predicted.expand(len(sample), *predicted.shape[1:]), )
+
+    def _predicted(self, sample: 'torch.Tensor', timestep: 'torch.Tensor', *conditions:
+                   'torch.Tensor', is_whole: bool) -> 'torch.Tensor':
+        import torch
+        made = []
+        for halves in self._passes(len(sample), timestep):
+            part = slice(*halves)
+            inputs = sample[part], timestep, *(condition[part] for condition in conditions)
+            if is_whole:
+                made.append(self._whole(*inputs, return_dict = False)[0])
+                if self._is_keeping:
+                    self._kept |= zip(
+                        range(*halves), self._entering.chunk(part.stop - part.start), strict = True)
+            else:
+                entering = torch.cat([self._kept[half] for half in range(*halves)])
+                made.append(self._last(*inputs, entering))
+        return torch.cat(made)
+
+    def _keep(self, _layer: 'torch.nn.Module', inputs: tuple) -> None:
+        if self._is_keeping:
+            # what the way down adds comes last, and is computed anew
+            added = self.unet.config.block_out_channels[0]
+            self._entering = inputs[0][:, :-added].contiguous()
+
+    def _passes(self, halves: int, timestep: 'torch.Tensor') -> list[tuple[int, int]]:
+        """Which halves are computed, and which of them together."""
+        least = self._preset.guidance_above
+        # 4 · t is the logarithm of the noise
+        if halves == 2 and least is not None and 4 * float(timestep) < math.log(least):
+            return [(1, 2)]
+        return [(0, 1), (1, 2)] if halves == 2 and self.is_split else [(0, halves)]
+
+    def _last_layers(self, sample: 'torch.Tensor', timestep: 'torch.Tensor',
+                     encoder_hidden_states: 'torch.Tensor', added_time_ids: 'torch.Tensor',
+                     entering: 'torch.Tensor') -> 'torch.Tensor':
+        """A step in which all but the first layer and the last ones say what they said before."""
+        import torch
+        unet, (halves, frames) = self.unet, sample.shape[:2]
+        embedded = self._embedded(timestep, added_time_ids, sample).repeat_interleave(frames, 0)
+        context = encoder_hidden_states.repeat_interleave(frames, 0)
+        more = {'image_only_indicator': sample.new_zeros(halves, frames)}
+        down, up = unet.down_blocks[0], unet.up_blocks[-1]
+        first = unet.conv_in(sample.flatten(0, 1))
+        second = down.resnets[0](first, embedded, **more)
+        second = down.attentions[0](second, context, **more, return_dict = False)[0]
+        hidden = entering
+        layers = zip(up.resnets[-LAST_LAYERS:], up.attentions[-LAST_LAYERS:], strict = True)
+        for (resnet, attention), added in zip(layers, (second, first), strict = True):
+            hidden = resnet(torch.cat([hidden, added], 1), embedded, **more)
+            hidden = attention(hidden, context, **more, return_dict = False)[0]
+        hidden = unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
+        return hidden.reshape(halves, frames, *hidden.shape[1:])
+
+    def _embedded(self, timestep: 'torch.Tensor', added_time_ids: 'torch.Tensor',
+                  sample: 'torch.Tensor') -> 'torch.Tensor':
+        """Noise level and conditions, [halves, D]."""
+        unet, halves = self.unet, len(sample)
+        time = unet.time_proj(timestep.expand(halves)).to(sample.dtype)
+        conditions = unet.add_time_proj(added_time_ids.flatten()).reshape(halves, -1)
+        return unet.time_embedding(time) + unet.add_embedding(conditions.to(sample.dtype))

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+A pipeline on its rung of the ladder, from a photo of the model's size to frames. Used by one thread at a time.
+
+Libraries: numpy, Pillow; torch and diffusers, imported when the engine loads.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from modules.configuration import ModelOptions
+from modules.engines import OnProgress, Progress, StopIfCancelled
+from modules.engines.stable_video import decoding, devices, ladder, pipeline, presets, preview
+from modules.engines.stable_video.denoising import Denoiser
+from modules.engines.stable_video.embeddings import Embeddings
+from modules.engines.stable_video.ladder import Rung
+from modules.engines.stable_video.memory import Needs
+from modules.engines.stable_video.presets import Preset
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+    from diffusers import StableVideoDiffusionPipeline
+
+    from modules.parameters import AnimationRequest
+
+logger = logging.getLogger(__name__)
+
+
+class Sampler:
+    """
+    Makes frames.
+
+    :param pipe: the pipeline, in main memory
+    :type pipe: StableVideoDiffusionPipeline
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param rung: the way memory is used
+    :type rung: Rung
+    :param needs: options → what a clip needs
+    :type needs: Callable[[ModelOptions], Needs]
+    :param load_encoder: reads the image encoder from its files once more
+    :type load_encoder: Callable[[], torch.nn.Module]
+    """
+
+    def __init__(self, pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung,
+                 needs: Callable[[ModelOptions], Needs], load_encoder: Callable[[],
+                                                                                'torch.nn.Module']):
+        self.pipe = pipe
+        self.device = device
+        self.denoiser = Denoiser(pipe.unet)
+        self.embeddings = Embeddings(pipe, load_encoder)
+        self._needs = needs
+        #: the checkpoint's own
+        self.scheduler = pipe.scheduler
+        # chosen once for each kind of clip: the frames depend on it
+        self._chunks: dict[Needs, int] = {}
+        self.rung: Rung | None = None
+        self.take(rung)
+
+    def take(self, rung: Rung) -> None:
+        """
+        Go to a rung; only downwards once clips were made.
+
+        :param rung: the way memory is to be used
+        :type rung: Rung
+        """
+        moves = self.rung is None or _placement(rung) != _placement(self.rung)
+        self.rung = rung
+        self.denoiser.is_split = rung.is_split
+        self._chunks.clear()
+        if rung.is_split:
+            self.embeddings.release()
+        if moves:
+            pipeline.place(self.pipe, self.device, rung)
+
+    def chunk(self, model: ModelOptions) -> int:
+        """
+        How many frames are decoded at once.
+
+        :param model: the options of a clip
+        :type model: ModelOptions
+        :return: 1 to all
+        :rtype: int
+        """
+        if model.decode_chunk_size and not self.rung.is_single:
+            return model.decode_chunk_size
+        needs = self._needs(model)
+        if needs not in self._chunks:
+            there = self.there(needs)
+            self._chunks[needs] = ladder.chunk_size(self.rung, needs, model.output_frames, there)
+        return self._chunks[needs]
+
+    def there(self, needs: Needs) -> int:
+        """
+        Memory that weights and clip may use, now that the weights are where they are.
+
+        :param needs: what a clip needs
+        :type needs: Needs
+        :return: bytes
+        :rtype: int
+        """
+        return devices.for_clips(self.device, 0 if self.rung.takes_turns else needs.weights)
+
+    def make(self, image: Image.Image, request: 'AnimationRequest', preset: Preset,
+             model: ModelOptions, finish: decoding.Finish, on_progress: OnProgress,
+             stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+        """
+        Make a clip.
+
+        :param image: RGB, of the model's size
+        :type image: Image.Image
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :param preset: what is given up for speed
+        :type preset: Preset
+        :param model: the options as the preset changes them
+        :type model: ModelOptions
+        :param finish: what is done with frames that are decoded, while the next ones are
+        :type finish: decoding.Finish
+        :param on_progress: told after every step
+        :type on_progress: OnProgress
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :return: uint8 [T, H, W, 3]
+        :rtype: numpy.ndarray
+        """
+
+        def on_step_end(pipe, step, _time, tensors):
+            picture = preview.forming(pipe.scheduler, tensors)
+            on_progress(Progress('step', step + 1, model.inference_steps, picture))
+            stop_if_cancelled()
+            return tensors
+
+        on_progress(Progress('encoding'))
+        try:
+            self._prepare(preset, model)
+            latents = self._latents(image, request, model, on_step_end)
+        finally:
+            self.denoiser.end()
+        return decoding.decode(self.pipe, latents, self.chunk(model), finish, on_progress,
+                               stop_if_cancelled)
+
+    def warm_up(self, model: ModelOptions, *, is_to_compile: bool) -> bool:
+        """
+        Make one step of a grey landscape, so that the first clip need not wait for kernels. When compiling (anew for
+        each orientation, with and without guidance) fails, all is computed eagerly.
+
+        :param model: the options
+        :type model: ModelOptions
+        :param is_to_compile: whether to compile the UNet and the decoder
+        :type is_to_compile: bool
+        :return: whether they are compiled
+        :rtype: bool
+        """
+        if is_to_compile:
+            self.denoiser.compile()
+            self.pipe.vae.decoder.compile()
+        try:
+            self._warm_up(model)
+            return is_to_compile
+        except (RuntimeError, OSError) as error:
+            logger.warning('The warm-up failed, going on without compiling: %s', error)
+            self.stay_eager()
+            return False
+        finally:
+            self.restore()
+
+    def stay_eager(self) -> None:
+        """Compute as written from now on, where it was compiled."""
+        self.denoiser.stay_eager()
+        # torch offers no public way back from Module.compile()
+        self.pipe.vae.decoder._compiled_call_impl = None
+
+    def restore(self) -> None:
+        """Put all in order after a clip, whatever cut that short."""
+        self.denoiser.end()
+        pipeline.restore(self.pipe)
+
+    def _prepare(self, preset: Preset, model: ModelOptions) -> None:
+        self.denoiser.begin(preset)
+        self.pipe.scheduler = presets.solver(preset, self.scheduler)
+        if self.rung.is_chunked:
+            self.pipe.unet.enable_forward_chunking(forward_chunk(model.output_frames), dim = 0)
+
+    def _latents(self, image: Image.Image, request: 'AnimationRequest', model: ModelOptions,
+                 on_step_end: Callable) -> 'torch.Tensor':
+        """The denoised clip, [1, T, C, H / 8, W / 8]."""
+        import torch
+        width, height = image.size
+        return self.pipe(
+            image,
+            height = height,
+            width = width,
+            num_frames = model.output_frames,
+            num_inference_steps = model.inference_steps,
+            fps = model.conditioning_fps,
+            motion_bucket_id = request.motion_bucket_id,
+            noise_aug_strength = request.noise_aug_strength,
+            min_guidance_scale = 1.0,
+            max_guidance_scale = request.max_guidance_scale,
+            generator = torch.Generator().manual_seed(request.seed),
+            callback_on_step_end = on_step_end,
+            callback_on_step_end_tensor_inputs = preview.TENSORS,
+            output_type = 'latent').frames
+
+    def _warm_up(self, model: ModelOptions) -> None:
+        import torch
+        short, long = sorted((model.image_prompt_width, model.image_prompt_height))
+        latents = self.pipe(
+            Image.new('RGB', (long, short), 'grey'),
+            height = short,
+            width = long,
+            num_frames = model.output_frames,
+            num_inference_steps = 1,
+            output_type = 'latent').frames
+        chunk = self.chunk(model)
+        with torch.no_grad():
+            self.pipe.decode_latents(latents[:, :chunk], chunk, chunk)
+
+
+def _placement(rung: Rung) -> tuple[bool, bool]:
+    return rung.takes_turns, rung.is_streamed
+
+
+def forward_chunk(frames: int) -> int:
+    """
+    How many frames feed-forward layers take at once where memory is short: with a third of them, other layers need
+    the most, so fewer would only cost time. Only equal parts are possible.
+
+    :param frames: frames of the clip
+    :type frames: int
+    :return: a divisor of ``frames``
+    :rtype: int
+    """
+    return max(n for n in range(1, max(1, frames // 3) + 1) if frames % n == 0)
