@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from modules import VERSION, i18n
+from modules import VERSION, errors, i18n
 from modules.configuration import Configuration
 from modules.engines import Engines
+from modules.engines.stable_video import ladder
 from modules.weights.plan import free_bytes
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
@@ -67,6 +68,46 @@ def report(configuration: Configuration, engines: Engines,
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
         yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
+        use = engines.memory_use(name)
+        if use:
+            peak = f'{use["peak"] / 2**30:.1f}'
+            yield words['uses'], words['rung'].format(rung = use['rung'], peak = peak)
+    yield words['rungs'], ', '.join(ladder.NAMES)
+    if configuration.queue.broker:
+        yield from fleet(configuration, language)
+
+
+def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:
+    """
+    The workers that the broker knows.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param language: of the words
+    :type language: str
+    :yield: a label, and how it stands
+    :ytype: tuple[str, str]
+    """
+    from modules.jobs.broker import HEARTBEAT
+    from modules.jobs.fleet import common, differences
+    from modules.jobs.ledger import Ledger
+    words = i18n.words(language)['doctor']
+    try:
+        ledger = Ledger(configuration.queue.broker)
+        workers, (waiting, running) = ledger.workers(), ledger.counts()
+    except errors.BrokerAway as error:
+        yield 'Broker', error.text.in_(language)
+        return
+    yield 'Broker', f'{waiting} + {running}'
+    if not workers:
+        yield words['worker'], words['no_worker']
+    for name, facts in sorted(workers.items()):
+        told = [', '.join(facts['engines']), f'× {facts["devices"]}', facts['shared']['version']]
+        if facts['silent'] > HEARTBEAT:
+            told.append(words['silent'].format(seconds = round(facts['silent'])))
+        if what := differences(facts['shared'], common(configuration)):
+            told.append(words['differs'].format(what = what))
+        yield f'{words["worker"]} {name}', '  '.join(told)
 
 
 def memory() -> str | None:

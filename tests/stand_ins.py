@@ -35,6 +35,9 @@ class Instant:
     def warnings(self):
         return []
 
+    def memory_use(self):
+        return None
+
     def load(self):
         pass
 

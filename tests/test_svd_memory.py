@@ -12,8 +12,9 @@ import json
 import numpy
 import pytest
 
-from modules import errors
-from modules.configuration import ModelOptions
+from modules import doctor, errors
+from modules.configuration import Configuration, ModelOptions
+from modules.engines import Engines
 from modules.engines.stable_video import ladder, memory
 from modules.engines.stable_video.sampler import forward_chunk
 
@@ -23,7 +24,7 @@ pytest.importorskip('diffusers')
 import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
-from test_stable_video import animate, loaded, photo, request  # noqa: E402
+from test_stable_video import animate, loaded, made, photo, request  # noqa: E402
 
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
 
@@ -42,21 +43,21 @@ def checkpoint(tmp_path_factory):
 def unet():
     """The published UNet without its numbers, as the engine uses it."""
     with torch.device('meta'):
-        made = diffusers.UNetSpatioTemporalConditionModel(num_attention_heads = (5, 10, 20, 20))
+        whole = diffusers.UNetSpatioTemporalConditionModel(num_attention_heads = (5, 10, 20, 20))
     # a few numbers of its own are made where the default device does not reach
-    made = made.half().eval().to('meta')
-    Denoiser(made)
-    return made
+    whole = whole.half().eval().to('meta')
+    Denoiser(whole)
+    return whole
 
 
 @pytest.fixture(scope = 'module')
 def vae():
     with torch.device('meta'):
-        made = diffusers.AutoencoderKLTemporalDecoder(
+        whole = diffusers.AutoencoderKLTemporalDecoder(
             down_block_types = ('DownEncoderBlock2D', ) * 4,
             block_out_channels = (128, 256, 512, 512),
             layers_per_block = 2)
-    return made.half().eval().to('meta')
+    return whole.half().eval().to('meta')
 
 
 def published(tmp_path, **options):
@@ -90,10 +91,10 @@ def test_what_the_unet_is_said_to_hold_is_what_it_holds(tmp_path, unet, frames, 
             module.set_chunk_feed_forward(chunk_size = chunk, dim = 0)
 
     def step():
-        made = torch.empty(halves, frames, 8, height // 8, width // 8, dtype = torch.half)
+        sample = torch.empty(halves, frames, 8, height // 8, width // 8, dtype = torch.half)
         context = torch.empty(halves, 1, 1024, dtype = torch.half)
         time, conditions = torch.empty(()), torch.empty(halves, 3, dtype = torch.half)
-        unet(made, time, context, conditions, return_dict = False)
+        unet(sample, time, context, conditions, return_dict = False)
 
     foretold = halves * (needs.chunked_half if is_chunked else needs.half)
     # never less than is needed, and never so much that a rung is wasted
@@ -265,3 +266,22 @@ def test_an_image_encoder_that_was_let_go_is_read_again_for_another_photo(checkp
 @pytest.mark.parametrize(('frames', 'chunk'), [(25, 5), (14, 2), (24, 8), (13, 1), (2, 1), (1, 1)])
 def test_feed_forward_chunks_divide_the_frames(frames, chunk):
     assert forward_chunk(frames) == chunk
+
+
+def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
+    engine = made(checkpoint, memory = 'split', decode_chunk_size = 1)
+    expected = engine.memory_use()
+    engine.load()
+    assert engine.memory_use() == expected
+    assert expected['rung'] == 'split'
+    # weights besides what is counted here
+    counted_too = peak_of(engine)
+    assert counted_too < expected['peak']
+
+
+def test_doctor_lists_the_rungs_and_the_one_in_use(checkpoint):
+    model = ModelOptions(model_name = str(checkpoint), memory = 'chunked', device = 'cpu')
+    configuration = Configuration(model = model)
+    lines = dict(doctor.report(configuration, Engines(configuration), 'en'))
+    assert lines['ways to use memory'].split(', ') == list(ladder.NAMES)
+    assert lines['memory use'].startswith('chunked, ')

@@ -124,6 +124,15 @@ class Engine(Protocol):
         :rtype: list[Text]
         """
 
+    def memory_use(self) -> dict[str, object] | None:
+        """
+        How memory is used; cheap.
+
+        :return: ``rung``, a name, and ``peak``, bytes that a clip is predicted to hold at once; None for an engine
+            that needs hardly any
+        :rtype: dict[str, object] | None
+        """
+
     def load(self) -> None:
         """
         Import libraries and load weights, on the worker.
@@ -210,6 +219,17 @@ class Engines:
         :rtype: tuple[str, ...]
         """
         return self._engines[name].parameters
+
+    def memory_use(self, name: str) -> dict[str, object] | None:
+        """
+        How an engine uses memory.
+
+        :param name: an engine
+        :type name: str
+        :return: as :meth:`Engine.memory_use`
+        :rtype: dict[str, object] | None
+        """
+        return self._engines[name].memory_use()
 
     def choose(self, name: str) -> str:
         """

@@ -111,6 +111,9 @@ class CameraMotion:
         """
         return []
 
+    def memory_use(self) -> None:
+        """Hardly any is needed."""
+
     def load(self) -> None:
         """Import the libraries, which takes a moment, before the first job needs them."""
         importlib.import_module('cv2')

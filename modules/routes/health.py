@@ -42,7 +42,8 @@ def engines(reader: str) -> dict:
     :param reader: the language of the reasons
     :type reader: str
     :return: ``engine`` (a name, or null when the one asked for cannot work), ``engines`` (name → reason or
-        null) and ``warnings`` (what is set in a way that is known to give bad clips)
+        null), ``warnings`` (what is set in a way that is known to give bad clips) and ``memory`` (how the engine in
+        use gets by with it: ``rung``, and ``peak`` in bytes; null where there is nothing to tell)
     :rtype: dict
     """
     known = services().animator.engines
@@ -52,4 +53,5 @@ def engines(reader: str) -> dict:
         engine = None
     reasons = {name: reason and reason.in_(reader) for name, reason in known.reasons().items()}
     warnings = [words.in_(reader) for words in known.warnings(engine)] if engine else []
-    return {'engine': engine, 'engines': reasons, 'warnings': warnings}
+    memory = known.memory_use(engine) if engine else None
+    return {'engine': engine, 'engines': reasons, 'warnings': warnings, 'memory': memory}

@@ -132,6 +132,29 @@ class StableVideo:
             found.append(text('engines.warn_fps', fps = self.model.conditioning_fps))
         return found
 
+    def memory_use(self) -> dict[str, object] | None:
+        """
+        How memory is used: before loading as it is expected, where that can be told.
+
+        :return: ``rung`` (one of :data:`modules.engines.stable_video.ladder.NAMES`) and ``peak`` (bytes that a clip
+            is predicted to hold at once, weights included); None where there is no model or no telling
+        :rtype: dict[str, object] | None
+        """
+        folder = self._find()
+        if folder is None or self.unavailable():
+            return None
+        needs, chunk = self._needs(folder), 1
+        if self._sampler is not None:
+            rung, chunk = self._sampler.rung, self._sampler.chunk(self._applied())
+        elif self.model.memory != 'auto':
+            rung = ladder.named(self.device, self.model.memory)
+        elif self.device == 'cpu':
+            there = devices.free_memory('cpu')
+            rung = ladder.chosen(self.device, needs, needs.weights + (there - needs.weights) // 2)
+        else:
+            return None
+        return {'rung': rung.name, 'peak': ladder.peak(rung, needs, chunk)}
+
     def load(self) -> None:
         """
         Import the libraries, find the device, load the weights; on a GPU, compile and warm up, which takes minutes
