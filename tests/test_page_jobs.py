@@ -257,6 +257,21 @@ def test_the_loop_is_chosen_where_the_engine_makes_none_of_its_own(directed, hel
     assert directed.input_value('#loop') == 'none'
 
 
+def test_speed_is_chosen_where_the_engine_can_give_exactness_for_it(directed, held, page):
+    choose(page)
+    expect(page.locator('#motion_bucket_id')).to_be_visible()
+    assert page.locator('#preset').count() == 0
+    choose(directed)
+    assert directed.input_value('#preset') == 'quality'
+    directed.select_option('#preset', 'fast')
+    directed.click('#start')
+    held.set()
+    see(directed, 'done')
+    assert Directed.asked[-1].preset == 'fast'
+    directed.get_by_role('button', name = 'Reset How it is made').click()
+    assert directed.input_value('#preset') == 'quality'
+
+
 # ---- done ----
 
 
