@@ -118,8 +118,9 @@ def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(
 
 
 def test_a_running_job_shows_its_clip_as_it_forms_and_can_be_cancelled(tmp_path, checkpoint, photo):
-    with program.started(tmp_path, INI.format(steps = 200),
-                         ['--model', str(checkpoint)]) as (_process, port):
+    # long enough that it cannot end while somebody looks, however busy the machine is
+    ini = INI.format(steps = 200).replace('OutputFrames = 3', 'OutputFrames = 20')
+    with program.started(tmp_path, ini, ['--model', str(checkpoint)]) as (_process, port):
         program.ready(port, seconds = 120)
         body, headers = program.form([('seed', '9')], [('file', 'a.jpg', photo)])
         address = program.call(port, 'POST', '/jobs', body, headers).headers['Location']
