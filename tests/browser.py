@@ -45,7 +45,7 @@ class Directed(Instant):
     first step while it is held, and fails for the seed 503.
     """
 
-    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed')
+    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     frames = 4
     go = threading.Event()
     asked = []
@@ -92,8 +92,9 @@ def opened(browser, port, language = 'en', refusals = False, **options):
     page.on('filechooser', lambda chooser: None)
     complaints = []
     page.on('pageerror', lambda error: complaints.append(str(error)))
-    page.on('console', lambda message: complaints.append(message.text)
-            if is_ours(message) else None)
+    page.on(
+        'console', lambda message: complaints.append(message.text)
+        if message.type in ('error', 'warning') else None)
     try:
         page.goto(f'http://127.0.0.1:{port}/')
         yield page
@@ -104,15 +105,6 @@ def opened(browser, port, language = 'en', refusals = False, **options):
         # the page may be asking for something just now
         context.unroute_all(behavior = 'ignoreErrors')
         context.close()
-
-
-def is_ours(message):
-    """
-    Whether the console complains, and of the page: around a bare picture, as a form without JavaScript gets it, the
-    browser puts a page of its own, which breaks the server's policy.
-    """
-    return message.type in ('error',
-                            'warning') and not message.location['url'].endswith('/generate')
 
 
 def photo(kind = 'JPEG', size = (320, 180), colour = (200, 90, 60), **options):

@@ -207,15 +207,23 @@ def test_origins_are_taken_as_browsers_name_them(written, meant):
 @pytest.mark.parametrize('path', ['/', '/health', '/nothing', '/static/js/main.js'])
 def test_every_answer_keeps_others_off(plain, path):
     headers = program.call(plain, 'GET', path).headers
-    policy = dict(part.split(' ', 1) for part in headers['Content-Security-Policy'].split('; '))
-    assert policy['default-src'] == "'none'"
-    assert policy['script-src'] == policy['style-src'] == "'self'"
-    assert policy['frame-ancestors'] == "'self' https://huggingface.co https://*.hf.space"
     assert headers['X-Content-Type-Options'] == 'nosniff'
     assert headers['Referrer-Policy'] == 'no-referrer'
     assert 'microphone=()' in headers['Permissions-Policy']
     assert headers['Cross-Origin-Resource-Policy'] == 'same-origin'
     assert 'Access-Control-Allow-Origin' not in headers
+
+
+def test_the_page_runs_nothing_but_its_own(plain):
+    headers = program.call(plain, 'GET', '/').headers
+    policy = dict(part.split(' ', 1) for part in headers['Content-Security-Policy'].split('; '))
+    assert policy['default-src'] == policy['base-uri'] == "'none'"
+    assert policy['script-src'] == policy['style-src'] == policy['form-action'] == "'self'"
+    assert policy['frame-ancestors'] == "'self' https://huggingface.co https://*.hf.space"
+
+
+def test_a_bare_picture_has_no_policy(plain):
+    assert 'Content-Security-Policy' not in program.generate(plain, browser.photo()).headers
 
 
 def test_a_listed_origin_may_ask_and_see(locked):
@@ -234,7 +242,8 @@ def test_a_listed_origin_may_ask_and_see(locked):
         assert name in seen
     assert 'Origin' in made.headers['Vary']
     assert made.headers['Cross-Origin-Resource-Policy'] == 'cross-origin'
-    assert FRIEND in made.headers['Content-Security-Policy'].partition('frame-ancestors')[2]
+    page = program.call(locked, 'GET', '/', headers = basic(PASSWORD))
+    assert FRIEND in page.headers['Content-Security-Policy'].partition('frame-ancestors')[2]
 
 
 def test_a_listed_origin_hears_why_not(locked):

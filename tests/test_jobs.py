@@ -639,6 +639,12 @@ def test_an_unknown_format_is_400(api, wanted):
     assert refused(answer, 400, 'unknown_choice').json['field'] == 'format'
 
 
+@pytest.mark.parametrize('query', ['format=gif&format=mp4', 'format=mp4&format=mp4'])
+def test_a_format_given_twice_is_400(api, query):
+    answer = api.call('GET', f'/jobs/{api.done()["id"]}/result?{query}')
+    assert refused(answer, 400, 'repeated_field').json['field'] == 'format'
+
+
 def test_a_result_is_409_until_it_is_there(held):
     identity = held.submit()['id']
     path = f'/jobs/{identity}/result'

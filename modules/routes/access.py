@@ -105,7 +105,7 @@ def guard() -> Response | None:
 @blueprint.after_app_request
 def dress(response: Response) -> Response:
     """
-    Headers that every answer has.
+    Headers that every answer has, and those of the page.
 
     :param response: any answer
     :type response: Response
@@ -114,8 +114,10 @@ def dress(response: Response) -> Response:
     """
     origins = services().configuration.web.allowed_origins
     response.headers.update(HEADERS)
-    response.headers['Content-Security-Policy'] = (
-        f'{POLICY}; frame-ancestors {" ".join((*FRAMES, *origins))}')
+    # around a bare picture, browsers put a page of their own, which breaks a policy
+    if response.mimetype == 'text/html':
+        response.headers['Content-Security-Policy'] = (
+            f'{POLICY}; frame-ancestors {" ".join((*FRAMES, *origins))}')
     # a picture is asked for without telling by whom
     response.headers['Cross-Origin-Resource-Policy'] = 'cross-origin' if origins else 'same-origin'
     if origins:

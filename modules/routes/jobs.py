@@ -134,7 +134,10 @@ def result(identity: str) -> Response:
     """
     job = find(identity)
     by_name = {parameter.name: parameter for parameter in parameters.PARAMETERS}
-    wanted = by_name['format'].parse(request.args.get('format') or job.request.format)
+    asked = [name for name in request.args.getlist('format') if name]
+    if len(asked) > 1:
+        raise errors.RepeatedField('format')
+    wanted = by_name['format'].parse(asked[0] if asked else job.request.format)
     if job.state != 'done':
         raise errors.NotDone
     kind = encoders.TABLE[wanted]
