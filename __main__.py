@@ -204,6 +204,26 @@ def download(_given: arguments.Arguments, options: configuration.Configuration,
     return run(options, language)
 
 
+def worker(_given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
+    """
+    Take jobs from the broker.
+
+    :param _given: the command line
+    :type _given: arguments.Arguments
+    :param options: the configuration
+    :type options: configuration.Configuration
+    :param language: of what is said
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    if not options.queue.broker:
+        print(i18n.text('cli.no_broker').in_(language), file = sys.stderr)
+        return 2
+    from modules.jobs.worker import run
+    return run(options, language)
+
+
 def doctor(_given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
     """
     Tell what this machine can run.
@@ -222,7 +242,13 @@ def doctor(_given: arguments.Arguments, options: configuration.Configuration, la
     return examine(options, Engines(options), language)
 
 
-COMMANDS = {'serve': serve, 'animate': animate, 'download': download, 'doctor': doctor}
+COMMANDS = {
+    'serve': serve,
+    'animate': animate,
+    'download': download,
+    'worker': worker,
+    'doctor': doctor
+}
 
 if __name__ == '__main__':
     raise SystemExit(main())

@@ -16,6 +16,7 @@ from modules import routes
 from modules.animation import Animator
 from modules.configuration import Configuration
 from modules.engines import Engines, gpus
+from modules.jobs import Queue
 from modules.jobs.local import LocalQueue
 from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
@@ -61,13 +62,16 @@ def create_app(configuration: Configuration,
         return [Animator(configuration, reader, each) for each in (*found, *more_engines)]
 
     store = Store(home)
-    queue = LocalQueue(
-        animator,
-        store,
-        configuration.queue.max_waiting,
-        max_waiting_per_client = configuration.queue.max_waiting_per_client,
-        find_others = find_others,
-        progress_bar = progress_bar)
+    if configuration.queue.broker:
+        animator, queue = _remote(configuration, reader, store)
+    else:
+        queue = LocalQueue(
+            animator,
+            store,
+            configuration.queue.max_waiting,
+            max_waiting_per_client = configuration.queue.max_waiting_per_client,
+            find_others = find_others,
+            progress_bar = progress_bar)
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,
@@ -77,6 +81,18 @@ def create_app(configuration: Configuration,
                                                  LibraryFetcher(configuration))
     routes.register(app)
     return app
+
+
+def _remote(configuration: Configuration, reader: PhotoReader,
+            store: Store) -> tuple[Animator, Queue]:
+    """The queue of a fleet; its libraries are imported by nobody else."""
+    from modules.jobs.fleet import FleetEngines
+    from modules.jobs.ledger import Ledger
+    from modules.jobs.remote import RemoteQueue
+    ledger = Ledger(configuration.queue.broker)
+    engines = FleetEngines(configuration, ledger)
+    animator = Animator(configuration, reader, engines)
+    return animator, RemoteQueue(animator, store, ledger, configuration.queue, engines.shared)
 
 
 if __name__ == '__main__':

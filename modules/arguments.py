@@ -28,7 +28,7 @@ OVERRIDES = {
 #: torch refuses less
 LEAST_SPLIT_SIZE = 21
 
-COMMANDS = ('serve', 'animate', 'download', 'doctor')
+COMMANDS = ('serve', 'animate', 'download', 'worker', 'doctor')
 
 
 @dataclass(frozen = True)

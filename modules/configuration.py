@@ -226,6 +226,21 @@ def network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise Invalid(text('configuration.network')) from None
 
 
+def broker(value: str) -> str:
+    """
+    Where Redis is.
+
+    :param value: what the INI says
+    :type value: str
+    :return: the same
+    :rtype: str
+    :raises Invalid: for another scheme
+    """
+    if not value.startswith(('redis://', 'rediss://', 'unix://')):
+        raise Invalid(text('configuration.broker'))
+    return value
+
+
 def _option(key: str, parse: Callable, default: Any) -> Any:
     """One row of the table."""
     return dataclasses.field(default = default, metadata = {'key': key, 'parse': parse})
@@ -280,6 +295,7 @@ class WebOptions:
 class QueueOptions:
     """Jobs that wait."""
 
+    broker: str = _option('Broker', broker, '')
     max_waiting: int = _option('MaxWaiting', number(int, 1, 1000), 16)
     max_waiting_per_client: int = _option('MaxWaitingPerClient', number(int, 0, 1000), 4)
 

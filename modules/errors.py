@@ -227,6 +227,12 @@ class Crashed(EngineFailed):
     code = 'crashed'
 
 
+class ResultTooLarge(EngineFailed):
+    """The files are larger than what goes through the broker; ``details``: ``limit`` in MB."""
+
+    code = 'result_too_large'
+
+
 class PhotoGone(EngineFailed):
     """Somebody has taken the job's photo away."""
 
@@ -269,6 +275,13 @@ class ShuttingDown(Unavailable):
     """The program is ending."""
 
     code = 'shutting_down'
+
+
+class BrokerAway(Unavailable):
+    """The broker, which keeps the jobs, does not answer."""
+
+    code = 'broker_away'
+    retry_after = 5
 
 
 class TooManyStreams(Unavailable):

@@ -83,6 +83,8 @@ def test_every_equals_sign_stands_between_spaces(path):
 
 
 ALLOWED = {
+    'dramatiq': ('modules/jobs/broker.py', ),
+    'redis': ('modules/jobs/broker.py', 'modules/jobs/ledger.py'),
     'prometheus_client': ('modules/jobs/meter.py', 'modules/routes/metrics.py'),
     'flask': ('app.py', 'modules/routes/', 'modules/server.py'),
     'torch': ('modules/engines/stable_video/', ),

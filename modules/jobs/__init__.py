@@ -263,6 +263,15 @@ class Queue(Protocol):
         :raises modules.errors.DiskFull: when that cannot be recorded
         """
 
+    def drop(self, job: Job) -> None:
+        """
+        Remove what rests here of a job that has ended, because it is old or one of too many.
+
+        :param job: the job
+        :type job: Job
+        :raises modules.errors.DiskFull: when that cannot be recorded
+        """
+
     def state(self) -> str:
         """
         What ``/health`` tells.

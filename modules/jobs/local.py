@@ -220,6 +220,16 @@ class LocalQueue:
                 return
         job.discard()
 
+    def drop(self, job: Job) -> None:
+        """
+        Remove a job that has ended because it is old or one of too many.
+
+        :param job: the job
+        :type job: Job
+        :raises modules.errors.DiskFull: when that cannot be recorded
+        """
+        self.remove(job)
+
     def state(self) -> str:
         """
         What ``/health`` tells.
@@ -393,7 +403,7 @@ class LocalQueue:
         if note:
             job.notes[job.request.format] = note
         job.model = Made.read(workshop / MADE).model
-        _put_in_place(workshop, job.folder)
+        put_in_place(workshop, job.folder)
 
     def _end(self, job: Job, state: str, refusal: errors.Refusal | None) -> None:
         """The worker has let go of a job."""
@@ -468,8 +478,15 @@ def until_done(left: list[float], workers: int, waiting: list[float]) -> float:
     return done
 
 
-def _put_in_place(workshop: Path, folder: Path) -> None:
-    """Move finished files where they are looked for; on return they outlive a crash."""
+def put_in_place(workshop: Path, folder: Path) -> None:
+    """
+    Move finished files where they are looked for; on return they outlive a crash.
+
+    :param workshop: where they were made
+    :type workshop: Path
+    :param folder: where they are looked for
+    :type folder: Path
+    """
     for path in workshop.iterdir():
         if path.is_file():
             settle(path)

@@ -51,6 +51,17 @@ class Meter:
             gauge = Gauge(f'turn_live_photos_{name}', words, registry = self.registry)
             gauge.set_function(number)
 
+    def watch_workers(self, workers: Callable[[], int]) -> None:
+        """
+        Tell the number of workers of the fleet whenever somebody asks.
+
+        :param workers: how many are alive
+        :type workers: Callable[[], int]
+        """
+        gauge = Gauge(
+            'turn_live_photos_workers', 'Workers that are alive', registry = self.registry)
+        gauge.set_function(workers)
+
     def count_phase(self, engine: str, phase: str, seconds: float) -> None:
         """
         A job has gone through a phase.

@@ -130,7 +130,7 @@ class Retention:
             is_much = self.max_bytes and total > self.max_bytes
             if (is_old or is_much) and not self.store.is_read(job):
                 logger.info('Job %s goes: %s', job.id, 'it is old' if is_old else 'of too many')
-                self.queue.remove(job)
+                self.queue.drop(job)
                 total -= sizes[job.id]
 
     def _run(self) -> None:

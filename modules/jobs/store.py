@@ -129,7 +129,7 @@ class Store:
                 settle(job.folder)
                 settle(self.home)
                 database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
-                                 (job.id, job.state, _written(job)))
+                                 (job.id, job.state, written(job)))
                 # the last of SQLite's syncs may fail when the row is there for good
                 self._doubtful.add(job.id)
         except errors.DiskFull:
@@ -149,7 +149,7 @@ class Store:
         """
         with self._writing() as database:
             database.execute('UPDATE jobs SET state = ?, record = ? WHERE id = ?',
-                             (job.state, _written(job), job.id))
+                             (job.state, written(job), job.id))
 
     def remove(self, job: Job) -> None:
         """
@@ -230,7 +230,7 @@ class Store:
     def _jobs(self, which: str, *values: str) -> Iterator[Job]:
         for identity, state, record in self._rows(SELECT + which, *values):
             try:
-                yield _read(self.home / identity, state, json.loads(record))
+                yield read(self.home / identity, state, json.loads(record))
             except (KeyError, TypeError, ValueError):
                 # another version may have written it; it must not keep the rest away
                 logger.exception('The record of job %s is not understood', identity)
@@ -319,7 +319,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _written(job: Job) -> str:
+def written(job: Job) -> str:
     """All of a job but its id, its state and its folder, as JSON."""
     wanted = asdict(job.request)
     del wanted['photo']
@@ -340,8 +340,8 @@ def _written(job: Job) -> str:
     })
 
 
-def _read(folder: Path, state: str, record: dict) -> Job:
-    """What :func:`_written` wrote."""
+def read(folder: Path, state: str, record: dict) -> Job:
+    """What :func:`written` wrote."""
     moments = {
         name: record[name] and datetime.fromisoformat(record[name])
         for name in ('created', 'started', 'finished')

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What a fleet does and what its queue costs, with a real Redis and real processes on this machine.
+
+    python bench/fleet.py [clips] [waiting]
+
+``clips``: clips a minute with 1, 2 and 4 workers, of camera motion and of a stand-in that sleeps as long as a GPU would
+take. ``waiting``: what one job costs the queue while 10, 1 000 and 100 000 others wait. Without a word: both.
+
+Libraries: those of the tests; the program redis-server.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+import fleet  # noqa: E402
+import program  # noqa: E402
+from crashing import photo  # noqa: E402
+
+from modules import parameters  # noqa: E402
+from modules.jobs import Job, new_id  # noqa: E402
+from modules.jobs.broker import Post  # noqa: E402
+from modules.jobs.ledger import Ledger  # noqa: E402
+
+#: jobs of a measurement for each worker
+JOBS = 12
+#: seconds that the stand-in sleeps for a clip
+SLOW = 3.0
+
+
+def clips_a_minute(workers, engine, frames, content):
+    """Submit, wait until all are done, count."""
+    with tempfile.TemporaryDirectory() as folder, fleet.fleet(folder) as (_redis, members):
+        port, _process = members.web('home', frames)
+        for _ in range(workers):
+            members.worker(frames, engine, SLOW)
+        ledger = Ledger(members.url)
+        while len(ledger.workers()) < workers:
+            time.sleep(0.05)
+        program.ready(port)
+        began, count = time.monotonic(), JOBS * workers
+        body, headers = program.form([], [('file', 'a.jpg', content)])
+        jobs = [program.call(port, 'POST', '/jobs', body, headers).json['id'] for _ in range(count)]
+        while any(fleet.told(port, each)['state'] != 'done' for each in jobs[-workers:]):
+            time.sleep(0.05)
+        return 60 * count / (time.monotonic() - began)
+
+
+def clips():
+    real = (ROOT / 'docs' / 'photo.jpg').read_bytes()
+    print('engine                 workers  clips/min')
+    for name, engine, frames, content in (('camera motion', 'camera', 25, real),
+                                          (f'sleeps {SLOW:g} s', 'Steady', 2, photo())):
+        for workers in (1, 2, 4):
+            rate = clips_a_minute(workers, engine, frames, content)
+            print(f'{name:22} {workers:7} {rate:10.1f}', flush = True)
+
+
+def one_job(folder, ledger):
+    """Seconds of submitting, of asking for the place, of taking and of delivering a job of 3 MB."""
+    identity = new_id()
+    upload = folder / identity / 'upload'
+    upload.parent.mkdir()
+    upload.write_bytes(bytes(1_000_000))
+    job = Job(identity, upload.parent, parameters.parse([], upload, 'a', 'camera'))
+    moments = [time.perf_counter()]
+    ledger.submit(job, 'bench', 10**9, 0)
+    moments.append(time.perf_counter())
+    ledger.position(job.id)
+    moments.append(time.perf_counter())
+    post = Post(ledger.client, ['bench'], 15)
+    post.beat(looks_after_dead = True)
+    taken, _fields = ledger.find(post.next(), folder / 'taken')
+    taken.begin()
+    ledger.begin(taken, 0)
+    moments.append(time.perf_counter())
+    taken.end_as('done')
+    ledger.finish(taken, 1, {'clip.gif': bytes(3_000_000)})
+    post.done()
+    moments.append(time.perf_counter())
+    ledger.client.delete(f'tlp:files:{taken.id}:1')
+    return [1000 * (after - before) for before, after in zip(moments, moments[1:], strict = False)]
+
+
+def fill(folder, ledger, count):
+    """Let so many small jobs wait."""
+    upload = folder / 'upload'
+    upload.write_bytes(b'a photo')
+    while ledger.counts()[0] < count:
+        identity = new_id()
+        job = Job(identity, folder, parameters.parse([], upload, 'a', 'camera'))
+        ledger.submit(job, 'bench', 10**9, 0)
+
+
+def waiting():
+    print('waiting   submit  position   take  deliver (ms, median of 20)   Redis, MB')
+    with tempfile.TemporaryDirectory() as folder, fleet.redis_server(folder) as redis:
+        ledger, folder = Ledger(redis.url), Path(folder)
+        # durable each second, as is usual, so that this disk is not what is measured
+        ledger.client.config_set('appendfsync', 'everysec')
+        for count in (10, 1000, 100_000):
+            fill(folder, ledger, count)
+            found = [one_job(folder, ledger) for _ in range(20)]
+            middle = [statistics.median(each) for each in zip(*found, strict = True)]
+            memory = ledger.client.info('memory')['used_memory'] / 1e6
+            times = ''.join(f'{each:9.2f}' for each in middle)
+            print(f'{count:7} {times} {memory:28.0f}', flush = True)
+
+
+if __name__ == '__main__':
+    wanted = sys.argv[1:] or ['clips', 'waiting']
+    for name in wanted:
+        {'clips': clips, 'waiting': waiting}[name]()

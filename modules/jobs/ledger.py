@@ -1,0 +1,506 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What Redis knows of jobs and workers: each job's record, photo, progress and files, the line, and who is there to work.
+Every change is one script, so that no two processes can both make it: whoever works on a job holds the number of its
+attempt, and once another attempt has begun, nothing that the former one says counts.
+
+Libraries: redis.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules import errors
+from modules.animation import small_picture
+from modules.engines import Progress
+from modules.jobs import Job
+from modules.jobs.broker import AWAY, connect, open_broker, send
+from modules.jobs.store import read, written
+
+if TYPE_CHECKING:
+    import redis
+
+#: seconds for which Redis keeps a job that has ended: time for every web process to fetch it, one that is being
+#: restarted too
+KEPT_SECONDS = 3600
+#: seconds within which a job that is being submitted is accepted
+SUBMITTING_SECONDS = 600
+#: bytes of a photo, or of all files of a job; Redis holds them in memory, and one value may have 512 MB
+MOST_BYTES = 256 * 1024 * 1024
+#: seconds after which a worker that has gone is forgotten
+FORGOTTEN = 24 * 3600
+#: a job that its workers did not survive this often is not tried again
+MOST_ATTEMPTS = 2
+
+CHANGED = 'tlp:changed'
+
+#: what the scripts have in common
+COMMON = '''
+    local id = ARGV[1]
+    local job = 'tlp:job:' .. id
+    local state = redis.call('hget', job, 'state')
+    local function leave()
+        redis.call('zrem', 'tlp:line', id)
+        redis.call('zrem', 'tlp:client:' .. (redis.call('hget', job, 'client') or ''), id)
+        redis.call('srem', 'tlp:running', id)
+    end
+    local function tell()
+        redis.call('publish', 'tlp:changed', id)
+    end
+    local function news()
+        local now = redis.call('time')
+        redis.call('zadd', 'tlp:news', now[1] * 1000 + math.floor(now[2] / 1000), id)
+        redis.call('zremrangebyscore', 'tlp:news', 0, (now[1] - 2 * KEPT) * 1000)
+        tell()
+    end
+    local function finish(final, record)
+        redis.call('hset', job, 'state', final, 'record', record)
+        leave()
+        redis.call('expire', job, KEPT)
+        redis.call('expire', 'tlp:photo:' .. id, KEPT)
+        redis.call('del', 'tlp:picture:' .. id)
+        news()
+    end
+    local function enter()
+        redis.call('persist', job)
+        redis.call('persist', 'tlp:photo:' .. id)
+        local client = redis.call('hget', job, 'client')
+        local number = redis.call('hget', job, 'number')
+        redis.call('zadd', 'tlp:line', number, id)
+        if client ~= '' then redis.call('zadd', 'tlp:client:' .. client, number, id) end
+    end
+'''.replace('KEPT', str(KEPT_SECONDS))
+
+SCRIPTS = {
+    # id, record, queue, client, most, most of a client
+    'submit':
+    '''
+        if redis.call('zcard', 'tlp:line') >= tonumber(ARGV[5]) then return 'full' end
+        if ARGV[4] ~= '' and tonumber(ARGV[6]) > 0
+            and redis.call('zcard', 'tlp:client:' .. ARGV[4]) >= tonumber(ARGV[6]) then return 'many' end
+        if ARGV[2] == '' then return 'ok' end
+        redis.call('hset', job, 'state', 'queued', 'record', ARGV[2], 'queue', ARGV[3], 'client', ARGV[4],
+            'attempt', 0, 'number', redis.call('incr', 'tlp:number'))
+        redis.call('expire', job, SUBMITTING)
+        return 'ok'
+    '''.replace('SUBMITTING', str(SUBMITTING_SECONDS)),
+    'accept':
+    '''
+        if not state then return 0 end
+        if state == 'queued' then enter() tell() end
+        return 1
+    ''',
+    # id, number of attempts so far, record
+    'begin':
+    '''
+        if state ~= 'queued' and state ~= 'running' then return 0 end
+        if redis.call('hget', job, 'attempt') ~= ARGV[2] then return 0 end
+        redis.call('persist', job)
+        redis.call('persist', 'tlp:photo:' .. id)
+        leave()
+        redis.call('sadd', 'tlp:running', id)
+        redis.call('hset', job, 'state', 'running', 'attempt', ARGV[2] + 1, 'record', ARGV[3])
+        redis.call('hdel', job, 'progress')
+        tell()
+        return 1
+    ''',
+    # id, attempt, progress, picture
+    'tell':
+    '''
+        if state ~= 'running' or redis.call('hget', job, 'attempt') ~= ARGV[2] then return 0 end
+        if ARGV[4] ~= '' then
+            redis.call('set', 'tlp:picture:' .. id, ARGV[4], 'EX', KEPT)
+            redis.call('hincrby', job, 'pictures', 1)
+        end
+        if ARGV[3] ~= '' then
+            redis.call('hset', job, 'progress', ARGV[3])
+            tell()
+        end
+        return redis.call('hexists', job, 'unwanted') == 0 and 1 or 0
+    '''.replace('KEPT', str(KEPT_SECONDS)),
+    # id, attempt, state, record
+    'finish':
+    '''
+        if redis.call('hget', job, 'attempt') ~= ARGV[2] or state ~= 'running' then return 0 end
+        redis.call('hset', job, 'files', ARGV[2])
+        finish(ARGV[3], ARGV[4])
+        return 1
+    ''',
+    # id, attempt, record
+    'hand_back':
+    '''
+        if redis.call('hget', job, 'attempt') ~= ARGV[2] or state ~= 'running' then return 0 end
+        redis.call('hset', job, 'state', 'queued', 'record', ARGV[3])
+        redis.call('hdel', job, 'progress')
+        leave()
+        enter()
+        tell()
+        return 1
+    ''',
+    # id, record of a job that was cancelled or failed before it began, its state
+    'cancel':
+    '''
+        if state == 'queued' then finish(ARGV[3], ARGV[2]) end
+        if state == 'running' then redis.call('hset', job, 'unwanted', 1) end
+        return 1
+    ''',
+    'remove':
+    '''
+        leave()
+        redis.call('del', job, 'tlp:photo:' .. id, 'tlp:picture:' .. id)
+        redis.call('hset', job, 'state', 'removed')
+        redis.call('expire', job, 2 * KEPT)
+        news()
+        return 1
+    '''.replace('KEPT', str(KEPT_SECONDS)),
+}
+
+
+@contextlib.contextmanager
+def reachable() -> Iterator[None]:
+    """
+    Talk to the broker.
+
+    :yield: nothing
+    :ytype: None
+    :raises modules.errors.BrokerAway: when it does not answer
+    """
+    try:
+        yield
+    except AWAY as error:
+        raise errors.BrokerAway from error
+
+
+class Ledger:
+    """
+    The jobs in Redis. May be used by several threads.
+
+    :param url: where it is
+    :type url: str
+    """
+
+    def __init__(self, url: str):
+        self.client: redis.Redis = connect(url)
+        self._broker = open_broker(self.client)
+        scripts = {
+            name: self.client.register_script(COMMON + text)
+            for name, text in SCRIPTS.items()
+        }
+
+        def run(name: str, *arguments: object) -> object:
+            with reachable():
+                return scripts[name](args = arguments)
+
+        self._run: Callable[..., object] = run
+
+    def check_room(self, client: str, most: int, most_per_client: int) -> bytes:
+        """
+        Tell whether a job would be accepted.
+
+        :param client: whose it is; may be empty
+        :type client: str
+        :param most: jobs that may wait
+        :type most: int
+        :param most_per_client: those of one client
+        :type most_per_client: int
+        :return: ``ok``, ``full`` or ``many``
+        :rtype: bytes
+        """
+        return self._run('submit', '', '', '', client, most, most_per_client)
+
+    def submit(self, job: Job, queue: str, most: int, most_per_client: int) -> bytes:
+        """
+        Accept a job. It begins to exist for a short time only, is then queued, and is made to last at the end: a crash
+        in between leaves nothing that stays.
+
+        :param job: its upload is on the disk
+        :type job: Job
+        :param queue: who is able to do it
+        :type queue: str
+        :param most: jobs that may wait
+        :type most: int
+        :param most_per_client: those of one client
+        :type most_per_client: int
+        :return: ``ok``, ``full`` or ``many``
+        :rtype: bytes
+        :raises modules.errors.UploadTooLarge: when it is larger than what Redis is to hold
+        :raises modules.errors.BrokerAway: when nothing, or not all, is known to be there
+        """
+        photo = job.upload.read_bytes()
+        if len(photo) > MOST_BYTES:
+            raise errors.UploadTooLarge('file', limit = MOST_BYTES // 1_000_000)
+        with reachable():
+            self.client.set(f'tlp:photo:{job.id}', photo, ex = SUBMITTING_SECONDS)
+        answer = self._run('submit', job.id, written(job), queue, job.client, most, most_per_client)
+        if answer != b'ok':
+            return answer
+        with reachable():
+            send(self._broker, queue, job.id)
+        if not self._run('accept', job.id):
+            raise errors.BrokerAway
+        return answer
+
+    def find(self, identity: str, folder: Path) -> tuple[Job, dict[str, str]] | None:
+        """
+        A job as it stands.
+
+        :param identity: its id
+        :type identity: str
+        :param folder: where its files are to lie
+        :type folder: Path
+        :return: the job, and ``attempt``, ``progress``, ``pictures``, ``files``; None where there is none
+        :rtype: tuple[Job, dict[str, str]] | None
+        """
+        with reachable():
+            found = self.client.hgetall(f'tlp:job:{identity}')
+        if b'record' not in found:
+            return None
+        fields = {name.decode(): value.decode() for name, value in found.items()}
+        return read(folder, fields['state'], json.loads(fields['record'])), fields
+
+    def begin(self, job: Job, attempt: int) -> bool:
+        """
+        Begin an attempt; from then on only this one counts.
+
+        :param job: the job, in state ``running``
+        :type job: Job
+        :param attempt: the number of attempts so far
+        :type attempt: int
+        :return: whether it may; another one may have begun or ended it
+        :rtype: bool
+        """
+        return bool(self._run('begin', job.id, attempt, written(job)))
+
+    def tell(self, identity: str, attempt: int, progress: Progress | None = None) -> bool:
+        """
+        Note how far an attempt is.
+
+        :param identity: the job's id
+        :type identity: str
+        :param attempt: which attempt
+        :type attempt: int
+        :param progress: how far; None asks only
+        :type progress: Progress | None
+        :return: whether to go on: the attempt still counts and the job is wanted
+        :rtype: bool
+        """
+        picture = io.BytesIO()
+        words = ''
+        if progress:
+            words = json.dumps([progress.phase, progress.step, progress.steps])
+            if progress.picture is not None:
+                small_picture(progress.picture, picture)
+        return bool(self._run('tell', identity, attempt, words, picture.getvalue()))
+
+    def finish(self, job: Job, attempt: int, files: dict[str, bytes]) -> bool:
+        """
+        Deliver.
+
+        :param job: the job in its final state
+        :type job: Job
+        :param attempt: which attempt
+        :type attempt: int
+        :param files: name → content
+        :type files: dict[str, bytes]
+        :return: whether it was taken; not where the attempt no longer counts
+        :rtype: bool
+        """
+        if files:
+            key = f'tlp:files:{job.id}:{attempt}'
+            with reachable(), self.client.pipeline() as together:
+                together.hset(key, mapping = files)
+                together.expire(key, KEPT_SECONDS)
+                together.execute()
+        return bool(self._run('finish', job.id, attempt, job.state, written(job)))
+
+    def hand_back(self, job: Job, attempt: int) -> bool:
+        """
+        Undo an attempt; the job stands where it stood in the line.
+
+        :param job: the job in state ``queued``
+        :type job: Job
+        :param attempt: which attempt
+        :type attempt: int
+        :return: whether it still counted
+        :rtype: bool
+        """
+        return bool(self._run('hand_back', job.id, attempt, written(job)))
+
+    def cancel(self, ended: Job) -> None:
+        """
+        End a job that waits; ask for the end of one that runs.
+
+        :param ended: the job as it is to be recorded where it waits
+        :type ended: Job
+        """
+        self._run('cancel', ended.id, written(ended), ended.state)
+
+    def remove(self, identity: str) -> None:
+        """
+        Forget a job; every web process hears of it.
+
+        :param identity: its id
+        :type identity: str
+        """
+        self._run('remove', identity)
+
+    def photo(self, identity: str) -> bytes | None:
+        """
+        The upload.
+
+        :param identity: the job's id
+        :type identity: str
+        :return: its bytes; None when it is not there
+        :rtype: bytes | None
+        """
+        with reachable():
+            return self.client.get(f'tlp:photo:{identity}')
+
+    def picture(self, identity: str) -> bytes | None:
+        """
+        A small picture of the clip as it forms.
+
+        :param identity: the job's id
+        :type identity: str
+        :return: JPEG; None when there is none
+        :rtype: bytes | None
+        """
+        with reachable():
+            return self.client.get(f'tlp:picture:{identity}')
+
+    def files(self, identity: str, attempt: str) -> dict[str, bytes]:
+        """
+        What an attempt has delivered.
+
+        :param identity: the job's id
+        :type identity: str
+        :param attempt: the one that counted
+        :type attempt: str
+        :return: name → content
+        :rtype: dict[str, bytes]
+        """
+        with reachable():
+            found = self.client.hgetall(f'tlp:files:{identity}:{attempt}')
+        return {name.decode(): content for name, content in found.items()}
+
+    def is_removed(self, identity: str) -> bool:
+        """
+        Whether somebody has removed a job; told for two hours.
+
+        :param identity: its id
+        :type identity: str
+        :return: whether it was
+        :rtype: bool
+        """
+        with reachable():
+            return self.client.hget(f'tlp:job:{identity}', 'state') == b'removed'
+
+    def news(self, since: int) -> list[tuple[str, int]]:
+        """
+        Which jobs have ended or were removed.
+
+        :param since: milliseconds of Redis's clock
+        :type since: int
+        :return: ids and moments, in their order
+        :rtype: list[tuple[str, int]]
+        """
+        with reachable():
+            found = self.client.zrangebyscore('tlp:news', since, '+inf', withscores = True)
+        return [(identity.decode(), int(moment)) for identity, moment in found]
+
+    def position(self, identity: str) -> int | None:
+        """
+        A job's place in the line.
+
+        :param identity: its id
+        :type identity: str
+        :return: 1 for the next; None when it does not wait
+        :rtype: int | None
+        """
+        with reachable():
+            rank = self.client.zrank('tlp:line', identity)
+        return None if rank is None else rank + 1
+
+    def counts(self) -> tuple[int, int]:
+        """
+        How many jobs wait and how many run.
+
+        :return: both numbers
+        :rtype: tuple[int, int]
+        """
+        with reachable():
+            return self.client.zcard('tlp:line'), self.client.scard('tlp:running')
+
+    def changes(self) -> Iterator[set[str]]:
+        """
+        Hear of changes as they come; never ends.
+
+        :yield: ids of jobs that have changed; once a second at least, then perhaps none
+        :ytype: set[str]
+        """
+        with reachable(), self.client.pubsub(ignore_subscribe_messages = True) as heard:
+            heard.subscribe(CHANGED)
+            while True:
+                found, wait = set(), 1.0
+                while message := heard.get_message(timeout = wait):
+                    found.add(message['data'].decode())
+                    wait = 0.0
+                yield found
+
+    def seconds(self) -> float:
+        """
+        Redis's clock, the one that everybody shares.
+
+        :return: seconds since 1970
+        :rtype: float
+        """
+        with reachable():
+            whole, millionths = self.client.time()
+        return whole + millionths / 1e6
+
+    def enrol(self, name: str, facts: dict, kind: str = 'workers') -> None:
+        """
+        A worker, or a web process, is there.
+
+        :param name: its name
+        :type name: str
+        :param facts: what is to be known of it
+        :type facts: dict
+        :param kind: ``workers`` or ``webs``
+        :type kind: str
+        """
+        with reachable():
+            self.client.hset(f'tlp:{kind}', name, json.dumps({**facts, 'seen': self.seconds()}))
+
+    def dismiss(self, name: str) -> None:
+        """
+        A worker has gone in order.
+
+        :param name: its name
+        :type name: str
+        """
+        with reachable():
+            self.client.hdel('tlp:workers', name)
+
+    def workers(self, kind: str = 'workers') -> dict[str, dict]:
+        """
+        Who was there within the last day.
+
+        :param kind: ``workers`` or ``webs``
+        :type kind: str
+        :return: name → facts, with ``silent``, the seconds since it was heard of
+        :rtype: dict[str, dict]
+        """
+        now = self.seconds()
+        with reachable():
+            found = self.client.hgetall(f'tlp:{kind}')
+            known = {name.decode(): json.loads(facts) for name, facts in found.items()}
+            for name in [name for name, facts in known.items() if now - facts['seen'] > FORGOTTEN]:
+                self.client.hdel(f'tlp:{kind}', name)
+                del known[name]
+        return {name: {**facts, 'silent': now - facts['seen']} for name, facts in known.items()}

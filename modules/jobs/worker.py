@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``worker``: takes jobs from the broker, one at a time for each device, and delivers what becomes of them.
+
+Libraries: none here.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modules import errors
+from modules.animation import MADE, Animator, Made
+from modules.configuration import Configuration
+from modules.engines import Engines, Progress, gpus
+from modules.i18n import text
+from modules.jobs import Job
+from modules.jobs.broker import AWAY, HEARTBEAT, Post
+from modules.jobs.fleet import common, differences, queue_name
+from modules.jobs.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
+from modules.jobs.work import outcome
+from modules.photos import PhotoReader
+
+logger = logging.getLogger(__name__)
+
+#: seconds between two pictures of a clip as it forms, and between two looks at whether a job is still wanted
+PICTURES, GLANCE = 0.5, 0.5
+#: seconds between two tries to reach a broker that is away
+AGAIN = 0.5
+
+
+class Worker:
+    """
+    One process of a fleet.
+
+    :param animator: does the work
+    :type animator: Animator
+    :param ledger: knows the jobs
+    :type ledger: Ledger
+    :param shared: what is compared with the web side
+    :type shared: dict[str, str]
+    :param find_others: gives one more animator for each further device
+    :type find_others: Callable[[], Sequence[Animator]]
+    :param heartbeat: seconds after which the others take a silent worker for dead; the same for all of them
+    :type heartbeat: float
+    """
+
+    def __init__(self,
+                 animator: Animator,
+                 ledger: Ledger,
+                 shared: dict[str, str],
+                 *,
+                 find_others: Callable[[], Sequence[Animator]] = tuple,
+                 heartbeat: float = HEARTBEAT):
+        self.animator = animator
+        self.ledger = ledger
+        self.shared = shared
+        self.heartbeat = heartbeat
+        self.name = f'{platform.node()}-{os.getpid()}'
+        self._find_others = find_others
+        self._closing = threading.Event()
+        #: (animator, post) of each device
+        self._posts: dict[Animator, Post] = {}
+        #: after an outage nobody has been heard of for a while, and nobody is dead because of that
+        self._quiet_until = time.monotonic() + heartbeat
+        self._said = ''
+
+    def run(self) -> None:
+        """Work until :meth:`stop`; what runs then is handed back."""
+        _state, refusal = outcome('Loading', self.animator.load)
+        if refusal:
+            logger.warning('No engine is ready yet: %s', refusal)
+        animators = [self.animator]
+        for other in self._find_others():
+            _state, refusal = outcome('Loading', other.load)
+            if refusal:
+                logger.warning('A further device takes no jobs: %s', refusal)
+            else:
+                animators.append(other)
+        self._posts = {each: self._new_post(each) for each in animators}
+        threads = [
+            threading.Thread(target = self._work, args = (each, ), daemon = True)
+            for each in animators
+        ]
+        beating = threading.Thread(target = self._beat, daemon = True)
+        for thread in (*threads, beating):
+            thread.start()
+        for thread in (*threads, beating):
+            thread.join()
+        with contextlib.suppress(errors.BrokerAway):
+            self.ledger.dismiss(self.name)
+
+    def stop(self) -> None:
+        """End soon."""
+        self._closing.set()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it ends."""
+        return self._closing.is_set()
+
+    def _able(self, animator: Animator) -> list[str]:
+        return [name for name, reason in animator.engines.reasons().items() if not reason]
+
+    def _new_post(self, animator: Animator) -> Post:
+        queues = [queue_name(name, self.shared) for name in self._able(animator)]
+        return Post(self.ledger.client, queues, self.heartbeat)
+
+    def _beat(self) -> None:
+        while not self._closing.is_set():
+            try:
+                is_quiet = time.monotonic() < self._quiet_until
+                for post in list(self._posts.values()):
+                    post.beat(looks_after_dead = not is_quiet)
+                self.ledger.enrol(
+                    self.name, {
+                        'shared': self.shared,
+                        'engines': self._able(self.animator),
+                        'devices': len(self._posts)
+                    })
+                self._say_what_differs()
+            except (*AWAY, errors.BrokerAway):
+                self._quiet_until = time.monotonic() + self.heartbeat
+            self._closing.wait(self.heartbeat / 6)
+
+    def _say_what_differs(self) -> None:
+        """In the log, once for each thing."""
+        webs = self.ledger.workers('webs').values()
+        told = {
+            differences(self.shared, each['shared'])
+            for each in webs if each['silent'] < HEARTBEAT
+        }
+        words = '' if not told or '' in told else '; '.join(sorted(told))
+        if words and words != self._said:
+            logger.warning('This worker gets no jobs, because it is not like the web side: %s',
+                           words)
+        self._said = words
+
+    def _work(self, animator: Animator) -> None:
+        while not self._closing.is_set():
+            post = self._posts[animator]
+            try:
+                if identity := post.next():
+                    self._take(animator, post, identity)
+            except (*AWAY, errors.BrokerAway):
+                # a message may have been on its way: under another name this worker lets go of the former one's
+                logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
+                self._quiet_until = time.monotonic() + self.heartbeat
+                self._posts[animator] = self._new_post(animator)
+                self._closing.wait(AGAIN)
+
+    def _take(self, animator: Animator, post: Post, identity: str) -> None:
+        """Do one job, unless there is nothing left to do."""
+        with tempfile.TemporaryDirectory(prefix = 'turn-live-photos-worker-') as home:
+            found = self.ledger.find(identity, Path(home) / identity)
+            if not found:
+                return post.done()
+            job, fields = found
+            attempt = int(fields['attempt'])
+            if job.has_ended:
+                return post.done()
+            is_given_up = job.state == 'running' and job.attempts >= MOST_ATTEMPTS
+            if not is_given_up:
+                job.begin()
+            else:
+                job.state = 'running'
+            if not self.ledger.begin(job, attempt):
+                # somebody else has just begun, ended or removed it
+                return post.done()
+            attempt += 1
+            if is_given_up:
+                logger.error('Job %s has ended its worker twice and is given up', identity)
+                job.end_as('failed', errors.Crashed())
+                self._deliver(job, attempt, {})
+                return post.done()
+            return self._do(animator, post, job, attempt)
+
+    def _do(self, animator: Animator, post: Post, job: Job, attempt: int) -> None:
+        has_ended = threading.Event()
+        watch = threading.Thread(
+            target = self._watch, args = (job, attempt, has_ended), daemon = True)
+        watch.start()
+        state, refusal = outcome(f'Job {job.id}', lambda: self._animate(animator, job, attempt))
+        has_ended.set()
+        watch.join()
+        files = {}
+        if state == 'done':
+            state, refusal, files = _packed(job)
+        if state == 'cancelled' and self._closing.is_set() and self._is_wanted(job, attempt):
+            job.put_back()
+            self.ledger.hand_back(job, attempt)
+            return post.hand_back()
+        job.end_as(state, refusal)
+        self._deliver(job, attempt, files)
+        return post.done()
+
+    def _is_wanted(self, job: Job, attempt: int) -> bool:
+        return self.ledger.tell(job.id, attempt)
+
+    def _watch(self, job: Job, attempt: int, has_ended: threading.Event) -> None:
+        """Stop the engine when the job is cancelled, given to another worker, or the program ends."""
+        while not has_ended.wait(GLANCE):
+            with contextlib.suppress(errors.BrokerAway):
+                if self._closing.is_set() or not self._is_wanted(job, attempt):
+                    job.cancel()
+                    return
+
+    def _animate(self, animator: Animator, job: Job, attempt: int) -> None:
+        photo = self.ledger.photo(job.id)
+        if photo is None:
+            raise errors.PhotoGone
+        job.folder.mkdir()
+        job.upload.write_bytes(photo)
+        last = 0.0
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal last
+            if progress.picture is not None and time.monotonic() - last < PICTURES:
+                progress = Progress(progress.phase, progress.step, progress.steps)
+            elif progress.picture is not None:
+                last = time.monotonic()
+            # what cannot be told now is told with the next step
+            with contextlib.suppress(errors.BrokerAway):
+                if not self.ledger.tell(job.id, attempt, progress):
+                    job.cancel()
+
+        note = animator.animate(
+            job.request,
+            job.file(job.request.format),
+            on_progress,
+            job.stop_if_cancelled,
+            created = job.created,
+            keep = job.folder)
+        if note:
+            job.notes[job.request.format] = note
+        job.model = Made.read(job.folder / MADE).model
+
+    def _deliver(self, job: Job, attempt: int, files: dict[str, bytes]) -> None:
+        """As often as it takes, while the broker is away."""
+        while True:
+            try:
+                if not self.ledger.finish(job, attempt, files):
+                    logger.warning('Job %s was given to another worker meanwhile', job.id)
+                return
+            except errors.BrokerAway:
+                if self._closing.wait(AGAIN):
+                    raise
+
+
+def _packed(job: Job) -> tuple[str, errors.Refusal | None, dict[str, bytes]]:
+    """State, refusal and files of a job that was done."""
+    made = [path for path in job.folder.iterdir() if path.is_file() and path != job.upload]
+    if sum(path.stat().st_size for path in made) > MOST_BYTES:
+        return 'failed', errors.ResultTooLarge(limit = MOST_BYTES // 1_000_000), {}
+    return 'done', None, {path.name: path.read_bytes() for path in made}
+
+
+def run(options: Configuration, language: str, *, engines: Engines | None = None) -> int:
+    """
+    What ``worker`` does: wait for the broker, then work until a signal.
+
+    :param options: the configuration
+    :type options: Configuration
+    :param language: of what is said
+    :type language: str
+    :param engines: other engines than the usual ones
+    :type engines: Engines | None
+    :return: the exit code
+    :rtype: int
+    """
+    ledger, reader = Ledger(options.queue.broker), PhotoReader(options.web.max_pixels)
+    try:
+        skew = ledger.seconds() - time.time()
+    except errors.BrokerAway as error:
+        logger.error('%s', text('cli.no_contact', reason = error.__cause__).in_(language))
+        return 1
+    # by their own clocks machines judge whether another one is silent
+    if abs(skew) > HEARTBEAT / 3:
+        logger.error('%s', text('cli.wrong_clock', seconds = round(skew)).in_(language))
+        return 1
+    animator = Animator(options, reader, engines or Engines(options))
+
+    def find_others() -> list[Animator]:
+        return [Animator(each, reader, Engines(each)) for each in gpus.others(options)]
+
+    serve(Worker(animator, ledger, common(options), find_others = find_others))
+    return 0
+
+
+def serve(worker: Worker) -> None:
+    """
+    Work until SIGINT or SIGTERM: the job at hand is handed back within a step, as if it had not been begun. A second
+    signal ends it at once; the others notice that, and do the job.
+
+    :param worker: the worker
+    :type worker: Worker
+    """
+
+    def receive(_number: int, _frame: object) -> None:
+        if worker.is_closing:
+            raise KeyboardInterrupt
+        worker.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, receive)
+    worker.run()
