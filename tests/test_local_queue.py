@@ -1,25 +1,33 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The queue within one process, with real threads and an animator that does what the test says.
+What every queue does: the one within this process and the one of a fleet, each with real threads and an animator that
+does what the test says; and what only the former does.
 
 Libraries: pytest.
 """
 
 import errno
 import json
+import shutil
 import threading
 import time
+import types
 from contextlib import contextmanager
 
+import fleet
 import pytest
 
 from modules import errors, parameters
 from modules.animation import MADE
+from modules.configuration import QueueOptions
 from modules.engines import Progress
 from modules.jobs import Job, new_id
+from modules.jobs.ledger import Ledger
 from modules.jobs.local import LocalQueue
+from modules.jobs.remote import RemoteQueue
 from modules.jobs.store import Store
+from modules.jobs.worker import Worker
 
 
 class Animator:
@@ -35,6 +43,8 @@ class Animator:
         self.go = threading.Event()
         self.doings = {'held': self._hold, **doings}
         self.begun = []
+        # a job of these tests names no engine
+        self.engines = types.SimpleNamespace(reasons = lambda: {'auto': None})
 
     def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
         self.begun.append(request.stem)
@@ -86,6 +96,43 @@ def working(home, animator = None, max_waiting = 16):
         store.close()
 
 
+@pytest.fixture(scope = 'module')
+def redis(tmp_path_factory):
+    """A real Redis for all tests of this module."""
+    if not shutil.which('redis-server'):
+        pytest.skip('needs redis-server')
+    with fleet.redis_server(tmp_path_factory.mktemp('redis')) as server:
+        yield server
+
+
+@pytest.fixture(params = ['within', 'fleet'])
+def any_queue(request):
+    """:func:`working`, or the same with a fleet of one worker."""
+    if request.param == 'within':
+        return working
+    url = request.getfixturevalue('redis').url
+
+    @contextmanager
+    def remote(home, animator = None, max_waiting = 16):
+        animator, store, ledger = animator or Animator(), Store(home), Ledger(url)
+        ledger.client.flushall()
+        worker = Worker(animator, Ledger(url), {})
+        thread = threading.Thread(target = worker.run)
+        thread.start()
+        queue = RemoteQueue(animator, store, ledger, QueueOptions(max_waiting = max_waiting), {})
+        try:
+            yield queue, animator
+        finally:
+            animator.go.set()
+            queue.close()
+            worker.stop()
+            thread.join(30)
+            store.close()
+            assert not thread.is_alive()
+
+    return remote
+
+
 def until(is_so):
     patience = time.monotonic() + 10
     while not is_so():
@@ -112,8 +159,8 @@ def finished(one):
     return one.state, type(one.error)
 
 
-def test_who_comes_first_is_served_first(tmp_path):
-    with working(tmp_path) as (queue, animator):
+def test_who_comes_first_is_served_first(tmp_path, any_queue):
+    with any_queue(tmp_path) as (queue, animator):
         hold(queue, tmp_path)
         names = [f'number {index}' for index in range(8)]
         jobs = submit(queue, *(job(tmp_path, name) for name in names))
@@ -123,7 +170,7 @@ def test_who_comes_first_is_served_first(tmp_path):
         assert animator.begun == ['held', *names]
 
 
-def test_one_job_runs_at_a_time(tmp_path):
+def test_one_job_runs_at_a_time(tmp_path, any_queue):
     at_once, most, lock = [0], [0], threading.Lock()
 
     def work(_stop):
@@ -134,14 +181,14 @@ def test_one_job_runs_at_a_time(tmp_path):
         with lock:
             at_once[0] -= 1
 
-    with working(tmp_path, Animator(work = work)) as (queue, _animator):
+    with any_queue(tmp_path, Animator(work = work)) as (queue, _animator):
         for one in submit(queue, *(job(tmp_path, 'work') for _ in range(6))):
             finished(one)
     assert most == [1]
 
 
-def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path):
-    with working(tmp_path) as (queue, _animator):
+def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path, any_queue):
+    with any_queue(tmp_path) as (queue, _animator):
         done, = submit(queue, job(tmp_path))
         assert finished(done) == ('done', type(None))
         assert done.progress == Progress('step', 1, 2)
@@ -177,8 +224,8 @@ def test_when_to_come_back_is_learnt_from_how_long_jobs_took(tmp_path):
     assert after(tmp_path, *quick, 'slow') > after(tmp_path, *quick, 'quick')
 
 
-def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path):
-    with working(tmp_path) as (queue, animator):
+def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path, any_queue):
+    with any_queue(tmp_path) as (queue, animator):
         held = hold(queue, tmp_path)
         unwanted, wanted = submit(queue, job(tmp_path, 'unwanted'), job(tmp_path, 'wanted'))
         queue.cancel(unwanted)
@@ -189,8 +236,8 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path):
         assert animator.begun == ['held', 'wanted']
 
 
-def test_a_cancelled_job_gives_its_place_free(tmp_path):
-    with working(tmp_path, max_waiting = 1) as (queue, _animator):
+def test_a_cancelled_job_gives_its_place_free(tmp_path, any_queue):
+    with any_queue(tmp_path, max_waiting = 1) as (queue, _animator):
         hold(queue, tmp_path)
         first, = submit(queue, job(tmp_path))
         queue.cancel(first)
@@ -198,8 +245,8 @@ def test_a_cancelled_job_gives_its_place_free(tmp_path):
         assert queue.waiting() == 1
 
 
-def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path):
-    with working(tmp_path) as (queue, _animator):
+def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path, any_queue):
+    with any_queue(tmp_path) as (queue, _animator):
         held = hold(queue, tmp_path)
         following, = submit(queue, job(tmp_path))
         queue.cancel(held)
@@ -207,8 +254,8 @@ def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path
         assert finished(following)[0] == 'done'
 
 
-def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path):
-    with working(tmp_path, Animator(broken = fail(ValueError()))) as (queue, _animator):
+def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path, any_queue):
+    with any_queue(tmp_path, Animator(broken = fail(ValueError()))) as (queue, _animator):
         done, broken = submit(queue, job(tmp_path), job(tmp_path, 'broken'))
         assert (finished(done)[0], finished(broken)[0]) == ('done', 'failed')
         queue.cancel(done)
@@ -271,25 +318,26 @@ def test_a_closed_queue_takes_no_job_and_has_no_worker(tmp_path):
     (errors.UnusablePicture(), errors.UnusablePicture),
 ],
                          ids = repr)
-def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, error, kind):
-    with working(tmp_path, Animator(broken = fail(error))) as (queue, _animator):
+def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, any_queue, error, kind):
+    with any_queue(tmp_path, Animator(broken = fail(error))) as (queue, _animator):
         broken, following = submit(queue, job(tmp_path, 'broken'), job(tmp_path))
         assert finished(broken) == ('failed', kind)
         assert finished(following) == ('done', type(None))
         until(lambda: queue.state() == 'READY')
 
 
-def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, caplog):
-    with working(tmp_path, Animator(broken = fail(ValueError('the cause')))) as (queue, _animator):
+def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, any_queue, caplog):
+    with any_queue(tmp_path,
+                   Animator(broken = fail(ValueError('the cause')))) as (queue, _animator):
         broken, = submit(queue, job(tmp_path, 'broken'))
         finished(broken)
     assert broken.id in caplog.text
     assert 'the cause' in caplog.text
 
 
-def test_tells_whether_it_starts_is_ready_or_busy(tmp_path):
+def test_tells_whether_it_starts_is_ready_or_busy(tmp_path, any_queue):
     may_load = threading.Event()
-    with working(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+    with any_queue(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
         assert queue.state() == 'STARTING'
         may_load.set()
         until(lambda: queue.state() == 'READY')
@@ -300,9 +348,9 @@ def test_tells_whether_it_starts_is_ready_or_busy(tmp_path):
         until(lambda: queue.state() == 'READY')
 
 
-def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path):
+def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path, any_queue):
     may_load = threading.Event()
-    with working(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
+    with any_queue(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
         early, = submit(queue, job(tmp_path))
         assert (early.state, queue.waiting(), animator.begun) == ('queued', 1, [])
         may_load.set()
@@ -316,8 +364,8 @@ def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path):
         MemoryError()
     ],
     ids = repr)
-def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, error):
-    with working(tmp_path, Animator(load = fail(error))) as (queue, _animator):
+def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, any_queue, error):
+    with any_queue(tmp_path, Animator(load = fail(error))) as (queue, _animator):
         one, = submit(queue, job(tmp_path))
         assert finished(one)[0] == 'done'
         until(lambda: queue.state() == 'READY')

@@ -7,6 +7,7 @@ job; what has ended is fetched by each of them, and rests in its own store.
 Libraries: numpy, Pillow.
 """
 
+import contextlib
 import copy
 import json
 import logging
@@ -83,9 +84,10 @@ class RemoteQueue:
         self._seconds: dict[str, float] = {}
         self._fetching = threading.RLock()
         self._closing = threading.Event()
-        self._is_away = True
+        self._is_away = False
         self._name = f'{platform.node()}-{os.getpid()}'
         self._enrolled = -HEARTBEAT
+        self._looked = 0.0
         #: id → moment of the news that was dealt with
         self._heard: dict[str, int] = {}
         self.meter.watch(lambda: self._counts()[0], lambda: self._counts()[1])
@@ -108,7 +110,6 @@ class RemoteQueue:
         """
         if self._closing.is_set():
             raise errors.ShuttingDown
-        self._live[job.id] = job
         self._own.add(job.id)
         name = queue_name(job.request.engine, self.shared)
         try:
@@ -118,6 +119,11 @@ class RemoteQueue:
         except errors.Refusal:
             self._own.discard(job.id)
             raise
+        # not before: what Redis does not know, somebody has removed
+        self._live[job.id] = job
+        with contextlib.suppress(errors.BrokerAway):
+            # it may have come far already
+            self._refresh(job)
 
     def check_room(self, client: str = '') -> None:
         """
@@ -325,9 +331,12 @@ class RemoteQueue:
             self._closing.wait(AGAIN)
 
     def _follow(self, identities: set[str]) -> None:
+        # every second all are looked at, because a message may have been lost
+        is_time = time.monotonic() - self._looked > 1
+        if is_time:
+            self._looked = time.monotonic()
         for job in list(self._live.values()):
-            # in a second without news, everybody is looked at, because a message may have been lost
-            if not job.has_ended and (job.id in identities or not identities):
+            if not job.has_ended and (job.id in identities or is_time):
                 self._refresh(job)
             elif job.state == 'queued':
                 job.notify()
