@@ -17,7 +17,7 @@ import program
 import pytest
 from crashing import COLOUR, colour_of, is_like, photo, picture, submitted
 
-from modules import errors, parameters
+from modules import doctor, errors, parameters
 from modules.configuration import Configuration, ModelOptions, OutputOptions
 from modules.engines import Progress
 from modules.jobs import Job, new_id
@@ -186,6 +186,25 @@ def test_a_worker_with_other_settings_is_given_nothing_and_says_so(members, ledg
     members.worker(frames = 2)
     program.ready(port)
     assert is_like(picture(port, submitted(port)), COLOUR)
+
+
+def test_doctor_and_metrics_show_the_fleet(members, ledger):
+    port, _ = members.web('a')
+    # as the web process is set
+    configuration = fleet.options_of(members.url, 2)
+
+    def shown():
+        return '\n'.join(f'{label} {value}' for label, value in doctor.fleet(configuration, 'en'))
+
+    assert 'worker none' in shown()
+    assert b'turn_live_photos_workers 0.0' in program.call(port, 'GET', '/metrics').body
+    members.worker()
+    members.worker(frames = 3)
+    until(lambda: len(ledger.workers()) == 2)
+    assert shown().count('differs in') == 1 and 'OutputFrames' in shown()
+    assert b'turn_live_photos_workers 2.0' in program.call(port, 'GET', '/metrics').body
+    members.redis.stop()
+    assert 'Broker' in shown() and '0 + 0' not in shown()
 
 
 def test_what_makes_another_clip_makes_another_queue():
