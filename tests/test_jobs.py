@@ -176,7 +176,8 @@ def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
         'format': 'webp',
         'engine': 'camera',
         'loop': 'none',
-        'key_frame': 'end'
+        'key_frame': 'end',
+        'preset': 'quality'
     }
     assert job['created'] <= job['started'] <= job['finished']
     assert (job['position'], job['phase'], job['eta_seconds']) == (None, None, None)
