@@ -35,7 +35,7 @@ JOBS = 12
 SLOW = 3.0
 
 
-def clips_a_minute(workers, engine, frames, content):
+def _clips_a_minute(workers, engine, frames, content):
     """Submit, wait until all are done, count."""
     with tempfile.TemporaryDirectory() as folder, fleet.fleet(folder) as (_redis, members):
         port, _process = members.web('home', frames)
@@ -59,11 +59,11 @@ def clips():
     for name, engine, frames, content in (('camera motion', 'camera', 25, real),
                                           (f'sleeps {SLOW:g} s', 'Steady', 2, photo())):
         for workers in (1, 2, 4):
-            rate = clips_a_minute(workers, engine, frames, content)
+            rate = _clips_a_minute(workers, engine, frames, content)
             print(f'{name:22} {workers:7} {rate:10.1f}', flush = True)
 
 
-def one_job(folder, ledger):
+def _one_job(folder, ledger):
     """Seconds of submitting, of asking for the place, of taking and of delivering a job of 3 MB."""
     identity = new_id()
     upload = folder / identity / 'upload'
@@ -89,7 +89,7 @@ def one_job(folder, ledger):
     return [1000 * (after - before) for before, after in zip(moments, moments[1:], strict = False)]
 
 
-def fill(folder, ledger, count):
+def _fill(folder, ledger, count):
     """Let so many small jobs wait."""
     upload = folder / 'upload'
     upload.write_bytes(b'a photo')
@@ -106,8 +106,8 @@ def waiting():
         # durable each second, as is usual, so that this disk is not what is measured
         ledger.client.config_set('appendfsync', 'everysec')
         for count in (10, 1000, 100_000):
-            fill(folder, ledger, count)
-            found = [one_job(folder, ledger) for _ in range(20)]
+            _fill(folder, ledger, count)
+            found = [_one_job(folder, ledger) for _ in range(20)]
             middle = [statistics.median(each) for each in zip(*found, strict = True)]
             memory = ledger.client.info('memory')['used_memory'] / 1e6
             times = ''.join(f'{each:9.2f}' for each in middle)

@@ -23,8 +23,8 @@ from PIL import Image
 from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import Progress
-from modules.engines.stable_video import (StableVideo, decoding, devices, fitting, ladder, memory,
-                                          pipeline)
+from modules.engines.stable_video import StableVideo, decoding, devices, fitting, ladder, memory
+from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
 from modules.engines.stable_video.sampler import Sampler
 from modules.parameters import AnimationRequest
@@ -79,7 +79,7 @@ def plain(checkpoint):
 
 def load_plainly(folder, variant, dtype = torch.float32):
     pipe = StableVideoDiffusionPipeline.from_pretrained(
-        folder, variant = variant, **{pipeline._dtype_argument(): dtype})
+        folder, variant = variant, **{pipelines._dtype_argument(): dtype})
     pipe.set_progress_bar_config(disable = True)
     pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
     return pipe
@@ -299,7 +299,7 @@ def test_half_precision_frames_equal_a_plain_call_bit_for_bit(checkpoint):
     """What a GPU computes with: the VAE changes to 32 bits and back on the way."""
     small = {'image_prompt_width': 64, 'output_frames': 2, 'inference_steps': 1}
     engine = loaded(checkpoint, **small)
-    half = pipeline.load(checkpoint, 'fp16', 'cuda:0')
+    half = pipelines.load(checkpoint, 'fp16', 'cuda:0')
     engine._sampler = Sampler(half, 'cpu', ladder.RUNGS[0], engine._sampler._needs, None)
     plain = load_plainly(checkpoint, 'fp16', torch.float16)
     wanted = request(max_guidance_scale = 1.0)

@@ -24,7 +24,7 @@ pytest.importorskip('diffusers')
 import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
-from test_stable_video import animate, loaded, made, photo, request  # noqa: E402
+from test_stable_video import animate, loaded, made, one_thread, photo, request  # noqa: E402, F401
 
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
 

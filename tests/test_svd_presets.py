@@ -18,7 +18,7 @@ pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
-from test_stable_video import animate, loaded, made, photo, pictures, reason, request  # noqa: E402
+from test_stable_video import animate, loaded, made, one_thread, photo, pictures, reason, request  # noqa: E402, F401
 
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
 

@@ -151,7 +151,8 @@ class Job:
         :param error: why, for ``failed``
         :type error: errors.Refusal | None
         """
-        self.state, self.error, self.finished = state, error, now()
+        # the state comes last: who sees it finds the rest there
+        self.finished, self.error, self.state = now(), error, state
         # the picture would keep a whole clip in memory
         self.progress = replace(self.progress, picture = None)
 

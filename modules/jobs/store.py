@@ -320,7 +320,14 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def written(job: Job) -> str:
-    """All of a job but its id, its state and its folder, as JSON."""
+    """
+    What is kept of a job.
+
+    :param job: the job
+    :type job: Job
+    :return: all but its id, its state and its folder, as JSON
+    :rtype: str
+    """
     wanted = asdict(job.request)
     del wanted['photo']
     return json.dumps({
@@ -341,7 +348,18 @@ def written(job: Job) -> str:
 
 
 def read(folder: Path, state: str, record: dict) -> Job:
-    """What :func:`written` wrote."""
+    """
+    A job as it was kept.
+
+    :param folder: its folder
+    :type folder: Path
+    :param state: its state
+    :type state: str
+    :param record: what :func:`written` wrote
+    :type record: dict
+    :return: the job
+    :rtype: Job
+    """
     moments = {
         name: record[name] and datetime.fromisoformat(record[name])
         for name in ('created', 'started', 'finished')

@@ -223,20 +223,34 @@ def described(job: jobs.Job, reader: str) -> dict:
     is_done = state == 'done'
     picture = job.pictures if progress.picture is not None else state if is_done else None
     return {
-        'id': job.id,
-        'state': state,
-        'name': job.request.stem,
-        **_place(job), 'phase': progress.phase if state == 'running' else None,
-        'step': progress.step,
-        'steps': progress.steps,
-        'seed': job.request.seed,
-        'engine': job.request.engine,
-        'model': job.model,
-        'version': job.version,
-        'parameters': parameters_of(job.request),
-        **_moments(job), 'error': job.error and _error(job.error, reader),
-        'preview': picture and f'jobs/{job.id}/preview?v={picture}',
-        'photo': f'jobs/{job.id}/photo',
+        'id':
+        job.id,
+        'state':
+        state,
+        'name':
+        job.request.stem,
+        **_place(job), 'phase':
+        progress.phase if state == 'running' else None,
+        'step':
+        progress.step,
+        'steps':
+        progress.steps,
+        'seed':
+        job.request.seed,
+        'engine':
+        job.request.engine,
+        'model':
+        job.model,
+        'version':
+        job.version,
+        'parameters':
+        parameters_of(job.request),
+        **_moments(job, state), 'error':
+        _error(job.error, reader) if job.error and state in jobs.FINAL_STATES else None,
+        'preview':
+        picture and f'jobs/{job.id}/preview?v={picture}',
+        'photo':
+        f'jobs/{job.id}/photo',
         'results':
         [described_result(job, name, reader) for name in encoders.TABLE] if is_done else []
     }
@@ -251,8 +265,9 @@ def _place(job: jobs.Job) -> dict[str, int | None]:
     }
 
 
-def _moments(job: jobs.Job) -> dict[str, str | None]:
-    moments = {'created': job.created, 'started': job.started, 'finished': job.finished}
+def _moments(job: jobs.Job, state: str) -> dict[str, str | None]:
+    finished = job.finished if state in jobs.FINAL_STATES else None
+    moments = {'created': job.created, 'started': job.started, 'finished': finished}
     return {name: moment and moment.isoformat() for name, moment in moments.items()}
 
 

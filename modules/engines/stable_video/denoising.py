@@ -23,8 +23,9 @@ LAST_LAYERS = 2
 
 class OneToken:
     """
-    Attention to a context of a single token, which Stable Video Diffusion's photo is: whatever the query, the
-    softmax over one number is 1, so the answer is that token's value. Equal to diffusers' own processor bit for bit.
+    Attention to a context of a single token, which Stable Video Diffusion's photo is: whatever the query, the softmax
+    over one number is 1, so the answer is that token's value. Equal to diffusers' own processor bit for bit where sums
+    are made in the same order, as one thread does; else within a rounding of the last bit.
     """
 
     def __call__(self, attention: 'Attention', hidden_states: 'torch.Tensor',
