@@ -10,16 +10,11 @@ import contextlib
 from pathlib import Path
 
 import fuzzing
-import program
 import pytest
-import stand_ins
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from app import create_app
 from modules import errors, parameters
-from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
 from modules.sandbox import Sandbox
 
 # Werkzeug leaves the beginning of a broken upload to Python, which closes it at once
@@ -35,16 +30,6 @@ def sandbox():
     sandbox = Sandbox(fuzzing.MAX_PIXELS)
     yield sandbox
     sandbox.close()
-
-
-@pytest.fixture(scope = 'module')
-def port(tmp_path_factory):
-    options = Configuration(web = WebOptions(port = 0))
-    engines = Engines(options, stand_ins.table(camera = 'Instant'))
-    app = create_app(options, tmp_path_factory.mktemp('fuzz'), engines = engines)
-    with program.served(app, options.web) as port:
-        program.ready(port)
-        yield port
 
 
 @pytest.mark.parametrize('kind', fuzzing.FORMATS)
@@ -67,15 +52,3 @@ def test_parameters_are_good_or_refused(fields):
         assert 0 <= request.noise_aug_strength <= 1
         assert 1 <= request.max_guidance_scale <= 10
         assert 0 <= request.seed <= parameters.GREATEST_SEED
-
-
-@FEW
-@given(body = fuzzing.BODIES)
-def test_a_strange_body_is_answered_in_order(port, body):
-    assert fuzzing.check_request(port, fuzzing.posted(body)) in (400, 413, 415)
-
-
-@FEW
-@given(request = fuzzing.HEADS)
-def test_a_strange_head_is_answered_in_order(port, request):
-    fuzzing.check_request(port, request)
