@@ -167,6 +167,13 @@ def test_two_hosts_are_none(plain):
     assert b' 403 ' in raw(plain, head) or b' 400 ' in raw(plain, head)
 
 
+@pytest.mark.parametrize('path', [b'/?\x80', b'/?lang=\x80', b'//?\x80', b'/nothing?\x80'])
+@pytest.mark.parametrize('host', [b'localhost', b'evil.example', b''])
+def test_an_address_in_no_alphabet_is_answered_in_order(plain, path, host):
+    first = raw(plain, b'GET ' + path + b' HTTP/1.1\r\nHost: ' + host)
+    assert first.split()[1] in (b'200', b'400', b'403', b'404', b'308')
+
+
 @pytest.mark.parametrize(('key', 'value'), [('AllowedHosts', 'https://photos.example'),
                                             ('AllowedHosts', 'photos.example:443'),
                                             ('AllowedHosts', 'photos.example/'),

@@ -6,6 +6,7 @@ The doors: each module offers one blueprint.
 Libraries: Flask.
 """
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 
@@ -75,7 +76,10 @@ def language() -> str:
     :return: one of :data:`modules.i18n.LANGUAGES`; English where the browser names neither
     :rtype: str
     """
-    switched = request.args.get('lang') or request.cookies.get('lang')
+    switched = request.cookies.get('lang')
+    # a refusal must not fail because of an address that is none
+    with contextlib.suppress(UnicodeDecodeError):
+        switched = request.args.get('lang') or switched
     if switched in LANGUAGES:
         return switched
     return request.accept_languages.best_match(LANGUAGES, default = 'en')

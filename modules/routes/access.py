@@ -82,10 +82,15 @@ def guard() -> Response | None:
 
     :return: what a browser wants to know before it lets another site's page ask; else None
     :rtype: Response | None
+    :raises errors.MalformedRequest: when the address is in no alphabet
     :raises errors.HostNotServed: against DNS rebinding
     :raises errors.CrossSite: against other sites' pages that would use this machine
     """
     web, limits = services().configuration.web, current_app.extensions['limits']
+    try:
+        _readable = request.args
+    except UnicodeDecodeError as error:
+        raise errors.MalformedRequest from error
     # a page that has its own name point here may tell of any other one
     for host in (request.host, request.environ.get(proxies.HOST_AS_SENT)):
         if host is not None and not is_served(host, web.allowed_hosts):
