@@ -67,7 +67,10 @@ class JsonErrorTask(ErrorTask):
 
     def _body(self, refusal: errors.Refusal, request_id: str) -> bytes:
         headers = self.request.headers
-        language = parse_cookie(headers.get('COOKIE', '')).get('lang')
+        language = None
+        # cookies may be in no alphabet
+        with contextlib.suppress(UnicodeDecodeError):
+            language = parse_cookie(headers.get('COOKIE', '')).get('lang')
         if language not in LANGUAGES:
             accepted = parse_accept_header(headers.get('ACCEPT_LANGUAGE', ''), LanguageAccept)
             language = accepted.best_match(LANGUAGES, default = 'en')

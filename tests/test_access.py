@@ -174,6 +174,12 @@ def test_an_address_in_no_alphabet_is_answered_in_order(plain, path, host):
     assert first.split()[1] in (b'200', b'400', b'403', b'404', b'308')
 
 
+@pytest.mark.parametrize('broken', [b'Content-Length: -5', b'Transfer-Encoding: gzip', b'nonsense'])
+def test_a_broken_head_with_cookies_in_no_alphabet_is_answered_in_order(plain, broken):
+    head = b'GET / HTTP/1.1\r\nHost: localhost\r\nCookie: lang=\x9f\r\n'
+    assert raw(plain, head + broken).split()[1] in (b'200', b'400', b'501')
+
+
 @pytest.mark.parametrize(('key', 'value'), [('AllowedHosts', 'https://photos.example'),
                                             ('AllowedHosts', 'photos.example:443'),
                                             ('AllowedHosts', 'photos.example/'),
