@@ -89,6 +89,7 @@ class CameraMotion:
     parameters = ('motion_bucket_id', 'seed')
     is_closed = True
     is_generative = False
+    libraries = ()
 
     def __init__(self, configuration: Configuration):
         self.model = configuration.model

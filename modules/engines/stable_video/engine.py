@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LIBRARIES = ('torch', 'diffusers', 'transformers', 'accelerate')
-
 #: weights up to this many bytes make clips on a CPU in a bearable time
 SMALL = 1 * memory.GIB
 
@@ -81,6 +79,7 @@ class StableVideo:
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
     is_generative = True
+    libraries = ('torch', 'diffusers', 'transformers', 'accelerate')
 
     def __init__(self,
                  configuration: Configuration,
@@ -105,7 +104,7 @@ class StableVideo:
         """
         if self._sampler is not None or self._failure:
             return self._failure
-        missing = missing_libraries(*LIBRARIES)
+        missing = missing_libraries(*self.libraries)
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
         folder = self._find()
