@@ -16,7 +16,7 @@ from modules import i18n, weights
 from modules.configuration import Configuration
 from modules.i18n import text
 from modules.weights.download import State, download
-from modules.weights.plan import USUAL_TERMS, Plan, Terms, plan
+from modules.weights.plan import USUAL_TERMS, Terms, plan
 
 
 def run(configuration: Configuration,
@@ -49,7 +49,8 @@ def run(configuration: Configuration,
 
 def _fetch(configuration: Configuration, language: str, terms: Terms) -> Path:
     planned = plan(configuration, terms = terms)
-    _announce(configuration, planned, language)
+    for words in planned.told:
+        _say(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
             total = planned.bytes_total,
             initial = planned.bytes_here,
@@ -63,21 +64,6 @@ def _fetch(configuration: Configuration, language: str, terms: Terms) -> Path:
             bar.update(state.bytes_done - bar.n)
 
         return download(configuration, show, lambda: None, terms)
-
-
-def _announce(configuration: Configuration, planned: Plan, language: str) -> None:
-    _say(
-        text(
-            'weights.plan',
-            name = configuration.model.model_name,
-            host = planned.source,
-            count = len(planned.files),
-            size = f'{planned.bytes_total / 1e9:.2f}',
-            here = f'{planned.bytes_here / 1e9:.2f}',
-            folder = planned.folder,
-            free = f'{planned.bytes_free / 1e9:.1f}'), language)
-    key = 'licence' if planned.licence else 'licence_page'
-    _say(text(f'weights.{key}', name = planned.licence, url = planned.licence_url), language)
 
 
 def _say(words: i18n.Text, language: str) -> None:
