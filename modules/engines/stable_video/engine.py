@@ -14,6 +14,7 @@ import dataclasses
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,9 +62,6 @@ FEW_STEPS = r'(?i)lcm|StochasticIterative'
 
 #: a model's place on the hub
 HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
-
-#: what broken installations of torch and diffusers raise when they are imported
-IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
 
 
 class StableVideo:
@@ -142,17 +140,28 @@ class StableVideo:
         folder = self._find()
         if folder is None or self.unavailable():
             return None
-        needs, chunk = self._needs(folder), 1
+        needs, model = self._needs(folder), self._applied()
         if self._sampler is not None:
-            rung, chunk = self._sampler.rung, self._sampler.chunk(self._applied())
-        elif self.model.memory != 'auto':
-            rung = ladder.named(self.device, self.model.memory)
-        elif self.device == 'cpu':
-            there = devices.free_memory('cpu')
-            rung = ladder.chosen(self.device, needs, needs.weights + (there - needs.weights) // 2)
+            rung, chunk = self._sampler.rung, self._sampler.chunk(model)
         else:
-            return None
+            there = self._expected_memory(needs)
+            if there is None:
+                return None
+            is_set = self.model.memory != 'auto'
+            rung = ladder.named(self.device, self.model.memory) if is_set else ladder.chosen(
+                self.device, needs, there)
+            chunk = model.decode_chunk_size or ladder.chunk_size(rung, needs, model.output_frames,
+                                                                 there)
         return {'rung': rung.name, 'peak': ladder.peak(rung, needs, chunk)}
+
+    def _expected_memory(self, needs: memory.Needs) -> int | None:
+        """What weights and clips will be able to use; of a GPU only torch can tell, where it is imported."""
+        torch = sys.modules.get('torch')
+        if self.device.startswith('cuda'):
+            device = devices.pick(self.model.device, torch) if torch else None
+            return devices.free_memory(device, torch) if device else None
+        there = devices.free_memory('cpu')
+        return needs.weights + (there - needs.weights) // 2
 
     def load(self) -> None:
         """
@@ -323,9 +332,9 @@ class StableVideo:
         try:
             import torch
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
-        except IMPORT_ERRORS as error:
+        except devices.IMPORT_ERRORS as error:
             logger.exception('torch or diffusers cannot be imported')
-            self._fail(text('engines.svd_broken', error = _in_one_line(error)))
+            self._fail(text('engines.svd_broken', error = devices.in_one_line(error)))
         device = devices.pick(self.model.device, torch)
         if device is None:
             self._fail(text('engines.svd_no_device', device = self.model.device))
@@ -341,7 +350,8 @@ class StableVideo:
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
             self._fail(
-                text('engines.svd_cannot_load', folder = folder, error = _in_one_line(error)))
+                text(
+                    'engines.svd_cannot_load', folder = folder, error = devices.in_one_line(error)))
         if self.device.startswith('cuda'):
             is_to_compile = (
                 self.model.unet and not sampler.rung.takes_turns
@@ -416,9 +426,3 @@ def _public_name(name: str) -> str:
     if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
         return name
     return re.split(r'[/\\]', name.rstrip('/\\'))[-1]
-
-
-def _in_one_line(error: Exception) -> str:
-    """The first words of an exception, which may go on for pages."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
