@@ -8,6 +8,8 @@ Libraries: Pillow, numpy, pytest, torch and diffusers (for the checkpoint).
 
 import io
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -28,6 +30,20 @@ OutputFrames = 3
 InferenceSteps = {steps}
 '''
 
+#: writes down whom a Python turns to, before anything else in it runs
+WATCHER = """
+import sys
+def watch(event, arguments):
+    if event == 'socket.connect' and isinstance(arguments[1], tuple):
+        tell(arguments[1][0])
+    elif event == 'socket.getaddrinfo':
+        tell(arguments[0])
+def tell(host):
+    with open({path!r}, 'a') as file:
+        file.write(f'{{host}}\\n')
+sys.addaudithook(watch)
+"""
+
 
 @pytest.fixture(scope = 'module')
 def checkpoint(tmp_path_factory):
@@ -43,9 +59,20 @@ def photo():
 
 
 @pytest.fixture(scope = 'module')
-def port(tmp_path_factory, checkpoint):
-    arguments = ['--model', str(checkpoint)]
-    with program.started(tmp_path_factory.mktemp('run'), INI.format(steps = 4), arguments) as found:
+def watched(tmp_path_factory):
+    """A folder; a Python that has it on its path writes into the file ``asked`` there."""
+    folder = tmp_path_factory.mktemp('watched')
+    watcher = WATCHER.format(path = str(folder / 'asked'))
+    (folder / 'sitecustomize.py').write_text(watcher, encoding = 'utf-8')
+    return folder
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory, checkpoint, watched):
+    arguments, environment = ['--model', str(checkpoint)], {'PYTHONPATH': str(watched)}
+    with program.started(
+            tmp_path_factory.mktemp('run'), INI.format(steps = 4), arguments,
+            environment = environment) as found:
         program.ready(found[1], seconds = 120)
         yield found[1]
 
@@ -68,6 +95,17 @@ def test_the_engine_in_use_is_told(port):
 def test_a_clip_has_the_photos_shape_and_the_frames_asked_for(port, photo):
     frames, size = ask(port, photo, seed = 1)
     assert len(frames) == 3 and size == (120, 68)
+
+
+def test_with_its_model_here_the_program_asks_nobody_on_the_network(port, photo, watched):
+    """From its start on: it was watched while it loaded, and makes a clip."""
+    ask(port, photo, seed = 1)
+    asked = watched / 'asked'
+    strangers = set(asked.read_text().split()) if asked.exists() else set()
+    assert strangers <= {'127.0.0.1', '::1', 'localhost', 'None'}
+    code = 'import socket; socket.socket().connect_ex(("127.0.0.1", 9)); socket.getaddrinfo("a.invalid", 1)'
+    subprocess.run([sys.executable, '-c', code], env = {'PYTHONPATH': str(watched)}, check = False)
+    assert {'127.0.0.1', 'a.invalid'} <= set(asked.read_text().split()), 'nothing was watched'
 
 
 def test_the_same_seed_makes_the_same_clip_and_another_another(port, photo):

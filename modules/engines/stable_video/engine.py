@@ -58,7 +58,7 @@ OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_si
            'image_fit')
 
 #: what models for few steps, and the schedulers that only they have, are called
-FEW_STEPS = r'(?i)lcm|StochasticIterative'
+FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
 
 #: a model's place on the hub
 HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
@@ -329,6 +329,7 @@ class StableVideo:
 
     def _find_device(self) -> None:
         """Import torch and ask it. What breaks here stays broken until the program is started anew."""
+        pipeline.quieten()
         try:
             import torch
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
@@ -411,7 +412,8 @@ class StableVideo:
 
 def _has_few_steps(name: str, folder: Path | None) -> bool:
     """Whether the weights were distilled for few steps; with an ordinary scheduler they give mush."""
-    if re.search(FEW_STEPS, name):
+    # folders above it may be called anything
+    if re.search(FEW_STEPS, _last_part(name)):
         return True
     config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
     if config is None or not config.is_file():
@@ -425,4 +427,8 @@ def _public_name(name: str) -> str:
     is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
     if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
         return name
+    return _last_part(name)
+
+
+def _last_part(name: str) -> str:
     return re.split(r'[/\\]', name.rstrip('/\\'))[-1]
