@@ -84,6 +84,29 @@ def index_arguments(requirements: Path, options: InstallationOptions) -> list[st
     return arguments
 
 
+def steps(requirements: Path, options: InstallationOptions) -> list[list[str]]:
+    """
+    What pip is asked for, one call after the other. Where PyTorch has an index of its own, torch comes from there alone
+    and first: among several indexes pip takes the newest, and those for older drivers or other makers' cards are
+    behind the usual one, whose build would then find no GPU.
+
+    :param requirements: the file to install
+    :type requirements: Path
+    :param options: the indexes
+    :type options: InstallationOptions
+    :return: arguments of ``pip install`` for each call
+    :rtype: list[list[str]]
+    """
+    all_of_it = ['-r', str(requirements), *index_arguments(requirements, options)]
+    if not options.pytorch_index_url or 'torch' not in names(requirements):
+        return [all_of_it]
+    lines = '\n'.join(file.read_text(encoding = 'utf-8') for file in closure(requirements))
+    torch = re.search(r'^torch(?![\w-])[^#\n]*', lines, re.MULTILINE)[0].strip()
+    # one from another index may be there already
+    alone = ['--force-reinstall', '--no-deps', '--index-url', options.pytorch_index_url, torch]
+    return [alone, all_of_it]
+
+
 def names(requirements: Path) -> list[str]:
     """
     The projects a requirements file asks for.
@@ -137,11 +160,9 @@ def install(python: Path,
     :raises Failure: with pip's exit code
     """
     quiet = [] if may_ask else ['--no-input']
-    status = run([
-        str(python), '-m', 'pip', 'install', *quiet, '-r',
-        str(requirements), *index_arguments(requirements, options)
-    ])
-    if status:
+    calls = ([str(python), '-m', 'pip', 'install', *quiet, *step]
+             for step in steps(requirements, options))
+    if status := next(filter(None, map(run, calls)), 0):
         managed = Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED').is_file()
         outside = python == Path(sys.executable) and sys.prefix == sys.base_prefix
         key = 'launch.externally_managed' if managed and outside else 'launch.pip_failed'

@@ -94,7 +94,8 @@ class LibraryFetcher:
         status = None
         try:
             self._renew_pip()
-            status = self._install('-r', str(self._requirements))
+            calls = dependencies.steps(self._requirements, self._options.installation)
+            status = next(filter(None, (self._install(*call) for call in calls)), 0)
         finally:
             # whatever happens, nobody waits for libraries that do not come
             if status != 0:
@@ -108,15 +109,16 @@ class LibraryFetcher:
     def _renew_pip(self) -> None:
         """An environment's first pip is that of its Python, often too old to tell how far it is."""
         is_own = sys.prefix != sys.base_prefix
-        if is_own and _version('pip') < _RAW_PROGRESS and self._install(_NEWER_PIP):
+        mirror = self._options.installation.pip_mirror_url
+        newer = [_NEWER_PIP, *(['--index-url', mirror] if mirror else [])]
+        if is_own and _version('pip') < _RAW_PROGRESS and self._install(*newer):
             logger.warning('pip could not be renewed; it will not tell how far it is')
 
     def _install(self, *what: str) -> int:
-        """Run pip to its end; 0 when all is installed."""
+        """Run pip to its end; 0 when that is installed."""
         if self._closed:
             return 1
         command = [sys.executable, '-m', 'pip', 'install', '--no-input', *what]
-        command += dependencies.index_arguments(self._requirements, self._options.installation)
         if _version('pip') >= _RAW_PROGRESS:
             command.append('--progress-bar=raw')
         with subprocess.Popen(

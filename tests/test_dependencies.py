@@ -60,6 +60,16 @@ def test_names_the_mirror_always_and_the_index_of_pytorch_only_with_torch():
         SVD, both) == [*mirror, '--extra-index-url', 'https://pytorch.example/']
 
 
+def test_torch_is_asked_for_first_and_alone_where_it_has_an_index_of_its_own(requirements):
+    own = InstallationOptions('https://pytorch.example/cu118')
+    first, then = dependencies.steps(requirements, own)
+    assert first[-3:] == ['--index-url', 'https://pytorch.example/cu118', 'torch>=2']
+    assert then[:2] == ['-r', str(requirements)]
+    assert dependencies.steps(requirements, PLAIN) == [['-r', str(requirements)]]
+    core = requirements.with_name('core.txt')
+    assert dependencies.steps(core, own) == [['-r', str(core)]]
+
+
 def test_serving_and_camera_motion_need_no_torch():
     core = dependencies.names(CORE)
     assert 'flask' in core and not {'torch', 'diffusers', 'transformers', 'accelerate'} & set(core)

@@ -26,10 +26,11 @@ INSTALL = '''
 import sys, time, importlib.util
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from modules.configuration import Configuration, StoreOptions
+from modules.configuration import Configuration, InstallationOptions, StoreOptions
 from modules.libraries import LibraryFetcher
 fetcher = LibraryFetcher(
-    Configuration(store = StoreOptions(venv_home = Path(sys.prefix))), Path({requirements!r}))
+    Configuration(store = StoreOptions(venv_home = Path(sys.prefix)),
+                  installation = InstallationOptions(*{indexes!r})), Path({requirements!r}))
 print(fetcher.state().state)
 seen = set()
 fetcher.start(then = lambda: print('then'))
@@ -75,16 +76,22 @@ def write_wheel(folder, name, version, files):
 
 
 def install(environment, tmp_path, wheels, name):
+    words = f'--no-index\n--find-links {wheels.as_uri()}\n{name}\n'
+    return run(environment, tmp_path, words, {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(wheels)})
+
+
+def run(environment, tmp_path, words, variables, indexes = ()):
+    """What the program prints that installs a requirements file of these words, and its log."""
     requirements = tmp_path / 'requirements.txt'
-    requirements.write_text(f'--no-index\n--find-links {wheels.as_uri()}\n{name}\n')
-    code = INSTALL.format(root = str(ROOT), requirements = str(requirements))
+    requirements.write_text(words)
+    code = INSTALL.format(root = str(ROOT), requirements = str(requirements), indexes = indexes)
     python = interpreter(environment)
     found = subprocess.run([str(python), '-c', code],
                            capture_output = True,
                            encoding = 'utf-8',
                            env = {
-                               **os.environ, 'PIP_NO_INDEX': '1',
-                               'PIP_FIND_LINKS': str(wheels)
+                               **os.environ,
+                               **variables
                            },
                            timeout = 120,
                            check = True)
@@ -179,6 +186,33 @@ def test_closing_ends_pip(tmp_path, monkeypatch):
     while fetcher._pip.poll() is None and time.monotonic() < patience:
         time.sleep(0.05)
     assert fetcher._pip.poll() is not None
+
+
+def write_index(folder, name, version):
+    """A package index of one project."""
+    (folder / name).mkdir(parents = True)
+    write_wheel(folder / name, name, version, {f'{name}.py': ''})
+    wheel = next((folder / name).glob('*.whl')).name
+    (folder / name / 'index.html').write_text(f'<a href="{wheel}">{wheel}</a>')
+    return folder.as_uri()
+
+
+def test_torch_comes_from_its_own_index_though_another_has_a_newer_one(environment, tmp_path):
+    """Among several indexes pip takes the newest; cards that need an older build would not be seen."""
+    usual = write_index(tmp_path / 'usual', 'torch', '2.9.0')
+    write_index(tmp_path / 'usual', 'another', '1.0')
+    own = write_index(tmp_path / 'own', 'torch', '2.7.1+cu118')
+    variables = {'PIP_CONFIG_FILE': os.devnull, 'PIP_FIND_LINKS': '', 'PIP_CONSTRAINT': ''}
+    # the usual build is there from before
+    python = str(interpreter(environment))
+    command = [python, '-m', 'pip', 'install', '--index-url', usual, 'torch']
+    subprocess.run(command, env = {**os.environ, **variables}, check = True)
+    words, log = run(environment, tmp_path, 'torch>=2.6,<=2.13 # why\nanother\n', variables,
+                     (own, usual))
+    assert words[2:4] == ['then', 'done None'], log
+    code = 'from importlib.metadata import version; print(version("torch"), version("another"))'
+    found = subprocess.run([python, '-c', code], capture_output = True, text = True, check = True)
+    assert found.stdout.split() == ['2.7.1+cu118', '1.0']
 
 
 def test_a_python_without_pip_is_told_and_nobody_waits(tmp_path):
