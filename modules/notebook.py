@@ -7,7 +7,6 @@ and, for those who want it, the page beside the notebook.
 Libraries: IPython; Colab's own, and ipywidgets, where they are there.
 """
 
-import base64
 import gc
 import io
 import os
@@ -144,7 +143,8 @@ class Studio:
         self.clips: list[Clip] = []
         self.program: Program | None = None
         self._home = options.store.outputs_home / 'notebook'
-        self._upload = None
+        #: what photos are chosen with, where choosing does not wait
+        self.upload = None
         self._animator: Animator | None = None
 
     def say(self, words: Text) -> None:
@@ -216,13 +216,13 @@ class Studio:
         :type path: str
         :raises Stopped: when it cannot be read
         """
-        self.photos, self._upload, folder = [], None, self._home / 'photos'
+        self.photos, self.upload, folder = [], None, self._home / 'photos'
         if path.strip():
             self.photos = [Path(path.strip()).expanduser()]
         elif colab():
             self.photos = [Path(name) for name in colab().files.upload(str(folder))]
         elif upload := _upload_widget():
-            self._upload = upload
+            self.upload = upload
             display(upload)
             self.say(text('notebook.choose'))
             return
@@ -246,14 +246,14 @@ class Studio:
 
     def _take_upload(self) -> None:
         """What was chosen since, where choosing does not wait."""
-        if self._upload and self._upload.value:
+        if self.upload and self.upload.value:
             folder = self._home / 'photos'
             folder.mkdir(parents = True, exist_ok = True)
             self.photos = []
-            for file in self._upload.value:
+            for file in self.upload.value:
                 self.photos.append(folder / Path(file['name']).name)
                 self.photos[-1].write_bytes(file['content'])
-        if self._upload or not self.photos:
+        if self.upload or not self.photos:
             self._look()
 
     def animate(self, **fields: object) -> None:
@@ -308,13 +308,11 @@ class Studio:
             self.say(note)
         return clip
 
-    def _moving(self, clip: Clip) -> HTML | Video:
-        """A clip as a notebook shows it; of what no browser plays, a movie of the same frames."""
-        from modules import encoders
-        kind = encoders.TABLE[clip.request.format]
-        if kind.mime_type in ('image/gif', 'image/webp'):
-            content = base64.b64encode(clip.path.read_bytes()).decode()
-            return HTML(f'<img src="data:{kind.mime_type};base64,{content}">')
+    def _moving(self, clip: Clip) -> Video:
+        """
+        A clip as a notebook shows it: a movie of the same frames, whatever was asked for. Every browser plays it, and
+        a GIF would swell the notebook tenfold.
+        """
         return Video(
             str(self._file(clip, 'mp4')),
             embed = True,

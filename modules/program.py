@@ -7,13 +7,13 @@ when it is told to, or with whoever started it.
 Libraries: none but the standard one.
 """
 
-import atexit
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,9 +53,9 @@ class Program:
                  *arguments: str,
                  environment: Mapping[str, str] | None = None,
                  main: Path = ROOT / '__main__.py'):
-        self._home = tempfile.TemporaryDirectory()
-        self._log = Path(self._home.name) / 'log.txt'
-        ini = Path(self._home.name) / 'configuration.ini'
+        home = tempfile.TemporaryDirectory()
+        self._log = Path(home.name) / 'log.txt'
+        ini = Path(home.name) / 'configuration.ini'
         # it may hold a password, and the folder is this user's alone
         ini.write_text(configuration.written(options), encoding = 'utf-8')
         with self._log.open('wb') as output:
@@ -70,7 +70,8 @@ class Program:
                     **os.environ, 'PYTHONIOENCODING': 'utf-8',
                     **(environment or {})
                 })
-        atexit.register(self.stop)
+        # called once: when told to, when nobody holds this any more, or when the starting program ends
+        self.stop = weakref.finalize(self, _end, self._process, home)
         #: where it listens on this machine
         self.port = 0
         try:
@@ -106,13 +107,13 @@ class Program:
         found = re.search(r'https://[^\s，。)]+', self.said())
         return found[0] if found else ''
 
-    def stop(self) -> None:
-        """End it in order, tunnel and all; by force where that does not help."""
-        atexit.unregister(self.stop)
-        self._process.terminate()
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._home.cleanup()
+
+def _end(process: subprocess.Popen, home: tempfile.TemporaryDirectory) -> None:
+    """In order, tunnel and all; by force where that does not help."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    home.cleanup()
