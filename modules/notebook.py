@@ -293,7 +293,8 @@ class Studio:
         from modules.jobs.work import interruptible
         clip = Clip(request, path, path.with_name(f'.{path.name}.frames'))
         clip.kept.mkdir(exist_ok = True)
-        shown = display(HTML(''), display_id = True)
+        shown = DisplayHandle()
+        shown.display(HTML(''))
 
         def work(stop_if_cancelled: 'StopIfCancelled') -> Text | None:
             with terminal.progress_bar(
