@@ -23,6 +23,9 @@ from modules.configuration import InstallationOptions
 from modules.environment import Failure, run
 from modules.i18n import text
 
+#: how many lines of what a failing pip says have its reason
+LAST_LINES = 15
+
 
 def closure(requirements: Path) -> list[Path]:
     """
@@ -187,18 +190,22 @@ def add(wanted: list[str], requirements: Path, options: InstallationOptions) -> 
         kept = Path(room) / 'kept.txt'
         pins = [f'{name}=={version(name)}\n' for name in names(requirements) if version(name)]
         kept.write_text(''.join(pins), encoding = 'utf-8')
-        done = subprocess.run([
-            sys.executable, '-m', 'pip', 'install', '--no-input', '--quiet',
+        command = [
+            sys.executable, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
             '--disable-pip-version-check', '--constraint',
             str(kept), *index_arguments(requirements, options), *wanted
-        ],
-                              stdin = subprocess.DEVNULL,
-                              capture_output = True,
-                              encoding = 'utf-8',
-                              errors = 'replace',
-                              check = False)
+        ]
+        done = subprocess.run(
+            command,
+            stdin = subprocess.DEVNULL,
+            stdout = subprocess.PIPE,
+            stderr = subprocess.STDOUT,
+            encoding = 'utf-8',
+            errors = 'replace',
+            check = False)
     if done.returncode:
-        words = text('notebook.pip_failed', names = ', '.join(wanted), said = done.stderr.strip())
+        said = '\n'.join(done.stdout.splitlines()[-LAST_LINES:])
+        words = text('notebook.pip_failed', names = ', '.join(wanted), said = said)
         raise Failure(words, done.returncode)
     importlib.invalidate_caches()
 

@@ -50,6 +50,9 @@ PAGE_HEIGHT = 960
 #: about as many pixels has the picture of a photo
 SMALL = 512 * 512
 
+#: a movie stays within the notebook
+SHAPE = 'max-width: 100%; max-height: 640px'
+
 #: seconds between two pictures of a clip that forms
 PICTURES = 1.0
 
@@ -318,7 +321,7 @@ class Studio:
             str(self._file(clip, 'mp4')),
             embed = True,
             mimetype = 'video/mp4',
-            html_attributes = 'controls autoplay loop muted playsinline')
+            html_attributes = f'controls autoplay loop muted playsinline style="{SHAPE}"')
 
     def _file(self, clip: Clip, format_name: str) -> Path:
         """A clip's file, made of its frames where it is not there yet."""

@@ -91,6 +91,9 @@ ALLOWED = {
     'diffusers': ('modules/engines/stable_video/', ),
     'transformers': ('modules/engines/stable_video/', ),
     'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
+    'IPython': ('modules/notebook.py', ),
+    'google': ('modules/notebook.py', ),
+    'ipywidgets': ('modules/notebook.py', ),
     'configparser': ('modules/configuration.py', ),
 }
 
@@ -118,8 +121,10 @@ FLOORS = [
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
     (r'modules/(homes|sandbox)\.py', 1),
+    (r'modules/program\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),
+    (r'modules/notebook\.py', 7),
     (r'app\.py', 7),
     (r'__main__\.py', 8),
 ]
