@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Stands in for what Google Colab offers its notebooks, with a Chinese browser: tells what it was asked for, and answers as
-the environment says.
+Stands in for what Google Colab offers its notebooks, with a Chinese browser: tells what it was asked for, and answers
+as the environment says.
 
 Libraries: none but the standard one.
 """
@@ -17,7 +17,7 @@ CALL = 'colab '
 
 
 def tell(name, *values):
-    print(CALL + json.dumps([name, *map(str, values)]))
+    print(CALL + json.dumps([name, *map(str, values)]))  # noqa: T201
 
 
 class output:  # noqa: N801
