@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 What the cells of ``turn_live_photos.ipynb`` call, in Google Colab and in any Jupyter: photos to clips without a server,
-and, for those who want it, the page beside the notebook.
+and, for those who want it, the page beside the notebook. What has to be installed first is imported when it is used.
 
 Libraries: IPython; Colab's own, and ipywidgets, where they are there.
 """
@@ -11,9 +11,13 @@ import gc
 import io
 import os
 import secrets
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from IPython.display import HTML, DisplayHandle, FileLink, Image, Video, display
 
-from modules import VERSION, configuration, dependencies, i18n
+from modules import VERSION, configuration, dependencies, errors, i18n
 from modules.configuration import ROOT
 from modules.i18n import Text, text
 from modules.program import Program, ProgramFailed
@@ -74,9 +78,10 @@ class Clip:
     """A clip that was made."""
 
     request: 'AnimationRequest'
-    path: Path
-    #: the folder of its frames, of which other files are made
+    #: a folder of its frames, of which other files are made; goes with the clip
     kept: Path
+    #: format → file
+    files: dict[str, Path]
 
 
 def colab() -> SimpleNamespace | None:
@@ -236,16 +241,22 @@ class Studio:
         if not self.photos:
             self.say(text('notebook.example'))
             self.photos = [EXAMPLE]
-        from modules import errors, photos
-        most = self.options.web.max_pixels
+        from modules import photos
+        most, good, bad = self.options.web.max_pixels, [], []
         for photo in self.photos:
             try:
                 photos.check(photo, most)
                 display(Image(photos.show(photo, most, SMALL), format = 'jpeg'))
+                good.append(photo)
             except errors.Refusal as refusal:
-                raise Stopped(f'{photo.name}: {refusal.text.in_(self.language)}') from None
+                bad.append(f'{photo.name}: {refusal.text.in_(self.language)}')
             except OSError as error:
-                raise Stopped(f'{photo}: {error.strerror or error}') from None
+                bad.append(f'{photo}: {error.strerror or error}')
+        self.photos = good
+        if not good:
+            raise Stopped('\n'.join(bad))
+        if bad:
+            print(*bad, sep = '\n', flush = True)  # noqa: T201
 
     def _take_upload(self) -> None:
         """What was chosen since, where choosing does not wait."""
@@ -267,10 +278,10 @@ class Studio:
         :type fields: object
         :raises Stopped: when a field, the photo or the engine will not do
         """
-        from modules import batch, encoders, errors, parameters
+        from modules import batch, encoders, parameters
         self._take_upload()
         self.clips, draws = [], not str(fields.get('seed', '')).strip()
-        try:
+        with self._plainly():
             wanted = parameters.parse([(name, str(value)) for name, value in fields.items()],
                                       Path(), '', self.animator.engines.preferred)
             settled = self.animator.settled(wanted)
@@ -283,6 +294,12 @@ class Studio:
                 stem = parameters.safe_stem(photo.name)
                 request = replace(settled, photo = photo, stem = stem, seed = seed)
                 self.clips.append(self._make(request, path))
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """A refusal is a sentence."""
+        try:
+            yield
         except errors.Refusal as refusal:
             raise Stopped(refusal.text.in_(self.language)) from None
 
@@ -294,8 +311,8 @@ class Studio:
     def _make(self, request: 'AnimationRequest', path: Path) -> Clip:
         from modules import terminal
         from modules.jobs.work import interruptible
-        clip = Clip(request, path, path.with_name(f'.{path.name}.frames'))
-        clip.kept.mkdir(exist_ok = True)
+        clip = Clip(request, Path(tempfile.mkdtemp(prefix = '.', dir = self._home)), {})
+        weakref.finalize(clip, shutil.rmtree, clip.kept, ignore_errors = True)
         shown = DisplayHandle()
         shown.display(HTML(''))
 
@@ -303,9 +320,11 @@ class Studio:
             with terminal.progress_bar(
                     request.stem, True, language = self.language, file = sys.stdout) as move:
                 return self.animator.animate(
-                    request, path, _seen(move, shown), stop_if_cancelled, keep = clip.kept)
+                    request, made, _seen(move, shown), stop_if_cancelled, keep = clip.kept)
 
+        made = clip.kept / 'clip'
         note = interruptible(str(request.photo), work)
+        clip.files[request.format] = made.replace(path)
         shown.update(self._moving(clip))
         self.say(text('cli.written', path = path, seed = request.seed, engine = request.engine))
         if note:
@@ -317,21 +336,26 @@ class Studio:
         A clip as a notebook shows it: a movie of the same frames, whatever was asked for. Every browser plays it, and
         a GIF would swell the notebook tenfold.
         """
+        movie = clip.files.get('mp4') or self._encoded(clip, 'mp4')
         return Video(
-            str(self._file(clip, 'mp4')),
+            str(movie),
             embed = True,
             mimetype = 'video/mp4',
             html_attributes = f'controls autoplay loop muted playsinline style="{SHAPE}"')
 
+    def _encoded(self, clip: Clip, format_name: str) -> Path:
+        path = clip.kept / 'other'
+        self.animator.encode(replace(clip.request, format = format_name), clip.kept, path)
+        return path
+
     def _file(self, clip: Clip, format_name: str) -> Path:
         """A clip's file, made of its frames where it is not there yet."""
-        from modules import encoders
-        if format_name == clip.request.format:
-            return clip.path
-        path = clip.kept / f'{clip.request.stem}{encoders.TABLE[format_name].extension}'
-        if not path.exists():
-            self.animator.encode(replace(clip.request, format = format_name), clip.kept, path)
-        return path
+        from modules import batch, encoders
+        if format_name not in clip.files:
+            extension = encoders.TABLE[format_name].extension
+            path = next(batch.outputs([clip.request.photo], self._home, extension))
+            clip.files[format_name] = self._encoded(clip, format_name).replace(path)
+        return clip.files[format_name]
 
     def download(self, format_name: str = '') -> None:
         """
@@ -344,7 +368,8 @@ class Studio:
         if not self.clips:
             raise Stopped(text('notebook.no_clip').in_(self.language))
         for clip in self.clips:
-            path = self._file(clip, format_name or clip.request.format)
+            with self._plainly():
+                path = self._file(clip, format_name or clip.request.format)
             if colab():
                 colab().files.download(str(path))
             else:
@@ -383,7 +408,7 @@ class Studio:
 
     def _open_here(self) -> None:
         from modules.routes.access import COLAB_HOSTS
-        hosts = (*self.options.web.allowed_hosts, *COLAB_HOSTS) if colab() else ()
+        hosts = (*self.options.web.allowed_hosts, *(COLAB_HOSTS if colab() else ()))
         self.program = Program(self._served(allowed_hosts = hosts))
         if not colab():
             url = f'http://localhost:{self.program.port}/'

@@ -341,7 +341,7 @@ def test_photos_chosen_with_ipywidgets_are_taken(studio, capsys):
     studio.upload.value = (chosen, )
     studio.animate(seed = 5, format = 'webp')
     clip, = studio.clips
-    assert (clip.path.name, clip.request.seed) == ('假期.webp', 5)
+    assert (clip.files['webp'].name, clip.request.seed) == ('假期.webp', 5)
     assert '(seed 5, engine camera)' in capsys.readouterr().out
 
 
@@ -350,6 +350,25 @@ def test_photos_chosen_with_ipywidgets_are_taken(studio, capsys):
 def test_what_is_no_photo_is_told_at_once(studio, path, reason):
     with pytest.raises(Stopped, match = reason):
         studio.choose(path)
+
+
+def test_a_photo_that_cannot_be_read_stops_no_other(studio, monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(COLAB)
+    monkeypatch.setenv('COLAB_UPLOAD', str(tmp_path / 'given'))
+    (tmp_path / 'given').mkdir()
+    (tmp_path / 'given' / 'a.jpg').write_text('words')
+    judges.scenery(64, 36).save(tmp_path / 'given' / 'b.jpg')
+    studio.choose()
+    assert [photo.name for photo in studio.photos] == ['b.jpg']
+    assert 'a.jpg: This is not a picture' in capsys.readouterr().out
+
+
+def test_frames_go_with_their_clips(studio):
+    studio.animate()
+    kept = studio.clips[0].kept
+    assert (kept / 'frames.mkv').is_file()
+    studio.animate()
+    assert not kept.exists() and len(list(kept.parent.iterdir())) == 3
 
 
 def test_without_a_clip_there_is_nothing_to_download(studio):
