@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import socket
-import subprocess
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -75,21 +74,16 @@ def copy_of_the_program(folder, ini):
     return folder
 
 
-def git(*arguments):
-    subprocess.run(['git', '-c', 'user.name=x', '-c', 'user.email=x@example', *arguments],
-                   check = True,
-                   capture_output = True)
-
-
 @pytest.fixture(scope = 'module')
 def repository(tmp_path_factory):
     """Something to clone, and the variables by which git finds it where GitHub is."""
     home = tmp_path_factory.mktemp('github')
     small = settings(ImagePromptWidth = 256, ImagePromptHeight = 128, OutputFrames = 6)
     folder = copy_of_the_program(home / 'turn-live-photos.git', small)
-    git('init', '--quiet', folder)
-    git('-C', folder, 'add', '--all')
-    git('-C', folder, 'commit', '--quiet', '--message', 'all')
+    git = ('git', '-C', folder, '-c', 'user.name=x', '-c', 'user.email=x@example')
+    judges.run(*git, 'init', '--quiet')
+    judges.run(*git, 'add', '--all')
+    judges.run(*git, 'commit', '--quiet', '--message', 'all')
     return {
         'GIT_CONFIG_COUNT': '1',
         'GIT_CONFIG_KEY_0': f'url.{home.as_uri()}/.insteadOf',
