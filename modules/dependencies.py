@@ -8,7 +8,6 @@ Libraries: none but the standard one, because nothing is installed yet.
 
 import contextlib
 import hashlib
-import importlib
 import importlib.metadata
 import os
 import re
@@ -16,15 +15,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from modules.configuration import InstallationOptions
 from modules.environment import Failure, run
 from modules.i18n import text
-
-#: how many lines of what a failing pip says have its reason
-LAST_LINES = 15
 
 
 def closure(requirements: Path) -> list[Path]:
@@ -89,23 +84,6 @@ def index_arguments(requirements: Path, options: InstallationOptions) -> list[st
     return arguments
 
 
-def lines(requirements: Path) -> dict[str, str]:
-    """
-    What a requirements file asks for.
-
-    :param requirements: the file
-    :type requirements: Path
-    :return: name → the whole line, those of included files too
-    :rtype: dict[str, str]
-    """
-    return {
-        found[1]: found[0].partition(' #')[0].strip()
-        for file in closure(requirements)
-        for found in re.finditer(r'^([A-Za-z0-9][\w.-]*).*$', file.read_text(
-            encoding = 'utf-8'), re.MULTILINE)
-    }
-
-
 def names(requirements: Path) -> list[str]:
     """
     The projects a requirements file asks for.
@@ -115,7 +93,11 @@ def names(requirements: Path) -> list[str]:
     :return: names as written, those of included files too
     :rtype: list[str]
     """
-    return list(lines(requirements))
+    return [
+        name for file in closure(requirements)
+        for name in re.findall(r'^[A-Za-z0-9][\w.-]*', file.read_text(
+            encoding = 'utf-8'), re.MULTILINE)
+    ]
 
 
 def missing(requirements: Path) -> list[str]:
@@ -127,21 +109,14 @@ def missing(requirements: Path) -> list[str]:
     :return: names of projects
     :rtype: list[str]
     """
-    return [name for name in names(requirements) if not version(name)]
 
+    def is_missing(name: str) -> bool:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version(name)
+            return False
+        return True
 
-def version(name: str) -> str:
-    """
-    The version of a project that the Python in use has.
-
-    :param name: the project
-    :type name: str
-    :return: its version; empty where it is missing
-    :rtype: str
-    """
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(name)
-    return ''
+    return [name for name in names(requirements) if is_missing(name)]
 
 
 def install(python: Path,
@@ -171,43 +146,6 @@ def install(python: Path,
         outside = python == Path(sys.executable) and sys.prefix == sys.base_prefix
         key = 'launch.externally_managed' if managed and outside else 'launch.pip_failed'
         raise Failure(text(key, file = requirements.name, status = status), status)
-
-
-def add(wanted: list[str], requirements: Path, options: InstallationOptions) -> None:
-    """
-    Install what lacks and touch nothing else, in a Python that others have furnished: whatever the requirements name
-    and is there stays as it is, PyTorch above all.
-
-    :param wanted: what lacks, as pip understands it
-    :type wanted: list[str]
-    :param requirements: the file that names what stays
-    :type requirements: Path
-    :param options: the indexes
-    :type options: InstallationOptions
-    :raises Failure: with what pip said
-    """
-    with tempfile.TemporaryDirectory() as room:
-        kept = Path(room) / 'kept.txt'
-        pins = [f'{name}=={version(name)}\n' for name in names(requirements) if version(name)]
-        kept.write_text(''.join(pins), encoding = 'utf-8')
-        command = [
-            sys.executable, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
-            '--disable-pip-version-check', '--constraint',
-            str(kept), *index_arguments(requirements, options), *wanted
-        ]
-        done = subprocess.run(
-            command,
-            stdin = subprocess.DEVNULL,
-            stdout = subprocess.PIPE,
-            stderr = subprocess.STDOUT,
-            encoding = 'utf-8',
-            errors = 'replace',
-            check = False)
-    if done.returncode:
-        said = '\n'.join(done.stdout.splitlines()[-LAST_LINES:])
-        words = text('notebook.pip_failed', names = ', '.join(wanted), said = said)
-        raise Failure(words, done.returncode)
-    importlib.invalidate_caches()
 
 
 def sees_gpu(root: Path = Path('/')) -> bool:

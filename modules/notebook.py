@@ -8,6 +8,7 @@ Libraries: IPython; Colab's own, and ipywidgets, where they are there.
 """
 
 import gc
+import importlib.util
 import io
 import os
 import secrets
@@ -25,8 +26,9 @@ from typing import TYPE_CHECKING
 
 from IPython.display import HTML, DisplayHandle, FileLink, Image, Video, display
 
-from modules import VERSION, configuration, dependencies, errors, i18n
+from modules import VERSION, additions, configuration, dependencies, errors, i18n
 from modules.configuration import ROOT
+from modules.environment import Failure
 from modules.i18n import Text, text
 from modules.program import Program, ProgramFailed
 
@@ -125,8 +127,7 @@ def get_ready() -> 'Studio':
         raise Stopped('\n'.join(problem.in_(reader) for problem in error.problems)) from None
     studio = Studio(options, reader, has_gpu)
     needed = ROOT / ('requirements.txt' if has_gpu else 'requirements-core.txt')
-    lines = dependencies.lines(needed)
-    studio.install([lines[name] for name in dependencies.missing(needed)])
+    studio.install(additions.lacking(needed))
     studio.say(text('notebook.ready_gpu' if has_gpu else 'notebook.ready', version = VERSION))
     return studio
 
@@ -176,8 +177,8 @@ class Studio:
             return
         self.say(text('notebook.installing', names = ', '.join(wanted)))
         try:
-            dependencies.add(wanted, ROOT / 'requirements.txt', self.options.installation)
-        except dependencies.Failure as failure:
+            additions.add(wanted, self.options.installation)
+        except Failure as failure:
             raise Stopped(failure.words.in_(self.language)) from None
 
     def fetch_model(self, on_drive: bool = False) -> None:
@@ -423,7 +424,7 @@ class Studio:
         token = _token()
         if not token:
             raise Stopped(text('notebook.no_token').in_(self.language))
-        if not dependencies.version('ngrok'):
+        if not importlib.util.find_spec('ngrok'):
             self.install([NGROK])
         password = self.options.web.password or secrets.token_urlsafe(9)
         self.program = Program(

@@ -111,7 +111,7 @@ FLOORS = [
     (r'modules/(environment|dependencies)\.py', 1),
     (r'modules/launch\.py', 2),
     (r'modules/libraries\.py', 2),
-    (r'modules/program\.py', 1),
+    (r'modules/(additions|program)\.py', 2),
     (r'modules/weights', 1),
     (r'modules/photos\.py', 1),
     (r'modules/(engines|encoders)', 2),

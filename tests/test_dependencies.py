@@ -6,13 +6,10 @@ What the launcher asks pip for, and when it sees a GPU.
 Libraries: pytest.
 """
 
-import importlib.metadata
-import os
 import sys
 from pathlib import Path
 
 import pytest
-import small_program
 
 from modules import dependencies
 from modules.configuration import InstallationOptions
@@ -122,35 +119,3 @@ def test_believes_nvidia_smi_only_when_it_names_a_gpu(tmp_path, monkeypatch, say
     tool.chmod(0o755)
     monkeypatch.setenv('PATH', str(tmp_path))
     assert dependencies.sees_gpu(tmp_path / 'nothing') == seen
-
-
-@pytest.fixture
-def trying(tmp_path, monkeypatch):
-    """pip, which looks into a folder alone and only says what it would do."""
-    settings = {
-        'PIP_DRY_RUN': '1',
-        'PIP_NO_INDEX': '1',
-        'PIP_FIND_LINKS': str(tmp_path),
-        'PIP_CONFIG_FILE': os.devnull
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
-
-
-def test_adds_what_lacks(trying):
-    small_program.make_wheel(trying, 'newcomer')
-    dependencies.add(['newcomer>=1'], SVD, PLAIN)
-
-
-def test_adding_never_replaces_what_is_there(trying):
-    """Without that, pip would bring this newcomer a newer PyTorch."""
-    small_program.make_wheel(trying, 'newcomer', requires = 'torch>=99')
-    small_program.make_wheel(trying, 'torch', version = '99')
-    with pytest.raises(Failure) as raised:
-        dependencies.add(['newcomer'], SVD, PLAIN)
-    assert f'torch=={importlib.metadata.version("torch")}' in raised.value.words.in_('en')
-
-
-def test_tells_the_whole_line_of_what_is_asked_for(requirements):
-    assert dependencies.lines(requirements)['Pillow-heif'] == 'Pillow-heif==1'
