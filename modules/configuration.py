@@ -411,6 +411,26 @@ def read(path: Path | None = None,
         })
 
 
+def written(configuration: Configuration) -> str:
+    """
+    Options as an INI file, for another program that is to have the same.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :return: what :func:`read` makes the same of, wherever the file lies
+    :rtype: str
+    """
+    lines = []
+    for section, table in options().items():
+        values = getattr(configuration, SECTIONS[section].name)
+        lines.append(f'[{section}]')
+        for key, option in table.items():
+            value = getattr(values, option.name)
+            words = ' '.join(map(str, value)) if isinstance(value, tuple) else value
+            lines.append(f'{key} = {"" if words is None else words}')
+    return '\n'.join([*lines, ''])
+
+
 def _entries(path: Path, problems: list[_Problem]) -> list[_Entry]:
     """What the file says, in its order; what cannot be understood goes to ``problems``."""
     try:

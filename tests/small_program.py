@@ -125,12 +125,14 @@ def build(home: Path) -> SmallProgram:
     return program
 
 
-def make_wheel(folder: Path, name: str) -> None:
-    """A library of one empty module, version 1."""
-    info = f'{name}-1.dist-info'
-    with zipfile.ZipFile(folder / f'{name}-1-py3-none-any.whl', 'w') as wheel:
+def make_wheel(folder: Path, name: str, version: str = '1', requires: str = '') -> None:
+    """A library of one empty module."""
+    info = f'{name}-{version}.dist-info'
+    facts = f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
+    needs = f'Requires-Dist: {requires}\n' if requires else ''
+    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl', 'w') as wheel:
         wheel.writestr(f'{name}.py', '')
-        wheel.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: 1\n')
+        wheel.writestr(f'{info}/METADATA', facts + needs)
         wheel.writestr(f'{info}/WHEEL',
                        'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
         wheel.writestr(f'{info}/RECORD', f'{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n')
