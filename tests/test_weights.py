@@ -147,8 +147,8 @@ def test_finds_a_model_that_the_hubs_own_library_has_fetched(configuration, serv
 
 
 def test_a_home_that_nobody_knows_is_no_reason_to_stop(configuration, monkeypatch):
-    monkeypatch.setenv('HOME', '')
-    monkeypatch.setattr('pwd.getpwuid', dict().__getitem__)
+    monkeypatch.delenv('HOME')
+    monkeypatch.setattr('pwd.getpwuid', {}.__getitem__)
     assert weights.find(configuration) is None
 
 
