@@ -137,6 +137,10 @@ def test_compose_has_a_page_a_queue_and_workers(composed):
     assert set(services) == {'web', 'redis', 'camera', 'gpu'}
     assert [port['host_ip'] for port in services['web']['ports']] == ['127.0.0.1']
     assert 'ports' not in services['redis']
+    # of what is built here, nothing is asked of a registry
+    assert not {'image'} & (services['web'].keys() | services['gpu'].keys())
+    assert services['camera']['image'] == f'{composed["name"]}-web'
+    assert services['camera']['pull_policy'] == 'never'
     for name in ('camera', 'gpu'):
         assert services[name]['command'] == ['worker'] and services[name]['healthcheck']['disable']
     assert (ROOT / services['gpu']['build']['args']['REQUIREMENTS']).is_file()

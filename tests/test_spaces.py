@@ -3,7 +3,7 @@
 """
 A Hugging Face Space: the front matter as the hub's own library reads it, and the program as it finds itself there.
 
-Libraries: huggingface_hub, pytest.
+Libraries: huggingface_hub, pytest, PyYAML.
 """
 
 import ipaddress
@@ -13,7 +13,9 @@ import huggingface_hub
 import program
 import pytest
 import stand_ins
+import yaml
 from conftest import ROOT
+from test_weights import NEEDED
 
 from app import create_app
 from modules import spaces
@@ -51,6 +53,16 @@ def test_the_front_matter_is_that_of_a_docker_space():
     assert len(card.short_description) <= 60
     exposed = re.search(r'^EXPOSE (\d+)$', (ROOT / 'Dockerfile').read_text(), re.MULTILINE)
     assert card.app_port == Configuration().web.port == int(exposed[1])
+
+
+@pytest.mark.parametrize('readme', ['README.md', 'README.zh-CN.md'])
+def test_what_a_space_is_told_to_fetch_is_what_the_pipeline_needs(readme):
+    words = (ROOT / readme).read_text(encoding = 'utf-8')
+    blocks = re.findall(r'^```yaml\n(.*?)^```', words, re.MULTILINE | re.DOTALL)
+    (entry, ), = (yaml.safe_load(block)['preload_from_hub'] for block in blocks)
+    name, files = entry.split(' ')
+    assert name == Configuration().model.model_name
+    assert sorted(files.split(',')) == NEEDED
 
 
 def test_a_space_is_served_under_its_own_name_and_no_other(tmp_path):
