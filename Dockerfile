@@ -21,8 +21,8 @@ COPY requirements-core.txt requirements.txt ./
 RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir -r "$REQUIREMENTS"
 
 COPY . .
-# Readable whatever the umask of whoever builds; written to are these two alone.
-RUN chmod -R a+rX . && mkdir -p models outputs && chown 1000:1000 models outputs
+# Whatever the umask of whoever builds, all can be read, and these two alone be written to.
+RUN chmod -R a+rX,go-w . && mkdir -p models outputs && chown 1000:1000 models outputs
 
 USER 1000
 VOLUME /app/models /app/outputs

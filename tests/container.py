@@ -7,10 +7,10 @@ runs it as an engine would: with a network of its own, without privileges, with 
 Libraries: none but the standard one, pytest.
 """
 
+import ast
 import contextlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def pip_settings(folder):
     found = {}
     for line in run(sys.executable, '-m', 'pip', 'config', 'list').splitlines():
         name, _equals, value = line.partition('=')
-        words = [word for word in shlex.split(value)[0].split() if not word.startswith('file:')]
+        words = [word for word in ast.literal_eval(value).split() if not word.startswith('file:')]
         # what the environment says comes first there, and goes first
         if words and name.rpartition('.')[2] in REACHING:
             found.setdefault(name.rpartition('.')[2], words)
@@ -139,7 +139,6 @@ class Container:
     :param arguments: instead of the image's command
     :param volumes: what of this machine is seen → where in the container
     :param user: instead of the image's
-    :param environment: NAME=value
     :param beside: a container whose network it shares
     """
 
@@ -151,7 +150,6 @@ class Container:
                  *,
                  volumes = None,
                  user = 0,
-                 environment = (),
                  beside = None):
         self.home = home
         self.settings = settings
@@ -168,7 +166,7 @@ class Container:
                 'gid': user
             },
             'args': [*settings['Entrypoint'], *(arguments or settings['Cmd'])],
-            'env': [*settings['Env'], *environment],
+            'env': settings['Env'],
             'cwd': settings['WorkingDir'],
             'capabilities': {}
         }

@@ -152,6 +152,12 @@ def test_a_home_that_nobody_knows_is_no_reason_to_stop(configuration, monkeypatc
     assert weights.find(configuration) is None
 
 
+def test_a_cache_that_cannot_be_looked_at_is_no_reason_to_stop(configuration, monkeypatch):
+    # nobody refuses root a look, but a name can be too long
+    monkeypatch.setenv('HF_HUB_CACHE', '/' + 300 * 'x')
+    assert weights.find(configuration) is None
+
+
 UNET = 'unet/diffusion_pytorch_model.fp16.safetensors'
 POINTER = b'version https://git-lfs.github.com/spec/v1\noid sha256:' + b'0' * 64 + b'\nsize 3050000\n'
 

@@ -7,6 +7,7 @@ beside.
 Libraries: none here.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -83,7 +84,9 @@ def _cached(name: str) -> list[Path]:
     cache = os.environ.get('HF_HUB_CACHE') or f'{home}/hub'
     # pathlib's own fails where there is no home
     cache = Path(os.path.expanduser(cache))  # noqa: PTH111
-    return sorted((cache / f'models--{name.replace("/", "--")}' / 'snapshots').glob('*'))
+    with contextlib.suppress(OSError):
+        return sorted((cache / f'models--{name.replace("/", "--")}' / 'snapshots').glob('*'))
+    return []
 
 
 def is_whole(folder: Path) -> bool:
