@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from modules import VERSION, arguments, configuration, i18n, logs
+from modules import VERSION, arguments, configuration, i18n, logs, spaces
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -65,7 +65,7 @@ def run(given: arguments.Arguments) -> int:
         problems = [f'  {problem.in_(language)}' for problem in error.problems]
         print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
         return 2
-    return COMMANDS[given.command](given, options, language)
+    return COMMANDS[given.command](given, spaces.settled(options, os.environ), language)
 
 
 def allocator(megabytes: int, is_windows: bool = os.name == 'nt') -> str:

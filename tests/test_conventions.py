@@ -121,7 +121,7 @@ FLOORS = [
     (r'modules/jobs', 5),
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
-    (r'modules/(homes|sandbox)\.py', 1),
+    (r'modules/(homes|sandbox|spaces)\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),
     (r'modules/notebook\.py', 7),

@@ -7,8 +7,10 @@ beside.
 Libraries: none here.
 """
 
+import contextlib
 import functools
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -60,15 +62,31 @@ def find(configuration: Configuration) -> Path | None:
     The local model; cheap, and asked anew for every request.
 
     :param configuration: the options; ``ModelName`` is a folder, or a hub name whose folder is
-        ``ModelsHome/<owner>/<name>`` or ``ModelsHome/<name>``
+        ``ModelsHome/<owner>/<name>``, ``ModelsHome/<name>``, or where other programs of the hub keep it
     :type configuration: Configuration
     :return: the absolute path of a folder that holds a whole model, or None
     :rtype: Path | None
     """
     name = Path(configuration.model.model_name).expanduser()
     home = configuration.store.models_home
-    places = (Path.cwd() / name, ROOT / name, home / name, home / name.name)
+    places = (Path.cwd() / name, ROOT / name, home / name, home / name.name,
+              *_cached(configuration.model.model_name))
     return next((place for place in places if is_whole(place)), None)
+
+
+def _cached(name: str) -> list[Path]:
+    """
+    Snapshots in the folder that all programs share which use the hub's library, and that a Space is built with. It is
+    looked for as that library does, which may not be installed yet.
+    """
+    caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    home = os.environ.get('HF_HOME') or f'{caches}/huggingface'
+    cache = os.environ.get('HF_HUB_CACHE') or f'{home}/hub'
+    # pathlib's own fails where there is no home
+    cache = Path(os.path.expanduser(cache))  # noqa: PTH111
+    with contextlib.suppress(OSError):
+        return sorted((cache / f'models--{name.replace("/", "--")}' / 'snapshots').glob('*'))
+    return []
 
 
 def is_whole(folder: Path) -> bool:
