@@ -98,7 +98,7 @@ def parse(argv: list[str], language: str) -> Arguments:
             **(told.overrides if told else {}),
             **overrides
         },
-        logging_level = given.get('logging_level', 'info'),
+        logging_level = given.get('logging_level', 'warning' if command == 'animate' else 'info'),
         progress_bar = given.get('progress_bar', False),
         max_split_size_mb = given.get('max_split_size_mb'),
         output_temp = given.get('output_temp', False),
