@@ -47,41 +47,15 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
     return np.clip(_guided(near.astype(np.float32), lab[..., 0]), 0, 1)
 
 
-def upright(picture: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
-    """
-    Where things stand upright: towers, poles, the edges of houses. Whatever their photo, they are as near at the top
-    as where they stand, and everybody sees it when they bend.
-
-    :param picture: uint8 [H, W, 3], sRGB
-    :type picture: numpy.ndarray
-    :param size: width and height of the grid
-    :type size: tuple[int, int]
-    :return: float32 [h, w], 0 nowhere, 1 certainly
-    :rtype: numpy.ndarray
-    """
-    import cv2
-    import numpy as np
-    small = cv2.resize(picture, size, interpolation = cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    tall = 3, 2 * max(1, round(0.03 * max(size))) + 1
-    across, along = (
-        cv2.blur(cv2.Sobel(grey, cv2.CV_32F, *axis)**2, tall) for axis in ((1, 0), (0, 1)))
-    found = _smoothstep(0.5, 0.85, (across - along) / (across + along + 1e-4))
-    # the sky beside a tower moves with it, or its edge would
-    return cv2.dilate(found * _smoothstep(0.002, 0.02, across), np.ones((3, 5), np.uint8))
-
-
-def limit_slope(near: 'numpy.ndarray', slope: float, stands: 'numpy.ndarray') -> 'numpy.ndarray':
+def limit_slope(near: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
     """
     Make nearness change gradually. What is near keeps its shape; the far side of an edge gives way, since it is
-    mostly out of focus and nobody notices that it is stretched. Up and down what stands upright it hardly changes.
+    mostly out of focus and nobody notices that it is stretched.
 
     :param near: float32 [h, w], 0–1
     :type near: numpy.ndarray
     :param slope: the greatest change from one cell of the grid to the next, above 0
     :type slope: float
-    :param stands: float32 [h, w], see :func:`upright`
-    :type stands: numpy.ndarray
     :return: float32 [h, w]
     :rtype: numpy.ndarray
     """
@@ -89,12 +63,46 @@ def limit_slope(near: 'numpy.ndarray', slope: float, stands: 'numpy.ndarray') ->
     import numpy as np
     square = np.ones((3, 3), np.uint8)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    column, along = np.ones((3, 1), np.uint8), slope * (1 - 0.85 * stands)
-    for _ in range(min(max(near.shape), int(1 / slope) + 1)):
+    for _ in range(min(max(near.shape), int(0.5 / slope) + 1)):
         near = np.maximum(near, cv2.dilate(near, cross) - slope)
         near = np.maximum(near, cv2.dilate(near, square) - slope * 1.3)
-        near = np.maximum(near, cv2.dilate(near, column) - along)
     return cv2.GaussianBlur(near, (0, 0), 1.5)
+
+
+def straightened(near: 'numpy.ndarray', picture: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
+    """
+    Make things that stand upright about as near at the top as where they stand: towers, poles, edges of houses.
+    Everybody sees it when they bend.
+
+    :param near: float32 [h, w], 0–1
+    :type near: numpy.ndarray
+    :param picture: uint8 [H, W, 3], sRGB
+    :type picture: numpy.ndarray
+    :param slope: as for :func:`limit_slope`, which is to be asked afterwards
+    :type slope: float
+    :return: float32 [h, w]
+    :rtype: numpy.ndarray
+    """
+    import cv2
+    import numpy as np
+    column, change = np.ones((3, 1), np.uint8), slope * (1 - 0.85 * _upright(picture, near.shape))
+    for _ in range(near.shape[0]):
+        near = np.maximum(near, cv2.dilate(near, column) - change)
+    return near
+
+
+def _upright(picture: 'numpy.ndarray', shape: tuple[int, int]) -> 'numpy.ndarray':
+    """Where edges run up and down, on the grid: 0 nowhere, 1 certainly."""
+    import cv2
+    import numpy as np
+    small = cv2.resize(picture, shape[::-1], interpolation = cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    tall = 3, 2 * max(1, round(0.03 * max(shape))) + 1
+    across, along = (
+        cv2.blur(cv2.Sobel(grey, cv2.CV_32F, *axis)**2, tall) for axis in ((1, 0), (0, 1)))
+    found = _smoothstep(0.5, 0.85, (across - along) / (across + along + 1e-4))
+    # the sky beside a tower moves with it, or its edge would bend
+    return cv2.dilate(found * _smoothstep(0.002, 0.02, across), np.ones((3, 5), np.uint8))
 
 
 def _smoothstep(start: float, end: float, values: 'numpy.ndarray') -> 'numpy.ndarray':
