@@ -9,7 +9,6 @@ Libraries: none but the standard one.
 import os
 import platform
 import sys
-import unicodedata
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -36,13 +35,8 @@ def examine(configuration: Configuration, engines: Engines, language: str) -> in
     :return: 0 when the engine asked for can work, 1 when it cannot
     :rtype: int
     """
-    try:
-        for label, value in report(configuration, engines, language):
-            sys.stdout.write(f'{label}{" " * (26 - columns(label))} {value}\n')
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # who reads through ``head`` has seen enough; Python writes once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for label, value in report(configuration, engines, language):
+        sys.stdout.write(f'{label:<26} {value}\n')
     reasons = engines.reasons()
     preferred = engines.preferred
     able = [name for name, reason in reasons.items() if not reason]
@@ -114,18 +108,6 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
         if what := differences(facts['shared'], common(configuration)):
             told.append(words['differs'].format(what = what))
         yield f'{words["worker"]} {name}', '  '.join(told)
-
-
-def columns(words: str) -> int:
-    """
-    How wide words are in a terminal, where Chinese letters take two columns each.
-
-    :param words: the words
-    :type words: str
-    :return: in columns
-    :rtype: int
-    """
-    return sum(1 + (unicodedata.east_asian_width(letter) in 'WF') for letter in words)
 
 
 def memory() -> str | None:
