@@ -85,8 +85,10 @@ def straightened(near: 'numpy.ndarray', picture: 'numpy.ndarray', slope: float) 
     """
     import cv2
     import numpy as np
-    column, change = np.ones((3, 1), np.uint8), slope * (1 - 0.85 * _upright(picture, near.shape))
-    for _ in range(near.shape[0]):
+    least = 0.15
+    column = np.ones((3, 1), np.uint8)
+    change = slope * (1 - (1 - least) * _upright(picture, near.shape))
+    for _ in range(min(near.shape[0], int(1 / (least * slope)) + 1)):
         near = np.maximum(near, cv2.dilate(near, column) - change)
     return near
 
