@@ -239,7 +239,14 @@ def doctor(_given: arguments.Arguments, options: configuration.Configuration, la
     """
     from modules.doctor import examine
     from modules.engines import Engines
-    return examine(options, Engines(options), language)
+    try:
+        code = examine(options, Engines(options), language)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # who reads through ``head`` has seen enough; Python writes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 COMMANDS = {

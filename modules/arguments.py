@@ -16,6 +16,7 @@ from modules import VERSION, again, configuration, i18n, logs
 from modules.again import Recorded
 from modules.encoders.settings import NoSettings
 from modules.parameters import PARAMETERS
+from modules.usage import Parser
 
 #: option → the INI's section and key it overrides
 OVERRIDES = {
@@ -72,10 +73,13 @@ def parse(argv: list[str], language: str) -> Arguments:
     :rtype: Arguments
     """
     parser = _parser(language)
-    given = vars(parser.parse_args(argv))
+    understood, more = parser.parse_known_args(argv)
+    if more:
+        parser.refuse(i18n.text('cli.too_much', words = ' '.join(more)))
+    given = vars(understood)
     config = Path(given.get('config', configuration.ROOT / 'configuration.ini'))
     if 'config' in given and not config.is_file():
-        parser.error(i18n.text('cli.no_config', path = config).in_(language))
+        parser.refuse(i18n.text('cli.no_config', path = config))
     command = given.get('command') or 'serve'
     overrides = {
         name: _from_here(given[option.strip('-')], option)
@@ -83,7 +87,7 @@ def parse(argv: list[str], language: str) -> Arguments:
     }
     photos, told = (), None
     if command == 'animate':
-        photos, told = _photos(given, parser, language)
+        photos, told = _photos(given, parser)
     if told and OVERRIDES['--engine'] in overrides:
         # the engine has an option of the INI's instead of a field
         told = replace(told, fields = tuple(each for each in told.fields if each[0] != 'engine'))
@@ -94,7 +98,7 @@ def parse(argv: list[str], language: str) -> Arguments:
             **(told.overrides if told else {}),
             **overrides
         },
-        logging_level = given.get('logging_level', 'info'),
+        logging_level = given.get('logging_level', 'warning' if command == 'animate' else 'info'),
         progress_bar = given.get('progress_bar', False),
         max_split_size_mb = given.get('max_split_size_mb'),
         output_temp = given.get('output_temp', False),
@@ -106,23 +110,22 @@ def parse(argv: list[str], language: str) -> Arguments:
         again = told)
 
 
-def _photos(given: dict, parser: argparse.ArgumentParser,
-            language: str) -> tuple[tuple[Path, ...], Recorded | None]:
+def _photos(given: dict, parser: Parser) -> tuple[tuple[Path, ...], Recorded | None]:
     """The photos of ``animate``, and what the result that is to be made anew tells."""
     photos, result = tuple(given.get('photos') or ()), given.get('again')
     if not result:
         if not photos:
-            parser.error(i18n.text('cli.photos_needed').in_(language))
+            parser.refuse(i18n.text('cli.photos_needed'))
         return photos, None
     try:
         told = again.recorded(result)
     except NoSettings as error:
-        parser.error(error.text.in_(language))
+        parser.refuse(error.text)
     if len(photos) > 1 or any(photo.is_dir() for photo in photos):
-        parser.error(i18n.text('settings.one_photo').in_(language))
+        parser.refuse(i18n.text('settings.one_photo'))
     photo = photos[0] if photos else again.photo_beside(result)
     if not photo:
-        parser.error(i18n.text('settings.no_photo', path = result).in_(language))
+        parser.refuse(i18n.text('settings.no_photo', path = result))
     return (photo, ), told
 
 
@@ -131,24 +134,24 @@ def _from_here(value: str, option: str) -> str:
     return str(Path(value).resolve()) if option == '--model' and Path(value).is_dir() else value
 
 
-def _parser(language: str) -> argparse.ArgumentParser:
+def _parser(language: str) -> Parser:
     words = i18n.words(language)['cli']
     common = _common(words)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
+        language = language,
         prog = 'turn-live-photos',
         description = words['description'],
         epilog = words['epilog'],
         parents = [common],
-        allow_abbrev = False,
         formatter_class = argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest = 'command', metavar = words['command'])
     for name in COMMANDS:
         sub = commands.add_parser(
             name,
+            language = language,
             help = words[name],
             description = words[name],
-            parents = [common],
-            allow_abbrev = False)
+            parents = [common])
         if name == 'animate':
             sub.add_argument(
                 'photos', nargs = '*', type = Path, metavar = 'PHOTO', help = words['photos'])

@@ -124,6 +124,11 @@ class LingeringChannel(HTTPChannel):
         if not received or self._left < 0:
             self.handle_close()
 
+    def send_continue(self) -> None:
+        """Let a client go on that asks before it sends a body; who is refused need not send it."""
+        if not self.request.error:
+            super().send_continue()
+
     def handle_close(self) -> None:
         """Close; a refused client is first told that nothing more comes."""
         if self.lingers and self.connected and self._ends is None:

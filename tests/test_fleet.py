@@ -16,6 +16,7 @@ import fleet
 import program
 import pytest
 from crashing import COLOUR, colour_of, is_like, photo, picture, submitted
+from program import until
 
 from modules import doctor, errors, parameters
 from modules.configuration import Configuration, ModelOptions, OutputOptions
@@ -39,13 +40,6 @@ def members(tmp_path):
 @pytest.fixture
 def ledger(members):
     return Ledger(members.url)
-
-
-def until(is_so, seconds = 60):
-    patience = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.02)
 
 
 def until_running(port, identity):

@@ -71,12 +71,6 @@ class Fetched:
 
 
 @pytest.fixture(scope = 'module')
-def chromium():
-    with browser.chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope = 'module')
 def files(tmp_path_factory):
     """A repository of a small model that works."""
     tiny_checkpoint = pytest.importorskip('tiny_checkpoint')

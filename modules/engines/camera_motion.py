@@ -249,7 +249,8 @@ def displacement(picture: 'numpy.ndarray', travel: float, push: float) -> Displa
     near = depth_prior.nearness(picture)
     cell = max(height, width) / max(near.shape)
     steepness = travel * (reach + push * max(width, height) / 2)
-    near = depth_prior.limit_slope(near, MOST_STRETCH * cell / steepness)
+    slope = MOST_STRETCH * cell / steepness
+    near = depth_prior.limit_slope(depth_prior.straightened(near, picture, slope), slope)
     near = cv2.resize(near, (width, height), interpolation = cv2.INTER_CUBIC)
     from_pivot = near - PIVOT
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
