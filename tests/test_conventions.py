@@ -92,6 +92,8 @@ ALLOWED = {
     'transformers': ('modules/engines/stable_video/', ),
     'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
     'configparser': ('modules/configuration.py', ),
+    'ngrok': ('modules/tunnel.py', ),
+    'flask_ngrok2': ('modules/tunnel.py', ),
 }
 
 
@@ -117,7 +119,7 @@ FLOORS = [
     (r'modules/jobs', 5),
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
-    (r'modules/(homes|sandbox)\.py', 1),
+    (r'modules/(homes|sandbox|tunnel)\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),
     (r'app\.py', 7),
