@@ -40,7 +40,10 @@ def main() -> int:
         stream.reconfigure(errors = 'replace')
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        return run(arguments.parse(sys.argv[1:], i18n.of_this_machine()))
+        given = arguments.parse(sys.argv[1:], i18n.of_this_machine())
+        # processes that open strangers' pictures are told this list, and a token may stand in it
+        del sys.argv[1:]
+        return run(given)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
