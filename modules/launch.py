@@ -304,9 +304,9 @@ class Launcher:
 
     def _install(self, python: Path, requirements: Path) -> None:
         self.say(text('launch.installing', file = requirements.name))
-        has_index = bool(self.options.installation.pytorch_index_url)
-        if environment.WINDOWS and dependencies.sees_gpu() and not has_index:
-            self.say(text('launch.no_cuda_on_windows'))
+        index = dependencies.torch_index(self.options.installation)
+        if index and 'torch' in dependencies.names(requirements):
+            self.say(text('launch.torch_index', index = index))
         dependencies.install(python, requirements, self.options.installation, may_ask = self.asks)
 
     def program(self, python: Path) -> int:

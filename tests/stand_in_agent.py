@@ -58,7 +58,8 @@ def end(*_):
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, end)
     note(arguments = sys.argv[1:], token = os.environ.get('NGROK_AUTHTOKEN'))
-    print('THE WHOLE TERMINAL', flush = True)
+    sys.stdout.write('THE WHOLE TERMINAL\n')
+    sys.stdout.flush()
     # the agent may still hold the port of the test before
     http.server.ThreadingHTTPServer.allow_reuse_address = True
     http.server.ThreadingHTTPServer(('127.0.0.1', 4040), Agent).serve_forever()

@@ -359,6 +359,15 @@ def test_a_graphics_card_brings_stable_video_and_its_model(venv_program, tmp_pat
     assert told(done.stdout)['arguments'] == ['--fetch-libraries', '--fetch-model']
 
 
+def test_says_where_pytorch_comes_from_when_it_has_an_index_of_its_own(venv_program):
+    venv_program.require('tiny>=1', svd = 'torch')
+    venv_program.set_options(
+        '[InstallationOptions]\nPyTorchIndexUrl = https://pytorch.example/cu128\n')
+    done = venv_program.start('animate', '--svd')
+    assert 'PyTorch comes from https://pytorch.example/cu128' in done.stderr
+    assert done.stdout.count('Successfully installed torch-1') == 1
+
+
 def test_installs_nothing_into_somebody_elses_python_unasked(program):
     program.require('nothing-of-this-name')
     done = program.start()
