@@ -251,6 +251,8 @@ class Launcher:
         note = environment.ready(home, FLOOR, self.say)
         python, wanted = environment.interpreter(home), self._wanted(note.installed)
         lacking = [file for file in wanted if not self._is_installed(file, note)]
+        if ROOT / SVD in lacking and environment.is_too_deep(home):
+            self.say(text('launch.too_deep', home = home))
         if lacking and self.ask('launch.ask_dependencies', True):
             for file in map(self._now, lacking):
                 if not self._is_installed(file, note):
