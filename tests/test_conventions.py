@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from modules import configuration
+from modules import arguments, configuration
 from modules.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,6 +192,18 @@ def test_the_readme_tells_every_option_with_its_default(readme):
         for key, option in keys.items():
             default = '' if option.default in (None, ()) else str(option.default)
             assert default in told[key], (key, default, told[key])
+
+
+@pytest.mark.parametrize('readme', READMES, ids = name)
+def test_the_readme_tells_every_option_of_the_command_line_and_no_other(readme, capsys):
+    with pytest.raises(SystemExit):
+        arguments.parse(['--help'], 'en')
+    shown = capsys.readouterr().out.partition('\noptions:\n')[2].partition('\nfor animate:')[0]
+    known = set(re.findall(r'^ +(?:-\w, )?(--[a-z-]+)', shown, re.M))
+    told = [
+        re.findall(r'--[a-z][a-z-]+', row[0]) for row in rows(readme) if row[0].startswith('--')
+    ]
+    assert known == set(sum(told, [])) and '--port' in known
 
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
