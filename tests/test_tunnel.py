@@ -353,7 +353,8 @@ def test_the_real_package_with_a_wrong_token_is_one_sentence_too(place):
 
 
 def test_the_real_package_has_what_is_called():
-    code = 'import ngrok; print(callable(ngrok.forward), callable(ngrok.disconnect), ngrok.Listener.url)'
+    code = 'import ngrok; print(' \
+           'callable(ngrok.forward), callable(ngrok.disconnect), ngrok.Listener.url)'
     done = subprocess.run([sys.executable, '-c', code],
                           cwd = '/',
                           capture_output = True,
