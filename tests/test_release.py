@@ -25,6 +25,9 @@ FOLDER = f'turn-live-photos-{VERSION}'
 
 
 def git(*arguments):
+    """What git says; nothing where there is no git, or no clone."""
+    if not shutil.which('git'):
+        return b''
     done = subprocess.run(
         ['git', '-c', 'user.name=nobody', '-c', 'user.email=nobody@example.invalid', *arguments],
         cwd = ROOT,
