@@ -9,6 +9,7 @@ Libraries: pytest.
 import ast
 import io
 import re
+import shutil
 import subprocess
 import tokenize
 from pathlib import Path
@@ -23,16 +24,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def tracked(pattern = '*'):
     """Files of the repository, the ones not yet committed too; of an unpacked archive, all there are."""
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
-                            cwd = ROOT,
-                            capture_output = True,
-                            text = True,
-                            check = False)
-    if listed.returncode == 0:
+    listed = None
+    if shutil.which('git'):
+        listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
+                                cwd = ROOT,
+                                capture_output = True,
+                                text = True,
+                                check = False)
+    if listed and listed.returncode == 0:
         return [
             ROOT / name for name in listed.stdout.split('\n') if name and (ROOT / name).is_file()
         ]
-    return [path for path in ROOT.rglob(pattern) if '.venv' not in path.parts and path.is_file()]
+    made = {'.venv', '.git', '__pycache__', '.pytest_cache', '.ruff_cache', '.hypothesis'}
+    return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
 
 
 PYTHON = sorted(tracked('*.py'))
