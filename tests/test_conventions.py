@@ -35,7 +35,10 @@ def tracked(pattern = '*'):
         return [
             ROOT / name for name in listed.stdout.split('\n') if name and (ROOT / name).is_file()
         ]
-    made = {'.venv', '.git', '__pycache__', '.pytest_cache', '.ruff_cache', '.hypothesis'}
+    made = {
+        '.venv', '.git', 'outputs', 'models', '__pycache__', '.pytest_cache', '.ruff_cache',
+        '.hypothesis'
+    }
     return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
 
 
