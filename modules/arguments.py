@@ -48,6 +48,11 @@ class Arguments:
     max_split_size_mb: int | None = None
     #: keep results only as long as the program runs
     output_temp: bool = False
+    #: open a tunnel, also without a password
+    ngrok: bool = False
+    public: bool = False
+    #: never shown, not even in a traceback
+    ngrok_authtoken: str = field(default = '', repr = False)
     #: what to fetch while serving
     fetch_libraries: bool = False
     fetch_model: bool = False
@@ -102,6 +107,9 @@ def parse(argv: list[str], language: str) -> Arguments:
         progress_bar = given.get('progress_bar', False),
         max_split_size_mb = given.get('max_split_size_mb'),
         output_temp = given.get('output_temp', False),
+        ngrok = given.get('ngrok', False),
+        public = given.get('public', False),
+        ngrok_authtoken = given.get('ngrok_authtoken', ''),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch_model = given.get('fetch_model', False),
         photos = photos,
@@ -173,9 +181,11 @@ def _common(words: dict[str, str]) -> argparse.ArgumentParser:
             option,
             metavar = option.strip('-').upper(),
             help = words[key].format(default = defaults[key]))
-    for option in ('fetch_libraries', 'fetch_model', 'progress_bar', 'output_temp'):
+    for option in ('fetch_libraries', 'fetch_model', 'progress_bar', 'output_temp', 'ngrok',
+                   'public'):
         flag = '--' + option.replace('_', '-')
         common.add_argument(flag, action = 'store_true', help = words[option])
+    common.add_argument('--ngrok-authtoken', metavar = 'TOKEN', help = words['ngrok_authtoken'])
     common.add_argument(
         '--max-split-size-mb',
         type = _split_size(words),

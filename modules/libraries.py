@@ -78,11 +78,24 @@ class LibraryFetcher:
             self._pip.terminate()
 
     def _run(self, then: Callable[[], None]) -> None:
-        command = [
-            sys.executable, '-m', 'pip', 'install', '--no-input', '-r',
-            str(self._requirements)
-        ]
-        command += dependencies.index_arguments(self._requirements, self._options.installation)
+        for command in dependencies.commands(
+                Path(sys.executable), self._requirements, self._options.installation):
+            status = 0 if self._closed else self._install(command)
+            if self._closed:
+                return
+            if status:
+                words = text(
+                    'libraries.pip_failed', file = self._requirements.name, status = status)
+                self._state = replace(self._state, state = 'failed', error = words)
+                return
+        self._remember()
+        importlib.invalidate_caches()
+        self._state = State('done')
+        then()
+
+    def _install(self, wanted: list[str]) -> int:
+        """Let pip work, and hear how far it is: its exit code."""
+        command = [sys.executable, '-m', 'pip', 'install', '--no-input', *wanted]
         if _version('pip') >= _RAW_PROGRESS:
             command.append('--progress-bar=raw')
         with subprocess.Popen(
@@ -94,17 +107,7 @@ class LibraryFetcher:
                 errors = 'replace') as self._pip:
             for line in self._pip.stdout:
                 self._hear(line.strip())
-        if self._pip.returncode and not self._closed:
-            words = text(
-                'libraries.pip_failed',
-                file = self._requirements.name,
-                status = self._pip.returncode)
-            self._state = replace(self._state, state = 'failed', error = words)
-        elif not self._closed:
-            self._remember()
-            importlib.invalidate_caches()
-            self._state = State('done')
-            then()
+        return self._pip.returncode
 
     def _hear(self, line: str) -> None:
         """One line of what pip says."""

@@ -13,7 +13,8 @@ import sys
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
 #: libraries that tell every step of theirs at the level a person wants for this program
-CHATTY = ('PIL', 'filelock', 'httpx', 'httpx2', 'huggingface_hub', 'urllib3', 'waitress.queue')
+CHATTY = ('PIL', 'filelock', 'httpx', 'httpx2', 'huggingface_hub', 'muxado', 'ngrok', 'rustls',
+          'urllib3', 'waitress.queue')
 
 
 class OneLine(logging.Formatter):

@@ -8,7 +8,7 @@ Libraries: pytest.
 
 import pytest
 
-from modules import arguments, launch
+from modules import VERSION, arguments, launch
 
 
 def test_serves_when_nothing_is_asked():
@@ -88,7 +88,7 @@ def test_every_sub_command_tells_the_version(capsys, argv):
     with pytest.raises(SystemExit) as ended:
         arguments.parse(argv, 'en')
     assert ended.value.code == 0
-    assert capsys.readouterr().out.strip() == '0.1.0'
+    assert capsys.readouterr().out.strip() == VERSION
 
 
 @pytest.mark.parametrize(('language', 'words'), [('en', 'Which photos'), ('zh', '请写明照片')])

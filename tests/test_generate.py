@@ -21,6 +21,7 @@ import stand_ins
 from PIL import Image
 
 from app import create_app
+from modules import VERSION
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
 from modules.engines import Engines
 from modules.server import LINGER_SECONDS
@@ -503,7 +504,7 @@ def test_health_tells_starting_then_ready(tmp_path):
     assert health['engine'] == 'camera'
     assert health['engines']['camera'] is None
     assert 'not installed' in health['engines']['svd']
-    assert health['version'] == '0.1.0'
+    assert health['version'] == VERSION
 
 
 def test_health_warns_of_settings_that_give_mush(tmp_path):

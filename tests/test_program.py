@@ -27,6 +27,8 @@ import program
 import pytest
 from PIL import Image
 
+from modules import VERSION
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n'
 
@@ -58,12 +60,13 @@ def small(tmp_path):
 
 
 def test_tells_its_version():
-    assert run('--version').stdout.strip() == '0.1.0'
+    assert run('--version').stdout.strip() == VERSION
 
 
 def test_app_py_is_the_same_program():
     command = [sys.executable, str(ROOT / 'app.py'), '--version']
-    assert subprocess.run(command, capture_output = True, check = True).stdout.strip() == b'0.1.0'
+    assert subprocess.run(
+        command, capture_output = True, check = True).stdout.strip() == VERSION.encode()
 
 
 @pytest.mark.parametrize(('language', 'words'), [('en_US.UTF-8', 'living picture'),
@@ -399,7 +402,7 @@ def test_bad_parameters_of_animate_are_told(tmp_path, small):
 def test_doctor_tells_what_can_run(small):
     found = run('doctor', '--config', small)
     assert found.returncode == 0
-    for words in ('turn-live-photos', '0.1.0', 'Python', 'engine camera', 'works'):
+    for words in ('turn-live-photos', VERSION, 'Python', 'engine camera', 'works'):
         assert words in found.stdout
 
 

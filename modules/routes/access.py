@@ -95,9 +95,10 @@ def guard() -> Response | None:
         _readable = request.args
     except UnicodeDecodeError as error:
         raise errors.MalformedRequest from error
+    allowed = (*web.allowed_hosts, *proxies.public_hosts(request))
     # a page that has its own name point here may tell of any other one
     for host in (request.host, request.environ.get(proxies.HOST_AS_SENT)):
-        if host is not None and not is_served(host, web.allowed_hosts):
+        if host is not None and not is_served(host, allowed):
             raise errors.HostNotServed(host = host[:100])
     if is_preflight(request) and request.origin in web.allowed_origins:
         return Response(status = 204)
