@@ -8,7 +8,6 @@ Libraries: IPython; Colab's own, and ipywidgets, where they are there.
 """
 
 import gc
-import importlib.util
 import io
 import os
 import secrets
@@ -47,7 +46,7 @@ DRIVE = Path('drive')
 ON_DRIVE = Path('MyDrive', 'turn-live-photos', 'models')
 
 #: the tunnel's library, which the program does without until somebody wants a tunnel
-NGROK = 'ngrok>=1.4,<2'
+NGROK = ROOT / 'requirements-tunnel.txt'
 TOKEN = 'NGROK_AUTHTOKEN'  # noqa: S105
 
 #: pixels between the edges of the frame that shows the page
@@ -424,8 +423,7 @@ class Studio:
         token = _token()
         if not token:
             raise Stopped(text('notebook.no_token').in_(self.language))
-        if not importlib.util.find_spec('ngrok'):
-            self.install([NGROK])
+        self.install(additions.lacking(NGROK))
         password = self.options.web.password or secrets.token_urlsafe(9)
         self.program = Program(
             self._served(password = password), '--ngrok', environment = {TOKEN: token})
