@@ -68,7 +68,7 @@ def copy_of_the_program(folder, ini):
         shutil.copytree(ROOT / name, folder / name, ignore = leave)
     (folder / 'docs').mkdir()
     for name in ('__main__.py', 'app.py', 'docs/photo.jpg', 'requirements-core.txt',
-                 'requirements.txt'):
+                 'requirements.txt', 'requirements-tunnel.txt'):
         shutil.copy(ROOT / name, folder / name)
     (folder / 'configuration.ini').write_text(ini, encoding = 'utf-8')
     return folder
