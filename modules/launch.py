@@ -63,7 +63,7 @@ CORE, SVD, DEVELOPMENT = 'requirements-core.txt', 'requirements.txt', 'requireme
 
 #: options after which no value stands, so that the word behind them may be the sub-command
 FLAGS = ('-h', '--help', '--version', '--progress-bar', '--output-temp', '--fetch-libraries',
-         '--fetch-model', '--ngrok')
+         '--fetch-model', '--depth', '--ngrok')
 
 #: options that only tell something
 TELLING = ('-h', '--help', '--version')

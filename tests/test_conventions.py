@@ -87,9 +87,9 @@ ALLOWED = {
     'redis': ('modules/jobs/broker.py', 'modules/jobs/ledger.py'),
     'prometheus_client': ('modules/jobs/meter.py', 'modules/routes/metrics.py'),
     'flask': ('app.py', 'modules/routes/', 'modules/server.py'),
-    'torch': ('modules/engines/stable_video/', ),
+    'torch': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
     'diffusers': ('modules/engines/stable_video/', ),
-    'transformers': ('modules/engines/stable_video/', ),
+    'transformers': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
     'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
     'configparser': ('modules/configuration.py', ),
 }
