@@ -90,7 +90,8 @@ ALLOWED = {
     'torch': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
     'diffusers': ('modules/engines/stable_video/', ),
     'transformers': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
-    'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
+    'huggingface_hub':
+    ('modules/weights/', 'modules/engines/stable_video/', 'modules/engines/depth.py'),
     'configparser': ('modules/configuration.py', ),
 }
 

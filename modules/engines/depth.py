@@ -5,7 +5,8 @@ A depth model for the camera: Depth Anything V2 Small (Yang and others, 2024), w
 near from far. Where it is not, or cannot be used, the camera's own guess does, and the reason is told. The model only
 looks at the photo; it makes no picture.
 
-Libraries: torch, transformers and safetensors, imported when there is a model to load; numpy, OpenCV, Pillow.
+Libraries: torch, transformers, safetensors and huggingface_hub, imported when there is a model to load; numpy, OpenCV,
+Pillow.
 """
 
 import logging
@@ -141,9 +142,10 @@ class DepthAnything:
     """
 
     def __init__(self, folder: Path, option: str):
-        import safetensors
         import torch
         import transformers
+        from huggingface_hub.errors import StrictDataclassError
+        from safetensors import SafetensorError
 
         from modules.engines.stable_video import devices
         transformers.utils.logging.disable_progress_bar()
@@ -153,7 +155,7 @@ class DepthAnything:
                 variant = weights.variants(folder, weights.DEPTH)[-1],
                 local_files_only = True,
                 output_loading_info = True)
-        except safetensors.SafetensorError as error:
+        except (SafetensorError, StrictDataclassError) as error:
             raise OSError(str(error)) from error
         if told['missing_keys']:
             # they would be random numbers
@@ -165,8 +167,10 @@ class DepthAnything:
             folder, local_files_only = True)
         found = devices.pick(option, torch) or 'cpu'
         self._device = found if found.startswith('cuda') else 'cpu'
+        # a look at a corner shows whether the files fit each other
         side = 5 * self._model.config.patch_size
-        self._looked_at(torch.zeros(1, 3, side, side))
+        corner = Image.new('RGB', (side, side), (90, 120, 80))
+        self._looked_at(self._pixels(corner)[..., :side, :side])
 
     def disparity(self, picture: 'numpy.ndarray') -> 'numpy.ndarray':
         """
@@ -180,7 +184,10 @@ class DepthAnything:
         """
         image = Image.fromarray(picture)
         image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-        return self._looked_at(self._prepare(images = image, return_tensors = 'pt')['pixel_values'])
+        return self._looked_at(self._pixels(image))
+
+    def _pixels(self, image: Image.Image) -> 'torch.Tensor':
+        return self._prepare(images = image, return_tensors = 'pt')['pixel_values']
 
     def _looked_at(self, pixels: 'torch.Tensor') -> 'numpy.ndarray':
         """On the CPU where the GPU has no room left."""
