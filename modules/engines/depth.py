@@ -20,7 +20,7 @@ from PIL import Image
 
 from modules import weights
 from modules.configuration import Configuration
-from modules.engines import in_one_line, missing_libraries
+from modules.engines import depth_prior, in_one_line, missing_libraries
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ MODEL, PRIOR = 'depth-anything-v2-small', 'prior'
 
 LIBRARIES = ('torch', 'transformers')
 
-#: most pixels of the longer side that are looked at; the model itself takes 518 of the shorter one, and would take
-#: tens of thousands of the longer side of a panorama
-LONGEST = 2 * 518
+#: most pixels of the longer side that are looked at, and least of the shorter: the model itself looks at 518 of the
+#: shorter side, whatever that means for the longer one of a panorama, or the other way round, and then at none of a
+#: strip's shorter side
+LONGEST, SHORTEST = 2 * 518, 2 * 14
 #: parts of the picture, in percent, that may be farther and nearer than what counts as far and near
 FAR, NEAR = 1, 99
 #: where disparity varies by less than this part of itself, there is nothing to be told apart
@@ -127,7 +128,7 @@ class Depth:
         except FAULTS as error:
             logger.exception('The depth model failed')
             return None, text('engines.depth_failed', error = in_one_line(error))
-        return scaled(disparity, picture), None
+        return scaled(disparity, depth_prior.grid(picture)), None
 
 
 class DepthAnything:
@@ -184,6 +185,7 @@ class DepthAnything:
         """
         image = Image.fromarray(picture)
         image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        image = image.resize((max(SHORTEST, image.width), max(SHORTEST, image.height)))
         return self._looked_at(self._pixels(image))
 
     def _pixels(self, image: Image.Image) -> 'torch.Tensor':
@@ -215,27 +217,23 @@ class DepthAnything:
             devices.release(device)
 
 
-def scaled(disparity: 'numpy.ndarray', picture: 'numpy.ndarray') -> 'numpy.ndarray | None':
+def scaled(disparity: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray | None':
     """
-    Disparity of any scale → nearness as the camera takes it: on its grid, from 0 to 1 between what is far and what is
-    near in this photo, a few outliers aside, with edges where the photo has them. Nothing finer than the grid would be
-    of use, because the camera bends the picture gently and not at edges (:data:`camera_motion.MOST_STRETCH`).
+    Disparity of any scale → nearness as the camera takes it: on its grid, and from 0 to 1 between what is far and what
+    is near in this photo, a few outliers aside. The model sees edges finer than the grid, and the camera keeps the near
+    side of each as it is; a guided filter between the two, as the guess has one, was tried and only blurred them.
 
     :param disparity: float32 [h, w], finite, larger where it is nearer
     :type disparity: numpy.ndarray
-    :param picture: uint8 [H, W, 3], sRGB, of which it is the disparity
-    :type picture: numpy.ndarray
-    :return: float32 on :func:`depth_prior.grid`; None where everything is equally far
+    :param size: width and height, from :func:`modules.engines.depth_prior.grid`
+    :type size: tuple[int, int]
+    :return: float32 [height, width]; None where everything is equally far
     :rtype: numpy.ndarray | None
     """
     import cv2
     import numpy as np
-
-    from modules.engines import depth_prior
-    small = cv2.resize(
-        disparity.astype(np.float64), depth_prior.grid(picture), interpolation = cv2.INTER_AREA)
+    small = cv2.resize(disparity.astype(np.float64), size, interpolation = cv2.INTER_AREA)
     far, near = np.percentile(small, (FAR, NEAR))
     if near - far <= FLAT * max(abs(far), abs(near)):
         return None
-    near = ((small - far) / (near - far)).clip(0, 1)
-    return depth_prior.snapped(near.astype(np.float32), picture)
+    return ((small - far) / (near - far)).clip(0, 1).astype(np.float32)

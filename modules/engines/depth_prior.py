@@ -31,31 +31,18 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
         sense of disparity (1 / distance)
     :rtype: numpy.ndarray
     """
+    import cv2
     import numpy as np
     size = grid(picture)
-    lab = _small(picture, size)
+    small = cv2.resize(picture, size, interpolation = cv2.INTER_AREA).astype(np.float32) / 255
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / 100
     fine, coarse = _detail(picture, size)
     y = np.linspace(0, 1, size[1], dtype = np.float32)[:, None]
     # not an S: where it is steep, everything upright would lean as the camera moves sideways
     near = BACKDROP + (GROUND - BACKDROP) * ((y - HORIZON) / (1 - HORIZON)).clip(0, 1)
     near = near + (SUBJECT - near) * np.maximum(_subject(lab), 0.8 * _focus(fine, coarse))
     near = near * (1 - 0.9 * _backdrop(lab, fine))
-    return np.clip(_guided(near.astype(np.float32), lab[..., 0], 0.04), 0, 1)
-
-
-def snapped(near: 'numpy.ndarray', picture: 'numpy.ndarray') -> 'numpy.ndarray':
-    """
-    Pull the edges of a map to those of its picture, where the two are near each other.
-
-    :param near: float32 [h, w], 0–1, of the size of :func:`grid`
-    :type near: numpy.ndarray
-    :param picture: uint8 [H, W, 3], sRGB
-    :type picture: numpy.ndarray
-    :return: float32 [h, w], 0–1
-    :rtype: numpy.ndarray
-    """
-    import numpy as np
-    return np.clip(_guided(near, _small(picture, grid(picture))[..., 0], 0.01), 0, 1)
+    return np.clip(_guided(near.astype(np.float32), lab[..., 0]), 0, 1)
 
 
 def grid(picture: 'numpy.ndarray') -> tuple[int, int]:
@@ -92,14 +79,6 @@ def limit_slope(near: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
         near = np.maximum(near, cv2.dilate(near, cross) - slope)
         near = np.maximum(near, cv2.dilate(near, square) - slope * 1.3)
     return cv2.GaussianBlur(near, (0, 0), 1.5)
-
-
-def _small(picture: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
-    """The picture in Lab on the grid, lightness 0–1."""
-    import cv2
-    import numpy as np
-    small = cv2.resize(picture, size, interpolation = cv2.INTER_AREA).astype(np.float32) / 255
-    return cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / 100
 
 
 def _smoothstep(start: float, end: float, values: 'numpy.ndarray') -> 'numpy.ndarray':
@@ -172,13 +151,10 @@ def _backdrop(lab: 'numpy.ndarray', fine: 'numpy.ndarray') -> 'numpy.ndarray':
     return _blur(cv2.erode(far, np.ones((7, 7), np.uint8)), 0.006)
 
 
-def _guided(values: 'numpy.ndarray', guide: 'numpy.ndarray', part: float) -> 'numpy.ndarray':
-    """
-    Smooth over a part of the longer side, yet keep to the picture's edges (He, Sun, Tang: Guided Image Filtering,
-    2010).
-    """
+def _guided(values: 'numpy.ndarray', guide: 'numpy.ndarray') -> 'numpy.ndarray':
+    """Smooth, yet keep to the picture's edges (He, Sun, Tang: Guided Image Filtering, 2010)."""
     import cv2
-    side = 2 * max(1, round(part * max(values.shape))) + 1
+    side = 2 * max(1, round(0.04 * max(values.shape))) + 1
 
     def mean(of):
         return cv2.boxFilter(of, -1, (side, side), borderType = cv2.BORDER_REFLECT)
