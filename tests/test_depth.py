@@ -7,6 +7,8 @@ Libraries: pytest, numpy, OpenCV, Pillow; torch, transformers and safetensors, t
 """
 
 import dataclasses
+import hashlib
+import io
 import json
 import os
 import socket
@@ -17,13 +19,15 @@ from pathlib import Path
 import cv2
 import hub
 import numpy as np
+import program
 import pytest
 import safetensors.torch
 import tiny_depth
 import torch
 from PIL import Image
 
-from modules import again, arguments, batch, configuration, doctor, i18n, parameters
+from modules import again, arguments, batch, configuration, doctor, i18n, parameters, weights
+from modules import download as shell
 from modules.animation import Animator, Made
 from modules.configuration import ROOT, Configuration, ModelOptions, StoreOptions
 from modules.encoders import settings
@@ -32,7 +36,10 @@ from modules.engines import depth as depths
 from modules.engines.camera_motion import CameraMotion
 from modules.engines.depth import MODEL, Depth
 from modules.photos import Photo, PhotoReader
-from modules.weights import DEPTH
+from modules.weights import DEPTH, sources
+from modules.weights.download import download
+from modules.weights.plan import Terms
+from modules.weights.web import Patience
 
 WIDTH, HEIGHT = 640, 360
 #: the near thing in the photo, and two places behind it, each as wide
@@ -271,20 +278,18 @@ print(hashlib.sha256(frames).hexdigest(), engine.settings(None)['Depth'])
 '''
 
 
-def test_the_same_photo_gives_the_same_bytes_in_every_process_and_nobody_is_asked(laid):
+def test_another_process_gives_the_same_bytes_and_asks_nobody(laid):
+    home = str(laid.store.models_home)
+    code = AGAIN.format(tests = str(ROOT / 'tests'), root = str(ROOT), home = home)
     with hub.Hub(hub.model(100)).serving() as server:
         isolated = {'HF_ENDPOINT': server.url, 'HTTPS_PROXY': closed_port(), 'HF_HUB_OFFLINE': '0'}
-        code = AGAIN.format(
-            tests = str(ROOT / 'tests'), root = str(ROOT), home = str(laid.store.models_home))
-        told = {
-            subprocess.run([sys.executable, '-c', code],
-                           env = os.environ | isolated,
-                           capture_output = True,
-                           text = True,
-                           check = True).stdout
-            for _ in range(2)
-        }
-    assert len(told) == 1 and MODEL in told.pop()
+        other = subprocess.run([sys.executable, '-c', code],
+                               env = os.environ | isolated,
+                               capture_output = True,
+                               text = True,
+                               check = True)
+    frames, _engine = animated(laid, noise())
+    assert other.stdout.split() == [hashlib.sha256(frames).hexdigest(), MODEL]
     assert server.requests == []
 
 
@@ -494,3 +499,116 @@ def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path,
     said = capsys.readouterr().err
     assert 'is not on this machine' in said and 'guessed by rules instead' in said
     assert 'Depth' not in settings.read(tmp_path / 'a-2.gif')['options']['ModelOptions']
+
+
+# fetched
+
+
+@pytest.fixture(scope = 'module')
+def files(checkpoint):
+    """A repository as the real one has it: what is needed, and more."""
+    needed = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    return needed | {'README.md': b'words', '.gitattributes': b'', 'model.onnx': b'another form'}
+
+
+@pytest.fixture
+def server(files):
+    with hub.Hub(files, DEPTH.hub_name).serving() as running:
+        yield running
+
+
+NEEDED = ['config.json', 'model.safetensors', 'preprocessor_config.json']
+
+
+def terms(server):
+    return Terms((sources.Hub(server.url), ), Patience(timeout = 3, attempts = 2, pause = 0), 0)
+
+
+@pytest.mark.parametrize('language', i18n.LANGUAGES)
+def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path, capsys, language):
+    wanted = options(tmp_path)
+    assert shell.run(wanted, language, terms(server), DEPTH) == 0
+    folder = weights.find(wanted, DEPTH)
+    assert folder == tmp_path / DEPTH.hub_name
+    assert sorted(path.name for path in folder.iterdir()) == server.paths() == NEEDED
+    assert weights.find(wanted) is None
+    said, bar = capsys.readouterr()
+    assert DEPTH.hub_name in said and 'tiny-community' in said and str(folder) in said
+    assert '100%' in bar
+
+
+def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(depths, 'LIBRARIES', ('no_such_library', ))
+    assert shell.run(options(tmp_path), 'en', terms(server), DEPTH) == 0
+    assert 'no_such_library' in capsys.readouterr().out
+
+
+def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
+    server.cut, told = 60_000, []
+    download(options(tmp_path), told.append, lambda: None, terms(server), DEPTH)
+    assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == told[-1].bytes_done
+
+
+def test_what_is_no_depth_model_is_not_taken(server, tmp_path):
+    del server.listed['config.json']
+    with pytest.raises(weights.WeightsError) as caught:
+        download(options(tmp_path), lambda state: None, lambda: None, terms(server), DEPTH)
+    assert caught.value.text.key == 'weights.no_depth_model'
+    assert all(DEPTH.hub_name in caught.value.text.in_(language) for language in i18n.LANGUAGES)
+
+
+def test_the_host_that_is_named_for_the_other_model_is_asked_first(tmp_path):
+    wanted = dataclasses.replace(
+        options(tmp_path, model_name = '/elsewhere'),
+        installation = configuration.InstallationOptions(
+            model_repository_url = 'https://hf-mirror.com/stabilityai/other'))
+    assert sources.usual(wanted, DEPTH)[0].endpoint == 'https://hf-mirror.com'
+
+
+SERVED = '''
+[InstallationOptions]
+ModelRepositoryUrl = {url}
+[StoreOptions]
+ModelsHome = models
+OutputsHome = outputs
+[ModelOptions]
+Engine = camera
+ImagePromptWidth = 192
+ImagePromptHeight = 128
+OutputFrames = 3
+'''
+
+
+def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(noise()).save(content, 'PNG')
+    isolated = {'HTTPS_PROXY': closed_port(), 'HF_HOME': str(tmp_path / 'home'), 'HF_ENDPOINT': ''}
+    with program.started(
+            tmp_path, SERVED.format(url = server.url), environment = isolated) as (_process, port):
+        program.ready(port)
+
+        def told(language):
+            return program.call(port, 'GET', f'/health?lang={language}').json['depth']
+
+        def page():
+            return program.call(port, 'GET', '/?lang=en').body.decode()
+
+        assert told('zh')['model'] is None and '深度模型' in told('zh')['reason']
+        assert 'download --depth' in told('en')['reason'] and told('en')['reason'] in page()
+        assert 'No AI model is loaded' in page().split('class="card"')[1].split('<form')[0]
+        fetched = subprocess.run([
+            sys.executable, ROOT / '__main__.py', 'download', '--depth', '--config',
+            tmp_path / 'test.ini'
+        ],
+                                 env = os.environ | isolated,
+                                 check = False)
+        assert fetched.returncode == 0
+        assert told('en') == {'model': MODEL, 'reason': None}
+        card = page().split('class="card"')[1].split('<form')[0]
+        assert 'The AI model Depth Anything V2 tells near from far' in card
+        assert 'No AI' not in card and 'Why not Stable Video Diffusion' in card
+        answer = program.generate(port, content.getvalue(), timeout = 120)
+        (tmp_path / 'made.gif').write_bytes(answer.body)
+        assert settings.read(tmp_path / 'made.gif')['options']['ModelOptions']['Depth'] == MODEL
+        job = program.call(port, 'GET', f'/jobs/{answer.headers["X-Job-Id"]}').json
+        assert (job['engine'], job['model']) == ('camera', MODEL)
