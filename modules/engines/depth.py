@@ -232,7 +232,9 @@ def scaled(disparity: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray 
     """
     import cv2
     import numpy as np
-    small = cv2.resize(disparity.astype(np.float64), size, interpolation = cv2.INTER_AREA)
+    small = cv2.resize(disparity, size, interpolation = cv2.INTER_AREA)
+    # one cell that is near by mistake would pull a wide circle along
+    small = cv2.medianBlur(small, 3).astype(np.float64)
     far, near = np.percentile(small, (FAR, NEAR))
     if near - far <= FLAT * max(abs(far), abs(near)):
         return None
