@@ -273,6 +273,28 @@ def test_photos_of_any_shape_are_looked_at_and_panoramas_not_at_full_length(as_p
     assert seen.dtype == np.float32 and seen.ndim == 2 and max(seen.shape) < 3 * 518
 
 
+class FullGpu(depths.DepthAnything):
+    """On a machine with a GPU that has no room left."""
+
+    def _on(self, device, pixels):
+        self.tried = [*getattr(self, 'tried', ()), device]
+        if device != 'cpu':
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return super()._on(device, pixels)
+
+
+def test_where_the_gpu_is_full_the_processor_looks(checkpoint):
+    seeing, full = depths.DepthAnything(checkpoint, 'cpu'), FullGpu(checkpoint, 'cpu')
+    full._device, full.tried = 'cuda:0', []
+    assert (full.disparity(noise()) == seeing.disparity(noise())).all()
+    assert full.tried == ['cuda:0', 'cpu']
+
+
+def test_a_device_that_is_not_there_is_no_reason_to_guess(laid):
+    wanted = dataclasses.replace(laid, model = dataclasses.replace(laid.model, device = 'cuda:7'))
+    assert animated(wanted, noise())[1].settings(None)['Depth'] == MODEL
+
+
 AGAIN = '''
 import hashlib, sys
 sys.path[:0] = [{tests!r}, {root!r}]

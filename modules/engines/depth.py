@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A depth model for the camera: Depth Anything V2 Small (Yang and others, 2024), where it is among the local weights, tells
-near from far. Where it is not, or cannot be used, the camera's own guess does, and the reason is told. The model only
-looks at the photo; it makes no picture.
+A depth model for the camera: Depth Anything V2 Small (Yang and others, 2024), where it is among the local weights,
+tells near from far. Where it is not, or cannot be used, the camera's own guess does, and the reason is told. The model
+only looks at the photo; it makes no picture.
 
 Libraries: torch, transformers, safetensors and huggingface_hub, imported when there is a model to load; numpy, OpenCV,
 Pillow.
