@@ -220,13 +220,13 @@ def animate(given: arguments.Arguments, options: configuration.Configuration, la
     return batch.animate(animator, given, language)
 
 
-def download(_given: arguments.Arguments, options: configuration.Configuration,
+def download(given: arguments.Arguments, options: configuration.Configuration,
              language: str) -> int:
     """
-    Fetch the model.
+    Fetch a model.
 
-    :param _given: the command line
-    :type _given: arguments.Arguments
+    :param given: the command line
+    :type given: arguments.Arguments
     :param options: the configuration
     :type options: configuration.Configuration
     :param language: of what is said
@@ -234,8 +234,9 @@ def download(_given: arguments.Arguments, options: configuration.Configuration,
     :return: the exit code
     :rtype: int
     """
+    from modules import weights
     from modules.download import run
-    return run(options, language)
+    return run(options, language, kind = weights.DEPTH if given.depth else weights.VIDEO)
 
 
 def worker(_given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:

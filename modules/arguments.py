@@ -56,6 +56,8 @@ class Arguments:
     #: what to fetch while serving
     fetch_libraries: bool = False
     fetch_model: bool = False
+    #: of ``download``: the depth model instead of the one of Stable Video Diffusion
+    depth: bool = False
     #: photos and folders of ``animate``
     photos: tuple[Path, ...] = ()
     #: where ``animate`` writes, as it was typed, because a slash at the end means a folder; None is beside each photo
@@ -112,6 +114,7 @@ def parse(argv: list[str], language: str) -> Arguments:
         ngrok_authtoken = given.get('ngrok_authtoken', ''),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch_model = given.get('fetch_model', False),
+        depth = given.get('depth', False),
         photos = photos,
         output = given.get('output'),
         fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
@@ -181,8 +184,8 @@ def _common(words: dict[str, str]) -> argparse.ArgumentParser:
             option,
             metavar = option.strip('-').upper(),
             help = words[key].format(default = defaults[key]))
-    for option in ('fetch_libraries', 'fetch_model', 'progress_bar', 'output_temp', 'ngrok',
-                   'public'):
+    for option in ('fetch_libraries', 'fetch_model', 'depth', 'progress_bar', 'output_temp',
+                   'ngrok', 'public'):
         flag = '--' + option.replace('_', '-')
         common.add_argument(flag, action = 'store_true', help = words[option])
     common.add_argument('--ngrok-authtoken', metavar = 'TOKEN', help = words['ngrok_authtoken'])

@@ -322,6 +322,7 @@ class ModelOptions:
     image_prompt_height: int = _option('ImagePromptHeight', number(int, 64, 4096, 64), 576)
     preset: str = _option('Preset', choice('quality', 'balanced', 'fast', 'draft'), 'quality')
     image_fit: str = _option('ImageFit', choice('stretch', 'crop', 'pad'), 'stretch')
+    depth: str = _option('Depth', choice('auto', 'prior', 'depth-anything-v2-small'), 'auto')
 
 
 @dataclass(frozen = True)

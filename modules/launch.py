@@ -69,7 +69,7 @@ TOKEN_OPTION, TOKEN_VARIABLE = '--ngrok-authtoken', 'NGROK_AUTHTOKEN'
 
 #: options after which no value stands, so that the word behind them may be the sub-command
 FLAGS = ('-h', '--help', '--version', '--progress-bar', '--output-temp', '--fetch-libraries',
-         '--fetch-model', '--ngrok', '--public')
+         '--fetch-model', '--depth', '--ngrok', '--public')
 
 #: options that only tell something
 TELLING = ('-h', '--help', '--version')

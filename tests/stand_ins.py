@@ -38,6 +38,9 @@ class Instant:
     def memory_use(self):
         return None
 
+    def depth_use(self):
+        return None
+
     def load(self):
         pass
 

@@ -338,6 +338,7 @@ def test_stable_video_is_installed_when_asked_for_and_stays(venv_program):
     (['--host=x', 'serve', '--model', 'download'], 'serve'),
     (['--config', 'x.ini', 'test', '-k', 'gif'], 'test'),
     (['--progress-bar', 'doctor'], 'doctor'),
+    (['--depth', 'download'], 'download'),
 ])
 def test_a_value_is_not_taken_for_a_command(words, command):
     assert launch.understand(words).command == command

@@ -696,4 +696,4 @@ def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, ca
 def test_the_shell_says_in_one_sentence_why_not(configuration, server, capsys):
     server.status = 404
     assert shell.run(configuration, 'zh', terms(server)) == 1
-    assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName')
+    assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName（如果改过）')

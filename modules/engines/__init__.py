@@ -90,6 +90,19 @@ def missing_libraries(*names: str) -> list[str]:
     return [name for name in names if PathFinder.find_spec(name) is None]
 
 
+def in_one_line(error: Exception) -> str:
+    """
+    The first words of an exception, which may go on for pages.
+
+    :param error: what was raised
+    :type error: Exception
+    :return: its first line, or its kind where it says nothing
+    :rtype: str
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
 class Engine(Protocol):
     """
     What every engine offers. Making one is cheap and imports nothing heavy.
@@ -130,6 +143,15 @@ class Engine(Protocol):
 
         :return: ``rung``, a name, and ``peak``, bytes that a clip is predicted to hold at once; None for an engine
             that needs hardly any
+        :rtype: dict[str, object] | None
+        """
+
+    def depth_use(self) -> dict[str, object] | None:
+        """
+        What tells near from far; cheap, and asked anew for every request.
+
+        :return: ``model``, the name of the AI model that does, or None where a guess by rules does, and ``reason``,
+            why no model does, a text, or None; None for an engine that does not ask
         :rtype: dict[str, object] | None
         """
 
@@ -230,6 +252,17 @@ class Engines:
         :rtype: dict[str, object] | None
         """
         return self._engines[name].memory_use()
+
+    def depth_use(self, name: str) -> dict[str, object] | None:
+        """
+        What tells an engine near from far.
+
+        :param name: an engine
+        :type name: str
+        :return: as :meth:`Engine.depth_use`
+        :rtype: dict[str, object] | None
+        """
+        return self._engines[name].depth_use()
 
     def choose(self, name: str) -> str:
         """

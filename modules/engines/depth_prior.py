@@ -33,9 +33,7 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
     """
     import cv2
     import numpy as np
-    height, width = picture.shape[:2]
-    scale = min(1.0, GRID / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = grid(picture)
     small = cv2.resize(picture, size, interpolation = cv2.INTER_AREA).astype(np.float32) / 255
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / 100
     fine, coarse = _detail(picture, size)
@@ -45,6 +43,20 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
     near = near + (SUBJECT - near) * np.maximum(_subject(lab), 0.8 * _focus(fine, coarse))
     near = near * (1 - 0.9 * _backdrop(lab, fine))
     return np.clip(_guided(near.astype(np.float32), lab[..., 0]), 0, 1)
+
+
+def grid(picture: 'numpy.ndarray') -> tuple[int, int]:
+    """
+    The size on which nearness is worked out.
+
+    :param picture: uint8 [H, W, 3]
+    :type picture: numpy.ndarray
+    :return: width and height, the longer being at most :data:`GRID`
+    :rtype: tuple[int, int]
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, GRID / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def limit_slope(near: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':

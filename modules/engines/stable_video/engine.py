@@ -25,7 +25,14 @@ from PIL import Image
 
 from modules import errors, weights
 from modules.configuration import ROOT, Configuration, ModelOptions
-from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
+from modules.engines import (
+    OnProgress,
+    Progress,
+    StopIfCancelled,
+    in_one_line,
+    missing_libraries,
+    settings,
+)
 from modules.engines.stable_video import (
     decoding,
     devices,
@@ -154,6 +161,9 @@ class StableVideo:
         else:
             return None
         return {'rung': rung.name, 'peak': ladder.peak(rung, needs, chunk)}
+
+    def depth_use(self) -> None:
+        """The model does not ask what is near."""
 
     def load(self) -> None:
         """
@@ -326,7 +336,7 @@ class StableVideo:
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
         except IMPORT_ERRORS as error:
             logger.exception('torch or diffusers cannot be imported')
-            self._fail(text('engines.svd_broken', error = _in_one_line(error)))
+            self._fail(text('engines.svd_broken', error = in_one_line(error)))
         device = devices.pick(self.model.device, torch)
         if device is None:
             self._fail(text('engines.svd_no_device', device = self.model.device))
@@ -341,8 +351,7 @@ class StableVideo:
                               partial(pipeline.encoder, folder, self._variant(folder), self.device))
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
-            self._fail(
-                text('engines.svd_cannot_load', folder = folder, error = _in_one_line(error)))
+            self._fail(text('engines.svd_cannot_load', folder = folder, error = in_one_line(error)))
         if self.device.startswith('cuda'):
             is_to_compile = (
                 self.model.unet and not sampler.rung.takes_turns
@@ -417,9 +426,3 @@ def _public_name(name: str) -> str:
     if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
         return name
     return re.split(r'[/\\]', name.rstrip('/\\'))[-1]
-
-
-def _in_one_line(error: Exception) -> str:
-    """The first words of an exception, which may go on for pages."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
