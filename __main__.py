@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The program: arguments → configuration → logs → app → serve, and back in reverse.
+The program: arguments → configuration → logs → app → tunnel → serve, and back in reverse.
 
 Libraries: none here.
 """
@@ -11,9 +11,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modules import VERSION, arguments, configuration, i18n, logs
+from modules import VERSION, arguments, configuration, i18n, logs, spaces
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -38,7 +40,10 @@ def main() -> int:
         stream.reconfigure(errors = 'replace')
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        return run(arguments.parse(sys.argv[1:], i18n.of_this_machine()))
+        given = arguments.parse(sys.argv[1:], i18n.of_this_machine())
+        # processes that open strangers' pictures are told this list, and a token may stand in it
+        del sys.argv[1:]
+        return run(given)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
@@ -65,7 +70,7 @@ def run(given: arguments.Arguments) -> int:
         problems = [f'  {problem.in_(language)}' for problem in error.problems]
         print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
         return 2
-    return COMMANDS[given.command](given, options, language)
+    return COMMANDS[given.command](given, spaces.settled(options, os.environ), language)
 
 
 def allocator(megabytes: int, is_windows: bool = os.name == 'nt') -> str:
@@ -96,8 +101,12 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
     :rtype: int
     """
     from app import create_app
-    from modules import homes
+    from modules import homes, tunnel
     from modules.jobs.store import HomeInUse
+    if given.ngrok and not (options.web.password or given.public):
+        print(i18n.text('tunnel.no_password').in_(language), file = sys.stderr)
+        return 2
+    given = replace(given, ngrok_authtoken = tunnel.take_token(given.ngrok_authtoken))
     homes.sweep()
     kept = contextlib.nullcontext(options.store.outputs_home)
     with homes.temporary_home() if given.output_temp else kept as home:
@@ -121,30 +130,55 @@ def _serve(app: 'Flask', given: arguments.Arguments, options: configuration.Conf
            language: str) -> int:
     """Serve an app until a signal."""
     from modules.routes.access import is_open_to_all
+    from modules.tunnel import TunnelError
     services = app.extensions['services']
-    server = _server(app, options, language)
+    server = _server(app, given, options, language)
     if not server:
         return 1
-    url = address(options.web.host, server.port)
-    logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
-    if is_open_to_all(options.web):
-        logger.warning(i18n.text('cli.open_to_all', host = options.web.host).in_(language))
-    fetch_model = services.fetcher.start if given.fetch_model else bool
-    if given.fetch_libraries:
-        services.libraries.start(then = fetch_model)
-    else:
-        fetch_model()
-    server.run(on_stop = services.queue.close)
+    try:
+        with _tunnel(server, given, options, language):
+            url = address(options.web.host, server.port)
+            logger.info(i18n.text('cli.serving', url = url, version = VERSION).in_(language))
+            if is_open_to_all(options.web):
+                logger.warning(i18n.text('cli.open_to_all', host = options.web.host).in_(language))
+            fetch_model = services.fetcher.start if given.fetch_model else bool
+            if given.fetch_libraries:
+                services.libraries.start(then = fetch_model)
+            else:
+                fetch_model()
+            server.run(on_stop = services.queue.close)
+    except TunnelError as error:
+        print(error.text.in_(language), file = sys.stderr)
+        return 1
     return 0
 
 
-def _server(app: 'Flask', options: configuration.Configuration, language: str) -> 'Server | None':
+@contextlib.contextmanager
+def _tunnel(server: 'Server', given: arguments.Arguments, options: configuration.Configuration,
+            language: str) -> Iterator[None]:
+    """The way in from outside, where one is wanted."""
+    from modules import tunnel
+    if not given.ngrok:
+        yield
+        return
+    logger.info(i18n.text('tunnel.opening').in_(language))
+    with tunnel.opened(server.tunnel_port, given.ngrok_authtoken) as url:
+        server.tunnel_door.public_url = url
+        print(i18n.text('tunnel.open', url = url).in_(language), flush = True)
+        if not options.web.password:
+            logger.warning(i18n.text('tunnel.open_to_all').in_(language))
+        yield
+
+
+def _server(app: 'Flask', given: arguments.Arguments, options: configuration.Configuration,
+            language: str) -> 'Server | None':
     """The server; None, with a sentence, where it cannot listen."""
     from modules.routes import MOST_STREAMS
     from modules.server import Server
     host, port = options.web.host, options.web.port
     try:
-        return Server(app, options.web, options.queue.max_waiting + MOST_STREAMS)
+        held = options.queue.max_waiting + MOST_STREAMS
+        return Server(app, options.web, held, has_tunnel = given.ngrok)
     except ValueError:
         words = i18n.text('cli.no_host', host = host)
     except OSError as error:
@@ -190,13 +224,13 @@ def animate(given: arguments.Arguments, options: configuration.Configuration, la
     return batch.animate(animator, given, language)
 
 
-def download(_given: arguments.Arguments, options: configuration.Configuration,
+def download(given: arguments.Arguments, options: configuration.Configuration,
              language: str) -> int:
     """
-    Fetch the model.
+    Fetch a model.
 
-    :param _given: the command line
-    :type _given: arguments.Arguments
+    :param given: the command line
+    :type given: arguments.Arguments
     :param options: the configuration
     :type options: configuration.Configuration
     :param language: of what is said
@@ -204,8 +238,9 @@ def download(_given: arguments.Arguments, options: configuration.Configuration,
     :return: the exit code
     :rtype: int
     """
+    from modules import weights
     from modules.download import run
-    return run(options, language)
+    return run(options, language, kind = weights.DEPTH if given.depth else weights.VIDEO)
 
 
 def worker(_given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:
@@ -243,7 +278,14 @@ def doctor(_given: arguments.Arguments, options: configuration.Configuration, la
     """
     from modules.doctor import examine
     from modules.engines import Engines
-    return examine(options, Engines(options), language)
+    try:
+        code = examine(options, Engines(options), language)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # who reads through ``head`` has seen enough; Python writes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 COMMANDS = {

@@ -1,38 +1,45 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Camera motion beside a plain Ken Burns zoom: time, memory, and how much depth is in the motion.
+Camera motion beside a plain Ken Burns zoom: time, memory, and how much depth is in the motion; and what a depth model
+costs, where torch and transformers are installed.
 
     python bench/camera_motion.py [PHOTO...]
 
 Parallax, in pixels, is what remains of the motion between frame 0 and the frame most unlike it once the best
 zoom, turn and shift of the whole picture has been taken away: what no flat picture can show. Near / far is the
 motion of the nearest third over that of the farthest, nearness being the engine's own guess. MB is how far the
-process grows beyond the decoded photo, the finished frames included; CPU s adds up all cores.
+process grows beyond the decoded photo, the finished frames included, and torch with its model where there is one; CPU s
+adds up all cores. Depth s is the part in which near is told from far. The depth model is one of the published size with
+random numbers: what it sees is noise, so nothing is told of how that moves.
 
-Libraries: numpy, OpenCV, Pillow.
+Libraries: numpy, OpenCV, Pillow; torch and transformers for the depth model.
 """
 
 import resource
 import statistics
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from modules import parameters  # noqa: E402
-from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.engines import depth_prior  # noqa: E402
+from modules.configuration import Configuration, ModelOptions, StoreOptions  # noqa: E402
+from modules.engines import depth_prior, missing_libraries  # noqa: E402
 from modules.engines.camera_motion import CameraMotion  # noqa: E402
+from modules.engines.depth import LIBRARIES, Depth  # noqa: E402
 from modules.photos import Photo, PhotoReader, result_size  # noqa: E402
+from modules.weights import DEPTH  # noqa: E402
 
 FRAMES, RUNS, PIXELS = 48, 5, 1024 * 576
 
@@ -45,14 +52,19 @@ def _synthetic() -> Image.Image:
     return Image.fromarray(cv2.resize(noise, (4000, 2250), interpolation = cv2.INTER_CUBIC))
 
 
-def _camera_motion(photo: Photo) -> np.ndarray:
+def _published_size(folder: Path) -> None:
+    """A depth model like the published one; in a process of its own, which is measured by nobody."""
+    import tiny_depth
+    tiny_depth.make(folder, **tiny_depth.SMALL)
+
+
+def _camera_motion(photo: Photo, engine: CameraMotion) -> np.ndarray:
     """Our frames, with the default motion."""
-    engine = CameraMotion(Configuration(model = ModelOptions(output_frames = FRAMES)))
     request = parameters.parse([('seed', '3')], Path(), 'photo')
     return engine.animate(photo, request, lambda progress: None, lambda: None)
 
 
-def _ken_burns(photo: Photo) -> np.ndarray:
+def _ken_burns(photo: Photo, _engine: CameraMotion) -> np.ndarray:
     """A zoom to 108 % and back."""
     width, height = result_size(photo.full_size, PIXELS)
     still = np.asarray(photo.image.resize((width, height), Image.Resampling.LANCZOS))
@@ -96,36 +108,61 @@ def _peak() -> float:
     return most / 1e6 if sys.platform == 'darwin' else most * 1024 / 1e6
 
 
-def _measure(how: str, path: Path | None) -> str:
+def _timed(act: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds, and mean seconds of all cores."""
+    used, times = time.process_time(), []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), (time.process_time() - used) / RUNS
+
+
+def _measure(how: str, path: Path | None, models: Path) -> str:
     """One row of the table, measured in a process of its own."""
-    animate = {'camera motion': _camera_motion, 'Ken Burns': _ken_burns}[how]
+    animate = _ken_burns if how == 'Ken Burns' else _camera_motion
     image = _synthetic() if path is None else None
     photo = Photo(image, image.size) if image else PhotoReader(10**9).read(path)
     before = _resident()
-    frames, memory, times = animate(photo), _peak() - before, []
-    used = time.process_time()
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        animate(photo)
-        times.append(time.perf_counter() - start)
-    used, seconds = (time.process_time() - used) / RUNS, statistics.median(times)
-    parallax, ratio = _depth_in(frames)
+    options = Configuration(
+        model = ModelOptions(output_frames = FRAMES), store = StoreOptions(models_home = models))
+    depth = Depth(options)
+    engine = CameraMotion(options, depth)
+    frames = animate(photo, engine)
+    memory = _peak() - before
+    seconds, used = _timed(lambda: animate(photo, engine))
     size = f'{frames.shape[2]}x{frames.shape[1]}'
     name = path.name if path else 'synthetic'
-    return (f'{name[:28]:28} {size:>9}  {how:13} {seconds:7.2f} {used:7.2f} {FRAMES / seconds:6.0f}'
-            f' {memory:8.0f} {parallax:9.1f} {ratio:9.2f}')
+    row = (f'{name[:28]:28} {size:>9}  {how:13} {seconds:7.2f} {used:7.2f} {FRAMES / seconds:6.0f}'
+           f' {memory:8.0f}')
+    if how == 'depth model':
+        return row + f' {_timed(lambda: depth.nearness(frames[0]))[0]:7.2f}'
+    parallax, ratio = _depth_in(frames)
+    guess = _timed(lambda: depth_prior.nearness(frames[0]))[0]
+    guess = f'{guess:7.2f}' if how == 'camera motion' else f'{"":7}'
+    return row + f' {guess} {parallax:9.1f} {ratio:9.2f}'
 
 
 def main() -> None:
     """Measure every photo named on the command line, or a synthetic one."""
     paths = [Path(name) for name in sys.argv[1:]] or [None]
+    ways = ['camera motion', 'Ken Burns'
+            ] + ([] if missing_libraries(*LIBRARIES) else ['depth model'])
     print(f'{FRAMES} frames, median of {RUNS}')
     print(f'{"photo":28} {"size":>9}  {"":13} {"seconds":>7} {"CPU s":>7} {"fps":>6}'
-          f' {"MB":>8} {"parallax":>9} {"near/far":>9}')
-    for path in paths:
-        for how in ('camera motion', 'Ken Burns'):
-            with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-                print(pool.submit(_measure, how, path).result())
+          f' {"MB":>8} {"depth s":>7} {"parallax":>9} {"near/far":>9}')
+    with tempfile.TemporaryDirectory() as folder:
+        if 'depth model' in ways:
+            _alone(_published_size, Path(folder) / DEPTH.hub_name)
+        for path in paths:
+            for how in ways:
+                models = Path(folder) if how == 'depth model' else Path(folder) / 'none'
+                print(_alone(_measure, how, path, models))
+
+
+def _alone(act: Callable[..., object], *arguments: object) -> object:
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        return pool.submit(act, *arguments).result()
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from pathlib import Path
 from modules import configuration, errors
 from modules.encoders import settings
 from modules.encoders.settings import NoSettings
+from modules.engines.depth import PRIOR
 from modules.i18n import Text, text
 from modules.parameters import PARAMETERS
 
@@ -118,6 +119,9 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 word = _option(key, value, table[key].metadata['parse'])
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word
+    if 'Depth' not in found.get('ModelOptions', ()):
+        # a model that has come here since would make another clip
+        yield ('ModelOptions', 'Depth'), PRIOR
 
 
 def _option(key: str, value: object, parse: Callable[[str], object]) -> str:

@@ -50,8 +50,9 @@ class Made:
 
     @property
     def model(self) -> str | None:
-        """The model's name, if one was at work."""
-        return self.settings['options']['ModelOptions'].get('ModelName')
+        """The model's name, if one was at work, be it that it told near from far only."""
+        options = self.settings['options']['ModelOptions']
+        return options.get('ModelName') or options.get('Depth')
 
     @classmethod
     def read(cls, path: Path) -> 'Made':

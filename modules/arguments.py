@@ -16,6 +16,7 @@ from modules import VERSION, again, configuration, i18n, logs
 from modules.again import Recorded
 from modules.encoders.settings import NoSettings
 from modules.parameters import PARAMETERS
+from modules.usage import Parser
 
 #: option → the INI's section and key it overrides
 OVERRIDES = {
@@ -47,9 +48,16 @@ class Arguments:
     max_split_size_mb: int | None = None
     #: keep results only as long as the program runs
     output_temp: bool = False
+    #: open a tunnel, also without a password
+    ngrok: bool = False
+    public: bool = False
+    #: never shown, not even in a traceback
+    ngrok_authtoken: str = field(default = '', repr = False)
     #: what to fetch while serving
     fetch_libraries: bool = False
     fetch_model: bool = False
+    #: of ``download``: the depth model instead of the one of Stable Video Diffusion
+    depth: bool = False
     #: photos and folders of ``animate``
     photos: tuple[Path, ...] = ()
     #: where ``animate`` writes, as it was typed, because a slash at the end means a folder; None is beside each photo
@@ -72,10 +80,13 @@ def parse(argv: list[str], language: str) -> Arguments:
     :rtype: Arguments
     """
     parser = _parser(language)
-    given = vars(parser.parse_args(argv))
+    understood, more = parser.parse_known_args(argv)
+    if more:
+        parser.refuse(i18n.text('cli.too_much', words = ' '.join(more)))
+    given = vars(understood)
     config = Path(given.get('config', configuration.ROOT / 'configuration.ini'))
     if 'config' in given and not config.is_file():
-        parser.error(i18n.text('cli.no_config', path = config).in_(language))
+        parser.refuse(i18n.text('cli.no_config', path = config))
     command = given.get('command') or 'serve'
     overrides = {
         name: _from_here(given[option.strip('-')], option)
@@ -83,7 +94,7 @@ def parse(argv: list[str], language: str) -> Arguments:
     }
     photos, told = (), None
     if command == 'animate':
-        photos, told = _photos(given, parser, language)
+        photos, told = _photos(given, parser)
     if told and OVERRIDES['--engine'] in overrides:
         # the engine has an option of the INI's instead of a field
         told = replace(told, fields = tuple(each for each in told.fields if each[0] != 'engine'))
@@ -94,35 +105,38 @@ def parse(argv: list[str], language: str) -> Arguments:
             **(told.overrides if told else {}),
             **overrides
         },
-        logging_level = given.get('logging_level', 'info'),
+        logging_level = given.get('logging_level', 'warning' if command == 'animate' else 'info'),
         progress_bar = given.get('progress_bar', False),
         max_split_size_mb = given.get('max_split_size_mb'),
         output_temp = given.get('output_temp', False),
+        ngrok = given.get('ngrok', False),
+        public = given.get('public', False),
+        ngrok_authtoken = given.get('ngrok_authtoken', ''),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch_model = given.get('fetch_model', False),
+        depth = given.get('depth', False),
         photos = photos,
         output = given.get('output'),
         fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
         again = told)
 
 
-def _photos(given: dict, parser: argparse.ArgumentParser,
-            language: str) -> tuple[tuple[Path, ...], Recorded | None]:
+def _photos(given: dict, parser: Parser) -> tuple[tuple[Path, ...], Recorded | None]:
     """The photos of ``animate``, and what the result that is to be made anew tells."""
     photos, result = tuple(given.get('photos') or ()), given.get('again')
     if not result:
         if not photos:
-            parser.error(i18n.text('cli.photos_needed').in_(language))
+            parser.refuse(i18n.text('cli.photos_needed'))
         return photos, None
     try:
         told = again.recorded(result)
     except NoSettings as error:
-        parser.error(error.text.in_(language))
+        parser.refuse(error.text)
     if len(photos) > 1 or any(photo.is_dir() for photo in photos):
-        parser.error(i18n.text('settings.one_photo').in_(language))
+        parser.refuse(i18n.text('settings.one_photo'))
     photo = photos[0] if photos else again.photo_beside(result)
     if not photo:
-        parser.error(i18n.text('settings.no_photo', path = result).in_(language))
+        parser.refuse(i18n.text('settings.no_photo', path = result))
     return (photo, ), told
 
 
@@ -131,24 +145,24 @@ def _from_here(value: str, option: str) -> str:
     return str(Path(value).resolve()) if option == '--model' and Path(value).is_dir() else value
 
 
-def _parser(language: str) -> argparse.ArgumentParser:
+def _parser(language: str) -> Parser:
     words = i18n.words(language)['cli']
     common = _common(words)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
+        language = language,
         prog = 'turn-live-photos',
         description = words['description'],
         epilog = words['epilog'],
         parents = [common],
-        allow_abbrev = False,
         formatter_class = argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest = 'command', metavar = words['command'])
     for name in COMMANDS:
         sub = commands.add_parser(
             name,
+            language = language,
             help = words[name],
             description = words[name],
-            parents = [common],
-            allow_abbrev = False)
+            parents = [common])
         if name == 'animate':
             sub.add_argument(
                 'photos', nargs = '*', type = Path, metavar = 'PHOTO', help = words['photos'])
@@ -170,9 +184,11 @@ def _common(words: dict[str, str]) -> argparse.ArgumentParser:
             option,
             metavar = option.strip('-').upper(),
             help = words[key].format(default = defaults[key]))
-    for option in ('fetch_libraries', 'fetch_model', 'progress_bar', 'output_temp'):
+    for option in ('fetch_libraries', 'fetch_model', 'depth', 'progress_bar', 'output_temp',
+                   'ngrok', 'public'):
         flag = '--' + option.replace('_', '-')
         common.add_argument(flag, action = 'store_true', help = words[option])
+    common.add_argument('--ngrok-authtoken', metavar = 'TOKEN', help = words['ngrok_authtoken'])
     common.add_argument(
         '--max-split-size-mb',
         type = _split_size(words),

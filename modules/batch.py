@@ -9,9 +9,7 @@ Libraries: none but the standard one.
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +17,8 @@ from pathlib import Path
 from modules import encoders, errors, i18n, parameters, terminal
 from modules.animation import Animator
 from modules.arguments import Arguments
-from modules.jobs.work import outcome
+from modules.engines import StopIfCancelled
+from modules.jobs.work import interruptible
 
 #: what is taken from a folder; a photo named on the command line may have any ending
 ENDINGS = ('.avif', '.bmp', '.heic', '.heif', '.jpeg', '.jpg', '.mpo', '.png', '.tif', '.tiff',
@@ -226,33 +225,13 @@ def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
 
 def _made(animator: Animator, request: parameters.AnimationRequest, path: Path,
           created: datetime | None) -> i18n.Text | None:
-    """
-    Write a clip; what had to be given up. Whoever interrupts waits for the end of the step, so that nothing is
-    written once the folder is gone.
-    """
-    unwanted, notes = threading.Event(), []
+    """Write a clip; what had to be given up."""
 
-    def stop_if_cancelled() -> None:
-        if unwanted.is_set():
-            raise errors.Cancelled
-
-    def work() -> None:
+    def work(stop_if_cancelled: StopIfCancelled) -> i18n.Text | None:
         with terminal.progress_bar(request.stem, True) as show:
-            note = animator.animate(request, path, show, stop_if_cancelled, created = created)
-            notes.append(note)
+            return animator.animate(request, path, show, stop_if_cancelled, created = created)
 
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            working = pool.submit(outcome, str(request.photo), work)
-            # on Windows, Ctrl-C is heard between waits only
-            while not wait([working], timeout = 0.2).done:
-                pass
-        finally:
-            unwanted.set()
-    _state, refusal = working.result()
-    if refusal:
-        raise refusal
-    return notes[0]
+    return interruptible(str(request.photo), work)
 
 
 def _refuse(words: i18n.Text, language: str) -> int:

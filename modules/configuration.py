@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -322,6 +322,7 @@ class ModelOptions:
     image_prompt_height: int = _option('ImagePromptHeight', number(int, 64, 4096, 64), 576)
     preset: str = _option('Preset', choice('quality', 'balanced', 'fast', 'draft'), 'quality')
     image_fit: str = _option('ImageFit', choice('stretch', 'crop', 'pad'), 'stretch')
+    depth: str = _option('Depth', choice('auto', 'prior', 'depth-anything-v2-small'), 'auto')
 
 
 @dataclass(frozen = True)
@@ -411,6 +412,26 @@ def read(path: Path | None = None,
         })
 
 
+def written(configuration: Configuration) -> str:
+    """
+    Options as an INI file, for another program that is to have the same.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :return: what :func:`read` makes the same of, wherever the file lies
+    :rtype: str
+    """
+    lines = []
+    for section, table in options().items():
+        values = getattr(configuration, SECTIONS[section].name)
+        lines.append(f'[{section}]')
+        for key, option in table.items():
+            value = getattr(values, option.name)
+            words = ' '.join(map(str, value)) if isinstance(value, tuple) else value
+            lines.append(f'{key} = {"" if words is None else words}')
+    return '\n'.join([*lines, ''])
+
+
 def _entries(path: Path, problems: list[_Problem]) -> list[_Entry]:
     """What the file says, in its order; what cannot be understood goes to ``problems``."""
     try:
@@ -440,7 +461,7 @@ def _entry(words: str, section: str | None, line: int,
     if header := re.fullmatch(r'\[([^]]*)\]', words):
         name = SECTION_ALIASES.get(header[1].strip(), header[1].strip())
         if name not in SECTIONS:
-            problems.append((line, _unknown('configuration.unknown_section', header[1], SECTIONS)))
+            problems.append((line, unknown('configuration.unknown_section', header[1], SECTIONS)))
         return name
     setting = re.fullmatch(r'([^=:]+?)\s*[=:]\s*(.*)', words)
     if not setting:
@@ -459,7 +480,7 @@ def _parsed(entries: list[_Entry], problems: list[_Problem]) -> dict[str, dict[s
         table = options()[entry.section]
         option = {key.lower(): option for key, option in table.items()}.get(entry.key.lower())
         if option is None:
-            problems.append((entry.line, _unknown('configuration.unknown_key', entry.key, table)))
+            problems.append((entry.line, unknown('configuration.unknown_key', entry.key, table)))
         if option is None or not entry.value.strip():
             continue
         try:
@@ -494,12 +515,25 @@ def _decoded(content: bytes) -> str:
         return content.decode('gb18030', errors = 'replace')
 
 
-def _unknown(key: str, name: str, known: Mapping[str, Any]) -> Text:
-    """A name nobody knows, and the nearest one somebody knows."""
+def unknown(key: str, name: str, known: Iterable[str], **more: object) -> Text:
+    """
+    A name nobody knows, and the nearest one somebody knows.
+
+    :param key: of the words, which have room for ``name`` and ``hint``
+    :type key: str
+    :param name: as it was written
+    :type name: str
+    :param known: the names there are
+    :type known: Iterable[str]
+    :param more: what else the words have room for
+    :type more: object
+    :return: the words
+    :rtype: Text
+    """
     lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), lower, n = 1, cutoff = 0.4)
     hint = text('configuration.did_you_mean', name = lower[near[0]]) if near else ''
-    return text(key, name = name, hint = hint)
+    return text(key, name = name, hint = hint, **more)
 
 
 def _line_of(problem: _Problem) -> int:

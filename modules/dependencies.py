@@ -18,8 +18,17 @@ import sysconfig
 from pathlib import Path
 
 from modules.configuration import InstallationOptions
-from modules.environment import Failure, run
+from modules.environment import WINDOWS, Failure, run
 from modules.i18n import text
+
+#: where PyTorch keeps its builds, one folder for each kind of GPU
+BUILDS = 'https://download.pytorch.org/whl/'
+
+#: for NVIDIA's cards on Windows: what cards must at least be able to compute, and the build for them
+CUDA_BUILDS = (((7, 5), 'cu128'), ((0, 0), 'cu126'))
+
+#: the first driver of CUDA 12 on Windows, and the build for those before it
+CUDA_12_DRIVER, OLD_BUILD = 528, 'cu118'
 
 
 def closure(requirements: Path) -> list[Path]:
@@ -79,32 +88,86 @@ def index_arguments(requirements: Path, options: InstallationOptions) -> list[st
     :rtype: list[str]
     """
     arguments = ['--index-url', options.pip_mirror_url] if options.pip_mirror_url else []
-    if options.pytorch_index_url and 'torch' in names(requirements):
-        arguments += ['--extra-index-url', options.pytorch_index_url]
+    if 'torch' in names(requirements) and (index := torch_index(options)):
+        arguments += ['--extra-index-url', index]
     return arguments
 
 
-def steps(requirements: Path, options: InstallationOptions) -> list[list[str]]:
+def torch_index(options: InstallationOptions, windows: bool = WINDOWS) -> str:
     """
-    What pip is asked for, one call after the other. Where PyTorch has an index of its own, torch comes from there alone
-    and first: among several indexes pip takes the newest, and those for older drivers or other makers' cards are
-    behind the usual one, whose build would then find no GPU.
+    Where PyTorch comes from. On Windows, what pip takes by itself knows no GPU.
 
+    :param options: the indexes
+    :type options: InstallationOptions
+    :param windows: whether this is Windows
+    :type windows: bool
+    :return: an index; empty where pip's own is right
+    :rtype: str
+    """
+    if options.pytorch_index_url or not windows:
+        return options.pytorch_index_url
+    if not _sees_nvidia():
+        return ''
+    cards = _ask_nvidia('--query-gpu=compute_cap,driver_version', '--format=csv,noheader')
+    return BUILDS + cuda_build(cards)
+
+
+def cuda_build(cards: str) -> str:
+    """
+    The build of PyTorch for NVIDIA's cards.
+
+    :param cards: a line for each, as ``8.6, 572.16``; old drivers do not know what is asked
+    :type cards: str
+    :return: as ``cu128``
+    :rtype: str
+    """
+    found = re.findall(r'^(\d+)\.(\d+), *(\d+)\.', cards, re.MULTILINE)
+    if min((int(driver) for *_, driver in found), default = 0) < CUDA_12_DRIVER:
+        return OLD_BUILD
+    weakest = min((int(major), int(minor)) for major, minor, _driver in found)
+    return next(build for least, build in CUDA_BUILDS if weakest >= least)
+
+
+def commands(python: Path, requirements: Path, options: InstallationOptions) -> list[list[str]]:
+    """
+    What pip is told, in this order. PyTorch comes first where it has an index of its own: of two indexes pip takes
+    what is newest, and that may well be a build for another GPU, or for none.
+
+    :param python: whose pip
+    :type python: Path
     :param requirements: the file to install
     :type requirements: Path
     :param options: the indexes
     :type options: InstallationOptions
-    :return: arguments of ``pip install`` for each call
+    :return: what follows ``pip install``
     :rtype: list[list[str]]
     """
-    all_of_it = ['-r', str(requirements), *index_arguments(requirements, options)]
-    if not options.pytorch_index_url or 'torch' not in names(requirements):
-        return [all_of_it]
-    lines = '\n'.join(file.read_text(encoding = 'utf-8') for file in closure(requirements))
-    torch = re.search(r'^torch(?![\w-])[^#\n]*', lines, re.MULTILINE)[0].strip()
-    # one from another index may be there already
-    alone = ['--force-reinstall', '--no-deps', '--index-url', options.pytorch_index_url, torch]
-    return [alone, all_of_it]
+    arguments = index_arguments(requirements, options)
+    whole = ['-r', str(requirements), *arguments]
+    if '--extra-index-url' not in arguments:
+        return [whole]
+    index = arguments[-1]
+    # another build of the same library is there already, as far as pip is concerned
+    again = [] if _torch_build(python) in (
+        '', index.rstrip('/').rpartition('/')[2]) else ['--force-reinstall']
+    return [['--no-deps', *again, '--index-url', index, requirement('torch', requirements)], whole]
+
+
+def requirement(name: str, requirements: Path) -> str:
+    """
+    What a requirements file asks for.
+
+    :param name: the project
+    :type name: str
+    :param requirements: the file
+    :type requirements: Path
+    :return: as ``torch>=2``
+    :rtype: str
+    """
+    return next(
+        line.split('#')[0].strip() for file in closure(requirements)
+        for line in file.read_text(encoding = 'utf-8').splitlines()
+        if re.match(rf'{name}\b(?![-.])', line))
 
 
 def names(requirements: Path) -> list[str]:
@@ -160,9 +223,10 @@ def install(python: Path,
     :raises Failure: with pip's exit code
     """
     quiet = [] if may_ask else ['--no-input']
-    calls = ([str(python), '-m', 'pip', 'install', *quiet, *step]
-             for step in steps(requirements, options))
-    if status := next(filter(None, map(run, calls)), 0):
+    for command in commands(python, requirements, options):
+        status = run([str(python), '-m', 'pip', 'install', *quiet, *command])
+        if not status:
+            continue
         managed = Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED').is_file()
         outside = python == Path(sys.executable) and sys.prefix == sys.base_prefix
         key = 'launch.externally_managed' if managed and outside else 'launch.pip_failed'
@@ -182,9 +246,29 @@ def sees_gpu(root: Path = Path('/')) -> bool:
         return os.uname().machine == 'arm64'
     if any((root / 'proc/driver/nvidia/gpus').glob('*')) or (root / 'dev/kfd').exists():
         return True
+    return _sees_nvidia()
+
+
+def _torch_build(python: Path) -> str:
+    """The build of PyTorch that is installed, as ``cu128``; empty where none is."""
+    script = 'import importlib.metadata as m; print(m.version("torch").partition("+")[2] or "plain")'
+    done = subprocess.run([python, '-c', script], capture_output = True, text = True, check = False)
+    return done.stdout.strip()
+
+
+def _sees_nvidia() -> bool:
+    return 'GPU 0' in _ask_nvidia('-L')
+
+
+def _ask_nvidia(*question: str) -> str:
+    """What the tool of NVIDIA's driver answers; nothing where it is not there."""
     tool = shutil.which('nvidia-smi')
     try:
-        return bool(tool) and b'GPU 0' in subprocess.run(
-            [tool, '-L'], capture_output = True, timeout = 20, check = False).stdout
+        return subprocess.run([tool, *question],
+                              capture_output = True,
+                              encoding = 'utf-8',
+                              errors = 'replace',
+                              timeout = 20,
+                              check = False).stdout if tool else ''
     except (OSError, subprocess.TimeoutExpired):
-        return False
+        return ''

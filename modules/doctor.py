@@ -79,6 +79,9 @@ def report(configuration: Configuration, engines: Engines,
         if use:
             peak = f'{use["peak"] / 2**30:.1f}'
             yield words['uses'], words['rung'].format(rung = use['rung'], peak = peak)
+        if depth := None if reason else depth_of(engines, name):
+            told = depth['reason'] and depth['reason'].in_(language)
+            yield words['depth'], depth['model'] or words['guessed'].format(reason = told)
     yield from _in_use(engines, language)
     yield words['rungs'], ', '.join(ladder.NAMES)
     if configuration.queue.broker:
@@ -100,6 +103,23 @@ def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]
 def _columns(words: str) -> int:
     """How wide a terminal shows them: Chinese letters take two columns."""
     return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
+
+
+def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
+    """
+    What tells an engine near from far, once that was tried: whether weights can be used shows when they are loaded.
+
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param name: one that can work
+    :type name: str
+    :return: as :meth:`modules.engines.Engine.depth_use`
+    :rtype: dict[str, object] | None
+    """
+    depth = engines.depth_use(name)
+    if depth and depth['model']:
+        engines.get(name)
+    return engines.depth_use(name)
 
 
 def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``download``: fetch the model from the shell.
+``download``: fetch a model from the shell.
 
 Libraries: tqdm.
 """
@@ -14,16 +14,19 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from modules import i18n, weights
 from modules.configuration import Configuration
+from modules.engines import depth, missing_libraries
 from modules.i18n import text
+from modules.weights import DEPTH, VIDEO, Kind
 from modules.weights.download import State, download
 from modules.weights.plan import USUAL_TERMS, Terms, plan
 
 
 def run(configuration: Configuration,
         language: str | None = None,
-        terms: Terms = USUAL_TERMS) -> int:
+        terms: Terms = USUAL_TERMS,
+        kind: Kind = VIDEO) -> int:
     """
-    Fetch the model, saying beforehand what will come. Interrupted, it continues when run again.
+    Fetch a model, saying beforehand what will come. Interrupted, it continues when run again.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -31,12 +34,16 @@ def run(configuration: Configuration,
     :type language: str | None
     :param terms: what fetching keeps to
     :type terms: Terms
+    :param kind: what the model is for
+    :type kind: Kind
     :return: 0 when the model is here, 1 when it could not be fetched, 130 after Ctrl-C
     :rtype: int
     """
     language = language or i18n.of_this_machine()
+    if kind == DEPTH and (missing := missing_libraries(*depth.LIBRARIES)):
+        _say(text('engines.depth_no_libraries', libraries = ', '.join(missing)), language)
     try:
-        folder = weights.find(configuration) or _fetch(configuration, language, terms)
+        folder = weights.find(configuration, kind) or _fetch(configuration, language, terms, kind)
     except weights.WeightsError as error:
         sys.stderr.write(f'{error.text.in_(language)}\n')
         return 1
@@ -47,8 +54,8 @@ def run(configuration: Configuration,
     return 0
 
 
-def _fetch(configuration: Configuration, language: str, terms: Terms) -> Path:
-    planned = plan(configuration, terms = terms)
+def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
+    planned = plan(configuration, terms = terms, kind = kind)
     for words in planned.told:
         _say(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
@@ -63,7 +70,7 @@ def _fetch(configuration: Configuration, language: str, terms: Terms) -> Path:
             bar.set_postfix_str(state.file.rpartition('/')[2], refresh = False)
             bar.update(state.bytes_done - bar.n)
 
-        return download(configuration, show, lambda: None, terms)
+        return download(configuration, show, lambda: None, terms, kind)
 
 
 def _say(words: i18n.Text, language: str) -> None:

@@ -27,6 +27,10 @@ GRACE = 10
 
 WINDOWS = os.name == 'nt'
 
+#: letters of a path that Windows takes unless told otherwise, and those that PyTorch's deepest file needs in an
+#: environment
+LONGEST_PATH, DEEPEST_FILE = 259, 191
+
 
 class Failure(Exception):
     """
@@ -86,6 +90,30 @@ def interpreter(home: Path) -> Path:
     :rtype: Path
     """
     return home / 'Scripts' / 'python.exe' if WINDOWS else home / 'bin' / 'python'
+
+
+def is_too_deep(home: Path) -> bool:
+    """
+    Whether the paths of libraries would be too long for this system.
+
+    :param home: the environment's folder
+    :type home: Path
+    :return: True on Windows alone, where the folder is deep and long paths are not allowed
+    :rtype: bool
+    """
+    return WINDOWS and is_long(home) and not _allows_long_paths()
+
+
+def is_long(home: Path | str) -> bool:
+    r"""
+    Whether a folder leaves too little room for the files of libraries.
+
+    :param home: the folder, as ``C:\turn-live-photos\.venv``
+    :type home: Path | str
+    :return: whether it does
+    :rtype: bool
+    """
+    return len(str(home)) + 1 + DEEPEST_FILE > LONGEST_PATH
 
 
 def read_note(home: Path) -> Note | None:
@@ -187,3 +215,14 @@ def _create(home: Path) -> None:
     status = run([sys.executable, '-m', 'venv', '--clear', str(home)])
     if status:
         raise Failure(text('launch.venv_failed', home = home), status)
+
+
+def _allows_long_paths() -> bool:
+    """What Windows is set to."""
+    import winreg
+    place = r'SYSTEM\CurrentControlSet\Control\FileSystem'
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+            return winreg.QueryValueEx(key, 'LongPathsEnabled')[0] == 1
+    except OSError:
+        return False

@@ -61,9 +61,15 @@ CHECKS = (
 #: the requirements files: for serving with camera motion, with Stable Video Diffusion too, with the tests too
 CORE, SVD, DEVELOPMENT = 'requirements-core.txt', 'requirements.txt', 'requirements-dev.txt'
 
+#: the requirements file of the tunnel
+TUNNEL = 'requirements-tunnel.txt'
+
+#: the option that tells the tunnel's token, and the variable that tells it unseen
+TOKEN_OPTION, TOKEN_VARIABLE = '--ngrok-authtoken', 'NGROK_AUTHTOKEN'
+
 #: options after which no value stands, so that the word behind them may be the sub-command
 FLAGS = ('-h', '--help', '--version', '--progress-bar', '--output-temp', '--fetch-libraries',
-         '--fetch-model', '--ngrok')
+         '--fetch-model', '--depth', '--ngrok', '--public')
 
 #: options that only tell something
 TELLING = ('-h', '--help', '--version')
@@ -135,6 +141,29 @@ def run_arguments(words: str, windows: bool = environment.WINDOWS) -> list[str]:
         raise Failure(text('launch.run_arguments', words = words), 2) from error
 
 
+def without_token(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """
+    Part the tunnel's token from the arguments, because every user of a machine sees the arguments of its programs.
+
+    :param arguments: for the program
+    :type arguments: list[str]
+    :return: the others, and what to add to the environment
+    :rtype: tuple[list[str], dict[str, str]]
+    """
+    end = arguments.index('--') if '--' in arguments else len(arguments)
+    words, rest, found = arguments[:end], [], {}
+    while words:
+        word = words.pop(0)
+        option, _equals, value = word.partition('=')
+        if word == TOKEN_OPTION and words and not words[0].startswith('-'):
+            value = words.pop(0)
+        if option == TOKEN_OPTION and value:
+            found = {TOKEN_VARIABLE: value}
+        else:
+            rest.append(word)
+    return rest + arguments[end:], found
+
+
 def at_terminal() -> bool:
     """
     Whether somebody is there to be asked.
@@ -162,6 +191,10 @@ class Launcher:
         self.asks = at_terminal() and not orders.yes
         is_telling = any(argument in TELLING for argument in orders.rest)
         self.serves = orders.command in ('', 'serve') and not is_telling
+        #: the program's arguments
+        self.given = list(orders.rest)
+        if self.serves:
+            self.given = run_arguments(options.launch.run_arguments) + self.given
         #: what the program is told to fetch while it serves
         self.later: list[str] = []
 
@@ -217,20 +250,28 @@ class Launcher:
         home = self.options.store.venv_home
         note = environment.ready(home, FLOOR, self.say)
         python, wanted = environment.interpreter(home), self._wanted(note.installed)
-        if not self._is_installed(wanted, note) and self.ask('launch.ask_dependencies', True):
-            if wanted.name == CORE and self.ask('launch.ask_svd', False):
-                wanted = ROOT / SVD
-            if wanted.name == SVD and self.serves:
-                # nobody waits for gigabytes before the first picture: the program fetches them while it serves
-                self.later.append('--fetch-libraries')
-                wanted = ROOT / CORE
-            if not self._is_installed(wanted, note):
-                self._install(python, wanted)
-                done = dependencies.fingerprints(wanted, self.options.installation)
-                note = environment.Note(note.python, {**note.installed, **done})
-                environment.write_note(home, note)
+        lacking = [file for file in wanted if not self._is_installed(file, note)]
+        if ROOT / SVD in lacking and environment.is_too_deep(home):
+            self.say(text('launch.too_deep', home = home))
+        if lacking and self.ask('launch.ask_dependencies', True):
+            for file in map(self._now, lacking):
+                if not self._is_installed(file, note):
+                    self._install(python, file)
+                    done = dependencies.fingerprints(file, self.options.installation)
+                    note = environment.Note(note.python, {**note.installed, **done})
+                    environment.write_note(home, note)
         self._ask_for_the_model(SVD in note.installed)
         return python
+
+    def _now(self, requirements: Path) -> Path:
+        """What to install before the program starts."""
+        if requirements.name == CORE and self.ask('launch.ask_svd', False):
+            requirements = ROOT / SVD
+        if requirements.name == SVD and self.serves:
+            # nobody waits for gigabytes before the first picture: the program fetches them while it serves
+            self.later.append('--fetch-libraries')
+            requirements = ROOT / CORE
+        return requirements
 
     def _ask_for_the_model(self, has_libraries: bool) -> None:
         """Only where it could be used, and only while it is not here."""
@@ -241,20 +282,23 @@ class Launcher:
 
     def _python_in_use(self) -> Path:
         """It belongs to somebody, so nothing is installed unless that somebody says so."""
-        python, wanted = Path(sys.executable), self._wanted({})
-        lacking = dependencies.missing(wanted)
-        if lacking:
-            self.say(text('launch.missing', names = ', '.join(lacking), python = python))
+        python = Path(sys.executable)
+        lacking = {file: dependencies.missing(file) for file in self._wanted({})}
+        names = sum(lacking.values(), [])
+        if names:
+            self.say(text('launch.missing', names = ', '.join(names), python = python))
             if self.orders.yes or self.ask('launch.ask_install_here', False):
-                self._install(python, wanted)
+                for file in filter(lacking.get, lacking):
+                    self._install(python, file)
         return python
 
-    def _wanted(self, installed: dict) -> Path:
-        """The requirements file this start needs; what was once installed is kept up to date."""
+    def _wanted(self, installed: dict) -> list[Path]:
+        """The requirements files this start needs; what was once installed is kept up to date."""
         if self.orders.command == 'test':
-            return ROOT / DEVELOPMENT
+            return [ROOT / DEVELOPMENT]
         svd = self.orders.svd or SVD in installed or dependencies.sees_gpu()
-        return ROOT / (SVD if svd else CORE)
+        tunnel = [TUNNEL] if self.serves and '--ngrok' in self.given else []
+        return [ROOT / name for name in (SVD if svd else CORE, *tunnel)]
 
     def _is_installed(self, requirements: Path, note: environment.Note) -> bool:
         return dependencies.fingerprints(
@@ -262,9 +306,9 @@ class Launcher:
 
     def _install(self, python: Path, requirements: Path) -> None:
         self.say(text('launch.installing', file = requirements.name))
-        has_index = bool(self.options.installation.pytorch_index_url)
-        if environment.WINDOWS and dependencies.sees_gpu() and not has_index:
-            self.say(text('launch.no_cuda_on_windows'))
+        index = dependencies.torch_index(self.options.installation)
+        if index and 'torch' in dependencies.names(requirements):
+            self.say(text('launch.torch_index', index = index))
         dependencies.install(python, requirements, self.options.installation, may_ask = self.asks)
 
     def program(self, python: Path) -> int:
@@ -276,14 +320,13 @@ class Launcher:
         :return: its exit code
         :rtype: int
         """
-        given = list(self.orders.rest)
-        if self.serves:
-            given = run_arguments(self.options.launch.run_arguments) + self.later + given
+        given, token = without_token(self.later + self.given)
         command = [str(python), str(ROOT / '__main__.py'), *given]
+        variables = {**os.environ, **token}
         sys.stdout.flush()
         if not environment.WINDOWS:
-            os.execv(command[0], command)  # noqa: S606
-        with subprocess.Popen(command) as process:
+            os.execve(command[0], command, variables)  # noqa: S606
+        with subprocess.Popen(command, env = variables) as process:
             while True:
                 try:
                     return process.wait()

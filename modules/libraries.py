@@ -94,7 +94,8 @@ class LibraryFetcher:
         status = None
         try:
             self._renew_pip()
-            calls = dependencies.steps(self._requirements, self._options.installation)
+            calls = dependencies.commands(
+                Path(sys.executable), self._requirements, self._options.installation)
             status = next(filter(None, (self._install(*call) for call in calls)), 0)
         finally:
             # whatever happens, nobody waits for libraries that do not come

@@ -6,13 +6,15 @@ The one logging set-up.
 Libraries: none but the standard one.
 """
 
+import contextlib
 import logging
 import sys
 
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
 #: libraries that tell every step of theirs at the level a person wants for this program
-CHATTY = ('PIL', 'filelock', 'httpx', 'httpx2', 'huggingface_hub', 'urllib3', 'waitress.queue')
+CHATTY = ('PIL', 'filelock', 'httpx', 'httpx2', 'huggingface_hub', 'muxado', 'ngrok', 'rustls',
+          'urllib3', 'waitress.queue')
 
 
 class OneLine(logging.Formatter):
@@ -31,6 +33,21 @@ class OneLine(logging.Formatter):
         return ''.join(c if c.isprintable() else f'\\x{ord(c):02x}' for c in line)
 
 
+class BesideBars(logging.StreamHandler):
+    """Lines that tear no progress bar apart: the library that shows them, where one is shown, moves it away."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """
+        Write a line.
+
+        :param record: what is logged
+        :type record: logging.LogRecord
+        """
+        bars = sys.modules.get('tqdm')
+        with bars.tqdm.external_write_mode(self.stream) if bars else contextlib.nullcontext():
+            super().emit(record)
+
+
 def start(level: str) -> None:
     """
     Send every log line to standard error, replacing whatever was set up before.
@@ -41,7 +58,7 @@ def start(level: str) -> None:
     """
     if level.lower() not in LEVELS:
         raise ValueError(level)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = BesideBars(sys.stderr)
     handler.setFormatter(OneLine('%(asctime)s %(levelname)-7s %(message)s', '%H:%M:%S'))
     logging.basicConfig(level = level.upper(), handlers = [handler], force = True)
     logging.captureWarnings(True)

@@ -30,6 +30,7 @@ from werkzeug.http import parse_accept_header, parse_cookie
 from modules import errors
 from modules.configuration import WebOptions
 from modules.i18n import LANGUAGES
+from modules.routes.proxies import TunnelDoor
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,11 @@ class LingeringChannel(HTTPChannel):
         if not received or self._left < 0:
             self.handle_close()
 
+    def send_continue(self) -> None:
+        """Let a client go on that asks before it sends a body; who is refused need not send it."""
+        if not self.request.error:
+            super().send_continue()
+
     def handle_close(self) -> None:
         """Close; a refused client is first told that nothing more comes."""
         if self.lingers and self.connected and self._ends is None:
@@ -147,16 +153,17 @@ class Server:
     :type web: WebOptions
     :param held: requests that may hold a thread for long, because they wait for a clip or follow one
     :type held: int
+    :param has_tunnel: whether a tunnel needs a port of its own, which is this machine's alone
+    :type has_tunnel: bool
     :raises OSError: when the port cannot be had
     """
 
-    def __init__(self, app: Flask, web: WebOptions, held: int):
+    def __init__(self, app: Flask, web: WebOptions, held: int, *, has_tunnel: bool = False):
         self._sockets: dict = {}
         waitress.create_server(
             app,
             map = self._sockets,
-            host = web.host,
-            port = web.port,
+            listen = f'{web.host}:{web.port}' + (' 127.0.0.1:0' if has_tunnel else ''),
             threads = held + SPARE_THREADS,
             connection_limit = 1000,
             channel_request_lookahead = 1,
@@ -169,6 +176,10 @@ class Server:
         for listener in self._listeners:
             listener.channel_class = LingeringChannel
         self.port = self._listeners[0].effective_port
+        self.tunnel_port = self._listeners[-1].effective_port if has_tunnel else None
+        self.tunnel_door = TunnelDoor(app)
+        if has_tunnel:
+            self._listeners[-1].application = self.tunnel_door
         self._dispatcher = self._listeners[0].task_dispatcher
         self._stopped = threading.Event()
 

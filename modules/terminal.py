@@ -17,7 +17,11 @@ from modules.engines import Progress
 
 
 @contextmanager
-def progress_bar(name: str, is_shown: bool) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(name: str,
+                 is_shown: bool,
+                 *,
+                 language: str | None = None,
+                 file: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
     """
     A bar for one job, gone when the job is; nothing where no person looks.
 
@@ -25,12 +29,17 @@ def progress_bar(name: str, is_shown: bool) -> Iterator[Callable[[Progress], Non
     :type name: str
     :param is_shown: False for no bar at all
     :type is_shown: bool
+    :param language: of the words; None takes this machine's
+    :type language: str | None
+    :param file: where a person looks although it is no terminal
+    :type file: TextIO | None
     :yield: moves the bar
     :ytype: Callable[[Progress], None]
     """
-    language = i18n.of_this_machine()
-    with tqdm.tqdm(
-            desc = name, unit = '', leave = False, disable = None if is_shown else True) as bar:
+    language = language or i18n.of_this_machine()
+    # None leaves it to whether a terminal is there
+    disable = (False if file else None) if is_shown else True
+    with tqdm.tqdm(desc = name, unit = '', leave = False, disable = disable, file = file) as bar:
 
         def move(progress: Progress) -> None:
             if progress.phase == 'step':

@@ -7,6 +7,7 @@ Libraries: pytest.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+
+def pytest_configure():
+    """A shell that starts tests in the background has them ignore interrupts, and all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper = True)
@@ -24,3 +30,35 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get('CI') and not hasattr(report, 'wasxfail'):
         report.outcome = 'failed'
         report.longrepr = f'skipped in CI: {report.longrepr}'
+
+
+@pytest.fixture(scope = 'module')
+def chromium():
+    """A browser."""
+    import browser
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium, port):
+    """The page in it, of the program that a test's own ``port`` names."""
+    import browser
+    with browser.opened(chromium, port) as page:
+        yield page
+
+
+@pytest.fixture(scope = 'module')
+def directed_port(tmp_path_factory):
+    """The server with an engine under the name of svd that does what the test wants."""
+    import program
+
+    from app import create_app
+    from modules.configuration import Configuration, WebOptions
+    from modules.engines import Engines
+    options = Configuration(web = WebOptions(port = 0))
+    engines = Engines(options, {'svd': ('browser', 'Directed')})
+    app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        yield port

@@ -250,7 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             content, wanted = hub.files[file], self.headers.get('Range')
             if not wanted or hub.whole_only:
-                self._answer(200, content, {})
+                tag = f'"{hashlib.sha256(content).hexdigest()}"'
+                self._answer(200, content, {'X-Repo-Commit': COMMIT, 'ETag': tag})
                 return
             start = int(wanted.removeprefix('bytes=').split('-')[0])
             ranged = f'bytes {start}-{len(content) - 1}/{len(content)}'

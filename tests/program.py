@@ -155,11 +155,14 @@ def port_of(log, process, seconds = 30):
     raise AssertionError(f'the program did not start: {log.read_text()}')
 
 
+def until(is_so, seconds = 60):
+    """Wait until something is so, which it must be sooner or later."""
+    patience = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+
+
 def ready(port, seconds = 30):
     """Wait until ``/health`` says that jobs are taken at once."""
-    patience = time.monotonic() + seconds
-    while time.monotonic() < patience:
-        if call(port, 'GET', '/health').json['status'] == 'READY':
-            return
-        time.sleep(0.05)
-    raise AssertionError('never ready')
+    until(lambda: call(port, 'GET', '/health').json['status'] == 'READY', seconds)

@@ -95,12 +95,13 @@ class SmallProgram:
         """Write the INI."""
         (self.home / 'configuration.ini').write_text(ini, encoding = 'utf-8')
 
-    def require(self, core: str, svd: str = '', development: str = '') -> None:
+    def require(self, core: str, svd: str = '', development: str = '', tunnel: str = '') -> None:
         """Write what each requirements file asks for."""
         files = {
             'requirements-core.txt': core,
             'requirements.txt': f'-r requirements-core.txt\n{svd}',
             'requirements-dev.txt': f'-r requirements.txt\n{development}',
+            'requirements-tunnel.txt': tunnel,
         }
         for name, content in files.items():
             (self.home / name).write_text(f'{content}\n', encoding = 'utf-8')
@@ -125,12 +126,14 @@ def build(home: Path) -> SmallProgram:
     return program
 
 
-def make_wheel(folder: Path, name: str) -> None:
-    """A library of one empty module, version 1."""
-    info = f'{name}-1.dist-info'
-    with zipfile.ZipFile(folder / f'{name}-1-py3-none-any.whl', 'w') as wheel:
+def make_wheel(folder: Path, name: str, version: str = '1', requires: str = '') -> None:
+    """A library of one empty module."""
+    info = f'{name}-{version}.dist-info'
+    facts = f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
+    needs = f'Requires-Dist: {requires}\n' if requires else ''
+    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl', 'w') as wheel:
         wheel.writestr(f'{name}.py', '')
-        wheel.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: 1\n')
+        wheel.writestr(f'{info}/METADATA', facts + needs)
         wheel.writestr(f'{info}/WHEEL',
                        'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
         wheel.writestr(f'{info}/RECORD', f'{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n')

@@ -12,7 +12,7 @@ import time
 import numpy
 
 from modules import errors
-from modules.engines import Progress, settings
+from modules.engines import COMING, Progress, settings
 from modules.i18n import text
 from modules.photos import result_size
 
@@ -23,7 +23,7 @@ class Instant:
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
     is_generative = False
-    libraries = ()
+    are_libraries_coming = bool
     frames = 2
     seconds_per_frame = 0.0
 
@@ -37,6 +37,9 @@ class Instant:
         return []
 
     def memory_use(self):
+        return None
+
+    def depth_use(self):
         return None
 
     def load(self):
@@ -60,7 +63,13 @@ class Instant:
 class NeedsLibraries(Instant):
     """The same, with libraries that the program may be fetching."""
 
-    libraries = ('a_library', )
+    is_loaded = False
+
+    def unavailable(self):
+        return None if self.is_loaded or not self.are_libraries_coming() else COMING
+
+    def load(self):
+        self.is_loaded = True
 
 
 class Drifting(Instant):

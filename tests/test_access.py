@@ -20,7 +20,7 @@ from app import create_app
 from modules import configuration
 from modules.configuration import Configuration, ConfigurationError, WebOptions
 from modules.engines import Engines
-from modules.routes.access import is_open_to_all, is_same
+from modules.routes.access import frames, is_open_to_all, is_same
 
 PASSWORD = 'schön & 安全: ja'
 FRIEND = 'https://friend.example'
@@ -233,6 +233,13 @@ def test_the_page_runs_nothing_but_its_own(plain):
     assert policy['default-src'] == policy['base-uri'] == "'none'"
     assert policy['script-src'] == policy['style-src'] == policy['form-action'] == "'self'"
     assert policy['frame-ancestors'] == "'self' https://huggingface.co https://*.hf.space"
+
+
+@pytest.mark.parametrize(('hosts', 'count'), [((), 0), (('photos.example', ), 0),
+                                              (('a.example', '*.prod.colab.dev'), 2)])
+def test_colab_frames_the_page_only_where_it_shows_it(hosts, count):
+    sources = frames(WebOptions(allowed_hosts = hosts))
+    assert len([source for source in sources if 'google' in source]) == count
 
 
 def test_a_bare_picture_has_no_policy(plain):

@@ -121,6 +121,8 @@ def test_what_holds_is_taken(tmp_path):
         ('ModelOptions', 'OutputFPS'): '15',
         ('ModelOptions', 'ImageFit'): 'crop',
         ('ModelOptions', 'UNet'): 'True',
+        # what tells of no depth model was made without one
+        ('ModelOptions', 'Depth'): 'prior',
         ('OutputOptions', 'GifMaxBytes'): '0',
         ('OutputOptions', 'KeepLocation'): 'False'
     }

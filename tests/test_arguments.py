@@ -8,7 +8,7 @@ Libraries: pytest.
 
 import pytest
 
-from modules import arguments, launch
+from modules import VERSION, arguments, launch
 
 
 def test_serves_when_nothing_is_asked():
@@ -88,12 +88,39 @@ def test_every_sub_command_tells_the_version(capsys, argv):
     with pytest.raises(SystemExit) as ended:
         arguments.parse(argv, 'en')
     assert ended.value.code == 0
-    assert capsys.readouterr().out.strip() == '0.1.0'
+    assert capsys.readouterr().out.strip() == VERSION
 
 
-@pytest.mark.parametrize(('language', 'words'), [('en', 'name photos'), ('zh', '请写明照片')])
+@pytest.mark.parametrize(('language', 'words'), [('en', 'Which photos'), ('zh', '请写明照片')])
 def test_animate_wants_photos(capsys, language, words):
     with pytest.raises(SystemExit) as ended:
         arguments.parse(['animate'], language)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('argv', 'words'), [
+    (['--prot', '3'], ['no option --prot', 'mean --port?']),
+    (['animate', 'a.jpg', '--motion_bucket_id=3'], ['mean --motion-bucket-id?']),
+    (['serv'], ['serve, animate, download, worker, doctor, not serv', 'mean serve?']),
+    (['--logging-level', 'warn'], ['mean warning?']),
+    (['doctor', 'more'], ['more']),
+])
+def test_what_is_not_understood_is_one_sentence_with_the_nearest_name(capsys, argv, words):
+    with pytest.raises(SystemExit) as ended:
+        arguments.parse(argv, 'en')
+    assert ended.value.code == 2
+    sentence, help_ = capsys.readouterr().err.splitlines()
+    assert all(word in sentence for word in words)
+    assert '--help' in help_
+
+
+def test_it_is_said_in_the_readers_language(capsys):
+    with pytest.raises(SystemExit):
+        arguments.parse(['--prot', '3'], 'zh')
+    assert capsys.readouterr().err.startswith('没有叫 --prot 的选项。是想写 --port 吗？')
+
+
+def test_a_photo_may_be_called_like_an_option():
+    assert [str(path)
+            for path in arguments.parse(['animate', '--', '--a.jpg'], 'en').photos] == ['--a.jpg']

@@ -134,6 +134,17 @@ def test_nothing_folds_tears_or_turns_to_rubber():
             assert max(np.abs(xy).max(), np.abs(yx).max()) < 0.35
 
 
+def test_what_stands_upright_is_not_bent():
+    pixels = scene()
+    pixels[:240] = (60, 90, 160)
+    pixels[60:300, 400:410] = 230
+    for seed in range(8):
+        for columns, _rows in maps(pixels, seed):
+            tower, at = columns[60:300, 405], np.arange(240)
+            straight = np.polyval(np.polyfit(at, tower, 1), at)
+            assert np.abs(tower - straight).max() < 2.5
+
+
 def test_no_frame_is_visibly_softer_or_sharper_than_the_next():
     frames = animated(scene(), frames = 24)
     sharpness = [cv2.Laplacian(frame, cv2.CV_32F).std() for frame in frames]

@@ -220,3 +220,17 @@ def test_every_kind_of_line_end_counts(ini, newline):
 def test_defaults_stay_where_the_program_is_whatever_ini_is_named(ini):
     found = configuration.read(ini('[WebOptions]\nPort = 1')).store
     assert (found.venv_home, found.models_home) == (ROOT / '.venv', ROOT / 'models')
+
+
+def test_what_is_written_is_read_the_same_wherever_it_lies(ini, tmp_path):
+    options = configuration.read(
+        ini('[WebOptions]\nPassword = a; b = c # 密\nAllowedHosts = a.example *.b.example\n'
+            'TrustedProxies = 10.0.0.0/8 ::1\nAllowedOrigins = https://c.example\n'
+            '[StoreOptions]\nModelsHome = there\nRetentionHours = 0.5\n'
+            '[ModelOptions]\nDecodeChunkSize = 4\nUNet = no\n'))
+    (tmp_path / 'elsewhere').mkdir()
+    copy = tmp_path / 'elsewhere' / 'b.ini'
+    copy.write_text(configuration.written(options), encoding = 'utf-8')
+    assert configuration.read(copy) == options
+    copy.write_text(configuration.written(Configuration()), encoding = 'utf-8')
+    assert configuration.read(copy).model == Configuration().model

@@ -9,13 +9,14 @@ Libraries: pytest.
 import ast
 import io
 import re
+import shutil
 import subprocess
 import tokenize
 from pathlib import Path
 
 import pytest
 
-from modules import configuration
+from modules import arguments, configuration
 from modules.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,16 +24,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def tracked(pattern = '*'):
     """Files of the repository, the ones not yet committed too; of an unpacked archive, all there are."""
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
-                            cwd = ROOT,
-                            capture_output = True,
-                            text = True,
-                            check = False)
-    if listed.returncode == 0:
+    listed = None
+    if shutil.which('git'):
+        listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
+                                cwd = ROOT,
+                                capture_output = True,
+                                text = True,
+                                check = False)
+    if listed and listed.returncode == 0:
         return [
             ROOT / name for name in listed.stdout.split('\n') if name and (ROOT / name).is_file()
         ]
-    return [path for path in ROOT.rglob(pattern) if '.venv' not in path.parts and path.is_file()]
+    made = {
+        '.venv', '.git', 'outputs', 'models', '__pycache__', '.pytest_cache', '.ruff_cache',
+        '.hypothesis'
+    }
+    return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
 
 
 PYTHON = sorted(tracked('*.py'))
@@ -86,12 +93,18 @@ ALLOWED = {
     'dramatiq': ('modules/jobs/broker.py', ),
     'redis': ('modules/jobs/broker.py', 'modules/jobs/ledger.py'),
     'prometheus_client': ('modules/jobs/meter.py', 'modules/routes/metrics.py'),
+    'IPython': ('modules/notebook.py', ),
+    'google': ('modules/notebook.py', ),
+    'ipywidgets': ('modules/notebook.py', ),
     'flask': ('app.py', 'modules/routes/', 'modules/server.py'),
-    'torch': ('modules/engines/stable_video/', ),
+    'torch': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
     'diffusers': ('modules/engines/stable_video/', ),
-    'transformers': ('modules/engines/stable_video/', ),
-    'huggingface_hub': ('modules/weights/', 'modules/engines/stable_video/'),
+    'transformers': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
+    'huggingface_hub':
+    ('modules/weights/', 'modules/engines/stable_video/', 'modules/engines/depth.py'),
     'configparser': ('modules/configuration.py', ),
+    'ngrok': ('modules/tunnel.py', ),
+    'flask_ngrok2': ('modules/tunnel.py', ),
 }
 
 
@@ -108,8 +121,9 @@ FLOORS = [
     (r'modules/(environment|dependencies)\.py', 1),
     (r'modules/launch\.py', 2),
     (r'modules/libraries\.py', 2),
+    (r'modules/(additions|program)\.py', 2),
     (r'modules/weights', 1),
-    (r'modules/photos\.py', 1),
+    (r'modules/(photos|usage)\.py', 1),
     (r'modules/(engines|encoders)', 2),
     (r'modules/parameters\.py', 3),
     (r'modules/terminal\.py', 3),
@@ -117,9 +131,10 @@ FLOORS = [
     (r'modules/jobs', 5),
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
-    (r'modules/(homes|sandbox)\.py', 1),
+    (r'modules/(homes|sandbox|spaces|tunnel)\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),
+    (r'modules/notebook\.py', 7),
     (r'app\.py', 7),
     (r'__main__\.py', 8),
 ]
@@ -190,6 +205,18 @@ def test_the_readme_tells_every_option_with_its_default(readme):
         for key, option in keys.items():
             default = '' if option.default in (None, ()) else str(option.default)
             assert default in told[key], (key, default, told[key])
+
+
+@pytest.mark.parametrize('readme', READMES, ids = name)
+def test_the_readme_tells_every_option_of_the_command_line_and_no_other(readme, capsys):
+    with pytest.raises(SystemExit):
+        arguments.parse(['--help'], 'en')
+    shown = capsys.readouterr().out.partition('\noptions:\n')[2].partition('\nfor animate:')[0]
+    known = set(re.findall(r'^ +(?:-\w, )?(--[a-z-]+)', shown, re.M))
+    told = [
+        re.findall(r'--[a-z][a-z-]+', row[0]) for row in rows(readme) if row[0].startswith('--')
+    ]
+    assert known == set(sum(told, [])) and '--port' in known
 
 
 @pytest.mark.parametrize('readme', READMES, ids = name)

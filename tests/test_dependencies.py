@@ -6,7 +6,13 @@ What the launcher asks pip for, and when it sees a GPU.
 Libraries: pytest.
 """
 
+import functools
+import http.server
+import os
+import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -60,14 +66,101 @@ def test_names_the_mirror_always_and_the_index_of_pytorch_only_with_torch():
         SVD, both) == [*mirror, '--extra-index-url', 'https://pytorch.example/']
 
 
-def test_torch_is_asked_for_first_and_alone_where_it_has_an_index_of_its_own(requirements):
-    own = InstallationOptions('https://pytorch.example/cu118')
-    first, then = dependencies.steps(requirements, own)
-    assert first[-3:] == ['--index-url', 'https://pytorch.example/cu118', 'torch>=2']
-    assert then[:2] == ['-r', str(requirements)]
-    assert dependencies.steps(requirements, PLAIN) == [['-r', str(requirements)]]
-    core = requirements.with_name('core.txt')
-    assert dependencies.steps(core, own) == [['-r', str(core)]]
+@pytest.mark.parametrize(('cards', 'build'), [
+    ('8.6, 572.16\n', 'cu128'),
+    ('12.0, 580.88\n', 'cu128'),
+    ('7.5, 528.02\n', 'cu128'),
+    ('6.1, 560.94\n', 'cu126'),
+    ('8.9, 560.94\n6.1, 560.94\n', 'cu126'),
+    ('8.6, 472.12\n', 'cu118'),
+    ('Field "compute_cap" is not a valid field to query.\n', 'cu118'),
+])
+def test_windows_gets_the_build_for_its_cards(tmp_path, monkeypatch, cards, build):
+    (tmp_path / 'cards').write_text(cards)
+    tool = tmp_path / 'nvidia-smi'
+    tool.write_text(f'#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: A" || cat "{tmp_path}/cards"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:/bin:/usr/bin')
+    expected = f'https://download.pytorch.org/whl/{build}'
+    assert dependencies.torch_index(PLAIN, windows = True) == expected
+    assert dependencies.torch_index(PLAIN, windows = False) == ''
+    own = InstallationOptions(pytorch_index_url = 'https://pytorch.example/rocm')
+    assert dependencies.torch_index(own, windows = True) == 'https://pytorch.example/rocm'
+
+
+def test_windows_without_a_card_takes_what_pip_takes(monkeypatch, tmp_path):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert dependencies.torch_index(PLAIN, windows = True) == ''
+
+
+def wheel(folder, name, version, needs = ''):
+    """A library of one empty module."""
+    folder.mkdir(parents = True, exist_ok = True)
+    info = f'{name}-{version}.dist-info'
+    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl', 'w') as made:
+        made.writestr(f'{name}.py', '')
+        requires = f'Requires-Dist: {needs}\n' if needs else ''
+        made.writestr(f'{info}/METADATA',
+                      f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}')
+        made.writestr(f'{info}/WHEEL',
+                      'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        made.writestr(f'{info}/RECORD', f'{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n')
+
+
+@pytest.fixture
+def two_indexes(tmp_path, monkeypatch):
+    """pip's own index has the newest PyTorch; the one for a GPU has an older one, and a library only it has."""
+    wheel(tmp_path / 'own' / 'torch', 'torch', '2.13.0', 'common')
+    wheel(tmp_path / 'own' / 'common', 'common', '1')
+    for build, version in (('cu118', '2.7.1'), ('cu128', '2.10.0')):
+        wheel(tmp_path / build / 'torch', 'torch', f'{version}+{build}', 'for_gpus')
+        wheel(tmp_path / build / 'for-gpus', 'for_gpus', '1', 'common')
+    for name in [name for name in os.environ if name.startswith('PIP_')]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)
+    monkeypatch.setenv('PIP_DISABLE_PIP_VERSION_CHECK', '1')
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0),
+                                             functools.partial(Quiet, directory = str(tmp_path)))
+    threading.Thread(target = server.serve_forever, daemon = True).start()
+    yield f'http://127.0.0.1:{server.server_port}'
+    server.shutdown()
+    server.server_close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_build_for_the_gpu_is_taken_although_pips_own_index_has_a_newer_one(
+        tmp_path, two_indexes):
+    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'venv'], check = True)
+    python = tmp_path / 'venv' / 'bin' / 'python'
+    (tmp_path / 'all.txt').write_text('torch>=2.6,<=2.13.0  # why\n')
+
+    def installed(build):
+        options = InstallationOptions(f'{two_indexes}/{build}' if build else '',
+                                      f'{two_indexes}/own')
+        dependencies.install(python, tmp_path / 'all.txt', options)
+        listed = subprocess.run([python, '-m', 'pip', 'freeze', '--all'],
+                                capture_output = True,
+                                text = True,
+                                check = True).stdout
+        return sorted(
+            set(listed.split()) & {
+                'torch==2.13.0', 'torch==2.7.1+cu118', 'torch==2.10.0+cu128', 'common==1',
+                'for_gpus==1'
+            })
+
+    assert installed('') == ['common==1', 'torch==2.13.0']
+    # what is there already, for no GPU or for another one, is replaced
+    assert installed('cu128') == ['common==1', 'for_gpus==1', 'torch==2.10.0+cu128']
+    assert installed('cu118') == ['common==1', 'for_gpus==1', 'torch==2.7.1+cu118']
+    again = dependencies.commands(python, tmp_path / 'all.txt',
+                                  InstallationOptions(f'{two_indexes}/cu118/', ''))
+    assert '--force-reinstall' not in again[0]
 
 
 def test_serving_and_camera_motion_need_no_torch():

@@ -333,6 +333,42 @@ def test_the_engine_that_worked_is_told_when_the_better_one_cannot(tmp_path):
     assert answer.headers['X-Engine'] == 'camera'
 
 
+# 76
+@pytest.mark.parametrize('path', sorted(ROOT.glob('requirements*.txt')), ids = lambda p: p.name)
+def test_every_requirement_can_come_from_the_package_index(path):
+    for line in path.read_text().splitlines():
+        assert '+' not in line.partition('#')[0], 'a local version is on no index'
+        assert '://' not in line
+
+
+# 77
+def test_nobody_fetches_megabytes_of_sample_media_with_the_program():
+    media = ('.avif', '.gif', '.heic', '.jpg', '.mov', '.mp4', '.png', '.webp')
+    listed = subprocess.run(['git', 'ls-files', '-z'],
+                            cwd = ROOT,
+                            capture_output = True,
+                            text = True,
+                            check = False).stdout
+    files = [ROOT / name for name in listed.split('\0') if name.endswith(media)]
+    assert sum(file.stat().st_size for file in files) < 3_000_000
+
+
+# 86
+@pytest.mark.parametrize('language', ['en', 'zh'])
+def test_the_page_is_called_by_its_name_and_may_be_zoomed_and_selected(port, language):
+    page = program.call(port, 'GET', '/', headers = {'Accept-Language': language}).body.decode()
+    assert re.search(r'<title>turn-live-photos · .+</title>', page)
+    viewport = re.search(r'<meta name="viewport" content="([^"]+)"', page)[1]
+    assert not re.search('scalable|maximum|minimum', viewport)
+    sheets = re.findall(r'href="(/static/css/[^"]+)"', page)
+    assert len(sheets) >= 5
+    for sheet in sheets:
+        rules = program.call(port, 'GET', sheet).body.decode()
+        for selectors in re.findall(r'([^{}]*)\{[^{}]*(?:user-select|\btransition): (?!none !)',
+                                    rules):
+            assert not re.search(r'(^|[\s,])(\*|html|body)\s*(,|$)', selectors.strip()), selectors
+
+
 # 87
 @pytest.mark.parametrize(('cookie', 'accepted', 'expected'), [('lang=zh', 'en', '这里'),
                                                               ('lang=en', 'zh', 'There'),

@@ -6,6 +6,7 @@ The virtual environment: made, kept, made again, and never at the cost of somebo
 Libraries: pytest.
 """
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -138,3 +139,23 @@ def test_says_where_no_environment_can_be_made(tmp_path):
 
 def test_gives_the_exit_code_of_a_command():
     assert environment.run([sys.executable, '-c', 'raise SystemExit(5)']) == 5
+
+
+@pytest.mark.parametrize(('home', 'is_long'), [
+    (r'C:\turn-live-photos\.venv', False),
+    (r'C:\Users\Somebody\Downloads\turn-live-photos-0.1.0\.venv', False),
+    (r'C:\Users\Somebody With A Name\OneDrive\Documents\Programs\turn-live-photos\.venv', True),
+    ('D:\\' + '照片' * 30, False),
+    ('D:\\' + '照片' * 33, True),
+])
+def test_folders_that_are_too_deep_for_windows_are_known(home, is_long):
+    assert environment.is_long(home) == is_long
+    # nowhere else is a path too long that soon
+    assert not environment.is_too_deep(Path(home))
+
+
+def test_pytorchs_deepest_file_is_no_deeper_than_thought():
+    listed = importlib.metadata.files('torch')
+    assert max(len(str(file))
+               for file in listed if '..' not in file.parts) + len(r'Lib\site-packages' +
+                                                                   '\\') <= environment.DEEPEST_FILE

@@ -16,13 +16,14 @@ import fleet
 import program
 import pytest
 from crashing import COLOUR, colour_of, is_like, photo, picture, submitted
+from program import until
 
 from modules import doctor, errors, parameters
 from modules.configuration import Configuration, ModelOptions, OutputOptions
 from modules.engines import Progress
 from modules.jobs import Job, new_id
 from modules.jobs.broker import Post
-from modules.jobs.fleet import common, differences, queue_name
+from modules.jobs.fleet import FleetEngines, common, differences, queue_name
 from modules.jobs.ledger import MOST_BYTES, Ledger
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
@@ -39,13 +40,6 @@ def members(tmp_path):
 @pytest.fixture
 def ledger(members):
     return Ledger(members.url)
-
-
-def until(is_so, seconds = 60):
-    patience = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.02)
 
 
 def until_running(port, identity):
@@ -205,6 +199,21 @@ def test_doctor_and_metrics_show_the_fleet(members, ledger):
     assert b'turn_live_photos_workers 2.0' in program.call(port, 'GET', '/metrics').body
     members.redis.stop()
     assert 'Broker' in shown() and '0 + 0' not in shown()
+
+
+def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, ledger):
+    configuration = fleet.options_of(members.url, 2)
+    engines = FleetEngines(configuration, ledger)
+    assert engines.depth_use('camera') == {'model': None, 'reason': None}
+    assert engines.depth_use('svd') is None
+    members.worker(engine = 'camera')
+    until(ledger.workers)
+    assert next(iter(ledger.workers().values()))['depth'] == {'camera': None}
+    facts = {'engines': ['camera'], 'devices': 1, 'depth': {'camera': 'a model'}}
+    ledger.enrol('other', {**facts, 'shared': common(fleet.options_of(members.url, 3))})
+    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] is None
+    ledger.enrol('another', {**facts, 'shared': common(configuration)})
+    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] == 'a model'
 
 
 def test_what_makes_another_clip_makes_another_queue():

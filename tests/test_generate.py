@@ -21,6 +21,7 @@ import stand_ins
 from PIL import Image
 
 from app import create_app
+from modules import VERSION
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
 from modules.engines import Engines
 from modules.server import LINGER_SECONDS
@@ -277,6 +278,15 @@ def test_an_oversized_body_is_refused_before_it_is_read(port):
     assert '0.2 MB' in answer
 
 
+@pytest.mark.parametrize(('size', 'expected'), [(1_000_000_000, '413'), (1000, '100')])
+def test_a_client_that_asks_first_is_told_before_it_sends(port, size, expected):
+    """As curl does with every photo of more than a megabyte."""
+    with socket.create_connection(('127.0.0.1', port), timeout = 10) as client:
+        client.sendall(b'POST /generate HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n'
+                       b'Content-Length: %d\r\n\r\n' % size)
+        assert program.beginning(client).decode()[-3:] == expected
+
+
 def test_a_client_that_keeps_sending_still_gets_the_refusal(port):
     body, headers = program.form([], [('file', 'a.jpg', b'\0' * 8_000_000)])
     refused(program.call(port, 'POST', '/generate', body, headers), 413, 'upload_too_large')
@@ -415,7 +425,8 @@ def test_a_client_that_hangs_up_stops_costing_work(tmp_path, waits_behind):
         for client in reversed(clients):
             client.close()
         program.ready(port, seconds = 5)
-        assert left(tmp_path) == []
+        # the request goes when it sees that its client has
+        program.until(lambda: left(tmp_path) == [], seconds = 5)
 
 
 @pytest.mark.parametrize(('engine', 'status', 'code'),
@@ -493,7 +504,7 @@ def test_health_tells_starting_then_ready(tmp_path):
     assert health['engine'] == 'camera'
     assert health['engines']['camera'] is None
     assert 'not installed' in health['engines']['svd']
-    assert health['version'] == '0.1.0'
+    assert health['version'] == VERSION
 
 
 def test_health_warns_of_settings_that_give_mush(tmp_path):

@@ -25,6 +25,7 @@ import program
 import pytest
 import stand_ins
 from PIL import Image
+from program import until
 
 from app import create_app
 from modules import routes
@@ -44,13 +45,6 @@ def photo(colour = 'red', size = (64, 48)):
     content = io.BytesIO()
     Image.new('RGB', size, colour).save(content, 'JPEG', quality = 95)
     return content.getvalue()
-
-
-def until(is_so):
-    patience = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.02)
 
 
 class Paused(stand_ins.Instant):

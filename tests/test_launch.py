@@ -7,6 +7,7 @@ Libraries: pytest.
 """
 
 import ast
+import json
 import os
 import shutil
 import signal
@@ -205,6 +206,48 @@ def test_starts_without_an_ini(program):
     assert environment.returncode == 0
 
 
+# The tunnel
+
+#: tells its arguments and the token in its environment
+TELL_TOKEN = 'import json, os, sys; print(json.dumps([sys.argv[1:], os.environ.get("NGROK_AUTHTOKEN")]))'
+
+
+@pytest.mark.parametrize(('given', 'rest', 'token'), [
+    (['--ngrok', '--ngrok-authtoken', 'a'], ['--ngrok'], 'a'),
+    (['--ngrok-authtoken=a=b', '--port', '1'], ['--port', '1'], 'a=b'),
+    (['--ngrok-authtoken', 'a', '--ngrok-authtoken=b'], [], 'b'),
+    (['--ngrok-authtoken='], ['--ngrok-authtoken='], None),
+    (['--ngrok-authtoken', '--ngrok'], ['--ngrok-authtoken', '--ngrok'], None),
+    (['--ngrok-authtoken'], ['--ngrok-authtoken'], None),
+    (['--', '--ngrok-authtoken', 'a'], ['--', '--ngrok-authtoken', 'a'], None),
+    (['--port', '1'], ['--port', '1'], None),
+])
+def test_parts_the_token_from_what_everybody_sees(given, rest, token):
+    assert launch.without_token(given) == (rest, {'NGROK_AUTHTOKEN': token} if token else {})
+
+
+def test_hands_the_token_over_unseen_wherever_it_stands(program):
+    (program.home / '__main__.py').write_text(TELL_TOKEN)
+    found = program.start('--ngrok-authtoken', 'secret', NGROK_AUTHTOKEN = 'old').stdout
+    assert json.loads(found) == [[], 'secret']
+    assert json.loads(program.start(NGROK_AUTHTOKEN = 'old').stdout) == [[], 'old']
+    program.set_options('[LaunchOptions]\nUseVenv = False\nRunArguments = --ngrok-authtoken=x\n')
+    assert json.loads(program.start('--port', '1').stdout) == [['--port', '1'], 'x']
+
+
+@pytest.mark.parametrize('where', ['given', 'ini'])
+def test_the_tunnels_library_is_installed_when_a_tunnel_is_asked_for(venv_program, where):
+    venv_program.require('tiny>=1', tunnel = 'torch')
+    assert 'torch' not in venv_program.start('animate', '--ngrok').stdout
+    if where == 'ini':
+        venv_program.set_options('[LaunchOptions]\nRunArguments = --ngrok\n')
+    given = ['--ngrok'] if where == 'given' else []
+    done = venv_program.start(*given)
+    assert 'Successfully installed torch-1' in done.stdout
+    assert told(done.stdout)['arguments'] == ['--ngrok']
+    assert venv_program.start(*given, PIP_FIND_LINKS = '/nowhere').stderr == ''
+
+
 # Being stopped
 
 
@@ -295,6 +338,7 @@ def test_stable_video_is_installed_when_asked_for_and_stays(venv_program):
     (['--host=x', 'serve', '--model', 'download'], 'serve'),
     (['--config', 'x.ini', 'test', '-k', 'gif'], 'test'),
     (['--progress-bar', 'doctor'], 'doctor'),
+    (['--depth', 'download'], 'download'),
 ])
 def test_a_value_is_not_taken_for_a_command(words, command):
     assert launch.understand(words).command == command
@@ -314,6 +358,15 @@ def test_a_graphics_card_brings_stable_video_and_its_model(venv_program, tmp_pat
     venv_program.require('tiny>=1', svd = 'torch')
     done = venv_program.start(PATH = f'{tmp_path}:/bin')
     assert told(done.stdout)['arguments'] == ['--fetch-libraries', '--fetch-model']
+
+
+def test_says_where_pytorch_comes_from_when_it_has_an_index_of_its_own(venv_program):
+    venv_program.require('tiny>=1', svd = 'torch')
+    venv_program.set_options(
+        '[InstallationOptions]\nPyTorchIndexUrl = https://pytorch.example/cu128\n')
+    done = venv_program.start('animate', '--svd')
+    assert 'PyTorch comes from https://pytorch.example/cu128' in done.stderr
+    assert done.stdout.count('Successfully installed torch-1') == 1
 
 
 def test_installs_nothing_into_somebody_elses_python_unasked(program):

@@ -233,7 +233,7 @@ def test_an_engine_waits_for_libraries_that_are_being_installed():
     with pytest.raises(errors.EngineUnavailable):
         engines.choose('svd')
     # a job of the last run asks for it all the same
-    assert engines.get('svd', coming.pop).libraries and not coming
+    assert engines.get('svd', coming.pop).is_loaded and not coming
     coming.append(True)
     assert engines.choose('auto') == 'svd', 'one that is loaded is not disturbed'
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 import fleet
 import pytest
+from program import until
 
 from modules import errors, parameters
 from modules.animation import MADE
@@ -131,13 +132,6 @@ def any_queue(request):
             assert not thread.is_alive()
 
     return remote
-
-
-def until(is_so):
-    patience = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.005)
 
 
 def submit(queue, *jobs):

@@ -7,12 +7,12 @@ Libraries: Pillow, prometheus-client, pytest.
 """
 
 import io
-import time
 
 import program
 import pytest
 import stand_ins
 from PIL import Image
+from program import until
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
@@ -59,13 +59,6 @@ def value(port, name, **labels):
 def submitted(port):
     body, headers = program.form([], [('file', 'grandmother.jpg', photo())])
     return program.call(port, 'POST', '/jobs', body, headers).json['id']
-
-
-def until(is_so):
-    patience = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.02)
 
 
 def test_a_job_that_is_done_counts_with_its_phases(serve):

@@ -19,37 +19,11 @@ SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHe
 
 
 @pytest.fixture(scope = 'module')
-def chromium():
-    with browser.chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope = 'module')
 def port(tmp_path_factory):
     """The whole program, with camera motion."""
     with program.started(tmp_path_factory.mktemp('page'), SMALL) as (_process, port):
         program.ready(port)
         yield port
-
-
-@pytest.fixture(scope = 'module')
-def directed_port(tmp_path_factory):
-    """The server with an engine under the name of svd that does what the test wants."""
-    from app import create_app
-    from modules.configuration import Configuration, WebOptions
-    from modules.engines import Engines
-    options = Configuration(web = WebOptions(port = 0))
-    engines = Engines(options, {'svd': ('browser', 'Directed')})
-    app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)
-    with program.served(app, options.web) as port:
-        program.ready(port)
-        yield port
-
-
-@pytest.fixture
-def page(chromium, port):
-    with browser.opened(chromium, port) as page:
-        yield page
 
 
 @pytest.fixture
@@ -63,6 +37,19 @@ def directed(chromium, directed_port):
 
 def words(page, selector):
     return page.inner_text(selector).strip()
+
+
+@pytest.mark.parametrize('size', [(390, 844), (1280, 800), (1920, 1200)])
+def test_the_invitation_stands_in_the_middle(chromium, port, size):
+    viewport = {'width': size[0], 'height': size[1]}
+    with browser.opened(chromium, port, viewport = viewport) as page:
+        see(page, 'empty')
+        stage, first, last = (
+            page.locator(name).bounding_box() for name in ('.stage', '.picture', '#accepted'))
+        above, below = first['y'] - stage['y'], stage['y'] + stage['height'] - last['y']
+        assert abs(above - below + last['height']) <= 2
+        # the top bar is 60 pixels or more, and the page has a margin
+        assert abs(stage['y'] - 60 - (size[1] - stage['y'] - stage['height'])) <= 48
 
 
 def test_a_photo_is_chosen_brought_to_life_and_downloaded(page):

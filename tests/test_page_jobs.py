@@ -43,37 +43,11 @@ BLOCKED = '''for (const name of ['localStorage', 'sessionStorage']) {
 
 
 @pytest.fixture(scope = 'module')
-def chromium():
-    with browser.chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope = 'module')
 def port(tmp_path_factory):
     """The whole program, with camera motion."""
     with program.started(tmp_path_factory.mktemp('page'), CAMERA) as (_process, port):
         program.ready(port)
         yield port
-
-
-@pytest.fixture(scope = 'module')
-def directed_port(tmp_path_factory):
-    """The server with an engine under the name of svd that does what the test wants."""
-    from app import create_app
-    from modules.configuration import Configuration, WebOptions
-    from modules.engines import Engines
-    options = Configuration(web = WebOptions(port = 0))
-    engines = Engines(options, {'svd': ('browser', 'Directed')})
-    app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)
-    with program.served(app, options.web) as port:
-        program.ready(port)
-        yield port
-
-
-@pytest.fixture
-def page(chromium, port):
-    with browser.opened(chromium, port) as page:
-        yield page
 
 
 @pytest.fixture

@@ -54,6 +54,17 @@ class LacksLibraries(stand_ins.Instant):
         return text('engines.svd_no_libraries', libraries = 'torch, diffusers')
 
 
+class SeesDepth(stand_ins.Instant):
+    """A camera for which a depth model comes."""
+
+    has_come = False
+
+    def depth_use(self):
+        reason = text('engines.depth_no_weights', model = 'a/model')
+        has_come = self.has_come
+        return {'model': 'a model' if has_come else None, 'reason': None if has_come else reason}
+
+
 class Fetched:
     """Brings nothing, and says of itself what the test wants."""
 
@@ -68,12 +79,6 @@ class Fetched:
 
     def close(self):
         pass
-
-
-@pytest.fixture(scope = 'module')
-def chromium():
-    with browser.chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope = 'module')
@@ -318,6 +323,28 @@ def test_libraries_arrive_and_make_room_for_the_model(chromium, staged, stage):
         page.locator('.amount', has_text = '700.0 MB of 799.0 MB').wait_for()
         stage(libraries = State('done'))
         page.locator('#fetch').wait_for()
+
+
+def test_an_open_page_says_it_when_a_depth_model_has_come(chromium, staged, stage):
+    engines = staged[1]._engines
+    camera, engines['camera'] = engines['camera'], SeesDepth(staged[1]._engines['camera'])
+    try:
+        with browser.opened(chromium, staged[0]) as page:
+            page.click('.chip')
+            assert words(page).startswith('No AI model is loaded')
+            assert 'The depth model a/model is not on this machine; ./START download' in words(page)
+            assert 'Why no AI' in words(page)
+            engines['camera'].has_come = True
+            page.click('.chip')
+            page.click('.chip')
+            page.locator('.card', has_text = 'The AI model Depth Anything V2 tells near').wait_for()
+            assert 'Why not Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
+            switch(page, 'zh')
+            open_card(page)
+            page.locator('.card', has_text = '分辨照片的远近').wait_for()
+            assert words(page).startswith('AI 模型 Depth Anything V2')
+    finally:
+        engines['camera'] = camera
 
 
 def test_time_left_and_parts_are_told_in_plain_words(chromium, staged, stage):

@@ -11,6 +11,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import runpy
 import signal
 import socket
@@ -25,6 +26,8 @@ import numpy
 import program
 import pytest
 from PIL import Image
+
+from modules import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n'
@@ -57,12 +60,13 @@ def small(tmp_path):
 
 
 def test_tells_its_version():
-    assert run('--version').stdout.strip() == '0.1.0'
+    assert run('--version').stdout.strip() == VERSION
 
 
 def test_app_py_is_the_same_program():
     command = [sys.executable, str(ROOT / 'app.py'), '--version']
-    assert subprocess.run(command, capture_output = True, check = True).stdout.strip() == b'0.1.0'
+    assert subprocess.run(
+        command, capture_output = True, check = True).stdout.strip() == VERSION.encode()
 
 
 @pytest.mark.parametrize(('language', 'words'), [('en_US.UTF-8', 'living picture'),
@@ -353,10 +357,14 @@ def test_windows_has_no_expandable_segments():
 def test_the_bars_name_the_photo_count_and_speak_to_the_reader(tmp_path, small):
     for name in ('moon', 'sun'):
         photo(tmp_path / f'{name}.jpg')
+    (tmp_path / 'broken.jpg').write_bytes(b'no photo')
     ours, theirs = pty.openpty()
     # a terminal of no size has no room for bars
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
-    command = [sys.executable, str(ROOT / '__main__.py'), 'animate', tmp_path, '--config', small]
+    command = [
+        sys.executable,
+        str(ROOT / '__main__.py'), 'animate', tmp_path, '--config', small, '--logging-level', 'info'
+    ]
     environment = {**os.environ, 'LC_ALL': 'zh_CN.UTF-8', 'PYTHONIOENCODING': 'utf-8'}
     with subprocess.Popen(
             command, stdout = subprocess.PIPE, stderr = theirs, env = environment) as process:
@@ -368,10 +376,13 @@ def test_the_bars_name_the_photo_count_and_speak_to_the_reader(tmp_path, small):
                 shown += some
         os.close(ours)
         results = process.stdout.read().decode()
-    for words in ('moon: ', 'sun: ', '0/2', '1/2', '写入文件'):
+    for words in ('moon: ', 'sun: ', '0/3', '1/3', '写入文件'):
         assert words in shown.decode(), shown.decode()
     assert 'writing' not in shown.decode()
     assert 'moon.gif' in results
+    # the bars are moved away for the log and come back
+    logged = next(line for line in shown.split(b'\n') if b'INFO' in line)
+    assert re.fullmatch(rb'\d\d:\d\d:\d\d INFO .*', logged.rstrip().split(b'\r')[-1])
 
 
 def test_a_missing_photo_is_one_sentence(tmp_path, small):
@@ -391,8 +402,17 @@ def test_bad_parameters_of_animate_are_told(tmp_path, small):
 def test_doctor_tells_what_can_run(small):
     found = run('doctor', '--config', small)
     assert found.returncode == 0
-    for words in ('turn-live-photos', '0.1.0', 'Python', 'engine camera', 'works'):
+    for words in ('turn-live-photos', VERSION, 'Python', 'engine camera', 'works'):
         assert words in found.stdout
+
+
+def test_who_reads_the_beginning_of_the_report_sees_no_traceback(small):
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / '__main__.py'), 'doctor', '--config', small],
+            stdout = subprocess.PIPE,
+            stderr = subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b''
 
 
 def test_nothing_heavy_is_imported_before_the_port_is_open():

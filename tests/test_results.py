@@ -15,6 +15,7 @@ from datetime import timedelta
 import judges
 import pytest
 import stand_ins
+from program import until
 from test_recovery import unwritable
 
 from modules import errors, parameters
@@ -289,13 +290,8 @@ def test_a_retention_that_runs_looks_after_every_job(tmp_path):
         retention = Retention(queue, queue.store, StoreOptions(max_outputs_bytes = 1))
         queue.on_end = retention.look
         try:
-            patience = time.monotonic() + 20
-            while job.folder.exists():
-                assert time.monotonic() < patience
-                time.sleep(0.02)
+            until(lambda: not job.folder.exists())
             second = done(queue)
-            while second.folder.exists():
-                assert time.monotonic() < patience
-                time.sleep(0.02)
+            until(lambda: not second.folder.exists())
         finally:
             retention.close()

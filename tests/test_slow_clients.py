@@ -11,12 +11,12 @@ import io
 import os
 import socket
 import struct
-import time
 
 import program
 import pytest
 import stand_ins
 from PIL import Image
+from program import until
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
@@ -62,13 +62,6 @@ def is_served(port):
     """Whether somebody else is."""
     assert program.call(port, 'GET', '/health').status == 200
     assert program.generate(port, photo()).status == 200
-
-
-def until(is_so):
-    patience = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < patience
-        time.sleep(0.05)
 
 
 def large_result(served):

@@ -6,7 +6,10 @@ START and START.bat: they find a Python and hand everything on. Judges: shellche
 Libraries: pytest.
 """
 
+import contextlib
 import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
@@ -157,6 +160,14 @@ def test_start_says_in_both_languages_that_there_is_no_python(program, shell):
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.parametrize('shell', SHELLS)
+def test_start_works_where_readlink_finds_no_whole_path(program, shell):
+    # macOS before 12.3
+    real(program, 'python3')
+    stub(program.home.parent / 'path', 'readlink', 'echo "illegal option -- f" >&2; exit 1')
+    assert told(start(program, 'doctor', shell = shell).stdout)['arguments'] == ['doctor']
+
+
 def test_start_leaves_standard_input_to_the_program(program):
     (program.home / '__main__.py').write_text('print(input())\n')
     stub(program.home.parent / 'path', 'python3', 'read -r taken; exit 1')
@@ -254,6 +265,46 @@ def test_start_bat_works_from_another_folder(program, wine, tmp_path):
         pythons = [('python', PYTHON.format(name = 'python'))],
         cwd = tmp_path)
     assert done.returncode == 7 and done.stdout.strip().endswith('doctor')
+
+
+def at_console(program, wine, command):
+    """What Wine's cmd shows at a terminal, in the program's folder."""
+    folder = program.home.parent / 'path'
+    path = 'Z:' + str(folder).replace('/', '\\')
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(['wine', 'cmd', '/c', command],
+                          cwd = program.home,
+                          env = {
+                              **os.environ,
+                              **wine, 'WINEPATH': path
+                          },
+                          stdin = theirs,
+                          stdout = theirs,
+                          stderr = theirs,
+                          start_new_session = True) as process:
+        os.close(theirs)
+        shown = b''
+        # what a terminal without programs answers is an error
+        with contextlib.suppress(OSError):
+            while select.select([ours], [], [], 60)[0] and (some := os.read(ours, 65536)):
+                shown += some
+        process.kill()
+    os.close(ours)
+    return shown.decode(errors = 'replace')
+
+
+@judge('wine', 'wineserver')
+@pytest.mark.parametrize('code_page', ['437', '936', '65001'])
+def test_start_bat_works_in_any_folder_under_every_code_page(tmp_path, wine, code_page):
+    (tmp_path / 'path').mkdir()
+    program = small_program.build(tmp_path / 'a & b (照片) !x')
+    # Wine starts programs of this system too
+    stub(tmp_path / 'path', 'python.exe', '[ "$1" = -c ] || printf "<%s>\\n" "$@"')
+    shown = at_console(program, wine, f'chcp {code_page} & .\\START.bat 照片.jpg --seed=1=2 & chcp')
+    assert '\\a & b (照片) !x\\modules\\launch.py>' in shown
+    assert '<照片.jpg>' in shown and '<--seed=1=2>' in shown
+    # the terminal is left as it was
+    assert shown.count(f'Active code page: {code_page}') == 2
 
 
 @judge('wine', 'wineserver')

@@ -115,6 +115,49 @@ def test_finds_a_model_by_a_folder_relative_to_the_working_one(configuration, tm
     assert weights.find(named) == folder
 
 
+@pytest.mark.parametrize('variables', [{}, {
+    'XDG_CACHE_HOME': 'caches'
+}, {
+    'HF_HOME': 'hugging face'
+}, {
+    'HF_HOME': 'elsewhere',
+    'HF_HUB_CACHE': '~/shared'
+}])
+def test_finds_a_model_that_the_hubs_own_library_has_fetched(configuration, server, tmp_path,
+                                                             monkeypatch, variables):
+    for name in ('XDG_CACHE_HOME', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE'):
+        monkeypatch.delenv(name, raising = False)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value if value.startswith('~') else str(tmp_path / value))
+    assert weights.find(configuration) is None
+    script = ('import sys, huggingface_hub\nfor path in sys.argv[2:]:\n'
+              '    print(huggingface_hub.hf_hub_download(sys.argv[1], path))')
+    done = subprocess.run([sys.executable, '-c', script, hub.NAME, *NEEDED],
+                          env = {
+                              **os.environ, 'HF_ENDPOINT': server.url,
+                              'no_proxy': '*'
+                          },
+                          capture_output = True,
+                          text = True,
+                          check = False)
+    assert done.returncode == 0, done.stderr
+    folder = weights.find(configuration)
+    assert [str(folder / path) for path in NEEDED] == done.stdout.splitlines()
+
+
+def test_a_home_that_nobody_knows_is_no_reason_to_stop(configuration, monkeypatch):
+    monkeypatch.delenv('HOME')
+    monkeypatch.setattr('pwd.getpwuid', {}.__getitem__)
+    assert weights.find(configuration) is None
+
+
+def test_a_cache_that_cannot_be_looked_at_is_no_reason_to_stop(configuration, monkeypatch):
+    # nobody refuses root a look, but a name can be too long
+    monkeypatch.setenv('HF_HUB_CACHE', '/' + 300 * 'x')
+    assert weights.find(configuration) is None
+
+
 UNET = 'unet/diffusion_pytorch_model.fp16.safetensors'
 POINTER = b'version https://git-lfs.github.com/spec/v1\noid sha256:' + b'0' * 64 + b'\nsize 3050000\n'
 
@@ -668,4 +711,4 @@ def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, ca
 def test_the_shell_says_in_one_sentence_why_not(configuration, server, capsys):
     server.status = 404
     assert shell.run(configuration, 'zh', terms(server)) == 1
-    assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName')
+    assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName（如果改过）')

@@ -10,7 +10,9 @@ Libraries: Pillow, numpy, OpenCV.
 
 import math
 import struct
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +21,22 @@ import numpy as np
 from PIL import Image
 
 from modules.encoders import Clip, marking, palette, settings
-from modules.encoders.gif_frames import TRANSPARENT, Mapped, Patch, map_frames, patch
+from modules.encoders.gif_frames import TRANSPARENT, Mapped, Patch, map_frame, patch
 from modules.encoders.palette import Mapper
 from modules.i18n import Text, text
 
+#: entries of a palette; one more means transparent
+MOST_COLOURS = 255
 #: browsers play a shorter delay as a tenth of a second
 LEAST_DELAY = 2
 #: colours tried, in this order, to make a GIF smaller; then the size down to this part; then fewer frames
 FEWER_COLOURS, LEAST_SCALE = (128, 64), 0.5
-#: frames looked at for the palette, and frames mapped at a time
-SAMPLES, BATCH = 6, 6
-#: an alternative entry may be worse by this part of the palette's own error
-TOLERANCE = 0.9
+#: frames looked at for the palette
+SAMPLES = 6
+#: frames that are mapped at a time, beside the one that is written
+WORKERS = 2
+#: what stays on show may be further from a pixel than the nearest colour by this part of the palette's mean error
+TOLERANCE = 1.0
 #: how many times more colours than one frame the clip may have before each frame gets its own palette
 FOREIGN = 3
 
@@ -85,7 +91,7 @@ def encode_within(clip: Clip, path: Path, max_bytes: int) -> Text | None:
     :return: what was given up, or None if nothing had to be
     :rtype: Text | None
     """
-    data, told = to_bytes(clip, TRANSPARENT), None
+    data, told = to_bytes(clip, MOST_COLOURS), None
     for colours, smaller in _reductions(clip):
         if not max_bytes or len(data) <= max_bytes:
             break
@@ -146,11 +152,20 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
 
 
 def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator[Mapped]:
-    """The frames in terms of the common palette, or each in terms of its own."""
-    size = BATCH if common else 1
-    for start in range(0, len(frames), size):
-        batch = frames[start:start + size]
-        yield from map_frames(batch, common or _mapper(_histogram(batch, palette.FINE), colours))
+    """The frames in terms of the common palette, or each in terms of its own; a few are made ahead of their use."""
+
+    def work(frame: np.ndarray) -> Mapped:
+        mapper = common or _mapper(_histogram(frame[None], palette.FINE), colours)
+        return map_frame(frame, mapper)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        waiting = deque()
+        for frame in frames:
+            waiting.append(pool.submit(work, frame))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
@@ -162,7 +177,7 @@ def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
 
 def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
     chosen = palette.choose(*cells, colours)
-    return Mapper(chosen, TOLERANCE * palette.error(chosen, *cells))
+    return Mapper(chosen, round(TOLERANCE * math.sqrt(palette.error(chosen, *cells) / 3)))
 
 
 def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +192,7 @@ def _comment(words: str) -> bytes:
 
 
 def _colour_table(mapper: Mapper) -> bytes:
-    return mapper.palette.astype(np.uint8).tobytes().ljust(3 * 256, b'\0')
+    return (bytes(3) + mapper.palette.astype(np.uint8).tobytes()).ljust(3 * 256, b'\0')
 
 
 def _picture(part: Patch, delay: int, mapper: Mapper | None) -> bytes:

@@ -6,43 +6,17 @@ Chooses the colours of a GIF and tells, for every pixel, which of them stand for
 Libraries: numpy, OpenCV.
 """
 
-import heapq
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 
-#: what the table holds, four times 255, for a colour that has not turned up yet; so a palette has no entry 255
-UNKNOWN = 0xFFFFFFFF
+#: what the table holds for a colour that has not turned up yet; entries are counted from one, so that none is called so
+UNKNOWN = 0
 #: bits a channel keeps in the histogram of many frames, and in that of one frame and the table that maps pixels
 COARSE, FINE = 6, 7
-#: how many alternatives the table holds for a colour, the nearest included
-ALTERNATIVES = 4
 #: cells compared with the palette at a time, so that the distances stay in the processor's cache
 BATCH = 512
-#: an alternative may be worse by this part of its squared distance from the nearest entry
-NEARNESS = 0.5
 #: rounds of k-means
-ROUNDS = 8
-
-
-def codes(frame: np.ndarray, bits: int) -> np.ndarray:
-    """
-    The cell of colour space in which each pixel lies.
-
-    :param frame: uint8 [H, W, 3]
-    :type frame: np.ndarray
-    :param bits: bits kept of a channel
-    :type bits: int
-    :return: uint32 [H, W], red in the lowest bits
-    :rtype: np.ndarray
-    """
-    packed = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]
-    mask = (1 << bits) - 1
-    code = (packed >> (8 - bits)) & mask
-    for channel in (1, 2):
-        code |= (packed >> ((8 - bits) * (channel + 1))) & (mask << (bits * channel))
-    return code
+ROUNDS = 5
 
 
 def histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,16 +30,22 @@ def histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     :return: float32 [N, 3], the centre of each cell that has pixels, and float32 [N], how many
     :rtype: tuple[np.ndarray, np.ndarray]
     """
-    counts = sum(
-        np.bincount(codes(frame, bits).ravel(), minlength = 1 << 3 * bits) for frame in frames)
-    occupied = np.flatnonzero(counts)
-    return _centres(occupied, bits), counts[occupied].astype(np.float32)
+    occupied, counts = np.unique(_cells(np.concatenate(frames), bits), return_counts = True)
+    return _centres(occupied, bits), counts.astype(np.float32)
+
+
+def _cells(frame: np.ndarray, bits: int) -> np.ndarray:
+    """The cell of colour space in which each pixel lies: a byte for each channel, red the lowest."""
+    cells = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA).view(np.int32)[..., 0]
+    cells >>= 8 - bits
+    cells &= 0x010101 * ((1 << bits) - 1)
+    return cells
 
 
 def _centres(cells: np.ndarray, bits: int) -> np.ndarray:
+    channels = np.stack([cells >> 8 * channel & 0xFF for channel in range(3)], 1)
     step = 1 << (8 - bits)
-    channels = [(cells >> bits * channel) & ((1 << bits) - 1) for channel in range(3)]
-    return np.stack(channels, 1).astype(np.float32) * step + (step - 1) / 2
+    return channels.astype(np.float32) * step + (step - 1) / 2
 
 
 def nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -79,17 +59,14 @@ def nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
     :return: intp [N]
     :rtype: np.ndarray
     """
-    found = [closeness.argmax(1) for closeness in _closeness(colours, palette)]
-    return np.concatenate(found)
-
-
-def _closeness(colours: np.ndarray, palette: np.ndarray) -> Iterator[np.ndarray]:
-    """Half the squared distance, negated, but for a summand that is the same in a row."""
     half_square = (palette * palette).sum(1) / 2
+    found = []
     for start in range(0, len(colours), BATCH):
+        # half the squared distance, negated, but for a summand that is the same in a row
         closeness = colours[start:start + BATCH] @ palette.T
         closeness -= half_square
-        yield closeness
+        found.append(closeness.argmax(1))
+    return np.concatenate(found)
 
 
 def choose(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
@@ -149,71 +126,78 @@ def refine(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> np.n
 
 
 def _split(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
-    """Cut the box with the greatest variance in two at its mean until there are enough."""
-
-    def box(cells: np.ndarray) -> tuple:
-        weights = counts[cells, None]
-        mean = (weights * colours[cells]).sum(0) / weights.sum()
-        variance = (weights * (colours[cells] - mean)**2).sum(0)
-        return -float(variance.sum()), int(cells[0]), cells, mean, int(variance.argmax())
-
-    boxes = [box(np.arange(len(colours)))]
-    while len(boxes) < size and len(boxes[0][2]) > 1:
-        _, _, cells, mean, axis = heapq.heappop(boxes)
-        lower = colours[cells, axis] <= mean[axis]
-        for part in (cells[lower], cells[~lower]):
-            heapq.heappush(boxes, box(part))
-    return np.stack([mean for *_, mean, _ in boxes]).astype(np.float32)
+    """Cut the boxes that vary most in two, at their mean and across their longest side, until there are enough."""
+    # sums of so many bits are exact, so that boxes of one colour do not vary by a rounding error
+    colours, counts = colours.astype(np.float64), counts.astype(np.float64)
+    boxes, number = np.zeros(len(colours), np.intp), 1
+    while True:
+        pixels = np.bincount(boxes, counts)
+        means = np.stack([np.bincount(boxes, counts * each) for each in colours.T], 1)
+        means /= pixels[:, None]
+        apart = counts[:, None] * (colours - means[boxes])**2
+        spread = np.stack([np.bincount(boxes, each) for each in apart.T], 1)
+        # half as many at a time as there are: cutting one after the other takes longer and chooses the same
+        most = min(size - number, max(1, number // 2))
+        cut = np.argsort(-spread.sum(1), kind = 'stable')[:most]
+        cut = cut[spread[cut].any(1)]
+        if not len(cut):
+            return means.astype(np.float32)
+        other = np.full(number, -1)
+        other[cut] = np.arange(number, number + len(cut))
+        side = spread.argmax(1)[boxes]
+        each = np.arange(len(colours))
+        is_beyond = (other[boxes] >= 0) & (colours[each, side] > means[boxes, side])
+        boxes[is_beyond] = other[boxes[is_beyond]]
+        number += len(cut)
 
 
 class Mapper:
     """
-    Maps pixels to palette entries by a table over colour space, filled as colours turn up.
+    Maps pixels to palette entries, counted from one, by a table over colour space that is filled as colours turn up.
+    Several threads may use one.
 
     :param palette: float32 [K, 3], K at most 255
     :type palette: np.ndarray
-    :param tolerance: how much an alternative's squared error may exceed the nearest entry's
-    :type tolerance: float
+    :param tolerance: by how many levels a pixel may be further from another entry than from the nearest one
+    :type tolerance: int
     """
 
-    def __init__(self, palette: np.ndarray, tolerance: float):
+    def __init__(self, palette: np.ndarray, tolerance: int):
         self.palette = palette
         self.tolerance = tolerance
-        self._table = np.full((1 << 3 * FINE, ALTERNATIVES), 255, np.uint8)
-        distances = ((palette[:, None] - palette)**2).sum(2)
-        self._allowed = np.minimum(tolerance, NEARNESS * distances) / 2
+        # memory of zeros costs nothing before it is used, and most of it never is
+        self._table = np.zeros(1 << 24 - (8 - FINE), np.uint8)
+        self._colours = np.zeros((256, 1, 3), np.uint8)
+        self._colours[1:len(palette) + 1, 0] = palette
 
-    def alternatives(self, frame: np.ndarray) -> np.ndarray:
+    def entries(self, frame: np.ndarray) -> np.ndarray:
         """
-        The entries that may stand for each pixel: the nearest first, then others hardly worse. Where there are
-        fewer, the nearest is repeated.
+        The entry that stands for each pixel: the one nearest to the cell of colour space in which the pixel lies.
 
         :param frame: uint8 [H, W, 3]
         :type frame: np.ndarray
-        :return: uint8 [H, W, ALTERNATIVES]
+        :return: uint8 [H, W]
         :rtype: np.ndarray
         """
-        code = codes(frame, FINE)
-        table = self._table.view(np.uint32)[:, 0]
-        found = np.take(table, code, mode = 'clip')
+        cells = _cells(frame, FINE)
+        found = np.take(self._table, cells, mode = 'clip')
         missing = found == UNKNOWN
         if missing.any():
-            wanted = np.zeros(len(table), bool)
-            wanted[code[missing]] = True
-            self._fill(np.flatnonzero(wanted))
-            np.take(table, code, mode = 'clip', out = found)
-        return found.view(np.uint8).reshape(*code.shape, ALTERNATIVES)
+            wanted = cells[missing]
+            self._fill(np.unique(wanted))
+            found[missing] = self._table[wanted]
+        return found
+
+    def colours(self, entries: np.ndarray) -> np.ndarray:
+        """
+        The colours of entries.
+
+        :param entries: uint8 [H, W]
+        :type entries: np.ndarray
+        :return: uint8 [H, W, 3]
+        :rtype: np.ndarray
+        """
+        return cv2.applyColorMap(entries, self._colours)
 
     def _fill(self, cells: np.ndarray) -> None:
-        start = 0
-        for closeness in _closeness(_centres(cells, FINE), self.palette):
-            rows = np.arange(len(closeness))
-            entry = first = closeness.argmax(1)
-            greatest, entries = closeness[rows, first], [first]
-            for _ in range(ALTERNATIVES - 1):
-                closeness[rows, entry] = -np.inf
-                entry = closeness.argmax(1)
-                loss = greatest - closeness[rows, entry]
-                entries.append(np.where(loss <= self._allowed[first, entry], entry, first))
-            self._table[cells[start:start + len(rows)]] = np.stack(entries, 1)
-            start += len(rows)
+        self._table[cells] = nearest(_centres(cells, FINE), self.palette) + 1

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: why an engine, or a part of one, waits for libraries that are being installed
+COMING = text('engines.libraries_coming')
+
 #: name → module and class, in the order in which ``auto`` prefers them
 TABLE = {
     'svd': ('modules.engines.stable_video', 'StableVideo'),
@@ -91,6 +94,19 @@ def missing_libraries(*names: str) -> list[str]:
     return [name for name in names if PathFinder.find_spec(name) is None]
 
 
+def in_one_line(error: Exception) -> str:
+    """
+    The first words of an exception, which may go on for pages.
+
+    :param error: what was raised
+    :type error: Exception
+    :return: its first line, or its kind where it says nothing
+    :rtype: str
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
 class Engine(Protocol):
     """
     What every engine offers. Making one is cheap and imports nothing heavy.
@@ -105,8 +121,9 @@ class Engine(Protocol):
     is_closed: bool
     #: a model makes up what moves, which files have to tell
     is_generative: bool
-    #: what it imports that the program may fetch while it runs
-    libraries: tuple[str, ...]
+    #: whether libraries are just being installed, of which half can be found and must not be imported; told to it by
+    #: :class:`Engines`
+    are_libraries_coming: Callable[[], bool]
 
     def __init__(self, configuration: Configuration):
         ...
@@ -133,6 +150,15 @@ class Engine(Protocol):
 
         :return: ``rung``, a name, and ``peak``, bytes that a clip is predicted to hold at once; None for an engine
             that needs hardly any
+        :rtype: dict[str, object] | None
+        """
+
+    def depth_use(self) -> dict[str, object] | None:
+        """
+        What tells near from far; cheap, and asked anew for every request.
+
+        :return: ``model``, the name of the AI model that does, or None where a guess by rules does, and ``reason``,
+            why no model does, a text, or None; None for an engine that does not ask
         :rtype: dict[str, object] | None
         """
 
@@ -181,7 +207,7 @@ class Engines:
     :type configuration: Configuration
     :param table: name → (module, class), in order of preference
     :type table: dict[str, tuple[str, str]]
-    :param are_libraries_coming: whether libraries are just being installed; half of one can be found and not imported
+    :param are_libraries_coming: whether libraries are just being installed
     :type are_libraries_coming: Callable[[], bool]
     """
 
@@ -190,11 +216,12 @@ class Engines:
                  table: dict[str, tuple[str, str]] = TABLE,
                  are_libraries_coming: Callable[[], bool] = bool):
         self.preferred = configuration.model.engine
-        self._are_libraries_coming = are_libraries_coming
         self._engines = {
             name: getattr(importlib.import_module(module), kind)(configuration)
             for name, (module, kind) in table.items()
         }
+        for engine in self._engines.values():
+            engine.are_libraries_coming = are_libraries_coming
         self._loaded: set[str] = set()
         self._loading = threading.Lock()
 
@@ -205,11 +232,7 @@ class Engines:
         :return: name → why it cannot, or None when it can
         :rtype: dict[str, Text | None]
         """
-        coming = text('engines.libraries_coming')
-        return {
-            name: coming if self._must_wait(name) else engine.unavailable()
-            for name, engine in self._engines.items()
-        }
+        return {name: engine.unavailable() for name, engine in self._engines.items()}
 
     def warnings(self, name: str) -> list[Text]:
         """
@@ -243,6 +266,17 @@ class Engines:
         :rtype: dict[str, object] | None
         """
         return self._engines[name].memory_use()
+
+    def depth_use(self, name: str) -> dict[str, object] | None:
+        """
+        What tells an engine near from far.
+
+        :param name: an engine
+        :type name: str
+        :return: as :meth:`Engine.depth_use`
+        :rtype: dict[str, object] | None
+        """
+        return self._engines[name].depth_use()
 
     def choose(self, name: str) -> str:
         """
@@ -285,6 +319,5 @@ class Engines:
         return self._engines[name]
 
     def _must_wait(self, name: str) -> bool:
-        is_loaded = name in self._loaded
-        return not is_loaded and bool(
-            self._engines[name].libraries) and self._are_libraries_coming()
+        reason = self._engines[name].unavailable()
+        return reason is not None and reason.key == COMING.key

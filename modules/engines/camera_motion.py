@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Moves a virtual camera through the photo along a closed path, so that near things move more than far ones;
-needs no weights and no GPU.
+Moves a virtual camera through the photo along a closed path, so that near things move more than far ones; needs no
+weights and no GPU. Where a depth model is among the local weights, that tells near from far.
 
 Libraries: Pillow, numpy, OpenCV; the last two are imported when the engine loads.
 """
@@ -10,6 +10,7 @@ Libraries: Pillow, numpy, OpenCV; the last two are imported when the engine load
 import importlib
 import math
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from PIL import Image
 
 from modules.configuration import Configuration
 from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
+from modules.engines.depth import MODEL, Depth
 from modules.i18n import Text, text
 from modules.photos import Photo, result_size
 
@@ -84,15 +86,22 @@ class CameraMotion:
 
     :param configuration: the options
     :type configuration: Configuration
+    :param depth: tells near from far; None for what the options say
+    :type depth: Depth | None
     """
 
     parameters = ('motion_bucket_id', 'seed')
     is_closed = True
+    #: with a depth model too: it tells where pixels go, and every pixel is the photo's own
     is_generative = False
-    libraries = ()
+    are_libraries_coming = bool
 
-    def __init__(self, configuration: Configuration):
+    def __init__(self, configuration: Configuration, depth: Depth | None = None):
         self.model = configuration.model
+        self._depth = depth or Depth(
+            configuration, are_libraries_coming = lambda: self.are_libraries_coming())
+        #: the model that told near from far in the last clip
+        self._depth_used: str | None = None
 
     def unavailable(self) -> Text | None:
         """
@@ -115,10 +124,21 @@ class CameraMotion:
     def memory_use(self) -> None:
         """Hardly any is needed."""
 
+    def depth_use(self) -> dict[str, object]:
+        """
+        What tells near from far.
+
+        :return: ``model`` and ``reason``, as for every engine
+        :rtype: dict[str, object]
+        """
+        reason = self._depth.unavailable()
+        return {'model': None if reason else MODEL, 'reason': reason}
+
     def load(self) -> None:
-        """Import the libraries, which takes a moment, before the first job needs them."""
+        """Import the libraries, which takes a moment, and load the depth model, if any, before the first job."""
         importlib.import_module('cv2')
         importlib.import_module('modules.engines.depth_prior')
+        self._depth.load()
 
     def settings(self, _request: 'AnimationRequest') -> dict[str, object]:
         """
@@ -126,10 +146,12 @@ class CameraMotion:
 
         :param _request: what was wanted, which changes nothing here
         :type _request: AnimationRequest
-        :return: keys of the INI's ``[ModelOptions]`` → values
+        :return: keys of the INI's ``[ModelOptions]`` → values; ``Depth`` is the model that told near from far in the
+            last clip, and is not there where none did
         :rtype: dict[str, object]
         """
-        return settings(self.model)
+        used = {'Depth': self._depth_used} if self._depth_used else {}
+        return {**settings(self.model), **used}
 
     def animate(self, photo: Photo, request: 'AnimationRequest', on_progress: OnProgress,
                 stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
@@ -140,11 +162,12 @@ class CameraMotion:
         :type photo: Photo
         :param request: ``motion_bucket_id`` sets how far the camera travels, ``seed`` where to
         :type request: AnimationRequest
-        :param on_progress: told after every frame
+        :param on_progress: told after every frame, and before a model looks at the photo
         :type on_progress: OnProgress
         :param stop_if_cancelled: called before every frame
         :type stop_if_cancelled: StopIfCancelled
-        :return: frames, uint8 [T, H, W, 3], sRGB; the same photo, request and number of frames give the same bytes
+        :return: frames, uint8 [T, H, W, 3], sRGB; the same photo, request and number of frames give the same bytes,
+            with a depth model on the same machine
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
@@ -154,12 +177,29 @@ class CameraMotion:
                                     self.model.image_prompt_width * self.model.image_prompt_height)
         frames = np.empty((total, height, width, 3), np.uint8)
         stop_if_cancelled()
-        shots = _prepare(photo.image, (width, height), request, total)
+        shots = _prepare(photo.image, (width, height), request, total,
+                         lambda still: self._nearness(still, on_progress))
         for frame in range(total):
             stop_if_cancelled()
             shots.take(frame, frames[frame])
             on_progress(Progress('step', frame + 1, total, frames[frame]))
         return frames
+
+    def _nearness(self, still: 'numpy.ndarray', on_progress: OnProgress) -> 'numpy.ndarray | None':
+        """What the model tells, where there is one; a model that has come since the last clip is taken into use."""
+        self._depth_used = None
+        self._depth.load()
+        if reason := self._depth.unavailable():
+            if self._depth.wanted == MODEL:
+                on_progress(
+                    Progress('encoding', note = text('engines.depth_instead', reason = reason)))
+            return None
+        on_progress(Progress('encoding'))
+        near, note = self._depth.nearness(still)
+        if note:
+            on_progress(Progress('encoding', note = note))
+        self._depth_used = None if near is None else MODEL
+        return near
 
 
 @dataclass(frozen = True)
@@ -184,8 +224,8 @@ class _Shots:
             self.fine, columns, rows, cv2.INTER_CUBIC, dst = into, borderMode = cv2.BORDER_REFLECT)
 
 
-def _prepare(image: Image.Image, size: tuple[int, int], request: 'AnimationRequest',
-             frames: int) -> _Shots:
+def _prepare(image: Image.Image, size: tuple[int, int], request: 'AnimationRequest', frames: int,
+             nearness: Callable[['numpy.ndarray'], 'numpy.ndarray | None']) -> _Shots:
     import numpy as np
     if min(size) < SHORTEST or max(size) > LONGEST:
         return _Shots(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
@@ -193,7 +233,8 @@ def _prepare(image: Image.Image, size: tuple[int, int], request: 'AnimationReque
     still = np.ascontiguousarray(fine[::2, ::2])
     along = path(request.seed, frames)
     travel = LEAST_TRAVEL + MORE_TRAVEL * request.motion_bucket_id / 255
-    return _Shots(still, fine, displacement(still, travel, along.push), along)
+    field = displacement(still, travel, along.push, near = nearness(still))
+    return _Shots(still, fine, field, along)
 
 
 @dataclass(frozen = True)
@@ -228,7 +269,11 @@ class Displacement:
         return columns, cv2.scaleAdd(self.parallax, along.y[frame] * self.upright, rows)
 
 
-def displacement(picture: 'numpy.ndarray', travel: float, push: float) -> Displacement:
+def displacement(picture: 'numpy.ndarray',
+                 travel: float,
+                 push: float,
+                 *,
+                 near: 'numpy.ndarray | None' = None) -> Displacement:
     """
     Work out how a picture's pixels move with the camera.
 
@@ -238,6 +283,8 @@ def displacement(picture: 'numpy.ndarray', travel: float, push: float) -> Displa
     :type travel: float
     :param push: how far the camera walks into the scene, in terms of ``travel``
     :type push: float
+    :param near: float32 [h, w], 0–1, of the size of :func:`modules.engines.depth_prior.grid`; None lets the prior guess
+    :type near: numpy.ndarray | None
     :return: the parts from which each frame's map is put together
     :rtype: Displacement
     """
@@ -247,10 +294,11 @@ def displacement(picture: 'numpy.ndarray', travel: float, push: float) -> Displa
     from modules.engines import depth_prior
     height, width = picture.shape[:2]
     reach, rise = min(width, 2 * height), 0.6 * min(height, 2 * width)
-    near = depth_prior.nearness(picture)
+    near = depth_prior.nearness(picture) if near is None else near
     cell = max(height, width) / max(near.shape)
     steepness = travel * (reach + push * max(width, height) / 2)
-    near = depth_prior.limit_slope(near, MOST_STRETCH * cell / steepness)
+    slope = MOST_STRETCH * cell / steepness
+    near = depth_prior.limit_slope(depth_prior.straightened(near, picture, slope), slope)
     near = cv2.resize(near, (width, height), interpolation = cv2.INTER_CUBIC)
     from_pivot = near - PIVOT
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2

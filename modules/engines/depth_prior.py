@@ -33,9 +33,7 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
     """
     import cv2
     import numpy as np
-    height, width = picture.shape[:2]
-    scale = min(1.0, GRID / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = grid(picture)
     small = cv2.resize(picture, size, interpolation = cv2.INTER_AREA).astype(np.float32) / 255
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / 100
     fine, coarse = _detail(picture, size)
@@ -45,6 +43,20 @@ def nearness(picture: 'numpy.ndarray') -> 'numpy.ndarray':
     near = near + (SUBJECT - near) * np.maximum(_subject(lab), 0.8 * _focus(fine, coarse))
     near = near * (1 - 0.9 * _backdrop(lab, fine))
     return np.clip(_guided(near.astype(np.float32), lab[..., 0]), 0, 1)
+
+
+def grid(picture: 'numpy.ndarray') -> tuple[int, int]:
+    """
+    The size on which nearness is worked out.
+
+    :param picture: uint8 [H, W, 3]
+    :type picture: numpy.ndarray
+    :return: width and height, the longer being at most :data:`GRID`
+    :rtype: tuple[int, int]
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, GRID / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def limit_slope(near: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
@@ -67,6 +79,44 @@ def limit_slope(near: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
         near = np.maximum(near, cv2.dilate(near, cross) - slope)
         near = np.maximum(near, cv2.dilate(near, square) - slope * 1.3)
     return cv2.GaussianBlur(near, (0, 0), 1.5)
+
+
+def straightened(near: 'numpy.ndarray', picture: 'numpy.ndarray', slope: float) -> 'numpy.ndarray':
+    """
+    Make things that stand upright about as near at the top as where they stand: towers, poles, edges of houses.
+    Everybody sees it when they bend.
+
+    :param near: float32 [h, w], 0–1
+    :type near: numpy.ndarray
+    :param picture: uint8 [H, W, 3], sRGB
+    :type picture: numpy.ndarray
+    :param slope: as for :func:`limit_slope`, which is to be asked afterwards
+    :type slope: float
+    :return: float32 [h, w]
+    :rtype: numpy.ndarray
+    """
+    import cv2
+    import numpy as np
+    least = 0.15
+    column = np.ones((3, 1), np.uint8)
+    change = slope * (1 - (1 - least) * _upright(picture, near.shape))
+    for _ in range(min(near.shape[0], int(1 / (least * slope)) + 1)):
+        near = np.maximum(near, cv2.dilate(near, column) - change)
+    return near
+
+
+def _upright(picture: 'numpy.ndarray', shape: tuple[int, int]) -> 'numpy.ndarray':
+    """Where edges run up and down, on the grid: 0 nowhere, 1 certainly."""
+    import cv2
+    import numpy as np
+    small = cv2.resize(picture, shape[::-1], interpolation = cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    tall = 3, 2 * max(1, round(0.03 * max(shape))) + 1
+    across, along = (
+        cv2.blur(cv2.Sobel(grey, cv2.CV_32F, *axis)**2, tall) for axis in ((1, 0), (0, 1)))
+    found = _smoothstep(0.5, 0.85, (across - along) / (across + along + 1e-4))
+    # the sky beside a tower moves with it, or its edge would bend
+    return cv2.dilate(found * _smoothstep(0.002, 0.02, across), np.ones((3, 5), np.uint8))
 
 
 def _smoothstep(start: float, end: float, values: 'numpy.ndarray') -> 'numpy.ndarray':

@@ -91,7 +91,7 @@ class FleetEngines(Engines):
         super().__init__(configuration)
         self._ledger = ledger
         self.shared = common(configuration)
-        self._able: set[str] = set()
+        self._workers: list[dict] = []
         self._asked = -FRESH
         self._turn = threading.Lock()
 
@@ -102,15 +102,33 @@ class FleetEngines(Engines):
         :return: name → why none can, or None
         :rtype: dict[str, Text | None]
         """
+        there = {name for facts in self._known() for name in facts['engines']}
+        missing = text('engines.no_worker')
+        return {name: None if name in there else missing for name in self._engines}
+
+    def depth_use(self, name: str) -> dict[str, object] | None:
+        """
+        What tells the workers near from far: a model, if it does so for one of them.
+
+        :param name: an engine
+        :type name: str
+        :return: as :meth:`modules.engines.Engine.depth_use`; their owners see the reason in ``doctor``
+        :rtype: dict[str, object] | None
+        """
+        if super().depth_use(name) is None:
+            return None
+        models = [facts.get('depth', {}).get(name) for facts in self._known()]
+        return {'model': next(filter(None, models), None), 'reason': None}
+
+    def _known(self) -> list[dict]:
         with self._turn:
             # a first worker may just have come
-            if not self._able or time.monotonic() - self._asked > FRESH:
+            if not self._workers or time.monotonic() - self._asked > FRESH:
                 self._asked = time.monotonic()
                 # what was known last holds while the broker is away
                 with contextlib.suppress(errors.BrokerAway):
-                    self._able = able(self._ledger, self.shared, FORGOTTEN)
-        missing = text('engines.no_worker')
-        return {name: None if name in self._able else missing for name in self._engines}
+                    self._workers = fitting(self._ledger, self.shared, FORGOTTEN)
+            return self._workers
 
     def warnings(self, name: str) -> list[Text]:
         """
@@ -125,9 +143,9 @@ class FleetEngines(Engines):
         return []
 
 
-def able(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -> set[str]:
+def fitting(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -> list[dict]:
     """
-    Which engines there are workers for.
+    The workers that may be given jobs.
 
     :param ledger: knows the workers
     :type ledger: Ledger
@@ -135,11 +153,10 @@ def able(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -> s
     :type shared: dict[str, str]
     :param within: seconds since they were heard of
     :type within: float
-    :return: names of engines
-    :rtype: set[str]
+    :return: what is known of each that can do something
+    :rtype: list[dict]
     """
-    return {
-        name
-        for facts in ledger.workers().values()
-        if facts['silent'] <= within and facts['shared'] == shared for name in facts['engines']
-    }
+    return [
+        facts for facts in ledger.workers().values()
+        if facts['silent'] <= within and facts['shared'] == shared and facts['engines']
+    ]

@@ -29,7 +29,7 @@ from modules.configuration import QueueOptions
 from modules.engines import Progress
 from modules.jobs import QUEUED, Job, now
 from modules.jobs.broker import HEARTBEAT
-from modules.jobs.fleet import able, queue_name
+from modules.jobs.fleet import fitting, queue_name
 from modules.jobs.ledger import Ledger
 from modules.jobs.local import put_in_place, until_done
 from modules.jobs.meter import Meter
@@ -264,7 +264,7 @@ class RemoteQueue:
         if self._is_away or self._closing.is_set():
             return 'FAILED'
         try:
-            if not able(self.ledger, self.shared):
+            if not fitting(self.ledger, self.shared):
                 return 'STARTING'
             return 'BUSY' if any(self.ledger.counts()) else 'READY'
         except errors.BrokerAway:

@@ -7,11 +7,16 @@ Libraries: none.
 """
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from modules import errors
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar('Result')
 
 
 def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal | None]:
@@ -42,3 +47,36 @@ def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal 
         logger.exception('%s failed', name)
         return 'failed', errors.EngineFailed()
     return 'done', None
+
+
+def interruptible(name: str, work: Callable[[Callable[[], None]], Result]) -> Result:
+    """
+    Do some work for a person who may interrupt it. Whoever does so waits for the end of the step, so that nothing is
+    written once the call has ended.
+
+    :param name: what the log calls it
+    :type name: str
+    :param work: is given what it calls between its steps, which raises when it is no longer wanted
+    :type work: Callable[[Callable[[], None]], Result]
+    :return: what the work gives
+    :rtype: Result
+    :raises errors.Refusal: when it fails
+    """
+    unwanted, results = threading.Event(), []
+
+    def stop_if_cancelled() -> None:
+        if unwanted.is_set():
+            raise errors.Cancelled
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            working = pool.submit(outcome, name, lambda: results.append(work(stop_if_cancelled)))
+            # on Windows, Ctrl-C is heard between waits only
+            while not wait([working], timeout = 0.2).done:
+                pass
+        finally:
+            unwanted.set()
+    _state, refusal = working.result()
+    if refusal:
+        raise refusal
+    return results[0]

@@ -110,6 +110,11 @@ class Worker:
     def _able(self, animator: Animator) -> list[str]:
         return [name for name, reason in animator.engines.reasons().items() if not reason]
 
+    def _depth(self, animator: Animator) -> dict[str, object]:
+        """The model that tells each engine near from far, where one does."""
+        uses = {name: animator.engines.depth_use(name) for name in self._able(animator)}
+        return {name: use['model'] for name, use in uses.items() if use}
+
     def _new_post(self, animator: Animator) -> Post:
         queues = [queue_name(name, self.shared) for name in self._able(animator)]
         return Post(self.ledger.client, queues, self.heartbeat)
@@ -124,6 +129,7 @@ class Worker:
                     self.name, {
                         'shared': self.shared,
                         'engines': self._able(self.animator),
+                        'depth': self._depth(self.animator),
                         'devices': len(self._posts)
                     })
                 self._say_what_differs()

@@ -35,6 +35,10 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
 #: who may show the page in a frame, beside AllowedOrigins: itself, and Hugging Face, which shows its Spaces so
 FRAMES = ("'self'", 'https://huggingface.co', 'https://*.hf.space')
 
+#: names under which Google Colab shows a port of its machines; where AllowedHosts has one, it may frame the page too
+COLAB_HOSTS = ('*.prod.colab.dev', '*.googleusercontent.com')
+COLAB_FRAMES = ('https://colab.research.google.com', 'https://*.googleusercontent.com')
+
 HEADERS = {
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
@@ -91,9 +95,10 @@ def guard() -> Response | None:
         _readable = request.args
     except UnicodeDecodeError as error:
         raise errors.MalformedRequest from error
+    allowed = (*web.allowed_hosts, *proxies.public_hosts(request))
     # a page that has its own name point here may tell of any other one
     for host in (request.host, request.environ.get(proxies.HOST_AS_SENT)):
-        if host is not None and not is_served(host, web.allowed_hosts):
+        if host is not None and not is_served(host, allowed):
             raise errors.HostNotServed(host = host[:100])
     if is_preflight(request) and request.origin in web.allowed_origins:
         return Response(status = 204)
@@ -122,7 +127,7 @@ def dress(response: Response) -> Response:
     # around a bare picture, browsers put a page of their own, which breaks a policy
     if response.mimetype == 'text/html':
         response.headers['Content-Security-Policy'] = (
-            f'{POLICY}; frame-ancestors {" ".join((*FRAMES, *origins))}')
+            f'{POLICY}; frame-ancestors {" ".join(frames(services().configuration.web))}')
     # a picture is asked for without telling by whom
     response.headers['Cross-Origin-Resource-Policy'] = 'cross-origin' if origins else 'same-origin'
     if origins:
@@ -133,6 +138,19 @@ def dress(response: Response) -> Response:
     if response.status_code == errors.PasswordNeeded.status:
         response.headers['WWW-Authenticate'] = CHALLENGE
     return response
+
+
+def frames(web: WebOptions) -> tuple[str, ...]:
+    """
+    Who may show the page in a frame.
+
+    :param web: the options
+    :type web: WebOptions
+    :return: sources, as a policy names them
+    :rtype: tuple[str, ...]
+    """
+    in_colab = any(host in COLAB_HOSTS for host in web.allowed_hosts)
+    return (*FRAMES, *(COLAB_FRAMES if in_colab else ()), *web.allowed_origins)
 
 
 def is_preflight(asked: Request) -> bool:

@@ -42,8 +42,9 @@ def engines(reader: str) -> dict:
     :param reader: the language of the reasons
     :type reader: str
     :return: ``engine`` (a name, or null when the one asked for cannot work), ``engines`` (name → reason or
-        null), ``warnings`` (what is set in a way that is known to give bad clips) and ``memory`` (how the engine in
-        use gets by with it: ``rung``, and ``peak`` in bytes; null where there is nothing to tell)
+        null), ``warnings`` (what is set in a way that is known to give bad clips), ``memory`` (how the engine in
+        use gets by with it: ``rung``, and ``peak`` in bytes; null where there is nothing to tell) and ``depth`` (what
+        tells it near from far: ``model``, null where it guesses, and ``reason``, why; null where it does not ask)
     :rtype: dict
     """
     known = services().animator.engines
@@ -54,4 +55,13 @@ def engines(reader: str) -> dict:
     reasons = {name: reason and reason.in_(reader) for name, reason in known.reasons().items()}
     warnings = [words.in_(reader) for words in known.warnings(engine)] if engine else []
     memory = known.memory_use(engine) if engine else None
-    return {'engine': engine, 'engines': reasons, 'warnings': warnings, 'memory': memory}
+    depth = known.depth_use(engine) if engine else None
+    if depth:
+        depth = {**depth, 'reason': depth['reason'] and depth['reason'].in_(reader)}
+    return {
+        'engine': engine,
+        'engines': reasons,
+        'warnings': warnings,
+        'memory': memory,
+        'depth': depth
+    }

@@ -12,6 +12,7 @@ Libraries: Flask.
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 from flask import Request
 
@@ -24,6 +25,9 @@ FORWARDING_HEADERS = ('Forwarded', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-For
 
 #: the ``Host`` header as it came, where a proxy tells of another one
 HOST_AS_SENT = 'turn_live_photos.host_as_sent'
+
+#: the public address a request came by, where it came through the tunnel of the program's own
+TUNNEL = 'turn_live_photos.tunnel'
 
 #: what a proxy may say: header → the place in the environment, and the form it must have
 BELIEVED = {
@@ -60,7 +64,12 @@ class BehindProxies:
         :rtype: Iterable[bytes]
         """
         peer = address(environ.get('REMOTE_ADDR', ''))
-        if peer and is_among(peer, self.trusted):
+        if TUNNEL in environ:
+            # ngrok adds its word about the visitor last; a host or a prefix would be the visitor's own word
+            hop = address(environ.get('HTTP_X_FORWARDED_FOR', '').rpartition(',')[2])
+            environ['REMOTE_ADDR'] = str(hop or peer)
+            environ['wsgi.url_scheme'] = urlsplit(environ[TUNNEL]).scheme or 'http'
+        elif peer and is_among(peer, self.trusted):
             hops = environ.get('HTTP_X_FORWARDED_FOR', '').split(',')
             environ['REMOTE_ADDR'] = str(sender(peer, hops, self.trusted))
             environ[HOST_AS_SENT] = environ.get('HTTP_HOST', '')
@@ -70,6 +79,47 @@ class BehindProxies:
                 if re.fullmatch(form, said):
                     environ[place] = said.rstrip('/')
         return self.app(environ, start_response)
+
+
+class TunnelDoor:
+    """
+    The app as the tunnel reaches it, on a port of its own: whoever comes in here is a stranger, whatever headers say.
+
+    :param app: the app
+    :type app: Callable
+    """
+
+    def __init__(self, app: Callable):
+        self.app = app
+        #: known once the tunnel is open
+        self.public_url = ''
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        """
+        Serve a request.
+
+        :param environ: as WSGI has it
+        :type environ: dict
+        :param start_response: as WSGI has it
+        :type start_response: Callable
+        :return: what the app answers
+        :rtype: Iterable[bytes]
+        """
+        environ[TUNNEL] = self.public_url
+        return self.app(environ, start_response)
+
+
+def public_hosts(asked: Request) -> tuple[str, ...]:
+    """
+    Names that are served to those who come through the tunnel, and to nobody else.
+
+    :param asked: the request
+    :type asked: Request
+    :return: the tunnel's name; nothing where the request came another way
+    :rtype: tuple[str, ...]
+    """
+    name = urlsplit(asked.environ.get(TUNNEL, '')).hostname
+    return (name, ) if name else ()
 
 
 def sender(peer: Address, hops: list[str], trusted: tuple[Network, ...]) -> Address:
@@ -135,7 +185,7 @@ def is_from_here(asked: Request) -> bool:
     :return: whether a person at this machine sends it
     :rtype: bool
     """
-    if any(header in asked.headers for header in FORWARDING_HEADERS):
+    if TUNNEL in asked.environ or any(header in asked.headers for header in FORWARDING_HEADERS):
         return False
     sent_from = address(asked.remote_addr or '')
     return bool(sent_from and sent_from.is_loopback)

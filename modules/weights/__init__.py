@@ -1,35 +1,63 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The model's files: where they lie on this machine and whether they are whole. What fetches them lives
+The models' files: where they lie on this machine and whether they are whole. What fetches them lives
 beside.
 
 Libraries: none here.
 """
 
+import contextlib
 import functools
 import json
+import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from modules.configuration import ROOT, Configuration
 from modules.i18n import Text
 
-#: the parts of the pipeline → the file that describes each
-CONFIGS = {
-    'feature_extractor': 'preprocessor_config.json',
-    'image_encoder': 'config.json',
-    'scheduler': 'scheduler_config.json',
-    'unet': 'config.json',
-    'vae': 'config.json',
-}
 
-#: the parts that have weights → the name their files start with
-STEMS = {
-    'image_encoder': 'model',
-    'unet': 'diffusion_pytorch_model',
-    'vae': 'diffusion_pytorch_model',
-}
+@dataclass(frozen = True)
+class Kind:
+    """A kind of model: which files it consists of, and what it is called."""
+
+    #: the descriptions, by their paths
+    configs: tuple[str, ...]
+    #: what the paths of each part's weights start with
+    stems: tuple[str, ...]
+    #: how it is told that a source lacks some of these, in the locale files
+    lack: str
+    #: on hubs, ``owner/name``; empty where the option ``ModelName`` says it
+    hub_name: str = ''
+
+    def name(self, configuration: Configuration) -> str:
+        """
+        Which model of this kind is meant.
+
+        :param configuration: the options
+        :type configuration: Configuration
+        :return: a hub name, or a folder
+        :rtype: str
+        """
+        return self.hub_name or configuration.model.model_name
+
+
+#: what makes films: a pipeline of diffusers
+VIDEO = Kind(
+    configs = ('model_index.json', 'feature_extractor/preprocessor_config.json',
+               'image_encoder/config.json', 'scheduler/scheduler_config.json', 'unet/config.json',
+               'vae/config.json'),
+    stems = ('image_encoder/model', 'unet/diffusion_pytorch_model', 'vae/diffusion_pytorch_model'),
+    lack = 'weights.no_pipeline')
+
+#: what tells near from far for camera motion: a model of transformers
+DEPTH = Kind(
+    configs = ('config.json', 'preprocessor_config.json'),
+    stems = ('model', ),
+    lack = 'weights.no_depth_model',
+    hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
 
 #: a safetensors header longer than this is none
 _LONGEST_HEADER = 100_000_000
@@ -55,63 +83,83 @@ class LocalError(WeightsError):
     """A reason that lies on this machine, so that asking another source would not help."""
 
 
-def find(configuration: Configuration) -> Path | None:
+def find(configuration: Configuration, kind: Kind = VIDEO) -> Path | None:
     """
     The local model; cheap, and asked anew for every request.
 
     :param configuration: the options; ``ModelName`` is a folder, or a hub name whose folder is
-        ``ModelsHome/<owner>/<name>`` or ``ModelsHome/<name>``
+        ``ModelsHome/<owner>/<name>``, ``ModelsHome/<name>``, or where other programs of the hub keep it
     :type configuration: Configuration
+    :param kind: what it is for
+    :type kind: Kind
     :return: the absolute path of a folder that holds a whole model, or None
     :rtype: Path | None
     """
-    name = Path(configuration.model.model_name).expanduser()
+    name = Path(kind.name(configuration)).expanduser()
     home = configuration.store.models_home
-    places = (Path.cwd() / name, ROOT / name, home / name, home / name.name)
-    return next((place for place in places if is_whole(place)), None)
+    places = (Path.cwd() / name, ROOT / name, home / name, home / name.name,
+              *_cached(kind.name(configuration)))
+    return next((place for place in places if is_whole(place, kind)), None)
 
 
-def is_whole(folder: Path) -> bool:
+def _cached(name: str) -> list[Path]:
     """
-    Whether a folder holds every file the pipeline needs, each of its full length.
+    Snapshots in the folder that all programs share which use the hub's library, and that a Space is built with. It is
+    looked for as that library does, which may not be installed yet.
+    """
+    caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    home = os.environ.get('HF_HOME') or f'{caches}/huggingface'
+    cache = os.environ.get('HF_HUB_CACHE') or f'{home}/hub'
+    # pathlib's own fails where there is no home
+    cache = Path(os.path.expanduser(cache))  # noqa: PTH111
+    with contextlib.suppress(OSError):
+        return sorted((cache / f'models--{name.replace("/", "--")}' / 'snapshots').glob('*'))
+    return []
+
+
+def is_whole(folder: Path, kind: Kind = VIDEO) -> bool:
+    """
+    Whether a folder holds every file a model needs, each of its full length.
 
     :param folder: any path
     :type folder: Path
+    :param kind: what it is for
+    :type kind: Kind
     :return: False for an empty folder, a download that was cut short and git-lfs pointers as well
     :rtype: bool
     """
-    configs = [
-        folder / 'model_index.json', *(folder / part / name for part, name in CONFIGS.items())
-    ]
-    return all(map(_content, configs)) and bool(variants(folder))
+    configs = [folder / path for path in kind.configs]
+    return all(map(_content, configs)) and bool(variants(folder, kind))
 
 
-def variants(folder: Path) -> tuple[str | None, ...]:
+def variants(folder: Path, kind: Kind = VIDEO) -> tuple[str | None, ...]:
     """
-    What can be given as ``variant`` to diffusers' ``from_pretrained`` with this folder.
+    What can be given as ``variant`` to ``from_pretrained`` with this folder.
 
     :param folder: a model's folder
     :type folder: Path
+    :param kind: what it is for
+    :type kind: Kind
     :return: ``'fp16'`` where half-precision files are there and whole (parts that have none are taken
         from the plain ones, as diffusers does), None where the plain files are whole
     :rtype: tuple[str | None, ...]
     """
-    plain = all(_has_weights(folder / part, stem, None) for part, stem in STEMS.items())
-    halves = [part for part in STEMS if any((folder / part).glob('*.fp16*.safetensors*'))]
-    half = halves and all(
-        _has_weights(folder / part, stem, 'fp16' if part in halves else None)
-        for part, stem in STEMS.items())
+    parts = [folder / stem for stem in kind.stems]
+    plain = all(_has_weights(part, None) for part in parts)
+    halves = [part for part in parts if any(part.parent.glob('*.fp16*.safetensors*'))]
+    half = halves and all(_has_weights(part, 'fp16' if part in halves else None) for part in parts)
     return (('fp16', ) if half else ()) + ((None, ) if plain else ())
 
 
-def _has_weights(folder: Path, stem: str, variant: str | None) -> bool:
-    """One file, or an index and every shard it names."""
+def _has_weights(part: Path, variant: str | None) -> bool:
+    """One file, or an index and every shard it names; the path is what those of all of them start with."""
     dot = f'.{variant}' if variant else ''
-    if (folder / f'{stem}{dot}.safetensors').is_file():
-        return _is_whole_file(folder / f'{stem}{dot}.safetensors')
-    index = _content(folder / f'{stem}.safetensors.index{dot}.json')
+    whole = part.with_name(f'{part.name}{dot}.safetensors')
+    if whole.is_file():
+        return _is_whole_file(whole)
+    index = _content(part.with_name(f'{part.name}.safetensors.index{dot}.json'))
     shards = set(index.get('weight_map', {}).values())
-    return bool(shards) and all(_is_whole_file(folder / shard) for shard in shards)
+    return bool(shards) and all(_is_whole_file(part.with_name(shard)) for shard in shards)
 
 
 def _content(path: Path) -> dict:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Fetch the model: from one source after another, resumed, checked, and in its place only when whole.
+Fetch a model: from one source after another, resumed, checked, and in its place only when whole.
 
 Libraries: filelock, which comes with huggingface_hub.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import LocalError, WeightsError, find, is_whole
+from modules.weights import VIDEO, Kind, LocalError, WeightsError, find, is_whole
 from modules.weights import plan as plans
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 from modules.weights.sources import Source
@@ -65,9 +65,10 @@ def download(configuration: Configuration,
              on_progress: OnProgress,
              stop_if_cancelled: StopIfCancelled,
              terms: Terms = USUAL_TERMS,
+             kind: Kind = VIDEO,
              on_plan: OnPlan = bool) -> Path:
     """
-    Bring the model here. What a killed download left is continued; a model that is here is not asked for.
+    Bring a model here. What a killed download left is continued; a model that is here is not asked for.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -77,6 +78,8 @@ def download(configuration: Configuration,
     :type stop_if_cancelled: StopIfCancelled
     :param terms: what to keep to
     :type terms: Terms
+    :param kind: what the model is for
+    :type kind: Kind
     :param on_plan: told what will be fetched, before it is, of every source that is tried
     :type on_plan: OnPlan
     :return: the model's folder, as :func:`modules.weights.find` finds it
@@ -84,14 +87,14 @@ def download(configuration: Configuration,
     :raises WeightsError: when that fails, with what to do about it
     :raises modules.errors.Cancelled: when the download is no longer wanted
     """
-    if here := find(configuration):
+    if here := find(configuration, kind):
         return here
-    sources = terms.sources_for(configuration)
-    folder = plans.folder(configuration)
+    sources = terms.sources_for(configuration, kind)
+    folder = plans.folder(configuration, kind)
     meter = _Meter(on_progress, stop_if_cancelled)
 
     def attempt(source: Source) -> Path:
-        plan = plans.of(source, configuration, terms.patience)
+        plan = plans.of(source, configuration, terms.patience, kind)
         on_plan(plan)
         _require_room(plan, terms.reserve)
         meter.begin(plan)
@@ -184,8 +187,8 @@ def _bring(file: RemoteFile, plan: Plan, meter: _Meter, patience: Patience) -> N
 
 def _move_in(plan: Plan) -> Path:
     """Give the grown folder the model's name; what bore it before, being no whole model, steps aside."""
-    if not is_whole(plan.growing):
-        raise WeightsError(text('weights.no_pipeline', host = plan.source, name = plan.folder.name))
+    if not is_whole(plan.growing, plan.kind):
+        raise WeightsError(text(plan.kind.lack, host = plan.source, name = plan.folder.name))
     for outdated in plan.growing.rglob('*.part'):
         outdated.unlink()
     if plan.folder.exists():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What would be fetched: the files the pipeline needs and none of the others.
+What would be fetched: the files a model needs and none of the others.
 
 Libraries: none here.
 """
@@ -17,7 +17,7 @@ from typing import TypeVar
 from modules import i18n
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import CONFIGS, STEMS, LocalError, WeightsError
+from modules.weights import VIDEO, Kind, LocalError, WeightsError
 from modules.weights.sources import Listing, Source, usual
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, host_of
@@ -44,17 +44,19 @@ class Terms:
     #: bytes of disk that are left to others
     reserve: int = 500_000_000
 
-    def sources_for(self, configuration: Configuration) -> Sequence[Source]:
+    def sources_for(self, configuration: Configuration, kind: Kind = VIDEO) -> Sequence[Source]:
         """
         Who is asked.
 
         :param configuration: the options
         :type configuration: Configuration
+        :param kind: what the model is for
+        :type kind: Kind
         :return: the sources
         :rtype: Sequence[Source]
         :raises LocalError: when ``ModelRepositoryUrl`` makes no sense
         """
-        return usual(configuration) if self.sources is None else self.sources
+        return usual(configuration, kind) if self.sources is None else self.sources
 
 
 #: what fetching keeps to outside of tests
@@ -65,6 +67,7 @@ USUAL_TERMS = Terms()
 class Plan:
     """What would be fetched, from where and where to."""
 
+    kind: Kind
     #: the host
     source: str
     files: tuple[RemoteFile, ...]
@@ -142,7 +145,8 @@ def free_bytes(folder: Path) -> int:
 
 def plan(configuration: Configuration,
          on_failure: OnFailure | None = None,
-         terms: Terms = USUAL_TERMS) -> Plan:
+         terms: Terms = USUAL_TERMS,
+         kind: Kind = VIDEO) -> Plan:
     """
     Ask the first source that answers what there is to fetch.
 
@@ -152,16 +156,21 @@ def plan(configuration: Configuration,
     :type on_failure: OnFailure | None
     :param terms: what to keep to
     :type terms: Terms
+    :param kind: what the model is for
+    :type kind: Kind
     :return: the plan
     :rtype: Plan
     :raises WeightsError: when no source has the model
     """
     return first_success(
-        terms.sources_for(configuration), lambda source: of(source, configuration, terms.patience),
-        on_failure)
+        terms.sources_for(configuration, kind),
+        lambda source: of(source, configuration, terms.patience, kind), on_failure)
 
 
-def of(source: Source, configuration: Configuration, patience: Patience) -> Plan:
+def of(source: Source,
+       configuration: Configuration,
+       patience: Patience,
+       kind: Kind = VIDEO) -> Plan:
     """
     Ask one source what there is to fetch.
 
@@ -171,32 +180,36 @@ def of(source: Source, configuration: Configuration, patience: Patience) -> Plan
     :type configuration: Configuration
     :param patience: how long to wait
     :type patience: Patience
+    :param kind: what the model is for
+    :type kind: Kind
     :return: the plan
     :rtype: Plan
-    :raises WeightsError: when the source does not have the model, or not in files the pipeline reads
+    :raises WeightsError: when the source does not have the model, or not in files we can read
     """
-    listing = source.listing(hub_name(configuration), patience)
-    files = needed(listing)
+    name = hub_name(configuration, kind)
+    listing = source.listing(name, patience)
+    files = needed(listing, kind)
     if not files:
-        host = host_of(source.endpoint)
-        raise WeightsError(
-            text('weights.no_pipeline', host = host, name = configuration.model.model_name))
-    return Plan(files[0].host, files, folder(configuration), listing.licence, listing.licence_url)
+        raise WeightsError(text(kind.lack, host = host_of(source.endpoint), name = name))
+    return Plan(kind, files[0].host, files, folder(configuration, kind), listing.licence,
+                listing.licence_url)
 
 
-def needed(listing: Listing) -> tuple[RemoteFile, ...]:
+def needed(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]:
     """
     Choose among a model's files: descriptions, and of the weights the half-precision safetensors, or the
     plain ones for a part that has no others.
 
     :param listing: what a source has
     :type listing: Listing
+    :param kind: what the model is for
+    :type kind: Kind
     :return: the files, small ones first; nothing where one is missing
     :rtype: tuple[RemoteFile, ...]
     """
-    paths = ['model_index.json', *(f'{part}/{name}' for part, name in CONFIGS.items())]
-    for part, stem in STEMS.items():
-        prefix = re.escape(f'{part}/{stem}')
+    paths = list(kind.configs)
+    for stem in kind.stems:
+        prefix = re.escape(stem)
         forms = (
             rf'{prefix}\.fp16\.safetensors',
             rf'{prefix}(\.fp16{_SHARD}|{_SHARD}\.fp16)\.safetensors|{prefix}\.safetensors\.index\.fp16\.json',
@@ -210,33 +223,37 @@ def needed(listing: Listing) -> tuple[RemoteFile, ...]:
     return tuple(sorted((listing.files[path] for path in paths), key = lambda file: file.size))
 
 
-def hub_name(configuration: Configuration) -> str:
+def hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
     """
     The model's name on hubs.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param kind: what the model is for
+    :type kind: Kind
     :return: ``owner/name``
     :rtype: str
     :raises LocalError: when ``ModelName`` is a folder
     """
-    name = configuration.model.model_name
+    name = kind.name(configuration)
     if not _NAME.fullmatch(name):
         raise LocalError(text('weights.no_hub_name', name = name))
     return name
 
 
-def folder(configuration: Configuration) -> Path:
+def folder(configuration: Configuration, kind: Kind = VIDEO) -> Path:
     """
     Where a fetched model lies.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param kind: what the model is for
+    :type kind: Kind
     :return: ``ModelsHome/<owner>/<name>``
     :rtype: Path
     :raises LocalError: when ``ModelName`` is a folder
     """
-    return configuration.store.models_home / hub_name(configuration)
+    return configuration.store.models_home / hub_name(configuration, kind)
 
 
 def first_success(sources: Sequence[Source], act: Callable[[Source], _Result],

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from modules.configuration import Configuration
 from modules.i18n import text
-from modules.weights import LocalError, WeightsError
+from modules.weights import VIDEO, Kind, LocalError, WeightsError
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, host_of, read_json, refused, unreachable
 
@@ -189,20 +189,22 @@ def _licence(card: Any, page: str) -> tuple[str, str]:
     return str(name), link or page
 
 
-def usual(configuration: Configuration) -> tuple[Source, ...]:
+def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...]:
     """
-    Where the model is looked for, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
+    Where a model is looked for, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
     where set, then the hub, its mirror, ModelScope. The token of ``HF_TOKEN``, or of the hub's login, goes to
     the hub and to a host somebody named, never to mirrors that are tried by themselves.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param kind: what the model is for
+    :type kind: Kind
     :return: the sources
     :rtype: tuple[Source, ...]
     :raises LocalError: when ``ModelRepositoryUrl`` is no address, or not of the model ``ModelName``
     """
     token = _token()
-    named = [_named(configuration)] if configuration.installation.model_repository_url else []
+    named = [_named(configuration, kind)] if configuration.installation.model_repository_url else []
     named += filter(None, [os.environ.get('HF_ENDPOINT', '').rstrip('/')])
     endpoints = list(dict.fromkeys([*named, HUB, HUB_MIRROR, MODELSCOPE]))
     return tuple(
@@ -210,14 +212,14 @@ def usual(configuration: Configuration) -> tuple[Source, ...]:
             endpoint, token if endpoint in (*named, HUB) else None) for endpoint in endpoints)
 
 
-def _named(configuration: Configuration) -> str:
-    """The endpoint of ``ModelRepositoryUrl``."""
+def _named(configuration: Configuration, kind: Kind) -> str:
+    """The endpoint of ``ModelRepositoryUrl``; its path is that of ``ModelName``, whatever else is fetched there."""
     url = configuration.installation.model_repository_url
     parts = urllib.parse.urlsplit(url if '://' in url else f'https://{url}')
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise LocalError(text('weights.no_url', url = url))
     name = configuration.model.model_name
-    path = re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
+    path = '' if kind.hub_name else re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
     wanted = (name, f'{MODELSCOPE_MIRROR}/{name.split("/")[-1]}')
     if path and path not in (wanted if _is_modelscope(parts.hostname) else wanted[:1]):
         raise LocalError(text('weights.other_model', url = url, name = name))

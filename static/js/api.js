@@ -106,7 +106,7 @@ export async function fetchModel() {
   await ask('model/download', {method: 'POST'});
 }
 
-// {status, engine, engines, warnings, waiting, libraries, download}; also while the server cannot do any job
+// {status, engine, engines, warnings, depth, waiting, libraries, download}; also while the server cannot do any job
 export async function health() {
   const response = await fetch('health').catch(() => null);
   return response?.json().catch(() => null) ?? null;

@@ -114,7 +114,7 @@ export class Engine {
 }
 
 // All but the numbers.
-function shape({engine, engines, warnings, libraries, download}) {
-  return JSON.stringify([engine, Object.entries(engines).sort(), warnings,
+function shape({engine, engines, warnings, depth, libraries, download}) {
+  return JSON.stringify([engine, Object.entries(engines).sort(), warnings, depth?.model, depth?.reason,
     libraries.state, libraries.error, download.state, download.error]);
 }

@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from modules.engines import in_one_line
 from modules.i18n import Text, text
 
 #: files that drivers of NVIDIA (Linux, WSL) and AMD put there
@@ -95,19 +96,6 @@ def described(option: str) -> str | Text:
         return f'{device}, {torch.cuda.get_device_name(device)}, {size / 2**30:.1f} GiB'
     except IMPORT_ERRORS as error:
         return text('engines.svd_broken', error = in_one_line(error))
-
-
-def in_one_line(error: Exception) -> str:
-    """
-    The first words of an exception, which may go on for pages.
-
-    :param error: what was raised
-    :type error: Exception
-    :return: at most 300 letters
-    :rtype: str
-    """
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
 
 
 def free_memory(device: str, torch: ModuleType | None = None) -> int:

@@ -26,7 +26,15 @@ from PIL import Image
 
 from modules import errors, weights
 from modules.configuration import ROOT, Configuration, ModelOptions
-from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
+from modules.engines import (
+    COMING,
+    OnProgress,
+    Progress,
+    StopIfCancelled,
+    in_one_line,
+    missing_libraries,
+    settings,
+)
 from modules.engines.stable_video import (
     decoding,
     devices,
@@ -46,6 +54,8 @@ if TYPE_CHECKING:
     from modules.photos import Photo
 
 logger = logging.getLogger(__name__)
+
+LIBRARIES = ('torch', 'diffusers', 'transformers', 'accelerate')
 
 #: weights up to this many bytes make clips on a CPU in a bearable time
 SMALL = 1 * memory.GIB
@@ -77,7 +87,7 @@ class StableVideo:
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
     is_generative = True
-    libraries = ('torch', 'diffusers', 'transformers', 'accelerate')
+    are_libraries_coming = bool
 
     def __init__(self,
                  configuration: Configuration,
@@ -102,7 +112,9 @@ class StableVideo:
         """
         if self._sampler is not None or self._failure:
             return self._failure
-        missing = missing_libraries(*self.libraries)
+        if self.are_libraries_coming():
+            return COMING
+        missing = missing_libraries(*LIBRARIES)
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
         folder = self._find()
@@ -162,6 +174,9 @@ class StableVideo:
             return devices.free_memory(device, torch) if device else None
         there = devices.free_memory('cpu')
         return needs.weights + (there - needs.weights) // 2
+
+    def depth_use(self) -> None:
+        """The model does not ask what is near."""
 
     def load(self) -> None:
         """
@@ -335,7 +350,7 @@ class StableVideo:
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
         except devices.IMPORT_ERRORS as error:
             logger.exception('torch or diffusers cannot be imported')
-            self._fail(text('engines.svd_broken', error = devices.in_one_line(error)))
+            self._fail(text('engines.svd_broken', error = in_one_line(error)))
         device = devices.pick(self.model.device, torch)
         if device is None:
             self._fail(text('engines.svd_no_device', device = self.model.device))
@@ -350,9 +365,7 @@ class StableVideo:
                               partial(pipeline.encoder, folder, self._variant(folder), self.device))
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
-            self._fail(
-                text(
-                    'engines.svd_cannot_load', folder = folder, error = devices.in_one_line(error)))
+            self._fail(text('engines.svd_cannot_load', folder = folder, error = in_one_line(error)))
         if self.device.startswith('cuda'):
             is_to_compile = (
                 self.model.unet and not sampler.rung.takes_turns

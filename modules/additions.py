@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Libraries for a Python that others have furnished, a notebook's for instance: what lacks is added, and nothing that is
+there is touched, PyTorch above all.
+
+Libraries: none but the standard one; pip does the work, as a program of its own.
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from modules import dependencies
+from modules.configuration import ROOT, InstallationOptions
+from modules.environment import Failure
+from modules.i18n import text
+
+#: names all that stays as it is, where it is there
+EVERYTHING = ROOT / 'requirements.txt'
+
+#: how many lines of what a failing pip says have its reason
+LAST_LINES = 15
+
+
+def lacking(requirements: Path) -> list[str]:
+    """
+    What the Python in use lacks; versions of what it has are left as they are.
+
+    :param requirements: the file
+    :type requirements: Path
+    :return: its lines, as ``waitress>=3,<4``
+    :rtype: list[str]
+    """
+    missing = dependencies.missing(requirements)
+    return [
+        line.partition(' #')[0].strip() for file in dependencies.closure(requirements)
+        for line in file.read_text(encoding = 'utf-8').splitlines()
+        if re.split(r'[^\w.-]', line)[0] in missing
+    ]
+
+
+def add(wanted: list[str], options: InstallationOptions) -> None:
+    """
+    Install libraries beside those that are there.
+
+    :param wanted: what lacks, as pip understands it
+    :type wanted: list[str]
+    :param options: the indexes
+    :type options: InstallationOptions
+    :raises Failure: with what pip said
+    """
+    with tempfile.TemporaryDirectory() as room:
+        kept = Path(room) / 'kept.txt'
+        kept.write_text(''.join(f'{pin}\n' for pin in _pins()), encoding = 'utf-8')
+        command = [
+            sys.executable, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
+            '--disable-pip-version-check', '--constraint',
+            str(kept), *dependencies.index_arguments(EVERYTHING, options), *wanted
+        ]
+        done = subprocess.run(
+            command,
+            stdin = subprocess.DEVNULL,
+            stdout = subprocess.PIPE,
+            stderr = subprocess.STDOUT,
+            encoding = 'utf-8',
+            errors = 'replace',
+            check = False)
+    if done.returncode:
+        said = '\n'.join(done.stdout.splitlines()[-LAST_LINES:])
+        words = text('notebook.pip_failed', names = ', '.join(wanted), said = said)
+        raise Failure(words, done.returncode)
+    importlib.invalidate_caches()
+
+
+def _pins() -> list[str]:
+    pins = []
+    for name in dependencies.names(EVERYTHING):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            pins.append(f'{name}=={importlib.metadata.version(name)}')
+    return pins

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Refuses a command line that cannot be understood in one sentence, in the reader's language, with the nearest name
+there is; argparse would bury it under fifteen lines of usage.
+
+Libraries: none but the standard one.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any, NoReturn
+
+from modules import configuration, i18n
+
+
+class Parser(argparse.ArgumentParser):
+    """
+    The parser of a command line and of its sub-commands, which know the same options.
+
+    :param language: of what is said
+    :type language: str
+    :param more: as ``argparse`` takes it
+    :type more: Any
+    """
+
+    def __init__(self, *, language: str, **more: Any):
+        super().__init__(allow_abbrev = False, **more)
+        self.language = language
+
+    def parse_known_args(self, args: Sequence[str], namespace: Any = None) -> Any:
+        """
+        Understand a command line. An option nobody knows is told first: the word behind it would be taken for the
+        sub-command.
+
+        :param args: the command line
+        :type args: Sequence[str]
+        :param namespace: as ``argparse`` takes it
+        :type namespace: Any
+        :return: as ``argparse`` returns it
+        :rtype: Any
+        """
+        for argument in takewhile(lambda each: each != '--', args):
+            name = argument.partition('=')[0]
+            if name.startswith('--') and name not in self._option_string_actions:
+                self.refuse(
+                    configuration.unknown('cli.unknown_option', name, self._option_string_actions))
+        return super().parse_known_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices and value not in action.choices:
+            where = '/'.join(action.option_strings) or action.metavar
+            choices = ', '.join(action.choices)
+            self.refuse(
+                configuration.unknown(
+                    'cli.unknown_word', value, action.choices, where = where, choices = choices))
+
+    def refuse(self, words: i18n.Text) -> NoReturn:
+        """
+        End the program with a sentence.
+
+        :param words: the sentence
+        :type words: i18n.Text
+        """
+        self.error(words.in_(self.language))
+
+    def error(self, message: str) -> NoReturn:
+        """
+        End the program with a sentence.
+
+        :param message: the sentence
+        :type message: str
+        """
+        self.exit(2, f'{message}\n{i18n.text("cli.see_help").in_(self.language)}\n')
