@@ -22,8 +22,10 @@ import waitress
 from flask import Flask
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header, parse_cookie
 
@@ -38,8 +40,56 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 5
 LINGER_BYTES = 64 * 1024 * 1024
 
+#: bytes that tell of chunks rather than being a body: each costs more time than thousands of the body's own
+MOST_OVERHEAD = 1024 * 1024
+
 #: threads for pages, health and uploads beside those that are held
 SPARE_THREADS = 12
+
+
+class Parser(HTTPRequestParser):
+    """A request as it comes in; whatever is wrong with it, it gets an answer."""
+
+    #: what is refused before its first line was understood has none, but waitress writes it into the log
+    path = ''
+
+    def received(self, data: bytes) -> int:
+        """
+        Take bytes.
+
+        :param data: what came
+        :type data: bytes
+        :return: how many of them belong to this request
+        :rtype: int
+        """
+        taken = super().received(data)
+        if not self.completed and self._overhead() > MOST_OVERHEAD:
+            self.error = BadRequest('Chunks too small')
+            self.completed = True
+        if self.completed:
+            # there is no body to come, or it is not wanted; waitress would ask for it, and wait
+            self.expect_continue = False
+        return taken
+
+    def _overhead(self) -> int:
+        """Bytes beside those of the body itself and an eighth of it; lines without end are read anew with each byte."""
+        if not self.chunked:
+            return 0
+        return self.body_bytes_received - len(self.body_rcv) * 9 // 8
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """
+        Understand the head.
+
+        :param header_plus: all of it
+        :type header_plus: bytes
+        :raises ParsingError: when it is none
+        """
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            # addresses such as http://[ and lengths of thousands of digits
+            raise ParsingError('Invalid head') from error
 
 
 class JsonErrorTask(ErrorTask):
@@ -86,6 +136,7 @@ class JsonErrorTask(ErrorTask):
 class LingeringChannel(HTTPChannel):
     """A connection that, once refused, is read to its end for a while before it is closed."""
 
+    parser_class = Parser
     error_task_class = JsonErrorTask
     lingers = False
     _ends: float | None = None

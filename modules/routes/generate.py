@@ -103,6 +103,9 @@ def the_photo() -> FileStorage:
     :rtype: FileStorage
     :raises errors.BadRequest: when there is none, or more than one, or one under another name
     """
+    # no other form brings files, and Werkzeug reads others into memory, each field many times its size
+    if request.mimetype != 'multipart/form-data':
+        raise errors.MissingFile('file')
     # a browser sends an empty, nameless part for a file field in which nothing was chosen
     sent = [(field, part) for field, part in request.files.items(multi = True)
             if not is_blank(part)]
