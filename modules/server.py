@@ -7,9 +7,11 @@ still sending, and an orderly end.
 Libraries: waitress, Werkzeug (languages).
 """
 
+import collections
 import contextlib
 import json
 import logging
+import re
 import secrets
 import select
 import signal
@@ -40,8 +42,19 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 5
 LINGER_BYTES = 64 * 1024 * 1024
 
+#: bytes of all headers, and of one; other servers allow as much
+MOST_OF_A_HEAD, MOST_OF_A_LINE = 32768, 8192
+
+#: what no browser sends, and patterns of waitress would look at for minutes, while nobody is served: a first line
+#: of another form, many blanks, headers that go on in the next line
+FIRST_LINE = re.compile(rb'[^ ]+ [^ ]+(?: HTTP/[0-9]\.[0-9])?')
+TRAP = re.compile(rb'[ \t]{20}|\r\n[ \t]')
+
 #: bytes that tell of chunks rather than being a body: each costs more time than thousands of the body's own
 MOST_OVERHEAD = 1024 * 1024
+
+#: connections at once, and open files besides those of connections
+MOST_CONNECTIONS, SPARE_FILES = 1000, 400
 
 #: threads for pages, health and uploads beside those that are held
 SPARE_THREADS = 12
@@ -85,6 +98,11 @@ class Parser(HTTPRequestParser):
         :type header_plus: bytes
         :raises ParsingError: when it is none
         """
+        first, *lines = header_plus.split(b'\r\n')
+        if not FIRST_LINE.fullmatch(first) or TRAP.search(header_plus):
+            raise ParsingError('Invalid head')
+        if max(map(len, lines), default = 0) > MOST_OF_A_LINE:
+            raise ParsingError('Line too long')
         try:
             super().parse_header(header_plus)
         except ValueError as error:
@@ -203,13 +221,15 @@ class Server:
 
     def __init__(self, app: Flask, web: WebOptions, held: int):
         self._sockets: dict = {}
+        self._most_connections = most_connections()
         waitress.create_server(
             app,
             map = self._sockets,
             host = web.host,
             port = web.port,
             threads = held + SPARE_THREADS,
-            connection_limit = 1000,
+            connection_limit = self._most_connections,
+            max_request_header_size = MOST_OF_A_HEAD,
             channel_request_lookahead = 1,
             # nobody is believed, but that somebody is behind a proxy must be seen
             clear_untrusted_proxy_headers = False,
@@ -255,8 +275,23 @@ class Server:
             # select() knows no more than 1024 connections; poll() is not there on Windows
             use_poll = hasattr(select, 'poll')
             wasyncore.loop(timeout = 0.2, use_poll = use_poll, map = self._sockets, count = 1)
+            self._make_room()
         self._dispatcher.shutdown(timeout = 1)
         wasyncore.close_all(self._sockets)
+
+    def _make_room(self) -> None:
+        """Before newcomers would have to wait, let go of who asks nothing, or not to the end; first of who has most."""
+        surplus = (
+            sum(len(each.active_channels)
+                for each in self._listeners) - self._most_connections * 9 // 10)
+        if surplus <= 0:
+            return
+        channels = [each for one in self._listeners for each in one.active_channels.values()]
+        held = collections.Counter(each.addr[0] for each in channels)
+        idle = [each for each in channels if not each.requests]
+        idle.sort(key = lambda each: (-held[each.addr[0]], each.last_activity))
+        for each in idle[:surplus]:
+            each.handle_close()
 
     def stop(self) -> None:
         """Let :meth:`loop` end, as soon as requests that are being answered are, or in three seconds."""
@@ -264,3 +299,25 @@ class Server:
         while self._dispatcher.active_count and time.monotonic() < patience:
             time.sleep(0.02)
         self._stopped.set()
+
+
+def most_connections() -> int:
+    """
+    How many connections there may be at once; each may have a file for what it sends. Systems allow few open files
+    until they are asked.
+
+    :return: how many
+    :rtype: int
+    """
+    try:
+        import resource
+    except ImportError:
+        # select() on Windows knows no more than 512
+        return 400
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SPARE_FILES + 2 * MOST_CONNECTIONS
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return max(10, min(MOST_CONNECTIONS, (wanted - SPARE_FILES) // 2))
