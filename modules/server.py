@@ -108,6 +108,9 @@ class Parser(HTTPRequestParser):
         except ValueError as error:
             # addresses such as http://[ and lengths of thousands of digits
             raise ParsingError('Invalid head') from error
+        # where a request ends must be the same for a proxy in front
+        if 'TRANSFER_ENCODING' in self.headers or self.chunked and 'CONTENT_LENGTH' in self.headers:
+            raise ParsingError('Two lengths')
 
 
 class JsonErrorTask(ErrorTask):
@@ -214,7 +217,7 @@ class Server:
     :type app: Flask
     :param web: host, port and limits
     :type web: WebOptions
-    :param held: requests that may hold a thread for long, because they wait for a clip or follow one
+    :param held: requests that may hold a thread for long, because they wait for a clip, follow one or read a photo
     :type held: int
     :raises OSError: when the port cannot be had
     """

@@ -85,7 +85,7 @@ def generate(port, photo, fields = (), name = 'photo.jpg', headers = None, **mor
 
 
 @contextmanager
-def served(app, web, held = 144):
+def served(app, web, held = 176):
     """An app of this process behind the real server."""
     from modules.server import Server
     server = Server(app, web, held)

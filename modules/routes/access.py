@@ -135,6 +135,16 @@ def dress(response: Response) -> Response:
     return response
 
 
+def working() -> contextlib.AbstractContextManager[None]:
+    """
+    What a request is inside of while it reads a photo or makes a file.
+
+    :return: counts it
+    :rtype: contextlib.AbstractContextManager[None]
+    """
+    return current_app.extensions['limits'].work(proxies.client(request))
+
+
 def is_preflight(asked: Request) -> bool:
     """
     Whether a browser asks on its own what another site's page may do here.

@@ -18,6 +18,7 @@ from werkzeug.datastructures import FileStorage
 from modules import encoders, errors, jobs, parameters, photos
 from modules.jobs.store import settle
 from modules.routes import proxies, services
+from modules.routes.access import working
 from modules.routes.files import sent
 
 blueprint = Blueprint('generate', __name__)
@@ -66,7 +67,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     job = jobs.Job(
         identity, folder, animator.settled(wanted), is_awaited, client = proxies.client(request))
     queue.check_room(job.client)
-    with contextlib.ExitStack() as undo:
+    with working(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
         services().sandbox.run(photos.check, upload, services().configuration.web.max_pixels)
