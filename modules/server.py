@@ -219,19 +219,21 @@ class Server:
     :type web: WebOptions
     :param held: requests that may hold a thread for long, because they wait for a clip, follow one or read a photo
     :type held: int
+    :param connections: at once, at the most; None for as many as the system has files for
+    :type connections: int | None
     :raises OSError: when the port cannot be had
     """
 
-    def __init__(self, app: Flask, web: WebOptions, held: int):
+    def __init__(self, app: Flask, web: WebOptions, held: int, connections: int | None = None):
         self._sockets: dict = {}
-        self._most_connections = most_connections()
+        self._connections = connections or most_connections()
         waitress.create_server(
             app,
             map = self._sockets,
             host = web.host,
             port = web.port,
             threads = held + SPARE_THREADS,
-            connection_limit = self._most_connections,
+            connection_limit = self._connections,
             max_request_header_size = MOST_OF_A_HEAD,
             channel_request_lookahead = 1,
             # nobody is believed, but that somebody is behind a proxy must be seen
@@ -286,7 +288,7 @@ class Server:
         """Before newcomers would have to wait, let go of who asks nothing, or not to the end; first of who has most."""
         surplus = (
             sum(len(each.active_channels)
-                for each in self._listeners) - self._most_connections * 9 // 10)
+                for each in self._listeners) - self._connections * 9 // 10)
         if surplus <= 0:
             return
         channels = [each for one in self._listeners for each in one.active_channels.values()]

@@ -84,7 +84,7 @@ def test_the_password_lets_in_under_any_name(locked, user):
 
 
 @pytest.mark.parametrize('header', [
-    'Basic', 'Basic ', 'Basic !!!', 'Basic eA==', 'Bearer x', 'basic 8J8=', 'Basic ' + 'A' * 9999,
+    'Basic', 'Basic ', 'Basic !!!', 'Basic eA==', 'Bearer x', 'basic 8J8=', 'Basic ' + 'A' * 8000,
     'Basic eDp4, Basic eDp4', 'Digest username="x"', '\x80\xff', 'Basic ' + '=' * 99
 ])
 def test_broken_credentials_are_none(locked, header):

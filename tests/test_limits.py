@@ -8,6 +8,7 @@ Every test calls from this machine. A stranger is somebody for whom a proxy on t
 Libraries: hypothesis, Pillow, pytest.
 """
 
+import contextlib
 import ipaddress
 import time
 
@@ -21,6 +22,7 @@ from hypothesis import strategies as some
 from app import create_app
 from modules.configuration import Configuration, QueueOptions, WebOptions, network
 from modules.engines import Engines
+from modules.routes import quotas
 from modules.routes.proxies import address, sender
 
 HERE = (network('127.0.0.0/8'), )
@@ -160,6 +162,49 @@ def test_zero_is_no_limit(tmp_path):
         stand_ins.Held.go.set()
 
 
+@contextlib.contextmanager
+def at_work(limits, count, client):
+    """So many requests of a client are being worked on."""
+    with contextlib.ExitStack() as busy:
+        for number in range(count):
+            busy.enter_context(limits.work(client.format(number)))
+        yield
+
+
+def heavy(port, job, who):
+    """What is said to all that takes long: a photo for a clip, one to be shown, another format."""
+    body, headers = program.form([], [('file', 'a.jpg', browser.photo(size = (64, 48)))])
+    headers.update(who)
+    return [
+        program.call(port, 'POST', '/jobs', body, headers),
+        program.call(port, 'POST', '/upright', body, headers),
+        program.call(port, 'GET', f'/jobs/{job}/result?format=webp', headers = who)
+    ]
+
+
+def test_so_many_photos_are_read_at_once_and_few_of_one_client(tmp_path):
+    options = Configuration(web = WebOptions(port = 0, trusted_proxies = HERE))
+    engines = Engines(options, stand_ins.table(camera = 'Drifting'))
+    app = create_app(options, tmp_path, engines = engines)
+    limits = app.extensions['limits']
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        job = submit(port, BERT).json['id']
+        until(port, job, 'done')
+        with at_work(limits, quotas.MOST_AT_WORK_OF_ONE, '203.0.113.1'):
+            for answer in heavy(port, job, ANNA):
+                refused(answer, 'too_many_requests')
+            assert submit(port, BERT).status == 202
+        with at_work(limits, quotas.MOST_AT_WORK, '198.51.100.{}'):
+            for answer in heavy(port, job, BERT):
+                assert (answer.status, answer.json['code']) == (503, 'queue_full')
+                assert int(answer.headers['Retry-After']) >= 1
+            for path in ('/', f'/jobs/{job}/result'):
+                assert program.call(port, 'GET', path, headers = BERT).status == 200
+        assert [answer.status for answer in heavy(port, job, ANNA)] == [202, 200, 200]
+        assert not limits._at_work
+
+
 @pytest.fixture(scope = 'module')
 def few(tmp_path_factory):
     with serve(tmp_path_factory.mktemp('few'), requests_per_minute = 5) as port:
@@ -198,7 +243,7 @@ def test_following_jobs_never_is(few, path):
     '192.0.2.77',
     'unknown',
     '',
-    'x' * 9000,
+    'x' * 8000,
     ', ' * 500,
     '::1',
     '"',
