@@ -10,6 +10,7 @@ Libraries: hypothesis, Pillow, pytest.
 
 import contextlib
 import ipaddress
+import threading
 import time
 
 import browser
@@ -162,15 +163,6 @@ def test_zero_is_no_limit(tmp_path):
         stand_ins.Held.go.set()
 
 
-@contextlib.contextmanager
-def at_work(limits, count, client):
-    """So many requests of a client are being worked on."""
-    with contextlib.ExitStack() as busy:
-        for number in range(count):
-            busy.enter_context(limits.work(client.format(number)))
-        yield
-
-
 def heavy(port, job, who):
     """What is said to all that takes long: a photo for a clip, one to be shown, another format."""
     body, headers = program.form([], [('file', 'a.jpg', browser.photo(size = (64, 48)))])
@@ -182,27 +174,54 @@ def heavy(port, job, who):
     ]
 
 
-def test_so_many_photos_are_read_at_once_and_few_of_one_client(tmp_path):
+@pytest.fixture
+def busy(tmp_path):
+    """The server, a job that is done, and what counts those who have something done."""
     options = Configuration(web = WebOptions(port = 0, trusted_proxies = HERE))
     engines = Engines(options, stand_ins.table(camera = 'Drifting'))
     app = create_app(options, tmp_path, engines = engines)
-    limits = app.extensions['limits']
     with program.served(app, options.web) as port:
         program.ready(port)
         job = submit(port, BERT).json['id']
         until(port, job, 'done')
-        with at_work(limits, quotas.MOST_AT_WORK_OF_ONE, '203.0.113.1'):
-            for answer in heavy(port, job, ANNA):
-                refused(answer, 'too_many_requests')
-            assert submit(port, BERT).status == 202
-        with at_work(limits, quotas.MOST_AT_WORK, '198.51.100.{}'):
-            for answer in heavy(port, job, BERT):
-                assert (answer.status, answer.json['code']) == (503, 'queue_full')
-                assert int(answer.headers['Retry-After']) >= 1
-            for path in ('/', f'/jobs/{job}/result'):
-                assert program.call(port, 'GET', path, headers = BERT).status == 200
-        assert [answer.status for answer in heavy(port, job, ANNA)] == [202, 200, 200]
-        assert not limits._at_work
+        yield port, job, app.extensions['limits']
+
+
+def test_one_clients_photos_are_read_one_after_the_other_and_only_few_wait(busy):
+    port, job, limits = busy
+    answers = []
+    waiting = [
+        threading.Thread(target = lambda: answers.append(submit(port, ANNA)))
+        for _number in range(quotas.MOST_AT_WORK_OF_ONE - 1)
+    ]
+    with limits.work('203.0.113.1'):
+        for thread in waiting:
+            thread.start()
+        patience = time.monotonic() + 20
+        while limits._at_work['203.0.113.1'] < quotas.MOST_AT_WORK_OF_ONE:
+            assert time.monotonic() < patience
+            time.sleep(0.02)
+        for answer in heavy(port, job, ANNA):
+            refused(answer, 'too_many_requests')
+        assert submit(port, BERT).status == 202
+        assert answers == []
+    for thread in waiting:
+        thread.join(20)
+    assert [answer.status for answer in answers] == [202] * len(waiting)
+
+
+def test_so_many_photos_are_read_at_once_that_pages_are_served_beside(busy):
+    port, job, limits = busy
+    with contextlib.ExitStack() as others:
+        for number in range(quotas.MOST_AT_WORK):
+            others.enter_context(limits.work(f'198.51.100.{number}'))
+        for answer in heavy(port, job, BERT):
+            assert (answer.status, answer.json['code']) == (503, 'queue_full')
+            assert int(answer.headers['Retry-After']) >= 1
+        for path in ('/', f'/jobs/{job}/result'):
+            assert program.call(port, 'GET', path, headers = BERT).status == 200
+    assert [answer.status for answer in heavy(port, job, ANNA)] == [202, 200, 200]
+    assert not limits._at_work and not limits._turns
 
 
 @pytest.fixture(scope = 'module')

@@ -20,8 +20,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from modules import errors
 
-#: requests that read a photo or make a file at once, for seconds and with a thread each; of all, and of one client
-MOST_AT_WORK, MOST_AT_WORK_OF_ONE = 32, 8
+#: requests that read a photo or make a file, or wait to, for seconds and with a thread each; of all, and of one client
+MOST_AT_WORK, MOST_AT_WORK_OF_ONE = 32, 4
 
 #: wrong passwords of one client in a minute
 MOST_GUESSES = 20
@@ -39,6 +39,7 @@ class Limits:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = limits.RateLimitItemPerMinute(per_minute) if per_minute else None
         self._at_work: collections.Counter[str] = collections.Counter()
+        self._turns: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._guesses = limits.RateLimitItemPerMinute(MOST_GUESSES, namespace = 'guesses')
 
@@ -58,7 +59,8 @@ class Limits:
     @contextlib.contextmanager
     def work(self, client: str) -> Iterator[None]:
         """
-        Do what takes long, unless so many do already that pages would have to wait for it.
+        Do what takes long, unless so many do already that pages would have to wait for it. One client's are done
+        one after the other, so that photos made to take long hold up who sent them.
 
         :param client: for whom; empty for one who has no limit of its own
         :type client: str
@@ -73,13 +75,15 @@ class Limits:
             if self._at_work.total() >= MOST_AT_WORK:
                 raise errors.QueueFull
             self._at_work[client] += 1
+            turn = self._turns.setdefault(client, threading.Lock())
         try:
-            yield
+            with turn if client else contextlib.nullcontext():
+                yield
         finally:
             with self._lock:
                 self._at_work[client] -= 1
-                # who has nothing done is forgotten
-                self._at_work += collections.Counter()
+                if not self._at_work[client]:
+                    del self._at_work[client], self._turns[client]
 
     def count_guess(self, client: str) -> None:
         """
