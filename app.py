@@ -22,7 +22,7 @@ from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader
-from modules.sandbox import Sandbox
+from modules.sandbox import Sandbox, SandboxedReader
 from modules.weights.fetcher import Fetcher
 
 
@@ -54,7 +54,8 @@ def create_app(configuration: Configuration,
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = limit + 1
     app.json.ensure_ascii = False
-    reader = PhotoReader(configuration.web.max_pixels)
+    sandbox = Sandbox(configuration.web.max_pixels)
+    reader = SandboxedReader(sandbox, configuration.web.max_pixels)
     animator = Animator(configuration, reader, engines or Engines(configuration))
 
     def find_others() -> list[Animator]:
@@ -75,8 +76,7 @@ def create_app(configuration: Configuration,
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,
-                                                 Results(animator, store),
-                                                 Sandbox(configuration.web.max_pixels), retention,
+                                                 Results(animator, store), sandbox, retention,
                                                  Fetcher(configuration),
                                                  LibraryFetcher(configuration))
     routes.register(app)
