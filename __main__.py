@@ -174,10 +174,11 @@ def _server(app: 'Flask', given: arguments.Arguments, options: configuration.Con
             language: str) -> 'Server | None':
     """The server; None, with a sentence, where it cannot listen."""
     from modules.routes import MOST_STREAMS
+    from modules.routes.quotas import MOST_AT_WORK
     from modules.server import Server
     host, port = options.web.host, options.web.port
     try:
-        held = options.queue.max_waiting + MOST_STREAMS
+        held = options.queue.max_waiting + MOST_STREAMS + MOST_AT_WORK
         return Server(app, options.web, held, has_tunnel = given.ngrok)
     except ValueError:
         words = i18n.text('cli.no_host', host = host)

@@ -22,7 +22,7 @@ from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader
-from modules.sandbox import Sandbox
+from modules.sandbox import Sandbox, SandboxedReader
 from modules.weights.fetcher import Fetcher
 
 
@@ -57,8 +57,9 @@ def create_app(configuration: Configuration,
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = limit + 1
     app.json.ensure_ascii = False
-    reader = PhotoReader(configuration.web.max_pixels)
     libraries = LibraryFetcher(configuration, is_coming = fetches_libraries)
+    sandbox = Sandbox(configuration.web.max_pixels)
+    reader = SandboxedReader(sandbox, configuration.web.max_pixels)
     animator = Animator(
         configuration, reader, engines
         or Engines(configuration, are_libraries_coming = libraries.is_coming))
@@ -81,8 +82,7 @@ def create_app(configuration: Configuration,
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,
-                                                 Results(animator, store),
-                                                 Sandbox(configuration.web.max_pixels), retention,
+                                                 Results(animator, store), sandbox, retention,
                                                  Fetcher(configuration), libraries)
     routes.register(app)
     return app

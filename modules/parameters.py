@@ -9,6 +9,7 @@ Libraries: none but the standard one.
 import math
 import re
 import secrets
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,5 +171,10 @@ def safe_stem(name: str | None) -> str:
     """
     base = re.split(r'[/\\]', name or '')[-1]
     stem = base.rpartition('.')[0] or base
-    kept = ''.join(c for c in stem if c.isprintable() and c not in '<>:"|?*')
+    kept = ''.join(c for c in stem if c.isprintable() and c not in '<>:"|?*' and not _is_slash(c))
     return kept.strip(' .-')[:80].strip(' .-') or 'photo'
+
+
+def _is_slash(character: str) -> bool:
+    """Whether a character becomes a slash where a header or a file system has only plain letters."""
+    return any(slash in unicodedata.normalize('NFKD', character) for slash in '/\\')

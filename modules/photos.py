@@ -217,6 +217,36 @@ def check(path: Path, max_pixels: int) -> None:
     PhotoReader(max_pixels).check(path)
 
 
+def read(path: Path, max_pixels: int, pixels: int | None) -> Photo:
+    """
+    :meth:`PhotoReader.read`, for a process of its own.
+
+    :param path: the upload
+    :type path: Path
+    :param max_pixels: width × height it may have
+    :type max_pixels: int
+    :param pixels: the fewest pixels that suffice; None for all there are
+    :type pixels: int | None
+    :return: the photo
+    :rtype: Photo
+    """
+    return PhotoReader(max_pixels).read(path, pixels)
+
+
+def exif(path: Path, max_pixels: int) -> dict[int, dict[int, object]]:
+    """
+    :meth:`PhotoReader.exif`, for a process of its own.
+
+    :param path: the upload
+    :type path: Path
+    :param max_pixels: width × height it may have
+    :type max_pixels: int
+    :return: directory → tag → value
+    :rtype: dict[int, dict[int, object]]
+    """
+    return PhotoReader(max_pixels).exif(path)
+
+
 def show(path: Path, max_pixels: int, pixels: int) -> bytes:
     """
     A photo as a page can show it, for a process of its own.

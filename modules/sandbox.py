@@ -7,9 +7,10 @@ their own, with a limit of time and, where the system has one, of memory.
 Python's own pool of processes is not used: one that breaks takes the work of its neighbours with it, and its processes
 outlive a program that was killed.
 
-Libraries: those of ``photos``, in the processes.
+Libraries: those of ``photos``.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -17,14 +18,15 @@ import queue
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from modules import errors
+from modules import errors, photos
 
 logger = logging.getLogger(__name__)
 
-#: seconds a picture may take; the slowest honest one, a hundred megapixels, takes a tenth of it on an old laptop
-PATIENCE = 60
+#: seconds a picture may take; the slowest honest one, a hundred megapixels, takes a fifth of it on an old laptop
+PATIENCE = 30
 #: bytes of memory beside those that grow with the picture, and bytes a pixel may need
 BASE_MEMORY, MEMORY_PER_PIXEL = 1 << 30, 24
 #: processes at the most; each keeps some 40 MB
@@ -45,10 +47,11 @@ class Sandbox:
         self.memory = BASE_MEMORY + MEMORY_PER_PIXEL * max_pixels
         self.patience = patience
         self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._extra: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _place in range(min(MOST_PROCESSES, os.cpu_count() or 1)):
             self._free.put(None)
 
-    def run(self, function: Callable[..., Any], *arguments: object) -> Any:
+    def run(self, function: Callable[..., Any], *arguments: object, at_once: bool = False) -> Any:
         """
         Call a function in another process; waits while all of them are busy.
 
@@ -56,6 +59,8 @@ class Sandbox:
         :type function: Callable[..., Any]
         :param arguments: what it is given
         :type arguments: object
+        :param at_once: do not stand in line behind strangers: take a process besides, where all are busy
+        :type at_once: bool
         :return: what it returns
         :rtype: Any
         :raises modules.errors.DamagedImage: when it broke its process or took too long
@@ -63,7 +68,7 @@ class Sandbox:
         :raises MemoryError: when it needed too much
         :raises OSError: what the function itself raises
         """
-        child = self._free.get()
+        line, child = self._take(at_once)
         try:
             if not (child and child.is_alive()):
                 child = _Child(self.memory)
@@ -74,20 +79,67 @@ class Sandbox:
             child = None
             raise errors.DamagedImage('file') from broken
         finally:
-            self._free.put(child)
+            line.put(child)
         if error:
             raise error
         return answer
 
+    def _take(self, at_once: bool) -> tuple[queue.LifoQueue, '_Child | None']:
+        """A process, or room for one, and where it belongs."""
+        if not at_once:
+            return self._free, self._free.get()
+        for line in (self._free, self._extra):
+            with contextlib.suppress(queue.Empty):
+                return line, line.get_nowait()
+        return self._extra, None
+
     def close(self) -> None:
         """End the processes that are free; those at work end when their work does, or with the program."""
-        while True:
-            try:
-                child = self._free.get_nowait()
-            except queue.Empty:
-                return
-            if child:
-                child.end()
+        for line in (self._free, self._extra):
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    child = line.get_nowait()
+                    if child:
+                        child.end()
+
+
+class SandboxedReader(photos.PhotoReader):
+    """
+    Reads photos elsewhere, for the engines: a photo was looked at when it came, but all of it is decoded here.
+
+    :param sandbox: where
+    :type sandbox: Sandbox
+    :param max_pixels: width × height a photo may have
+    :type max_pixels: int
+    """
+
+    def __init__(self, sandbox: Sandbox, max_pixels: int):
+        super().__init__(max_pixels)
+        self._sandbox = sandbox
+
+    def read(self, path: Path, pixels: int | None = None) -> photos.Photo:
+        """
+        :meth:`modules.photos.PhotoReader.read`.
+
+        :param path: the upload
+        :type path: Path
+        :param pixels: the fewest pixels that suffice; None for all there are
+        :type pixels: int | None
+        :return: the photo
+        :rtype: photos.Photo
+        """
+        return self._sandbox.run(photos.read, path, self.max_pixels, pixels, at_once = True)
+
+    def exif(self, path: Path) -> dict[int, dict[int, object]]:
+        """
+        :meth:`modules.photos.PhotoReader.exif`.
+
+        :param path: the upload
+        :type path: Path
+        :return: directory → tag → value
+        :rtype: dict[int, dict[int, object]]
+        """
+        return self._sandbox.run(photos.exif, path, self.max_pixels, at_once = True)
 
 
 class _Broken(Exception):

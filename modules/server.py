@@ -7,9 +7,11 @@ still sending, and an orderly end.
 Libraries: waitress, Werkzeug (languages).
 """
 
+import collections
 import contextlib
 import json
 import logging
+import re
 import secrets
 import select
 import signal
@@ -22,8 +24,10 @@ import waitress
 from flask import Flask
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header, parse_cookie
 
@@ -39,8 +43,75 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 5
 LINGER_BYTES = 64 * 1024 * 1024
 
+#: bytes of all headers, and of one; other servers allow as much
+MOST_OF_A_HEAD, MOST_OF_A_LINE = 32768, 8192
+
+#: what no browser sends, and patterns of waitress would look at for minutes, while nobody is served: a first line
+#: of another form, many blanks, headers that go on in the next line
+FIRST_LINE = re.compile(rb'[^ ]+ [^ ]+(?: HTTP/[0-9]\.[0-9])?')
+TRAP = re.compile(rb'[ \t]{20}|\r\n[ \t]')
+
+#: bytes that tell of chunks rather than being a body: each costs more time than thousands of the body's own
+MOST_OVERHEAD = 1024 * 1024
+
+#: connections at once, and open files besides those of connections
+MOST_CONNECTIONS, SPARE_FILES = 1000, 400
+
 #: threads for pages, health and uploads beside those that are held
 SPARE_THREADS = 12
+
+
+class Parser(HTTPRequestParser):
+    """A request as it comes in; whatever is wrong with it, it gets an answer."""
+
+    #: what is refused before its first line was understood has none, but waitress writes it into the log
+    path = ''
+
+    def received(self, data: bytes) -> int:
+        """
+        Take bytes.
+
+        :param data: what came
+        :type data: bytes
+        :return: how many of them belong to this request
+        :rtype: int
+        """
+        taken = super().received(data)
+        if not self.completed and self._overhead() > MOST_OVERHEAD:
+            self.error = BadRequest('Chunks too small')
+            self.completed = True
+        if self.completed:
+            # there is no body to come, or it is not wanted; waitress would ask for it, and wait
+            self.expect_continue = False
+        return taken
+
+    def _overhead(self) -> int:
+        """Bytes beside those of the body itself and an eighth of it; lines without end are read anew with each byte."""
+        if not self.chunked:
+            return 0
+        return self.body_bytes_received - len(self.body_rcv) * 9 // 8
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """
+        Understand the head.
+
+        :param header_plus: all of it
+        :type header_plus: bytes
+        :raises ParsingError: when it is none
+        """
+        first, *lines = header_plus.split(b'\r\n')
+        if not FIRST_LINE.fullmatch(first) or TRAP.search(header_plus):
+            raise ParsingError('Invalid head')
+        if max(map(len, lines), default = 0) > MOST_OF_A_LINE:
+            raise ParsingError('Line too long')
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            # addresses such as http://[ and lengths of thousands of digits
+            raise ParsingError('Invalid head') from error
+        # where a request ends must be the same for a proxy in front
+        if 'TRANSFER_ENCODING' in self.headers or self.chunked and 'CONTENT_LENGTH' in self.headers:
+            raise ParsingError('Two lengths')
 
 
 class JsonErrorTask(ErrorTask):
@@ -87,6 +158,7 @@ class JsonErrorTask(ErrorTask):
 class LingeringChannel(HTTPChannel):
     """A connection that, once refused, is read to its end for a while before it is closed."""
 
+    parser_class = Parser
     error_task_class = JsonErrorTask
     lingers = False
     _ends: float | None = None
@@ -151,21 +223,31 @@ class Server:
     :type app: Flask
     :param web: host, port and limits
     :type web: WebOptions
-    :param held: requests that may hold a thread for long, because they wait for a clip or follow one
+    :param held: requests that may hold a thread for long, because they wait for a clip, follow one or read a photo
     :type held: int
     :param has_tunnel: whether a tunnel needs a port of its own, which is this machine's alone
     :type has_tunnel: bool
+    :param connections: at once, at the most; None for as many as the system has files for
+    :type connections: int | None
     :raises OSError: when the port cannot be had
     """
 
-    def __init__(self, app: Flask, web: WebOptions, held: int, *, has_tunnel: bool = False):
+    def __init__(self,
+                 app: Flask,
+                 web: WebOptions,
+                 held: int,
+                 *,
+                 has_tunnel: bool = False,
+                 connections: int | None = None):
         self._sockets: dict = {}
+        self._connections = connections or most_connections()
         waitress.create_server(
             app,
             map = self._sockets,
             listen = f'{web.host}:{web.port}' + (' 127.0.0.1:0' if has_tunnel else ''),
             threads = held + SPARE_THREADS,
-            connection_limit = 1000,
+            connection_limit = self._connections,
+            max_request_header_size = MOST_OF_A_HEAD,
             channel_request_lookahead = 1,
             # nobody is believed, but that somebody is behind a proxy must be seen
             clear_untrusted_proxy_headers = False,
@@ -215,8 +297,23 @@ class Server:
             # select() knows no more than 1024 connections; poll() is not there on Windows
             use_poll = hasattr(select, 'poll')
             wasyncore.loop(timeout = 0.2, use_poll = use_poll, map = self._sockets, count = 1)
+            self._make_room()
         self._dispatcher.shutdown(timeout = 1)
         wasyncore.close_all(self._sockets)
+
+    def _make_room(self) -> None:
+        """Before newcomers would have to wait, let go of who asks nothing, or not to the end; first of who has most."""
+        surplus = (
+            sum(len(each.active_channels)
+                for each in self._listeners) - self._connections * 9 // 10)
+        if surplus <= 0:
+            return
+        channels = [each for one in self._listeners for each in one.active_channels.values()]
+        held = collections.Counter(each.addr[0] for each in channels)
+        idle = [each for each in channels if not each.requests]
+        idle.sort(key = lambda each: (-held[each.addr[0]], each.last_activity))
+        for each in idle[:surplus]:
+            each.handle_close()
 
     def stop(self) -> None:
         """Let :meth:`loop` end, as soon as requests that are being answered are, or in three seconds."""
@@ -224,3 +321,25 @@ class Server:
         while self._dispatcher.active_count and time.monotonic() < patience:
             time.sleep(0.02)
         self._stopped.set()
+
+
+def most_connections() -> int:
+    """
+    How many connections there may be at once; each may have a file for what it sends. Systems allow few open files
+    until they are asked.
+
+    :return: how many
+    :rtype: int
+    """
+    try:
+        import resource
+    except ImportError:
+        # select() on Windows knows no more than 512
+        return 400
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SPARE_FILES + 2 * MOST_CONNECTIONS
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return max(10, min(MOST_CONNECTIONS, (wanted - SPARE_FILES) // 2))

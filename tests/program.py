@@ -85,10 +85,10 @@ def generate(port, photo, fields = (), name = 'photo.jpg', headers = None, **mor
 
 
 @contextmanager
-def served(app, web, held = 144):
+def served(app, web, held = 176, **more):
     """An app of this process behind the real server."""
     from modules.server import Server
-    server = Server(app, web, held)
+    server = Server(app, web, held, **more)
     thread = threading.Thread(target = server.loop, daemon = True)
     thread.start()
     try:

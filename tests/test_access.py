@@ -72,6 +72,24 @@ def test_everything_asks_for_the_password(locked, method, path):
     assert answer.headers['WWW-Authenticate'] == 'Basic realm="turn-live-photos", charset="UTF-8"'
 
 
+@pytest.mark.parametrize(('language', 'words'), [('en', 'in a window of its own'),
+                                                 ('zh', '在单独的窗口中打开')])
+def test_a_frame_in_which_nobody_is_asked_says_where_to_go(locked, language, words):
+    headers = {'Sec-Fetch-Dest': 'iframe', 'Accept-Language': language}
+    answer = program.call(locked, 'GET', '/', headers = headers)
+    assert (answer.status, answer.headers['Content-Type']) == (401, 'text/html; charset=utf-8')
+    assert answer.headers['WWW-Authenticate'].startswith('Basic ')
+    assert "default-src 'none'" in answer.headers['Content-Security-Policy']
+    page = answer.body.decode()
+    assert words in page and '<a href="/" target="_blank" rel="noopener">' in page
+
+
+@pytest.mark.parametrize('purpose', ['document', 'empty', 'image', 'x'])
+def test_everybody_else_is_told_in_json(locked, purpose):
+    answer = program.call(locked, 'GET', '/', headers = {'Sec-Fetch-Dest': purpose})
+    assert (answer.status, answer.json['code']) == (401, 'password_needed')
+
+
 def test_health_never_does(locked):
     assert program.call(locked, 'GET', '/health').status == 200
     assert program.call(locked, 'GET', '/health', headers = basic('wrong')).status == 200
@@ -84,7 +102,7 @@ def test_the_password_lets_in_under_any_name(locked, user):
 
 
 @pytest.mark.parametrize('header', [
-    'Basic', 'Basic ', 'Basic !!!', 'Basic eA==', 'Bearer x', 'basic 8J8=', 'Basic ' + 'A' * 9999,
+    'Basic', 'Basic ', 'Basic !!!', 'Basic eA==', 'Bearer x', 'basic 8J8=', 'Basic ' + 'A' * 8000,
     'Basic eDp4, Basic eDp4', 'Digest username="x"', '\x80\xff', 'Basic ' + '=' * 99
 ])
 def test_broken_credentials_are_none(locked, header):

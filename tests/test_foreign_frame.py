@@ -120,6 +120,20 @@ def test_another_site_shows_no_page_in_its_frame(chromium, tmp_path):
             assert page.frame_locator('iframe').locator('#studio').count() == 0
 
 
+def test_a_frame_cannot_ask_for_the_password_but_leads_to_a_window_that_can(chromium, tmp_path):
+    given = {'username': '', 'password': PASSWORD}
+    with other_site() as (site, origin), served(
+            tmp_path, password = PASSWORD, allowed_origins = (origin, )) as port:
+        site.framed = port
+        with window(chromium, http_credentials = given) as page:
+            page.goto(f'{origin}/')
+            inside = page.frame_locator('iframe')
+            assert 'does not ask for passwords' in inside.locator('main').inner_text()
+            with page.expect_popup() as opened:
+                inside.get_by_role('link').click()
+            assert make_a_clip(opened.value, opened.value).startswith(b'GIF89a')
+
+
 def test_the_page_works_behind_a_password(chromium, tmp_path):
     with served(tmp_path, password = PASSWORD) as port:
         with window(chromium, http_credentials = {'username': '', 'password': PASSWORD}) as page:

@@ -10,11 +10,16 @@ import contextlib
 from pathlib import Path
 
 import fuzzing
+import program
 import pytest
-from hypothesis import given, settings
+import stand_ins
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
+from app import create_app
 from modules import errors, parameters
+from modules.configuration import Configuration, WebOptions
+from modules.engines import Engines
 from modules.sandbox import Sandbox
 
 # Werkzeug leaves the beginning of a broken upload to Python, which closes it at once
@@ -22,6 +27,13 @@ pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptio
                                         'ignore:Unclosed file:ResourceWarning')
 
 FEW = settings(max_examples = 150, deadline = None)
+#: the same ones each time; what fails is not made smaller, because each try may have to wait for what never comes
+SOME = settings(
+    max_examples = 600,
+    deadline = None,
+    derandomize = True,
+    database = None,
+    phases = (Phase.generate, ))
 ORIGINALS = fuzzing.originals()
 
 
@@ -30,6 +42,16 @@ def sandbox():
     sandbox = Sandbox(fuzzing.MAX_PIXELS)
     yield sandbox
     sandbox.close()
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory):
+    options = Configuration(web = WebOptions(port = 0))
+    engines = Engines(options, stand_ins.table(camera = 'Instant'))
+    app = create_app(options, tmp_path_factory.mktemp('fuzz'), engines = engines)
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        yield port
 
 
 @pytest.mark.parametrize('kind', fuzzing.FORMATS)
@@ -52,3 +74,15 @@ def test_parameters_are_good_or_refused(fields):
         assert 0 <= request.noise_aug_strength <= 1
         assert 1 <= request.max_guidance_scale <= 10
         assert 0 <= request.seed <= parameters.GREATEST_SEED
+
+
+@SOME
+@given(body = fuzzing.BODIES)
+def test_a_strange_body_is_answered_in_order(port, body):
+    assert fuzzing.check_request(port, fuzzing.posted(body)) in (400, 413, 415)
+
+
+@SOME
+@given(request = fuzzing.HEADS)
+def test_a_strange_head_is_answered_in_order(port, request):
+    fuzzing.check_request(port, request)

@@ -8,7 +8,9 @@ Every test calls from this machine. A stranger is somebody for whom a proxy on t
 Libraries: hypothesis, Pillow, pytest.
 """
 
+import contextlib
 import ipaddress
+import threading
 import time
 
 import browser
@@ -21,6 +23,7 @@ from hypothesis import strategies as some
 from app import create_app
 from modules.configuration import Configuration, QueueOptions, WebOptions, network
 from modules.engines import Engines
+from modules.routes import quotas
 from modules.routes.proxies import address, sender
 
 HERE = (network('127.0.0.0/8'), )
@@ -160,6 +163,67 @@ def test_zero_is_no_limit(tmp_path):
         stand_ins.Held.go.set()
 
 
+def heavy(port, job, who):
+    """What is said to all that takes long: a photo for a clip, one to be shown, another format."""
+    body, headers = program.form([], [('file', 'a.jpg', browser.photo(size = (64, 48)))])
+    headers.update(who)
+    return [
+        program.call(port, 'POST', '/jobs', body, headers),
+        program.call(port, 'POST', '/upright', body, headers),
+        program.call(port, 'GET', f'/jobs/{job}/result?format=webp', headers = who)
+    ]
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """The server, a job that is done, and what counts those who have something done."""
+    options = Configuration(web = WebOptions(port = 0, trusted_proxies = HERE))
+    engines = Engines(options, stand_ins.table(camera = 'Drifting'))
+    app = create_app(options, tmp_path, engines = engines)
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        job = submit(port, BERT).json['id']
+        until(port, job, 'done')
+        yield port, job, app.extensions['limits']
+
+
+def test_one_clients_photos_are_read_one_after_the_other_and_only_few_wait(busy):
+    port, job, limits = busy
+    answers = []
+    waiting = [
+        threading.Thread(target = lambda: answers.append(submit(port, ANNA)))
+        for _number in range(quotas.MOST_AT_WORK_OF_ONE - 1)
+    ]
+    with limits.work('203.0.113.1'):
+        for thread in waiting:
+            thread.start()
+        patience = time.monotonic() + 20
+        while limits._at_work['203.0.113.1'] < quotas.MOST_AT_WORK_OF_ONE:
+            assert time.monotonic() < patience
+            time.sleep(0.02)
+        for answer in heavy(port, job, ANNA):
+            refused(answer, 'too_many_requests')
+        assert submit(port, BERT).status == 202
+        assert answers == []
+    for thread in waiting:
+        thread.join(20)
+    assert [answer.status for answer in answers] == [202] * len(waiting)
+
+
+def test_so_many_photos_are_read_at_once_that_pages_are_served_beside(busy):
+    port, job, limits = busy
+    with contextlib.ExitStack() as others:
+        for number in range(quotas.MOST_AT_WORK):
+            others.enter_context(limits.work(f'198.51.100.{number}'))
+        for answer in heavy(port, job, BERT):
+            assert (answer.status, answer.json['code']) == (503, 'queue_full')
+            assert int(answer.headers['Retry-After']) >= 1
+        for path in ('/', f'/jobs/{job}/result'):
+            assert program.call(port, 'GET', path, headers = BERT).status == 200
+    assert [answer.status for answer in heavy(port, job, ANNA)] == [202, 200, 200]
+    assert not limits._at_work and not limits._turns
+
+
 @pytest.fixture(scope = 'module')
 def few(tmp_path_factory):
     with serve(tmp_path_factory.mktemp('few'), requests_per_minute = 5) as port:
@@ -198,7 +262,7 @@ def test_following_jobs_never_is(few, path):
     '192.0.2.77',
     'unknown',
     '',
-    'x' * 9000,
+    'x' * 8000,
     ', ' * 500,
     '::1',
     '"',

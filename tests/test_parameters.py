@@ -130,6 +130,7 @@ def test_the_photo_and_its_name_come_through():
     ('..', 'photo'),
     ('-rf.jpg', 'rf'),
     ('a<b>:"|?*c.jpg', 'abc'),
+    ('evil／..＼x℀﹨.jpg', 'evil..x'),
     ('line\nbreak\x00\u202e.jpg', 'linebreak'),
     ('  cat . .jpg', 'cat'),
     ('cat-.jpg', 'cat'),

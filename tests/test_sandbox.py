@@ -15,13 +15,17 @@ import threading
 import time
 from pathlib import Path
 
+import browser
 import hostile
 import program
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+from app import create_app
 from modules import errors, photos
-from modules.sandbox import Sandbox
+from modules.configuration import Configuration, WebOptions
+from modules.engines import Engines
+from modules.sandbox import Sandbox, SandboxedReader
 
 #: longer than any honest answer of these tests takes on a busy machine
 PATIENCE = 30
@@ -32,6 +36,22 @@ def sandbox():
     sandbox = Sandbox(10_000_000, PATIENCE)
     yield sandbox
     sandbox.close()
+
+
+def submit(port, content):
+    body, headers = program.form([], [('file', 'a.png', content)])
+    answer = program.call(port, 'POST', '/jobs', body, headers)
+    assert answer.status == 202
+    return answer.json['id']
+
+
+def until(port, identity, is_so):
+    """A job, once something is so."""
+    patience = time.monotonic() + PATIENCE
+    while not is_so(job := program.call(port, 'GET', f'/jobs/{identity}').json):
+        assert time.monotonic() < patience, job
+        time.sleep(0.02)
+    return job
 
 
 def test_work_is_done_elsewhere_and_the_process_is_kept(sandbox):
@@ -87,8 +107,64 @@ def test_the_largest_picture_that_is_allowed_fits_into_the_limit(tmp_path):
             shown = sandbox.run(photos.show, path, side * side, 1_000_000)
             with Image.open(io.BytesIO(shown)) as image:
                 assert image.size == (1000, 1000)
+            assert sandbox.run(photos.read, path, side * side, None).image.size == (side, side)
     finally:
         sandbox.close()
+
+
+def test_who_cannot_wait_gets_a_process_besides(sandbox):
+    busy = [
+        threading.Thread(target = sandbox.run, args = (hostile.slow_process, 3))
+        for _place in range(sandbox._free.qsize())
+    ]
+    for person in busy:
+        person.start()
+    while sandbox._free.qsize():
+        time.sleep(0.01)
+    first = sandbox.run(hostile.own_process, at_once = True)
+    assert sandbox.run(hostile.own_process, at_once = True) == first
+    assert any(person.is_alive() for person in busy)
+    for person in busy:
+        person.join()
+    # strangers do not get it
+    assert first not in {sandbox.run(hostile.own_process) for _ in range(4)}
+
+
+def test_what_is_read_elsewhere_is_the_same(sandbox, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, 'Maker'
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (47.0, 22.5, 31.25)
+    path = tmp_path / 'upload'
+    Image.effect_mandelbrot((400, 300), (-2, -1, 1, 1), 40).save(path, 'JPEG', exif = exif)
+    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(sandbox, 10**6)
+    for pixels in (None, 5000):
+        one, other = here.read(path, pixels), elsewhere.read(path, pixels)
+        assert (one.full_size, one.image.tobytes()) == (other.full_size, other.image.tobytes())
+    assert here.exif(path) == elsewhere.exif(path)
+    with pytest.raises(errors.TooManyPixels):
+        SandboxedReader(sandbox, 1000).read(path)
+
+
+def test_a_photo_that_breaks_a_decoder_only_for_the_engine_fails_its_job_alone(tmp_path):
+    browser.Directed.go.clear()
+    options = Configuration(web = WebOptions(port = 0))
+    engines = Engines(options, {'camera': ('browser', 'Directed')})
+    app = create_app(options, tmp_path, engines = engines)
+    large = io.BytesIO()
+    Image.new('L', (9000, 9000)).save(large, 'PNG')
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        first, second = submit(port, browser.photo()), submit(port, large.getvalue())
+        until(port, first, lambda job: job['step'])
+        # too short for the large one, which was looked at in time when it came
+        app.extensions['services'].sandbox.patience = 0.02
+        browser.Directed.go.set()
+        failed = until(port, second, lambda job: job['finished'])
+        assert (failed['state'], failed['error']['code']) == ('failed', 'damaged_image')
+        app.extensions['services'].sandbox.patience = PATIENCE
+        assert until(port, first, lambda job: job['finished'])['state'] == 'done'
+        third = submit(port, browser.photo())
+        assert until(port, third, lambda job: job['finished'])['state'] == 'done'
 
 
 def test_refusals_travel_with_their_words(sandbox):

@@ -36,6 +36,19 @@ def begun(port, content, rest):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
+def test_a_form_of_another_kind_is_not_read(tmp_path):
+    with program.started(tmp_path, '[ModelOptions]\nEngine = camera\n') as (process, port):
+        program.ready(port)
+        before = memory(process.pid)
+        kind = {'Content-Type': 'application/x-www-form-urlencoded'}
+        for path in ('/jobs', '/generate', '/upright'):
+            answer = program.call(port, 'POST', path, b'a=1&' * (SIZE // 4), kind)
+            assert (answer.status, answer.json['code']) == (400, 'missing_file')
+        # read into memory it would be forty times as large
+        assert memory(process.pid) - before < SIZE
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
 def test_large_uploads_do_not_stay_in_memory(tmp_path):
     with program.started(tmp_path, '[ModelOptions]\nEngine = camera\n') as (process, port):
         program.ready(port)

@@ -27,7 +27,7 @@ from modules.jobs.broker import AWAY, HEARTBEAT, Post
 from modules.jobs.fleet import common, differences, queue_name
 from modules.jobs.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
 from modules.jobs.work import outcome
-from modules.photos import PhotoReader
+from modules.sandbox import Sandbox, SandboxedReader
 
 logger = logging.getLogger(__name__)
 
@@ -282,7 +282,7 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     :return: the exit code
     :rtype: int
     """
-    ledger, reader = Ledger(options.queue.broker), PhotoReader(options.web.max_pixels)
+    ledger = Ledger(options.queue.broker)
     try:
         skew = ledger.seconds() - time.time()
     except errors.BrokerAway as error:
@@ -292,12 +292,17 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     if abs(skew) > HEARTBEAT / 3:
         logger.error('%s', text('cli.wrong_clock', seconds = round(skew)).in_(language))
         return 1
+    sandbox = Sandbox(options.web.max_pixels)
+    reader = SandboxedReader(sandbox, options.web.max_pixels)
     animator = Animator(options, reader, engines or Engines(options))
 
     def find_others() -> list[Animator]:
         return [Animator(each, reader, Engines(each)) for each in gpus.others(options)]
 
-    serve(Worker(animator, ledger, common(options), find_others = find_others))
+    try:
+        serve(Worker(animator, ledger, common(options), find_others = find_others))
+    finally:
+        sandbox.close()
     return 0
 
 

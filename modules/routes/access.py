@@ -153,6 +153,16 @@ def frames(web: WebOptions) -> tuple[str, ...]:
     return (*FRAMES, *(COLAB_FRAMES if in_colab else ()), *web.allowed_origins)
 
 
+def working() -> contextlib.AbstractContextManager[None]:
+    """
+    What a request is inside of while it reads a photo or makes a file.
+
+    :return: counts it
+    :rtype: contextlib.AbstractContextManager[None]
+    """
+    return current_app.extensions['limits'].work(proxies.client(request))
+
+
 def is_preflight(asked: Request) -> bool:
     """
     Whether a browser asks on its own what another site's page may do here.
@@ -244,7 +254,8 @@ def is_cross_site(asked: Request, allowed: tuple[str, ...] = ()) -> bool:
         return False
     if site := asked.headers.get('Sec-Fetch-Site'):
         return site not in ('same-origin', 'none')
-    return origin is not None and urlsplit(origin).netloc != asked.host
+    # compared as they are written: taking a broken one apart would fail
+    return origin is not None and origin.partition('://')[2] != asked.host
 
 
 def is_served(host: str, allowed: tuple[str, ...]) -> bool:

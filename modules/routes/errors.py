@@ -9,10 +9,10 @@ Libraries: Flask, Werkzeug.
 import logging
 import secrets
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Request, Response, g, jsonify, make_response, render_template, request
 from werkzeug import exceptions
 
-from modules import errors
+from modules import errors, i18n
 from modules.routes import language, services
 
 blueprint = Blueprint('errors', __name__)
@@ -54,16 +54,21 @@ def refused(refusal: errors.Refusal) -> Response:
 
     :param refusal: the reason
     :type refusal: errors.Refusal
-    :return: JSON in the reader's language
+    :return: JSON in the reader's language; a page where it would be shown in a frame
     :rtype: Response
     """
     logger.info('Request %s: %s %s %s', g.request_id, refusal.status, refusal.code, refusal.field
                 or '')
-    response = jsonify(
-        message = refusal.text.in_(language()),
-        code = refusal.code,
-        field = refusal.field,
-        request_id = g.request_id)
+    if isinstance(refusal, errors.PasswordNeeded) and is_frame(request):
+        words = i18n.words(language())
+        response = make_response(
+            render_template('locked.html', language = language(), words = words))
+    else:
+        response = jsonify(
+            message = refusal.text.in_(language()),
+            code = refusal.code,
+            field = refusal.field,
+            request_id = g.request_id)
     response.status_code = refusal.status
     if refusal.retry_after is not None:
         response.headers['Retry-After'] = str(refusal.retry_after)
@@ -122,6 +127,19 @@ def failed(error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in errors.DISK_ERRORS:
         return refused(errors.DiskFull())
     return refused(errors.Refusal())
+
+
+def is_frame(asked: Request) -> bool:
+    """
+    Whether a browser fetches a page for a frame. In those of other sites it asks for no password, shows what came with
+    the refusal, and somebody reads it.
+
+    :param asked: the request
+    :type asked: Request
+    :return: whether it does
+    :rtype: bool
+    """
+    return asked.headers.get('Sec-Fetch-Dest') in ('iframe', 'frame')
 
 
 def megabytes(size: int) -> str:

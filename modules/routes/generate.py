@@ -18,6 +18,7 @@ from werkzeug.datastructures import FileStorage
 from modules import encoders, errors, jobs, parameters, photos
 from modules.jobs.store import settle
 from modules.routes import proxies, services
+from modules.routes.access import working
 from modules.routes.files import sent
 
 blueprint = Blueprint('generate', __name__)
@@ -66,7 +67,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     job = jobs.Job(
         identity, folder, animator.settled(wanted), is_awaited, client = proxies.client(request))
     queue.check_room(job.client)
-    with contextlib.ExitStack() as undo:
+    with working(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
         services().sandbox.run(photos.check, upload, services().configuration.web.max_pixels)
@@ -103,6 +104,9 @@ def the_photo() -> FileStorage:
     :rtype: FileStorage
     :raises errors.BadRequest: when there is none, or more than one, or one under another name
     """
+    # no other form brings files, and Werkzeug reads others into memory, each field many times its size
+    if request.mimetype != 'multipart/form-data':
+        raise errors.MissingFile('file')
     # a browser sends an empty, nameless part for a file field in which nothing was chosen
     sent = [(field, part) for field, part in request.files.items(multi = True)
             if not is_blank(part)]

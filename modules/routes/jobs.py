@@ -16,6 +16,7 @@ from flask import Blueprint, Response, jsonify, request, send_file, stream_with_
 from modules import encoders, errors, jobs, parameters
 from modules.animation import PREVIEW, parameters_of, small_picture
 from modules.routes import generate, language, services
+from modules.routes.access import working
 from modules.routes.files import sent
 
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
@@ -142,7 +143,10 @@ def result(identity: str) -> Response:
         raise errors.NotDone
     kind = encoders.TABLE[wanted]
     with services().store.reading(job):
-        path = services().results.file(job, wanted)
+        path = job.file(wanted)
+        if not path.exists():
+            with working():
+                path = services().results.file(job, wanted)
         name = kind.name(job.request.stem, job.created)
         is_attached = kind.extension.endswith('.zip') or request.args.get('download') == '1'
         return sent(job, path, kind.mime_type, name, is_attached = is_attached)

@@ -6,6 +6,7 @@ The page, and the upright picture of a photo that the browser itself cannot show
 Libraries: Flask.
 """
 
+import contextlib
 import shutil
 
 from flask import Blueprint, Response, render_template, request
@@ -13,6 +14,7 @@ from flask import Blueprint, Response, render_template, request
 from modules import VERSION, errors, i18n, jobs, photos
 from modules.parameters import PARAMETERS
 from modules.routes import generate, health, language, model, services
+from modules.routes.access import working
 from modules.weights import WeightsError, plan
 
 blueprint = Blueprint('pages', __name__)
@@ -72,12 +74,11 @@ def upright() -> Response:
     for field in request.form:
         raise errors.UnknownField(field[:80])
     folder = services().store.home / jobs.new_id()
-    try:
+    with working(), contextlib.ExitStack() as undo:
+        undo.callback(shutil.rmtree, folder, ignore_errors = True)
         generate.store(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
         content = services().sandbox.run(photos.show, folder / 'upload', limit, SHOWN_PIXELS)
-    finally:
-        shutil.rmtree(folder, ignore_errors = True)
     response = Response(content, mimetype = 'image/jpeg')
     response.headers['Cache-Control'] = 'no-store'
     return response

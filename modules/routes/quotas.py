@@ -7,14 +7,21 @@ Libraries: limits, by the maintainer of Flask-Limiter, which adds decorators and
 how a refusal looks is decided here already.
 """
 
+import collections
+import contextlib
 import math
+import threading
 import time
+from collections.abc import Iterator
 
 import limits
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from modules import errors
+
+#: requests that read a photo or make a file, or wait to, for seconds and with a thread each; of all, and of one client
+MOST_AT_WORK, MOST_AT_WORK_OF_ONE = 32, 4
 
 #: wrong passwords of one client in a minute
 MOST_GUESSES = 20
@@ -31,6 +38,9 @@ class Limits:
     def __init__(self, per_minute: int):
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = limits.RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._at_work: collections.Counter[str] = collections.Counter()
+        self._turns: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
         self._guesses = limits.RateLimitItemPerMinute(MOST_GUESSES, namespace = 'guesses')
 
     def count(self, client: str) -> None:
@@ -45,6 +55,35 @@ class Limits:
             window = self._limiter.get_window_stats(self._requests, client)
             seconds = math.ceil(window.reset_time - time.time())
             raise errors.TooManyRequests(retry_after = min(max(1, seconds), 60))
+
+    @contextlib.contextmanager
+    def work(self, client: str) -> Iterator[None]:
+        """
+        Do what takes long, unless so many do already that pages would have to wait for it. One client's are done
+        one after the other, so that photos made to take long hold up who sent them.
+
+        :param client: for whom; empty for one who has no limit of its own
+        :type client: str
+        :yield: nothing
+        :ytype: None
+        :raises errors.TooManyRequests: when this client has too much done already
+        :raises errors.QueueFull: when all together have
+        """
+        with self._lock:
+            if client and self._at_work[client] >= MOST_AT_WORK_OF_ONE:
+                raise errors.TooManyRequests
+            if self._at_work.total() >= MOST_AT_WORK:
+                raise errors.QueueFull
+            self._at_work[client] += 1
+            turn = self._turns.setdefault(client, threading.Lock())
+        try:
+            with turn if client else contextlib.nullcontext():
+                yield
+        finally:
+            with self._lock:
+                self._at_work[client] -= 1
+                if not self._at_work[client]:
+                    del self._at_work[client], self._turns[client]
 
     def count_guess(self, client: str) -> None:
         """
