@@ -8,8 +8,8 @@ back. Both run with the same randomly initialised checkpoint of medium size, tak
 
 "bare" is the plain call with a photo of the model's own size already. "around" is what the engine does outside of
 the pipeline's call and its decoding, timed on the same photo of 12 million pixels: it does not grow with the steps,
-so it is what counts for a clip that takes longer than this one. On a processor, seconds are those that it worked: other
-work on the machine does not count then.
+so it is what counts for a clip that takes longer than this one. On a processor, seconds are those that it worked, in one
+thread: other work on the machine does not count then, nor do threads that only wait for each other.
 
 Libraries: torch, diffusers, numpy, Pillow.
 """
@@ -67,6 +67,8 @@ def main(steps: int, runs: int) -> None:
     def bare() -> numpy.ndarray:
         return _plain_frames(plain, small, model, request)
 
+    if engine.device == 'cpu':
+        torch.set_num_threads(1)
     ours(), bare()
     clock = time.process_time if engine.device == 'cpu' else time.perf_counter
     times = [_pair(bare, ours, clock, run % 2 == 1) for run in range(runs)]

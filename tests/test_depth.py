@@ -31,7 +31,7 @@ from modules import download as shell
 from modules.animation import Animator, Made
 from modules.configuration import ROOT, Configuration, ModelOptions, StoreOptions
 from modules.encoders import settings
-from modules.engines import Engines, camera_motion, depth_prior
+from modules.engines import TABLE, Engines, camera_motion, depth_prior
 from modules.engines import depth as depths
 from modules.engines.camera_motion import CameraMotion
 from modules.engines.depth import MODEL, Depth
@@ -376,6 +376,18 @@ def test_without_a_model_the_guess_gives_the_same_frames_as_when_it_is_asked_for
     set_aside, _engine = animated(dataclasses.replace(laid, model = wanted), noise())
     assert (without == set_aside).all()
     assert 'Depth' not in engine.settings(None)
+
+
+def test_while_libraries_are_being_installed_none_is_imported_and_the_guess_is_taken(laid):
+    """Half of a library can be found, and would be remembered as broken."""
+    coming = [True]
+    table = {'camera': TABLE['camera']}
+    engines = Engines(laid, table, lambda: bool(coming))
+    engine = engines.get('camera')
+    assert engine.depth_use()['reason'].key == 'engines.libraries_coming'
+    assert not engine.unavailable(), 'camera motion serves meanwhile'
+    coming.clear()
+    assert engine.depth_use()['reason'] is None
 
 
 def test_says_which_libraries_are_missing(laid, monkeypatch):
