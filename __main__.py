@@ -111,7 +111,11 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
     kept = contextlib.nullcontext(options.store.outputs_home)
     with homes.temporary_home() if given.output_temp else kept as home:
         try:
-            app = create_app(options, home, progress_bar = given.progress_bar)
+            app = create_app(
+                options,
+                home,
+                progress_bar = given.progress_bar,
+                fetches_libraries = given.fetch_libraries)
         except HomeInUse:
             print(i18n.text('cli.home_in_use', home = home).in_(language), file = sys.stderr)
             return 1

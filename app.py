@@ -31,7 +31,8 @@ def create_app(configuration: Configuration,
                *,
                engines: Engines | None = None,
                more_engines: Sequence[Engines] = (),
-               progress_bar: bool = False) -> Flask:
+               progress_bar: bool = False,
+               fetches_libraries: bool = False) -> Flask:
     """
     Make the app; its workers start at once, in the background.
 
@@ -45,6 +46,8 @@ def create_app(configuration: Configuration,
     :type more_engines: Sequence[Engines]
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
+    :param fetches_libraries: libraries will be fetched at once, so none of them is to be used before
+    :type fetches_libraries: bool
     :return: the app; ``extensions['services'].close()`` ends what runs in the background
     :rtype: Flask
     :raises modules.jobs.store.HomeInUse: when another process keeps its jobs there
@@ -56,7 +59,10 @@ def create_app(configuration: Configuration,
     app.json.ensure_ascii = False
     sandbox = Sandbox(configuration.web.max_pixels)
     reader = SandboxedReader(sandbox, configuration.web.max_pixels)
-    animator = Animator(configuration, reader, engines or Engines(configuration))
+    libraries = LibraryFetcher(configuration, is_coming = fetches_libraries)
+    animator = Animator(
+        configuration, reader, engines
+        or Engines(configuration, are_libraries_coming = libraries.is_coming))
 
     def find_others() -> list[Animator]:
         found = [Engines(each) for each in gpus.others(configuration)] if not engines else []
@@ -77,8 +83,7 @@ def create_app(configuration: Configuration,
     queue.on_end = retention.look
     app.extensions['services'] = routes.Services(configuration, animator, queue, store,
                                                  Results(animator, store), sandbox, retention,
-                                                 Fetcher(configuration),
-                                                 LibraryFetcher(configuration))
+                                                 Fetcher(configuration), libraries)
     routes.register(app)
     return app
 

@@ -14,7 +14,6 @@ tensors besides the weights. Ways take turns, medians are told; "times" is again
 Libraries: torch, diffusers, transformers, numpy, Pillow.
 """
 
-import contextlib
 import dataclasses
 import statistics
 import sys
@@ -22,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,14 +43,19 @@ from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa:
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
+#: called after every step
+OnStep = Callable[[], None]
+
 
 @dataclass
 class Way:
     """One row."""
 
     name: str
-    make: Callable[[], numpy.ndarray]
+    make: Callable[[OnStep], numpy.ndarray]
     seconds: list[float] = dataclasses.field(default_factory = list)
+    #: of each step but the first, of all clips
+    step_seconds: list[float] = dataclasses.field(default_factory = list)
     flops: int = 0
     peak: int = 0
     clip: numpy.ndarray | None = None
@@ -83,11 +89,13 @@ def main(size: str, frames: int, steps: int, channels: int, runs: int) -> None:
             _count(way)
         for number in range(runs):
             for way in ways if number % 2 == 0 else reversed(ways):
-                way.seconds.append(_seconds(way.make))
+                _time(way)
     print(
         f'{_machine()}, {frames} frames of {width} x {height}, {steps} steps, {channels} channels, '
         f'medians of {runs}')
-    print(f'{"":32} {"s/clip":>8} {"times":>6} {"TFLOP":>8} {"peak GiB":>9} {"PSNR dB":>8}')
+    print(
+        f'{"":32} {"s/clip":>8} {"s/step":>7} {"times":>6} {"TFLOP":>8} {"peak GiB":>9} {"PSNR dB":>8}'
+    )
     for way in ways:
         _print(way, ways[0])
 
@@ -126,75 +134,89 @@ def _ways(folder: Path, model: ModelOptions) -> list[Way]:
     engine.load()
     chunk = engine._sampler.chunk(model)
     plain = pipeline.load(folder, 'fp16', DEVICE).to(DEVICE)
-    rows = [Way(f'plain diffusers, chunk {chunk}', lambda: _plain(plain, image, model, chunk))]
+    rows = [Way(f'plain diffusers, chunk {chunk}', partial(_plain, plain, image, model, chunk))]
     if DEVICE == 'cuda':
         earlier = pipeline.load(folder, 'fp16', DEVICE)
         earlier.enable_model_cpu_offload()
         rows.append(
             Way('as it was: autocast, chunk all',
-                lambda: _plain(earlier, image, model, model.output_frames, torch.autocast('cuda'))))
+                partial(_autocast, earlier, image, model, model.output_frames)))
     else:
         rows.append(
-            Way('as it was: chunk all', lambda: _plain(plain, image, model, model.output_frames)))
+            Way('as it was: chunk all', partial(_plain, plain, image, model, model.output_frames)))
     for preset in parameters.PRESETS:
-        rows.append(Way(preset, lambda preset = preset: _ours(engine, image, model, preset)))
+        rows.append(Way(preset, partial(_ours, engine, image, model, preset)))
     for rung in ('chunked', 'split', 'streamed', 'single') if DEVICE == 'cuda' else ('split', ):
         frugal = StableVideo(
             Configuration(model = dataclasses.replace(model, memory = rung)),
             lambda configuration: folder)
         frugal.load()
         rows.append(
-            Way(f'quality, Memory = {rung}',
-                lambda frugal = frugal: _ours(frugal, image, model, 'quality')))
+            Way(f'quality, Memory = {rung}', partial(_ours, frugal, image, model, 'quality')))
     return rows
 
 
-def _plain(pipe: diffusers.StableVideoDiffusionPipeline,
-           image: Image.Image,
-           model: ModelOptions,
-           chunk: int,
-           around: contextlib.AbstractContextManager | None = None) -> numpy.ndarray:
-    with around or contextlib.nullcontext():
-        pixels = pipe(
-            image,
-            width = image.width,
-            height = image.height,
-            num_frames = model.output_frames,
-            num_inference_steps = model.inference_steps,
-            decode_chunk_size = chunk,
-            generator = torch.Generator().manual_seed(3),
-            output_type = 'np').frames[0]
+def _plain(pipe: diffusers.StableVideoDiffusionPipeline, image: Image.Image, model: ModelOptions,
+           chunk: int, on_step: OnStep) -> numpy.ndarray:
+
+    def tell(_pipe, _step, _time, tensors):
+        on_step()
+        return tensors
+
+    pixels = pipe(
+        image,
+        width = image.width,
+        height = image.height,
+        num_frames = model.output_frames,
+        num_inference_steps = model.inference_steps,
+        decode_chunk_size = chunk,
+        generator = torch.Generator().manual_seed(3),
+        callback_on_step_end = tell,
+        output_type = 'np').frames[0]
     return (pixels * 255).round().astype(numpy.uint8)
 
 
-def _ours(engine: StableVideo, image: Image.Image, model: ModelOptions,
-          preset: str) -> numpy.ndarray:
+def _autocast(*given: object) -> numpy.ndarray:
+    with torch.autocast('cuda'):
+        return _plain(*given)
+
+
+def _ours(engine: StableVideo, image: Image.Image, model: ModelOptions, preset: str,
+          on_step: OnStep) -> numpy.ndarray:
     request = parameters.parse([('seed', '3'), ('preset', preset)], Path(), 'photo')
     applied = presets.applied(presets.TABLE[preset], model)
     image = image.resize((applied.image_prompt_width, applied.image_prompt_height))
-    return engine.frames(image, request, lambda progress: None, lambda: None)
+    return engine.frames(image, request, lambda told: told.phase != 'step' or on_step(),
+                         lambda: None)
 
 
 def _count(way: Way) -> None:
     """Arithmetic and memory, in a run of their own: counting takes time."""
     if DEVICE == 'cuda':
-        way.make()
+        way.make(bool)
         torch.cuda.reset_peak_memory_stats()
-        way.clip = way.make()
+        way.clip = way.make(bool)
         way.peak = torch.cuda.max_memory_allocated()
     else:
         with LiveBytes() as live:
-            way.clip = way.make()
+            way.clip = way.make(bool)
         way.peak = live.peak
     with FlopCounterMode(display = False) as counter:
-        way.make()
+        way.make(bool)
     way.flops = counter.get_total_flops()
 
 
-def _seconds(make: Callable) -> float:
-    started = time.perf_counter()
-    make()
-    return time.perf_counter() - started
+def _time(way: Way) -> None:
+    moments, started = [], time.perf_counter()
+
+    def note():
+        if DEVICE == 'cuda':
+            torch.cuda.synchronize()
+        moments.append(time.perf_counter())
+
+    way.make(note)
+    way.seconds.append(time.perf_counter() - started)
+    way.step_seconds += [after - before for before, after in pairwise(moments)]
 
 
 def _machine() -> str:
@@ -208,9 +230,9 @@ def _print(way: Way, plain: Way) -> None:
     if way.clip.shape == plain.clip.shape:
         error = numpy.square(way.clip.astype(float) - plain.clip).mean()
         distance = f'{10 * numpy.log10(255**2 / error):.1f}' if error else 'equal'
-    print(
-        f'{way.name:32} {statistics.median(way.seconds):8.2f} {times:6.2f} {way.flops / 1e12:8.3f} '
-        f'{way.peak / 2**30:9.3f} {distance:>8}')
+    print(f'{way.name:32} {statistics.median(way.seconds):8.2f} '
+          f'{statistics.median(way.step_seconds):7.3f} {times:6.2f} {way.flops / 1e12:8.3f} '
+          f'{way.peak / 2**30:9.3f} {distance:>8}')
 
 
 if __name__ == '__main__':

@@ -137,7 +137,7 @@ class Animator:
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
         on_progress(Progress('loading'))
-        engine = self.engines.get(request.engine)
+        engine = self.engines.get(request.engine, stop_if_cancelled)
         stop_if_cancelled()
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height

@@ -9,13 +9,16 @@ Libraries: none but the standard one.
 import os
 import platform
 import sys
+import unicodedata
 from collections.abc import Iterator
 from importlib import metadata
 
 from modules import VERSION, errors, i18n
 from modules.configuration import Configuration
 from modules.engines import Engines
-from modules.engines.stable_video import ladder
+from modules.engines.stable_video import devices, ladder
+from modules.i18n import Text
+from modules.weights import find
 from modules.weights.plan import free_bytes
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
@@ -36,7 +39,8 @@ def examine(configuration: Configuration, engines: Engines, language: str) -> in
     :rtype: int
     """
     for label, value in report(configuration, engines, language):
-        sys.stdout.write(f'{label:<26} {value}\n')
+        told = value.in_(language) if isinstance(value, Text) else value
+        sys.stdout.write(f'{label}{" " * (27 - _columns(label))}{told}\n')
     reasons = engines.reasons()
     preferred = engines.preferred
     able = [name for name, reason in reasons.items() if not reason]
@@ -44,7 +48,7 @@ def examine(configuration: Configuration, engines: Engines, language: str) -> in
 
 
 def report(configuration: Configuration, engines: Engines,
-           language: str) -> Iterator[tuple[str, str]]:
+           language: str) -> Iterator[tuple[str, str | Text]]:
     """
     What there is to know.
 
@@ -55,7 +59,7 @@ def report(configuration: Configuration, engines: Engines,
     :param language: of the words
     :type language: str
     :yield: what it is, and how it stands
-    :ytype: tuple[str, str]
+    :ytype: tuple[str, str | Text]
     """
     words = i18n.words(language)['doctor']
     yield 'turn-live-photos', VERSION
@@ -65,6 +69,9 @@ def report(configuration: Configuration, engines: Engines,
     yield words['disk'], f'{free_bytes(configuration.store.models_home) / 2**30:.1f} GiB'
     for library in LIBRARIES:
         yield library, version(library) or words['not_installed']
+    if version('torch'):
+        yield words['device'], devices.described(configuration.model.device)
+    yield words['model'], str(find(configuration) or words['no_model'])
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
         yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
@@ -75,6 +82,7 @@ def report(configuration: Configuration, engines: Engines,
         if depth := None if reason else depth_of(engines, name):
             told = depth['reason'] and depth['reason'].in_(language)
             yield words['depth'], depth['model'] or words['guessed'].format(reason = told)
+    yield from _in_use(engines, language)
     yield words['rungs'], ', '.join(ladder.NAMES)
     if configuration.queue.broker:
         yield from fleet(configuration, language)
@@ -95,6 +103,23 @@ def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
     if depth and depth['model']:
         engines.get(name)
     return engines.depth_use(name)
+
+
+def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]:
+    words = i18n.words(language)['doctor']
+    try:
+        name = engines.choose(engines.preferred)
+    except errors.EngineUnavailable:
+        yield words['in_use'], words['nothing']
+        return
+    yield words['in_use'], name
+    for warning in engines.warnings(name):
+        yield words['warning'], warning
+
+
+def _columns(words: str) -> int:
+    """How wide a terminal shows them: Chinese letters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
 
 
 def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:

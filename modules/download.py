@@ -18,7 +18,7 @@ from modules.engines import depth, missing_libraries
 from modules.i18n import text
 from modules.weights import DEPTH, VIDEO, Kind
 from modules.weights.download import State, download
-from modules.weights.plan import USUAL_TERMS, Plan, Terms, plan
+from modules.weights.plan import USUAL_TERMS, Terms, plan
 
 
 def run(configuration: Configuration,
@@ -56,7 +56,8 @@ def run(configuration: Configuration,
 
 def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
     planned = plan(configuration, terms = terms, kind = kind)
-    _announce(configuration, planned, language)
+    for words in planned.told:
+        _say(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
             total = planned.bytes_total,
             initial = planned.bytes_here,
@@ -70,21 +71,6 @@ def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind
             bar.update(state.bytes_done - bar.n)
 
         return download(configuration, show, lambda: None, terms, kind)
-
-
-def _announce(configuration: Configuration, planned: Plan, language: str) -> None:
-    _say(
-        text(
-            'weights.plan',
-            name = planned.kind.name(configuration),
-            host = planned.source,
-            count = len(planned.files),
-            size = f'{planned.bytes_total / 1e9:.2f}',
-            here = f'{planned.bytes_here / 1e9:.2f}',
-            folder = planned.folder,
-            free = f'{planned.bytes_free / 1e9:.1f}'), language)
-    key = 'licence' if planned.licence else 'licence_page'
-    _say(text(f'weights.{key}', name = planned.licence, url = planned.licence_url), language)
 
 
 def _say(words: i18n.Text, language: str) -> None:

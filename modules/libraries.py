@@ -30,6 +30,7 @@ _UNITS = {'bytes': 1, 'kB': 1e3, 'MB': 1e6, 'GB': 1e9}
 
 #: the first pip that can tell its progress to a program
 _RAW_PROGRESS = (24, 1)
+_NEWER_PIP = 'pip>=24.1'
 
 
 class LibraryFetcher:
@@ -40,14 +41,17 @@ class LibraryFetcher:
     :type configuration: Configuration
     :param requirements: what to install
     :type requirements: Path
+    :param is_coming: whether it will be told to
+    :type is_coming: bool
     """
 
     def __init__(self,
                  configuration: Configuration,
-                 requirements: Path = ROOT / 'requirements.txt'):
+                 requirements: Path = ROOT / 'requirements.txt',
+                 is_coming: bool = False):
         self._options = configuration
         self._requirements = requirements
-        self._state = State()
+        self._state = State('running' if is_coming else 'idle')
         self._pip: subprocess.Popen | None = None
         self._closed = False
 
@@ -71,6 +75,15 @@ class LibraryFetcher:
         """
         return self._state
 
+    def is_coming(self) -> bool:
+        """
+        Whether libraries are being installed or soon will be, and none of them is to be imported.
+
+        :return: whether they are
+        :rtype: bool
+        """
+        return self._state.state == 'running'
+
     def close(self) -> None:
         """End it; pip goes on where it was when it is started again."""
         self._closed = True
@@ -78,24 +91,35 @@ class LibraryFetcher:
             self._pip.terminate()
 
     def _run(self, then: Callable[[], None]) -> None:
-        for command in dependencies.commands(
-                Path(sys.executable), self._requirements, self._options.installation):
-            status = 0 if self._closed else self._install(command)
-            if self._closed:
-                return
-            if status:
-                words = text(
-                    'libraries.pip_failed', file = self._requirements.name, status = status)
-                self._state = replace(self._state, state = 'failed', error = words)
-                return
-        self._remember()
-        importlib.invalidate_caches()
-        self._state = State('done')
-        then()
+        status = None
+        try:
+            self._renew_pip()
+            calls = dependencies.commands(
+                Path(sys.executable), self._requirements, self._options.installation)
+            status = next(filter(None, (self._install(*call) for call in calls)), 0)
+        finally:
+            # whatever happens, nobody waits for libraries that do not come
+            if status != 0:
+                self._fail(status)
+        if status == 0:
+            self._remember()
+            importlib.invalidate_caches()
+            self._state = State('done')
+            then()
 
-    def _install(self, wanted: list[str]) -> int:
-        """Let pip work, and hear how far it is: its exit code."""
-        command = [sys.executable, '-m', 'pip', 'install', '--no-input', *wanted]
+    def _renew_pip(self) -> None:
+        """An environment's first pip is that of its Python, often too old to tell how far it is."""
+        is_own = sys.prefix != sys.base_prefix
+        mirror = self._options.installation.pip_mirror_url
+        newer = [_NEWER_PIP, *(['--index-url', mirror] if mirror else [])]
+        if is_own and _version('pip') < _RAW_PROGRESS and self._install(*newer):
+            logger.warning('pip could not be renewed; it will not tell how far it is')
+
+    def _install(self, *what: str) -> int:
+        """Run pip to its end; 0 when that is installed."""
+        if self._closed:
+            return 1
+        command = [sys.executable, '-m', 'pip', 'install', '--no-input', *what]
         if _version('pip') >= _RAW_PROGRESS:
             command.append('--progress-bar=raw')
         with subprocess.Popen(
@@ -108,6 +132,13 @@ class LibraryFetcher:
             for line in self._pip.stdout:
                 self._hear(line.strip())
         return self._pip.returncode
+
+    def _fail(self, status: int | None) -> None:
+        if self._closed:
+            self._state = State()
+            return
+        words = text('libraries.pip_failed', file = self._requirements.name, status = status)
+        self._state = replace(self._state, state = 'failed', error = words)
 
     def _hear(self, line: str) -> None:
         """One line of what pip says."""
@@ -134,4 +165,9 @@ class LibraryFetcher:
 
 
 def _version(library: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r'\d+', importlib.metadata.version(library))[:2])
+    """Major and minor; nothing where it is not installed."""
+    try:
+        told = importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+    return tuple(int(part) for part in re.findall(r'\d+', told)[:2])

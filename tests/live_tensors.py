@@ -21,19 +21,22 @@ class LiveBytes(TorchDispatchMode):
 
     :param limit: bytes after which memory is said to be used up; None for none
     :type limit: int | None
+    :param device: the kind of device whose tensors count; None for all
+    :type device: str | None
     """
 
-    def __init__(self, limit: int | None = None):
+    def __init__(self, limit: int | None = None, device: str | None = None):
         super().__init__()
         self.limit = limit
+        self.device = device
         self.now = self.peak = 0
         self._known = weakref.WeakSet()
 
     def __torch_dispatch__(self, func, types, args = (), kwargs = None):
         # weights are met here first, as what is computed with; a view of one must not count as new
-        self._known.update(_storages((args, kwargs)))
+        self._known.update(self._storages((args, kwargs)))
         made = func(*args, **(kwargs or {}))
-        for storage in _storages(made):
+        for storage in self._storages(made):
             if storage not in self._known:
                 self._count(storage)
         return made
@@ -50,11 +53,11 @@ class LiveBytes(TorchDispatchMode):
     def _forget(self, size: int) -> None:
         self.now -= size
 
-
-def _storages(values: object) -> list[torch.UntypedStorage]:
-    return [
-        leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)
-    ]
+    def _storages(self, values: object) -> list[torch.UntypedStorage]:
+        return [
+            leaf.untyped_storage() for leaf in tree_leaves(values)
+            if isinstance(leaf, torch.Tensor) and self.device in (None, leaf.device.type)
+        ]
 
 
 class FusedAttention(TorchFunctionMode):

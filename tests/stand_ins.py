@@ -23,6 +23,7 @@ class Instant:
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
     is_generative = False
+    libraries = ()
     frames = 2
     seconds_per_frame = 0.0
 
@@ -57,6 +58,12 @@ class Instant:
             frames[index] = colour
             on_progress(Progress('step', index + 1, self.frames, frames[index]))
         return frames
+
+
+class NeedsLibraries(Instant):
+    """The same, with libraries that the program may be fetching."""
+
+    libraries = ('a_library', )
 
 
 class Drifting(Instant):

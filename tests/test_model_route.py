@@ -6,6 +6,9 @@ The button that fetches the model, and who may press it.
 Libraries: pytest.
 """
 
+import base64
+import contextlib
+
 import program
 import pytest
 import stand_ins
@@ -17,9 +20,15 @@ from modules.engines import Engines
 
 @pytest.fixture
 def port(tmp_path):
+    with serving(tmp_path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(tmp_path, **web):
     nowhere = 'http://127.0.0.1:9/stabilityai/stable-video-diffusion-img2vid-xt'
     configuration = Configuration(
-        web = WebOptions(port = 0, allowed_hosts = ('photos.example', )),
+        web = WebOptions(port = 0, allowed_hosts = ('photos.example', ), **web),
         store = StoreOptions(models_home = tmp_path / 'models'),
         installation = InstallationOptions(model_repository_url = nowhere))
     engines = Engines(configuration, stand_ins.table(camera = 'Instant'))
@@ -71,3 +80,15 @@ def test_strangers_may_not(port, headers):
     is_proxied = any('Forwarded' in name for name in headers)
     assert answer.json['code'] == ('not_from_here' if is_proxied else 'cross_site')
     assert program.call(port, 'GET', '/health').json['download']['state'] == 'idle'
+
+
+def test_whoever_has_the_password_may_press_it_from_anywhere_and_nobody_without(tmp_path):
+    known = 'Basic ' + base64.b64encode(b'anybody:sesame').decode()
+    with serving(tmp_path, password = 'sesame') as port:
+        stranger = {'X_Forwarded_For': '203.0.113.5'}
+        for headers in (stranger, {}, {**stranger, 'Authorization': known.swapcase()}):
+            assert press(port, **headers).status == 401
+        assert program.call(port, 'GET', '/health').json['download']['state'] == 'idle'
+        elsewhere = {**stranger, 'Authorization': known, 'Origin': 'http://evil.example'}
+        assert press(port, **elsewhere).status == 403
+        assert press(port, **stranger, Authorization = known).status == 202

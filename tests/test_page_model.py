@@ -262,6 +262,7 @@ def test_before_it_is_fetched_the_licence_and_the_size_are_told(chromium, staged
         said = words(page)
         assert 'There is no complete copy of the model stabilityai/stable-video' in said
         assert 'Fetch the model (about 4.5 GB)' in said
+        assert re.search(r'The disk it goes to has \d+\.\d GB free', said)
         assert page.get_attribute(
             '.card a',
             'href') == ('https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt')

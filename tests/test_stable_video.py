@@ -252,6 +252,17 @@ def test_frames_have_the_size_that_was_planned(checkpoint, how):
     assert frames.shape == (5, height, width, 3)
 
 
+@pytest.mark.parametrize('how', ['stretch', 'crop', 'pad'])
+@pytest.mark.parametrize('size', [(300, 200), (200, 300)])
+def test_however_a_photo_is_fitted_the_frames_are_those_of_a_plain_call(
+        checkpoint, plain, how, size):
+    engine, picture = loaded(checkpoint, image_fit = how), photo(*size)
+    fit = fitting.plan(size, engine.model)
+    seen = Photo(fitting.to_model(picture.image, fit), fit.model)
+    expected = fitting.to_result(reference(plain, seen, request(), fit.model), fit)
+    assert numpy.array_equal(animate(engine, picture, request()), expected)
+
+
 def test_two_requests_at_once_do_not_disturb_each_other(engine, plain):
     wanted = [request(max_guidance_scale = scale, seed = 3) for scale in (3.0, 1.0)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -617,6 +628,8 @@ assert clip.shape == (5, 64, 128, 3)
     done = run_python(code)
     assert done.returncode == 0 and 'CONNECTS' not in done.stderr, done.stderr
     assert 'eprecat' not in done.stderr and '%|' not in done.stderr
+    # nothing that a person should worry about, on a machine without torchvision either
+    assert 'torchvision' not in done.stderr and 'There are modules' not in done.stderr
 
 
 def test_says_which_libraries_are_missing(checkpoint):

@@ -8,6 +8,8 @@ Libraries: pytest, torch, diffusers, numpy.
 """
 
 import json
+import sys
+import types
 
 import numpy
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from modules import doctor, errors
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import Engines
-from modules.engines.stable_video import ladder, memory
+from modules.engines.stable_video import StableVideo, ladder, memory
 from modules.engines.stable_video.sampler import forward_chunk
 
 torch = pytest.importorskip('torch')
@@ -277,6 +279,58 @@ def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
     # weights besides what is counted here
     counted_too = peak_of(engine)
     assert counted_too < expected['peak']
+
+
+@pytest.mark.parametrize(('gibibytes', 'rung', 'chunk'), [(80, 'resident', 25), (8, 'split', 4)])
+def test_tells_the_rung_of_a_gpu_before_it_is_used(tmp_path, monkeypatch, gibibytes, rung, chunk):
+    """Once torch is there, as for ``doctor``; not by importing it."""
+    needs = published(tmp_path)
+    engine = StableVideo(Configuration(), lambda configuration: tmp_path)
+    monkeypatch.setattr(engine, 'device', 'cuda')
+    monkeypatch.setattr(engine, 'unavailable', lambda: None)
+    monkeypatch.setattr(engine, '_variant', lambda folder: 'fp16')
+    monkeypatch.delitem(sys.modules, 'torch')
+    assert engine.memory_use() is None and 'torch' not in sys.modules
+    monkeypatch.setitem(sys.modules, 'torch', gpu(gibibytes))
+    assert engine.memory_use() == {
+        'rung': rung,
+        'peak': ladder.peak(ladder.named('cuda', rung), needs, chunk)
+    }
+
+
+def gpu(gibibytes):
+    """What is asked of torch, on a machine with one GPU."""
+    cuda = types.SimpleNamespace(
+        is_available = lambda: True,
+        device_count = lambda: 1,
+        get_device_name = lambda device: 'A Card 3000',
+        mem_get_info = lambda device: (gibibytes * GIB, gibibytes * GIB))
+    backends = types.SimpleNamespace(mps = types.SimpleNamespace(is_available = lambda: False))
+    return types.SimpleNamespace(cuda = cuda, backends = backends)
+
+
+def test_doctor_tells_the_gpu_the_engine_in_use_and_what_is_set_badly(checkpoint, monkeypatch,
+                                                                      capsys):
+    monkeypatch.setitem(sys.modules, 'torch', gpu(8))
+    model = ModelOptions(model_name = str(checkpoint), output_frames = 72, device = 'cpu')
+    configuration = Configuration(model = model)
+    assert doctor.examine(configuration, Engines(configuration), 'zh') == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f'模型                       {checkpoint}' in lines
+    assert '正在使用的引擎             svd' in lines
+    assert any(line.startswith('注意                       模型按 25 帧训练') for line in lines)
+    elsewhere = Configuration(model = ModelOptions())
+    told = dict(doctor.report(elsewhere, Engines(elsewhere), 'en'))
+    assert told['device'] == 'cuda:0, A Card 3000, 8.0 GiB'
+    assert told['model'] == 'none here' and told['engine in use'] == 'camera'
+
+
+def test_doctor_tells_what_is_wrong_with_torch(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, 'torch')
+    (tmp_path / 'torch.py').write_text("raise OSError('libcudart.so.12: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    told = dict(doctor.report(Configuration(), Engines(Configuration()), 'en'))
+    assert 'libcudart.so.12: no such file' in told['device'].in_('en')
 
 
 def test_doctor_lists_the_rungs_and_the_one_in_use(checkpoint):

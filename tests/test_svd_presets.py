@@ -216,9 +216,15 @@ def test_compiled_steps_equal_eager_ones(checkpoint):
     assert numpy.array_equal(animate(engine, photo(), request()), expected['quality'])
 
 
-@pytest.mark.parametrize('name', ['wangfuyun/AnimateLCM-SVD-xt', 'models/animatelcm_svd'])
+@pytest.mark.parametrize(
+    'name', ['wangfuyun/AnimateLCM-SVD-xt', 'models/animatelcm_svd', 'C:\\models\\svd-LCM\\'])
 def test_a_model_of_few_steps_is_refused_by_name(name):
     assert 'few steps' in reason(made(name))
+
+
+@pytest.mark.parametrize('name', ['/home/wilcmann/svd', '/lcm/svd-xt', 'somebody/lcmer-svd'])
+def test_a_name_that_only_looks_like_it_is_not_refused(name):
+    assert 'few steps' not in reason(made(name))
 
 
 def test_a_model_of_few_steps_is_refused_by_its_scheduler(tmp_path):

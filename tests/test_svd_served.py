@@ -8,6 +8,8 @@ Libraries: Pillow, numpy, pytest, torch and diffusers (for the checkpoint).
 
 import io
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -16,7 +18,17 @@ import numpy
 import program
 import pytest
 import tiny_checkpoint
+import torch
 from PIL import Image, ImageSequence
+from test_stable_video import load_plainly, one_thread  # noqa: F401
+
+from modules.animation import FRAMES
+from modules.configuration import ModelOptions
+from modules.encoders import frames as frame_files
+from modules.engines.stable_video import fitting
+
+MODEL = ModelOptions(
+    image_prompt_width = 128, image_prompt_height = 64, output_frames = 3, inference_steps = 4)
 
 INI = '''
 [ModelOptions]
@@ -27,6 +39,20 @@ ImagePromptHeight = 64
 OutputFrames = 3
 InferenceSteps = {steps}
 '''
+
+#: writes down whom a Python turns to, before anything else in it runs
+WATCHER = """
+import sys
+def watch(event, arguments):
+    if event == 'socket.connect' and isinstance(arguments[1], tuple):
+        tell(arguments[1][0])
+    elif event == 'socket.getaddrinfo':
+        tell(arguments[0])
+def tell(host):
+    with open({path!r}, 'a') as file:
+        file.write(f'{{host}}\\n')
+sys.addaudithook(watch)
+"""
 
 
 @pytest.fixture(scope = 'module')
@@ -43,9 +69,32 @@ def photo():
 
 
 @pytest.fixture(scope = 'module')
-def port(tmp_path_factory, checkpoint):
+def watched(tmp_path_factory):
+    """A folder; a Python that has it on its path writes into the file ``asked`` there."""
+    folder = tmp_path_factory.mktemp('watched')
+    watcher = WATCHER.format(path = str(folder / 'asked'))
+    (folder / 'sitecustomize.py').write_text(watcher, encoding = 'utf-8')
+    return folder
+
+
+@pytest.fixture(scope = 'module')
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp('run')
+
+
+@pytest.fixture(scope = 'module')
+def kept(home):
+    """Where the program keeps its jobs."""
+    return home / 'outputs'
+
+
+@pytest.fixture(scope = 'module')
+def port(home, checkpoint, watched):
     arguments = ['--model', str(checkpoint)]
-    with program.started(tmp_path_factory.mktemp('run'), INI.format(steps = 4), arguments) as found:
+    # one thread, as in this process, so that sums are made in one order
+    environment = {'PYTHONPATH': str(watched), 'OMP_NUM_THREADS': '1'}
+    with program.started(
+            home, INI.format(steps = 4), arguments, environment = environment) as found:
         program.ready(found[1], seconds = 120)
         yield found[1]
 
@@ -70,30 +119,57 @@ def test_a_clip_has_the_photos_shape_and_the_frames_asked_for(port, photo):
     assert len(frames) == 3 and size == (120, 68)
 
 
+def test_with_its_model_here_the_program_asks_nobody_on_the_network(port, photo, watched):
+    """From its start on: it was watched while it loaded, and makes a clip."""
+    ask(port, photo, seed = 1)
+    asked = watched / 'asked'
+    strangers = set(asked.read_text().split()) if asked.exists() else set()
+    assert strangers <= {'127.0.0.1', '::1', 'localhost', 'None'}
+    code = 'import socket; socket.socket().connect_ex(("127.0.0.1", 9)); socket.getaddrinfo("a.invalid", 1)'
+    subprocess.run([sys.executable, '-c', code], env = {'PYTHONPATH': str(watched)}, check = False)
+    assert {'127.0.0.1', 'a.invalid'} <= set(asked.read_text().split()), 'nothing was watched'
+
+
 def test_the_same_seed_makes_the_same_clip_and_another_another(port, photo):
     first = ask(port, photo, seed = 5)
     assert ask(port, photo, seed = 5) == first
     assert ask(port, photo, seed = 6) != first
 
 
-def test_two_requests_at_once_do_not_disturb_each_other(port, photo):
+def test_two_requests_at_once_each_give_what_a_plain_call_gives_bit_for_bit(
+        port, photo, checkpoint, kept):
     """Guidance above 1 runs the UNet on twice the pictures: a pipeline shared by two threads breaks on that."""
-    alone = {
-        guidance: ask(port, photo, seed = 3, max_guidance_scale = guidance)
-        for guidance in (3.0, 1.0)
-    }
-    assert alone[3.0] != alone[1.0]
-    together = {}
+    answers = {}
 
     def one(guidance):
-        together[guidance] = ask(port, photo, seed = 3, max_guidance_scale = guidance)
+        fields = [('seed', '3'), ('max_guidance_scale', str(guidance))]
+        answers[guidance] = program.generate(port, photo, fields, timeout = 120)
 
-    threads = [threading.Thread(target = one, args = (guidance, )) for guidance in alone]
+    threads = [threading.Thread(target = one, args = (guidance, )) for guidance in (3.0, 1.0)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert together == alone
+    clips = {
+        guidance: frame_files.read(kept / answer.headers['X-Job-Id'] / FRAMES)
+        for guidance, answer in answers.items()
+    }
+    image = Image.open(io.BytesIO(photo))
+    pipe = load_plainly(checkpoint, 'fp16')
+    fit = fitting.plan(image.size, MODEL)
+    for guidance, clip in clips.items():
+        pictures = pipe(
+            fitting.to_model(image, fit),
+            width = 128,
+            height = 64,
+            num_frames = 3,
+            num_inference_steps = 4,
+            max_guidance_scale = guidance,
+            decode_chunk_size = 3,
+            generator = torch.Generator().manual_seed(3)).frames[0]
+        expected = numpy.stack([numpy.asarray(picture) for picture in pictures])
+        assert numpy.array_equal(clip, fitting.to_result(expected, fit))
+    assert not numpy.array_equal(clips[3.0], clips[1.0])
 
 
 def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(

@@ -667,6 +667,21 @@ def test_a_failure_in_the_background_is_told_and_can_be_mended(configuration, se
     assert wait_for(fetcher, 'done').state == 'done'
 
 
+def test_the_terminal_is_told_what_comes_its_licence_and_how_far_it_is(
+        configuration, server, caplog, monkeypatch):
+    monkeypatch.setattr('modules.weights.fetcher.INTERVAL', 0.3)
+    monkeypatch.setattr(i18n, 'of_this_machine', lambda: 'en')
+    caplog.set_level(logging.INFO)
+    server.speed = 50_000
+    fetcher = Fetcher(configuration, terms(server))
+    fetcher.start()
+    assert wait_for(fetcher, 'done').state == 'done'
+    told = [record.getMessage() for record in caplog.records if 'weights' in record.name]
+    assert f'{len(NEEDED)} files' in told[0] and 'GB free' in told[0]
+    assert told[1].startswith('Licence of the model: tiny-community, http')
+    assert 'MB/s, about 1 min left' in told[2]
+
+
 def test_closing_ends_the_download_and_keeps_what_came(configuration, server):
     server.speed = 20_000
     fetcher = Fetcher(configuration, terms(server))

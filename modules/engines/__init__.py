@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from modules import errors
 from modules.configuration import Configuration, ModelOptions
-from modules.i18n import Text
+from modules.i18n import Text, text
 
 if TYPE_CHECKING:
     import numpy
@@ -117,6 +118,8 @@ class Engine(Protocol):
     is_closed: bool
     #: a model makes up what moves, which files have to tell
     is_generative: bool
+    #: what it imports that the program may fetch while it runs
+    libraries: tuple[str, ...]
 
     def __init__(self, configuration: Configuration):
         ...
@@ -200,10 +203,16 @@ class Engines:
     :type configuration: Configuration
     :param table: name → (module, class), in order of preference
     :type table: dict[str, tuple[str, str]]
+    :param are_libraries_coming: whether libraries are just being installed; half of one can be found and not imported
+    :type are_libraries_coming: Callable[[], bool]
     """
 
-    def __init__(self, configuration: Configuration, table: dict[str, tuple[str, str]] = TABLE):
+    def __init__(self,
+                 configuration: Configuration,
+                 table: dict[str, tuple[str, str]] = TABLE,
+                 are_libraries_coming: Callable[[], bool] = bool):
         self.preferred = configuration.model.engine
+        self._are_libraries_coming = are_libraries_coming
         self._engines = {
             name: getattr(importlib.import_module(module), kind)(configuration)
             for name, (module, kind) in table.items()
@@ -218,7 +227,11 @@ class Engines:
         :return: name → why it cannot, or None when it can
         :rtype: dict[str, Text | None]
         """
-        return {name: engine.unavailable() for name, engine in self._engines.items()}
+        coming = text('engines.libraries_coming')
+        return {
+            name: coming if self._must_wait(name) else engine.unavailable()
+            for name, engine in self._engines.items()
+        }
 
     def warnings(self, name: str) -> list[Text]:
         """
@@ -282,19 +295,29 @@ class Engines:
             raise errors.EngineUnavailable('engine', engine = name, reason = reasons[name])
         return name
 
-    def get(self, name: str) -> Engine:
+    def get(self, name: str, stop_if_cancelled: StopIfCancelled = bool) -> Engine:
         """
-        An engine, loaded; loads it first where that has not been done.
+        An engine, loaded; loads it first where that has not been done, once its libraries are whole.
 
-        :param name: what :meth:`choose` returned
+        :param name: what :meth:`choose` returned, perhaps before the program was started anew
         :type name: str
+        :param stop_if_cancelled: called while libraries are waited for
+        :type stop_if_cancelled: StopIfCancelled
         :return: the engine
         :rtype: Engine
         :raises modules.errors.EngineUnavailable: when loading fails
         """
+        while self._must_wait(name):
+            stop_if_cancelled()
+            time.sleep(0.2)
         with self._loading:
             if name not in self._loaded:
                 logger.info('Loading the %s engine', name)
                 self._engines[name].load()
                 self._loaded.add(name)
         return self._engines[name]
+
+    def _must_wait(self, name: str) -> bool:
+        is_loaded = name in self._loaded
+        return not is_loaded and bool(
+            self._engines[name].libraries) and self._are_libraries_coming()

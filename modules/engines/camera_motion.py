@@ -94,6 +94,7 @@ class CameraMotion:
     is_closed = True
     #: with a depth model too: it tells where pixels go, and every pixel is the photo's own
     is_generative = False
+    libraries = ()
 
     def __init__(self, configuration: Configuration, depth: Depth | None = None):
         self.model = configuration.model

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``POST /model/download``: the page's button that fetches the model. Only who sits at this machine may press it.
+``POST /model/download``: the page's button that fetches the model. No stranger may press it: who does sits at this
+machine, or has the password.
 
 Libraries: Flask.
 """
@@ -22,7 +23,7 @@ def download() -> Response:
 
     :return: 202 and how far it is
     :rtype: Response
-    :raises errors.NotFromHere: for anybody but a person at this machine, on this very page
+    :raises errors.NotFromHere: for anybody else than a person at this machine, where there is no password
     """
     if not may_download(request):
         raise errors.NotFromHere
@@ -34,14 +35,15 @@ def download() -> Response:
 
 def may_download(asked: Request) -> bool:
     """
-    Whether a request comes from this machine; other sites' pages are refused before.
+    Whether a request comes from this machine or from somebody with the password; who has none where one is set, and
+    other sites' pages, are refused before.
 
     :param asked: the request
     :type asked: Request
     :return: whether it may fetch gigabytes
     :rtype: bool
     """
-    return proxies.is_from_here(asked)
+    return bool(services().configuration.web.password) or proxies.is_from_here(asked)
 
 
 def told(state: State, reader: str) -> dict:

@@ -46,6 +46,7 @@ def index() -> Response:
         may_download = model.may_download(request),
         lack = _lack(),
         model = _model(reader),
+        free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},
         understood = known.parameters(now['engine']) if now['engine'] else (),

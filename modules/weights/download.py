@@ -56,6 +56,7 @@ class State:
 
 
 OnProgress = Callable[[State], None]
+OnPlan = Callable[[Plan], None]
 #: raises :class:`modules.errors.Cancelled` when the download is no longer wanted
 StopIfCancelled = Callable[[], None]
 
@@ -64,7 +65,8 @@ def download(configuration: Configuration,
              on_progress: OnProgress,
              stop_if_cancelled: StopIfCancelled,
              terms: Terms = USUAL_TERMS,
-             kind: Kind = VIDEO) -> Path:
+             kind: Kind = VIDEO,
+             on_plan: OnPlan = bool) -> Path:
     """
     Bring a model here. What a killed download left is continued; a model that is here is not asked for.
 
@@ -78,6 +80,8 @@ def download(configuration: Configuration,
     :type terms: Terms
     :param kind: what the model is for
     :type kind: Kind
+    :param on_plan: told what will be fetched, before it is, of every source that is tried
+    :type on_plan: OnPlan
     :return: the model's folder, as :func:`modules.weights.find` finds it
     :rtype: Path
     :raises WeightsError: when that fails, with what to do about it
@@ -91,6 +95,7 @@ def download(configuration: Configuration,
 
     def attempt(source: Source) -> Path:
         plan = plans.of(source, configuration, terms.patience, kind)
+        on_plan(plan)
         _require_room(plan, terms.reserve)
         meter.begin(plan)
         with on_disk(folder):

@@ -8,16 +8,21 @@ Libraries: none here.
 
 import dataclasses
 import logging
+import math
 import threading
+import time
 
 from modules import errors, i18n
 from modules.configuration import Configuration
 from modules.i18n import text
 from modules.weights import WeightsError
 from modules.weights.download import State, download
-from modules.weights.plan import USUAL_TERMS, Terms
+from modules.weights.plan import USUAL_TERMS, Plan, Terms
 
 logger = logging.getLogger(__name__)
+
+#: seconds between two lines in the terminal
+INTERVAL = 15
 
 
 class Fetcher:
@@ -37,6 +42,7 @@ class Fetcher:
         self._starting = threading.Lock()
         self._unwanted = threading.Event()
         self._thread: threading.Thread | None = None
+        self._said = 0.0
 
     def start(self) -> None:
         """Begin, or begin again after a failure; nothing happens while a download runs."""
@@ -67,7 +73,7 @@ class Fetcher:
     def _run(self) -> None:
         ended = {'state': 'failed', 'error': text('weights.broken')}
         try:
-            download(self._configuration, self._keep, self._stop_if_cancelled, self._terms)
+            download(self._configuration, self._keep, self._stop_if_cancelled, self._terms, _say)
             ended = {'state': 'done', 'error': None}
         except errors.Cancelled:
             ended = {'state': 'idle', 'error': None}
@@ -79,7 +85,21 @@ class Fetcher:
 
     def _keep(self, state: State) -> None:
         self._state = state
+        if state.eta is not None and time.monotonic() - self._said > INTERVAL:
+            self._said = time.monotonic()
+            words = text(
+                'weights.coming',
+                done = f'{state.bytes_done / 1e9:.2f}',
+                total = f'{state.bytes_total / 1e9:.2f}',
+                speed = f'{state.speed / 1e6:.1f}',
+                minutes = math.ceil(state.eta / 60))
+            logger.info('%s', words.in_(i18n.of_this_machine()))
 
     def _stop_if_cancelled(self) -> None:
         if self._unwanted.is_set():
             raise errors.Cancelled
+
+
+def _say(plan: Plan) -> None:
+    for words in plan.told:
+        logger.info('%s', words.in_(i18n.of_this_machine()))

@@ -79,6 +79,21 @@ class Plan:
     licence_url: str
 
     @property
+    def told(self) -> tuple[Text, Text]:
+        """What a person should know before it is fetched: how much comes and what room there is; the licence."""
+        coming = text(
+            'weights.plan',
+            name = f'{self.folder.parent.name}/{self.folder.name}',
+            host = self.source,
+            count = len(self.files),
+            size = f'{self.bytes_total / 1e9:.2f}',
+            here = f'{self.bytes_here / 1e9:.2f}',
+            folder = self.folder,
+            free = f'{self.bytes_free / 1e9:.1f}')
+        key = 'licence' if self.licence else 'licence_page'
+        return coming, text(f'weights.{key}', name = self.licence, url = self.licence_url)
+
+    @property
     def growing(self) -> Path:
         """Where it is until it is whole: a name :func:`modules.weights.find` does not look at."""
         return self.folder.with_name(f'{self.folder.name}.part')

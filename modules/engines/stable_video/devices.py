@@ -14,8 +14,14 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from modules.engines import in_one_line
+from modules.i18n import Text, text
+
 #: files that drivers of NVIDIA (Linux, WSL) and AMD put there
 DRIVERS = ('/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg', '/dev/kfd')
+
+#: what broken installations of torch and diffusers raise when they are imported
+IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
 
 #: how torch's backends without an exception of their own say that memory is used up
 MEMORY_WORDS = ('out of memory', "can't allocate memory", 'not enough memory')
@@ -68,6 +74,28 @@ def pick(option: str, torch: ModuleType) -> str | None:
 
 def _cuda_devices(torch: ModuleType) -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def described(option: str) -> str | Text:
+    """
+    The device, told to a person; imports torch.
+
+    :param option: the option ``Device``
+    :type option: str
+    :return: its name, and of a GPU what it is called and its memory; or what is wrong
+    :rtype: str | Text
+    """
+    try:
+        import torch
+        device = pick(option, torch)
+        if device is None:
+            return text('engines.svd_no_device', device = option)
+        size = total_memory(device, torch)
+        if size is None:
+            return device
+        return f'{device}, {torch.cuda.get_device_name(device)}, {size / 2**30:.1f} GiB'
+    except IMPORT_ERRORS as error:
+        return text('engines.svd_broken', error = in_one_line(error))
 
 
 def free_memory(device: str, torch: ModuleType | None = None) -> int:

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LIBRARIES = ('torch', 'diffusers', 'transformers', 'accelerate')
-
 #: weights up to this many bytes make clips on a CPU in a bearable time
 SMALL = 1 * memory.GIB
 
@@ -66,13 +65,10 @@ OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_si
            'image_fit')
 
 #: what models for few steps, and the schedulers that only they have, are called
-FEW_STEPS = r'(?i)lcm|StochasticIterative'
+FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
 
 #: a model's place on the hub
 HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
-
-#: what broken installations of torch and diffusers raise when they are imported
-IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
 
 
 class StableVideo:
@@ -88,6 +84,7 @@ class StableVideo:
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
     is_generative = True
+    libraries = ('torch', 'diffusers', 'transformers', 'accelerate')
 
     def __init__(self,
                  configuration: Configuration,
@@ -112,7 +109,7 @@ class StableVideo:
         """
         if self._sampler is not None or self._failure:
             return self._failure
-        missing = missing_libraries(*LIBRARIES)
+        missing = missing_libraries(*self.libraries)
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
         folder = self._find()
@@ -150,20 +147,31 @@ class StableVideo:
         folder = self._find()
         if folder is None or self.unavailable():
             return None
-        needs, chunk = self._needs(folder), 1
+        needs, model = self._needs(folder), self._applied()
         if self._sampler is not None:
-            rung, chunk = self._sampler.rung, self._sampler.chunk(self._applied())
-        elif self.model.memory != 'auto':
-            rung = ladder.named(self.device, self.model.memory)
-        elif self.device == 'cpu':
-            there = devices.free_memory('cpu')
-            rung = ladder.chosen(self.device, needs, needs.weights + (there - needs.weights) // 2)
+            rung, chunk = self._sampler.rung, self._sampler.chunk(model)
         else:
-            return None
+            there = self._expected_memory(needs)
+            if there is None:
+                return None
+            is_set = self.model.memory != 'auto'
+            rung = ladder.named(self.device, self.model.memory) if is_set else ladder.chosen(
+                self.device, needs, there)
+            chunk = model.decode_chunk_size or ladder.chunk_size(rung, needs, model.output_frames,
+                                                                 there)
         return {'rung': rung.name, 'peak': ladder.peak(rung, needs, chunk)}
 
     def depth_use(self) -> None:
         """The model does not ask what is near."""
+
+    def _expected_memory(self, needs: memory.Needs) -> int | None:
+        """What weights and clips will be able to use; of a GPU only torch can tell, where it is imported."""
+        torch = sys.modules.get('torch')
+        if self.device.startswith('cuda'):
+            device = devices.pick(self.model.device, torch) if torch else None
+            return devices.free_memory(device, torch) if device else None
+        there = devices.free_memory('cpu')
+        return needs.weights + (there - needs.weights) // 2
 
     def load(self) -> None:
         """
@@ -331,10 +339,11 @@ class StableVideo:
 
     def _find_device(self) -> None:
         """Import torch and ask it. What breaks here stays broken until the program is started anew."""
+        pipeline.quieten()
         try:
             import torch
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
-        except IMPORT_ERRORS as error:
+        except devices.IMPORT_ERRORS as error:
             logger.exception('torch or diffusers cannot be imported')
             self._fail(text('engines.svd_broken', error = in_one_line(error)))
         device = devices.pick(self.model.device, torch)
@@ -411,7 +420,8 @@ class StableVideo:
 
 def _has_few_steps(name: str, folder: Path | None) -> bool:
     """Whether the weights were distilled for few steps; with an ordinary scheduler they give mush."""
-    if re.search(FEW_STEPS, name):
+    # folders above it may be called anything
+    if re.search(FEW_STEPS, _last_part(name)):
         return True
     config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
     if config is None or not config.is_file():
@@ -425,4 +435,8 @@ def _public_name(name: str) -> str:
     is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
     if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
         return name
+    return _last_part(name)
+
+
+def _last_part(name: str) -> str:
     return re.split(r'[/\\]', name.rstrip('/\\'))[-1]

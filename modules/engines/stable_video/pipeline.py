@@ -40,7 +40,6 @@ def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusio
     import safetensors
     import torch
     import transformers
-    logging.getLogger('diffusers.models.modeling_utils').addFilter(_means_something)
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     dtype = torch.float32 if device == 'cpu' else torch.float16
@@ -55,10 +54,20 @@ def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusio
     return pipe
 
 
+def quieten() -> None:
+    """Keep warnings that mean nothing from the terminal; to be called before diffusers is imported."""
+    for name in ('diffusers.models.modeling_utils', 'transformers.utils.import_utils'):
+        logging.getLogger(name).addFilter(_means_something)
+
+
 def _means_something(record: logging.LogRecord) -> bool:
-    """diffusers warns of an empty list each time that its own pipeline changes the VAE's precision."""
-    return not record.getMessage().startswith(
-        'There are modules in') or ': []' not in record.getMessage()
+    """
+    diffusers warns of an empty list each time that its own pipeline changes the VAE's precision, transformers that
+    photos are prepared without torchvision, which nothing here needs.
+    """
+    words = record.getMessage()
+    is_empty_list = words.startswith('There are modules in') and ': []' in words
+    return not is_empty_list and 'requires torchvision (not installed)' not in words
 
 
 def _dtype_argument() -> str:

@@ -60,7 +60,12 @@ class Sampler:
         # chosen once for each kind of clip: the frames depend on it
         self._chunks: dict[Needs, int] = {}
         self.rung: Rung | None = None
-        self.take(rung)
+        while not self._has_room(rung):
+            # only here, after the exception and what it held are gone
+            self.pipe.to('cpu')
+            devices.release(device)
+            rung = ladder.below(device, rung)
+            logger.warning('Going on with Memory = %s', rung.name)
 
     def take(self, rung: Rung) -> None:
         """
@@ -77,6 +82,19 @@ class Sampler:
             self.embeddings.release()
         if moves:
             pipeline.place(self.pipe, self.device, rung)
+
+    def _has_room(self, rung: Rung) -> bool:
+        """Go to a rung; False when the weights themselves find no room there, and may further down."""
+        import torch
+        try:
+            self.take(rung)
+            return True
+        except (MemoryError, RuntimeError) as error:
+            is_last = ladder.below(self.device, rung) is None
+            if is_last or not devices.is_out_of_memory(error, torch):
+                raise
+            logger.warning('Out of memory: %s', str(error))
+            return False
 
     def chunk(self, model: ModelOptions) -> int:
         """
