@@ -57,9 +57,9 @@ def create_app(configuration: Configuration,
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = limit + 1
     app.json.ensure_ascii = False
-    libraries = LibraryFetcher(configuration, is_coming = fetches_libraries)
     sandbox = Sandbox(configuration.web.max_pixels)
     reader = SandboxedReader(sandbox, configuration.web.max_pixels)
+    libraries = LibraryFetcher(configuration, is_coming = fetches_libraries)
     animator = Animator(
         configuration, reader, engines
         or Engines(configuration, are_libraries_coming = libraries.is_coming))

@@ -88,23 +88,6 @@ def report(configuration: Configuration, engines: Engines,
         yield from fleet(configuration, language)
 
 
-def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]:
-    words = i18n.words(language)['doctor']
-    try:
-        name = engines.choose(engines.preferred)
-    except errors.EngineUnavailable:
-        yield words['in_use'], words['nothing']
-        return
-    yield words['in_use'], name
-    for warning in engines.warnings(name):
-        yield words['warning'], warning
-
-
-def _columns(words: str) -> int:
-    """How wide a terminal shows them: Chinese letters take two columns."""
-    return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
-
-
 def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
     """
     What tells an engine near from far, once that was tried: whether weights can be used shows when they are loaded.
@@ -120,6 +103,23 @@ def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
     if depth and depth['model']:
         engines.get(name)
     return engines.depth_use(name)
+
+
+def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]:
+    words = i18n.words(language)['doctor']
+    try:
+        name = engines.choose(engines.preferred)
+    except errors.EngineUnavailable:
+        yield words['in_use'], words['nothing']
+        return
+    yield words['in_use'], name
+    for warning in engines.warnings(name):
+        yield words['warning'], warning
+
+
+def _columns(words: str) -> int:
+    """How wide a terminal shows them: Chinese letters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
 
 
 def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:
