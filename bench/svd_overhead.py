@@ -8,8 +8,8 @@ back. Both run with the same randomly initialised checkpoint of medium size, tak
 
 "bare" is the plain call with a photo of the model's own size already. "around" is what the engine does outside of
 the pipeline's call and its decoding, timed on the same photo of 12 million pixels: it does not grow with the steps,
-so it is what counts for a clip that takes longer than this one. On a processor, seconds are those that it worked, in one
-thread: other work on the machine does not count then, nor do threads that only wait for each other.
+so it is what counts for a clip that takes longer than this one. On a processor, seconds are those that it worked, in
+one thread: other work on the machine does not count then, nor do threads that only wait for each other.
 
 Libraries: torch, diffusers, numpy, Pillow.
 """
