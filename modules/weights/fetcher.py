@@ -73,7 +73,12 @@ class Fetcher:
     def _run(self) -> None:
         ended = {'state': 'failed', 'error': text('weights.broken')}
         try:
-            download(self._configuration, self._keep, self._stop_if_cancelled, self._terms, _say)
+            download(
+                self._configuration,
+                self._keep,
+                self._stop_if_cancelled,
+                self._terms,
+                on_plan = _say)
             ended = {'state': 'done', 'error': None}
         except errors.Cancelled:
             ended = {'state': 'idle', 'error': None}
