@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from modules import errors, photos
+from modules import errors, logs, photos
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +195,8 @@ def _serve(connection: Connection, memory: int) -> None:
     """The life of a process: one call after the other, until the other end is gone."""
     # Ctrl-C is for the program, which ends this process in its own time
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what a stranger's picture makes libraries warn of is no news to anybody
+    logs.start('error')
     _limit_memory(memory)
     while True:
         try:

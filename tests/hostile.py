@@ -6,9 +6,11 @@ What a hostile picture might make a decoder do, as functions for a process of it
 Libraries: none.
 """
 
+import logging
 import os
 import signal
 import time
+import warnings
 
 from modules import errors
 
@@ -37,6 +39,11 @@ def eat_memory():
 
 def break_unexpectedly():
     raise ZeroDivisionError
+
+
+def warn():
+    warnings.warn('line\nERROR forged', stacklevel = 1)
+    logging.getLogger('PIL').warning('line\nERROR forged')
 
 
 def refuse():

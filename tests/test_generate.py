@@ -529,6 +529,18 @@ def test_what_cannot_be_shown_upright_is_refused(port):
     refused(program.call(port, 'POST', '/upright', body, headers), 415, 'unreadable_image', 'file')
 
 
+@pytest.mark.parametrize('path', ['/generate', '/upright'])
+@pytest.mark.parametrize('nameless', [b'name=', b'x', b'name="'])
+@pytest.mark.parametrize('file', [b'', b'; filename="b.jpg"'])
+def test_a_part_without_a_name_is_an_unknown_field(port, path, nameless, file):
+    parts = [b'form-data; ' + nameless + file, b'form-data; name="file"; filename="a.jpg"']
+    body = b''.join(b'--x\r\nContent-Disposition: ' + part + b'\r\n\r\n' + jpeg() + b'\r\n'
+                    for part in parts)
+    kind = {'Content-Type': 'multipart/form-data; boundary=x'}
+    answer = program.call(port, 'POST', path, body + b'--x--\r\n', kind)
+    assert (answer.status, answer.json['code']) in ((400, 'unknown_field'), (400, 'missing_file'))
+
+
 @pytest.mark.parametrize('path', ['/generate', '/upright', '/model/download'])
 @pytest.mark.parametrize('headers', [{
     'Sec-Fetch-Site': 'cross-site'

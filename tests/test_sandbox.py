@@ -167,6 +167,11 @@ def test_a_photo_that_breaks_a_decoder_only_for_the_engine_fails_its_job_alone(t
         assert until(port, third, lambda job: job['finished'])['state'] == 'done'
 
 
+def test_what_a_picture_makes_libraries_say_is_not_in_the_log(sandbox, capfd):
+    sandbox.run(hostile.warn)
+    assert capfd.readouterr().err == ''
+
+
 def test_refusals_travel_with_their_words(sandbox):
     with pytest.raises(errors.TooManyPixels) as caught:
         sandbox.run(hostile.refuse)

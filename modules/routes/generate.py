@@ -61,9 +61,10 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     identity = jobs.new_id()
     folder = services().store.home / identity
     upload = folder / 'upload'
-    wanted = parameters.parse(
-        request.form.items(multi = True), upload, parameters.safe_stem(photo.filename),
-        services().configuration.model.engine)
+    # Werkzeug tells of no name where a part has none
+    fields = [(name or '', value) for name, value in request.form.items(multi = True)]
+    wanted = parameters.parse(fields, upload, parameters.safe_stem(photo.filename),
+                              services().configuration.model.engine)
     job = jobs.Job(
         identity, folder, animator.settled(wanted), is_awaited, client = proxies.client(request))
     queue.check_room(job.client)
@@ -112,7 +113,7 @@ def the_photo() -> FileStorage:
             if not is_blank(part)]
     for field, _part in sent:
         if field != 'file':
-            raise errors.UnknownField(field[:80])
+            raise errors.UnknownField((field or '')[:80])
     if len(sent) > 1:
         raise errors.RepeatedField('file')
     if not sent:

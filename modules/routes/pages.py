@@ -72,7 +72,7 @@ def upright() -> Response:
     """
     photo = generate.the_photo()
     for field in request.form:
-        raise errors.UnknownField(field[:80])
+        raise errors.UnknownField((field or '')[:80])
     folder = services().store.home / jobs.new_id()
     with working(), contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
