@@ -24,8 +24,8 @@ LAST_LAYERS = 2
 class OneToken:
     """
     Attention to a context of a single token, which Stable Video Diffusion's photo is: whatever the query, the softmax
-    over one number is 1, so the answer is that token's value. Equal to diffusers' own processor bit for bit where sums
-    are made in the same order, as one thread does; else within a rounding of the last bit.
+    over one number is 1, so the answer is that token's value. Its last projection is computed for every query all the
+    same: for one alone, sums are made in another order, and the clip would differ in the last bit.
     """
 
     def __call__(self, attention: 'Attention', hidden_states: 'torch.Tensor',
@@ -44,9 +44,8 @@ class OneToken:
         :return: [B, N, C]
         :rtype: torch.Tensor
         """
-        value = attention.to_out[0](attention.to_v(encoder_hidden_states))
-        value = value / attention.rescale_output_factor
-        return value.expand(-1, hidden_states.shape[1], -1)
+        value = attention.to_v(encoder_hidden_states).expand(-1, hidden_states.shape[1], -1)
+        return attention.to_out[0](value) / attention.rescale_output_factor
 
 
 class Denoiser:
