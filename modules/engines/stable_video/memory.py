@@ -20,7 +20,7 @@ from modules.configuration import ModelOptions
 GIB = 2**30
 
 #: bytes of a pixel of one frame, for each half that guidance needs, while the UNet computes
-UNET_BYTES = 272
+UNET_BYTES = 282
 #: the same with feed-forward layers in parts
 UNET_CHUNKED_BYTES = 162
 #: bytes of a pixel of one frame while the VAE decodes
