@@ -18,6 +18,7 @@ import ssl
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import browser
@@ -88,11 +89,17 @@ def test_the_unit_lets_the_program_write_where_the_ini_says(tmp_path):
 
 @pytest.fixture(scope = 'module')
 def behind(tmp_path_factory):
-    """The program behind nginx, by the files of the page: the port of TLS, the plain one, and who to believe."""
+    """The program behind nginx, by the files of the page."""
+    with served(tmp_path_factory.mktemp('deploy')) as front:
+        yield front
+
+
+@contextmanager
+def served(home, **web):
+    """The program behind nginx, by the files of the page but for some options of the web."""
     for command in ('nginx', 'openssl'):
         if not shutil.which(command):
             pytest.skip(f'needs {command}')
-    home = tmp_path_factory.mktemp('deploy')
     subprocess.run([
         'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj',
         f'/CN={HOST}', '-addext', f'subjectAltName=DNS:{HOST}', '-keyout', home / 'privkey.pem',
@@ -101,6 +108,7 @@ def behind(tmp_path_factory):
                    check = True,
                    capture_output = True)
     given = options(home)
+    given = replace(given, web = replace(given.web, **web))
     engines = Engines(given, stand_ins.table(camera = 'Slow'))
     app = create_app(given, home / 'outputs', engines = engines)
     trust = ssl.create_default_context(cafile = home / 'fullchain.pem')
@@ -243,6 +251,13 @@ def test_a_part_of_a_clip_can_be_asked_for(behind):
     assert part.headers['Content-Range'] == f'bytes 10-19/{len(whole.body)}'
 
 
+@pytest.fixture(scope = 'module')
+def without_password(tmp_path_factory):
+    """Where only a person at this machine may fetch the model."""
+    with served(tmp_path_factory.mktemp('open'), password = '') as front:
+        yield front
+
+
 @pytest.mark.parametrize('claim', [{}, {
     'X-Forwarded-For': '127.0.0.1'
 }, {
@@ -250,8 +265,8 @@ def test_a_part_of_a_clip_can_be_asked_for(behind):
     'X-Forwarded-Prefix': '/evil',
     'Forwarded': 'for=127.0.0.1'
 }])
-def test_nobody_is_taken_for_a_person_at_this_machine(behind, claim):
-    answer = behind.ask('/model/download', 'POST', b'', claim)
+def test_nobody_is_taken_for_a_person_at_this_machine(behind, without_password, claim):
+    answer = without_password.ask('/model/download', 'POST', b'', claim)
     assert (answer.status, answer.json['code']) == (403, 'not_from_here')
     assert '/evil' not in behind.ask('/', headers = claim).body.decode()
 

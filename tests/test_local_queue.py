@@ -45,7 +45,8 @@ class Animator:
         self.doings = {'held': self._hold, **doings}
         self.begun = []
         # a job of these tests names no engine
-        self.engines = types.SimpleNamespace(reasons = lambda: {'auto': None})
+        self.engines = types.SimpleNamespace(
+            reasons = lambda: {'auto': None}, depth_use = lambda name: None)
 
     def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
         self.begun.append(request.stem)
@@ -129,6 +130,8 @@ def any_queue(request):
             worker.stop()
             thread.join(30)
             store.close()
+            for each in (ledger, worker.ledger):
+                each.client.connection_pool.disconnect()
             assert not thread.is_alive()
 
     return remote

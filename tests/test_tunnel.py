@@ -179,14 +179,27 @@ CLAIMS = [
 
 
 @pytest.fixture(scope = 'module')
+def public(tmp_path_factory):
+    """A program without a password, where only a person at this machine may fetch the model."""
+    with opened(
+            tmp_path_factory.mktemp('tunnel'), '--public', ini = INI.replace(PASSWORD,
+                                                                             '')) as found:
+        yield found
+
+
+@pytest.fixture(scope = 'module')
 def trusting(tmp_path_factory):
-    """A program that also stands behind a proxy of this machine, which it believes."""
-    with opened(tmp_path_factory.mktemp('tunnel'), more = 'TrustedProxies = 127.0.0.1\n') as found:
+    """The same behind a proxy of this machine, which it believes."""
+    with opened(
+            tmp_path_factory.mktemp('tunnel'),
+            '--public',
+            more = 'TrustedProxies = 127.0.0.1\n',
+            ini = INI.replace(PASSWORD, '')) as found:
         yield found
 
 
 @pytest.mark.parametrize('claim', CLAIMS)
-@pytest.mark.parametrize('kind', ['open_one', 'trusting'])
+@pytest.mark.parametrize('kind', ['public', 'trusting'])
 def test_nobody_who_comes_through_it_is_at_this_machine(request, kind, claim):
     _place, _process, port, edge = request.getfixturevalue(kind)
     answer = visit(edge, '/model/download', 'POST', b'', claim)
@@ -201,8 +214,8 @@ def photo_form(more):
     return body, {**headers, **more}
 
 
-def test_not_even_when_it_says_nothing_of_them(open_one):
-    door = int(open_one[0].noted('forward')[0].rpartition(':')[2])
+def test_not_even_when_it_says_nothing_of_them(public):
+    door = int(public[0].noted('forward')[0].rpartition(':')[2])
     answer = program.call(door, 'POST', '/model/download', b'', {'Host': HOST, **KEY})
     assert (answer.status, answer.json['code']) == (403, 'not_from_here')
 
