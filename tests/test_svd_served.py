@@ -119,9 +119,11 @@ def test_a_clip_has_the_photos_shape_and_the_frames_asked_for(port, photo):
     assert len(frames) == 3 and size == (120, 68)
 
 
-def test_with_its_model_here_the_program_asks_nobody_on_the_network(port, photo, watched):
+def test_with_its_model_here_the_program_asks_nobody_on_the_network(port, photo, watched, home):
     """From its start on: it was watched while it loaded, and makes a clip."""
     ask(port, photo, seed = 1)
+    log = (home / 'log').read_text()
+    assert 'torchvision' not in log and 'There are modules' not in log, 'nobody is to worry'
     asked = watched / 'asked'
     strangers = set(asked.read_text().split()) if asked.exists() else set()
     assert strangers <= {'127.0.0.1', '::1', 'localhost', 'None'}

@@ -45,7 +45,8 @@ class OneToken:
         :rtype: torch.Tensor
         """
         value = attention.to_v(encoder_hidden_states).expand(-1, hidden_states.shape[1], -1)
-        return attention.to_out[0](value) / attention.rescale_output_factor
+        # copies of one row are multiplied in another way than rows in memory of their own
+        return attention.to_out[0](value.contiguous()) / attention.rescale_output_factor
 
 
 class Denoiser:
