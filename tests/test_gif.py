@@ -132,6 +132,20 @@ def test_stores_only_the_part_that_changes(tmp_path):
     assert '#1 20x20 at 100,40' in told
 
 
+def test_what_stays_between_changes_costs_next_to_nothing(tmp_path):
+    frames = np.repeat(_photo()[None], 2, 0)
+    frames[1, :4, :4] = frames[1, -4:, -4:] = (250, 20, 20)
+    one = _written(tmp_path, frames[:1]).stat().st_size
+    assert _written(tmp_path, frames).stat().st_size < 1.2 * one
+
+
+def test_what_changes_slowly_does_not_stay_behind(tmp_path):
+    grain = np.random.default_rng(5).integers(60, 100, (90, 160, 3))
+    frames = np.stack([grain + i for i in range(16)]).astype(np.uint8)
+    read = [frame for frame, _ in _read(_written(tmp_path, frames))]
+    assert _psnr(read[-1], frames[-1]) > _psnr(read[0], frames[0]) - 1.5
+
+
 def test_clips_that_change_their_colours_get_a_palette_for_each_frame(tmp_path):
     y, x = np.mgrid[:90, :160] / 160
     frames = np.stack([
