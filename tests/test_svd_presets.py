@@ -20,7 +20,7 @@ import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 from test_stable_video import animate, loaded, made, one_thread, photo, pictures, reason, request  # noqa: E402, F401
 
-from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
+from modules.engines.stable_video.denoising import Denoiser, OneToken  # noqa: E402
 
 STEPS = {'inference_steps': 25}
 
@@ -157,26 +157,78 @@ def test_last_layers_given_what_reached_them_say_what_the_whole_says(checkpoint)
     assert torch.equal(whole, last)
 
 
+def calls(unet, part):
+    """Grows with each time that a part of attention to the photo is computed."""
+    seen = []
+    for name, layer in unet.named_modules():
+        if name.endswith(f'attn2.{part}'):
+            layer.register_forward_hook(lambda *told: seen.append(told))
+    return seen
+
+
 @pytest.mark.parametrize('threads', [1, 2])
-def test_one_token_attention_equals_that_of_diffusers_bit_for_bit(threads):
-    """In layers wide enough for a processor to make sums in another order for fewer rows."""
+@pytest.mark.parametrize('is_split', [False, True])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+def test_one_token_attention_equals_that_of_diffusers_bit_for_bit(threads, is_split, dtype):
+    """In layers wide enough for a processor to make sums in another order for fewer rows; computed in one step only."""
     torch.manual_seed(0)
     unet = diffusers.UNetSpatioTemporalConditionModel(
-        block_out_channels = (64, 128, 256, 256), num_attention_heads = (1, 2, 4, 4))
+        block_out_channels = (64, 128, 256, 256), num_attention_heads = (1, 2, 4, 4)).to(dtype)
     chance = torch.Generator().manual_seed(0)
-    inputs = (torch.randn(2, 5, 8, 16, 16, generator = chance), torch.tensor(0.7),
-              torch.randn(2, 1, 1024, generator = chance), torch.randn(2, 3, generator = chance))
+    sample, context, numbers = (
+        torch.randn(2, *shape, generator = chance).to(dtype)
+        for shape in ((5, 8, 16, 16), (1, 1024), (3, )))
+    conditions = torch.tensor(0.7), context, numbers
+    halves = [slice(0, 1), slice(1, 2)] if is_split else [slice(0, 2)]
     torch.set_num_threads(threads)
     with torch.no_grad():
-        expected = unet(*inputs, return_dict = False)[0]
-        queried = []
-        Denoiser(unet)
-        for name, layer in unet.named_modules():
-            if name.endswith('attn2.to_q'):
-                layer.register_forward_hook(lambda *told: queried.append(told))
-        found = unet(*inputs, return_dict = False)[0]
+        expected = torch.cat([
+            unet(sample[half], conditions[0], *(each[half] for each in conditions[1:]))[0]
+            for half in halves
+        ])
+        denoiser = Denoiser(unet)
+        denoiser.is_split = is_split
+        denoiser.begin(presets.TABLE['quality'])
+        queried, valued, projected = (calls(unet, part) for part in ('to_q', 'to_v', 'to_out.0'))
+        for _step in range(3):
+            assert torch.equal(unet(sample, *conditions)[0], expected)
+            assert len(valued) == len(projected) == 32 * len(halves) and not queried
     torch.set_num_threads(1)
-    assert torch.equal(found, expected) and not queried
+
+
+class Uneven:
+    """A layer whose rows are not all computed alike."""
+
+    rescale_output_factor = 1.0
+    to_v = staticmethod(torch.nn.Identity())
+
+    def __init__(self):
+        self.to_out = [lambda value: value + torch.arange(value.shape[1]).reshape(1, -1, 1)]
+
+
+def test_what_is_not_the_same_for_every_query_is_computed_in_every_step():
+    one_token, layer = OneToken(), Uneven()
+    one_token.known = {}
+    for number in (3, 4):
+        answer = one_token(layer, torch.zeros(2, 4, 1), torch.full((2, 1, 1), number))
+        assert answer[:, :, 0].tolist() == [[number, number + 1, number + 2, number + 3]] * 2
+
+
+def test_a_photo_is_not_answered_for_another(engine, checkpoint):
+    animate(engine, photo(), request())
+    other = photo(130, 128)
+    expected = animate(loaded(checkpoint, **STEPS), other, request())
+    assert numpy.array_equal(animate(engine, other, request()), expected)
+
+
+def test_nothing_is_kept_between_clips(checkpoint):
+    unet = loaded(checkpoint)._sampler.pipe.unet
+    sample, conditions = torch.zeros(2, 5, 8, 8, 16), torch.zeros(2, 3)
+    with torch.no_grad():
+        first, second, again = (
+            unet(sample, torch.tensor(0.7), torch.full((2, 1, 32), value), conditions)[0]
+            for value in (1.0, 2.0, 1.0))
+    assert torch.equal(first, again) and not torch.equal(first, second)
 
 
 def test_the_solver_has_the_noise_levels_of_the_checkpoint():

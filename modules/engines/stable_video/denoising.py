@@ -24,9 +24,14 @@ LAST_LAYERS = 2
 class OneToken:
     """
     Attention to a context of a single token, which Stable Video Diffusion's photo is: whatever the query, the softmax
-    over one number is 1, so the answer is that token's value. Its last projection is computed for every query all the
-    same: for one alone, sums are made in another order, and the clip would differ in the last bit.
+    over one number is 1, so the answer is that token's value, the same for every query and in every step of a clip.
     """
+
+    def __init__(self):
+        #: layer → its answer to each half, [halves, 1, C], or None where rows of it differ; None to keep nothing
+        self.known: dict[Attention, torch.Tensor | None] | None = None
+        #: halves that are computed together
+        self.halves = 1
 
     def __call__(self, attention: 'Attention', hidden_states: 'torch.Tensor',
                  encoder_hidden_states: 'torch.Tensor', **_unused: Any) -> 'torch.Tensor':
@@ -35,7 +40,7 @@ class OneToken:
 
         :param attention: the layer
         :type attention: Attention
-        :param hidden_states: the queries, [B, N, C]
+        :param hidden_states: the queries, [B, N, C], of one half after the other
         :type hidden_states: torch.Tensor
         :param encoder_hidden_states: the context, [B, 1, D]
         :type encoder_hidden_states: torch.Tensor
@@ -44,9 +49,33 @@ class OneToken:
         :return: [B, N, C]
         :rtype: torch.Tensor
         """
-        value = attention.to_v(encoder_hidden_states).expand(-1, hidden_states.shape[1], -1)
-        # copies of one row are multiplied in another way than rows in memory of their own
-        return attention.to_out[0](value.contiguous()) / attention.rescale_output_factor
+        import torch
+        rows, queries = hidden_states.shape[:2]
+        if torch.compiler.is_compiling():
+            # compiled sums are made in an order of their own in any case
+            return _answer(attention, encoder_hidden_states).expand(-1, queries, -1)
+        known = self.known.get(attention) if self.known is not None else None
+        if known is not None:
+            return known.repeat_interleave(rows // len(known), 0).expand(-1, queries, -1)
+        # For one query alone, a processor makes sums in another order, and the clip would differ in the last bit; so
+        # would it with copies of one row, which are multiplied in another way than rows in memory of their own.
+        answer = _answer(attention, encoder_hidden_states, queries)
+        if self.known is not None and attention not in self.known:
+            self.known[attention] = self._one_each(answer)
+        return answer
+
+    def _one_each(self, answer: 'torch.Tensor') -> 'torch.Tensor | None':
+        """One row for each half; None where sums of some rows were made in another order than those of others."""
+        import torch
+        of_halves = answer.reshape(self.halves, -1, answer.shape[-1])
+        first = of_halves[:, :1]
+        return first.clone() if torch.equal(of_halves, first.expand_as(of_halves)) else None
+
+
+def _answer(attention: 'Attention', context: 'torch.Tensor', queries: int = 1) -> 'torch.Tensor':
+    """Computed for each of so many queries, [B, queries, C]."""
+    value = attention.to_v(context).expand(-1, queries, -1).contiguous()
+    return attention.to_out[0](value) / attention.rescale_output_factor
 
 
 class Denoiser:
@@ -69,8 +98,11 @@ class Denoiser:
         self._kept: dict[int, torch.Tensor] = {}
         self._entering: torch.Tensor | None = None
         self._is_keeping = False
+        self._one_token = OneToken()
+        # of each pass, what attention to the photo answers
+        self._answers: dict[tuple[int, int], dict] | None = None
         unet.set_attn_processor({
-            name: OneToken() if '.attn2.' in name else processor
+            name: self._one_token if '.attn2.' in name else processor
             for name, processor in unet.attn_processors.items()
         })
         # there for good: code once compiled does not notice hooks that come later
@@ -95,10 +127,12 @@ class Denoiser:
         """
         self._preset, self._step = preset, 0
         self._is_keeping = preset.whole_every > 1
+        self._answers = {}
 
     def end(self) -> None:
         """Let go of what was kept for the next step."""
         self._preset, self._entering, self._is_keeping = Preset(), None, False
+        self._answers = self._one_token.known = None
         self._kept.clear()
 
     def forward(self, sample: 'torch.Tensor', timestep: 'torch.Tensor',
@@ -133,6 +167,9 @@ class Denoiser:
         made = []
         for halves in self._passes(len(sample), timestep):
             part = slice(*halves)
+            self._one_token.halves = part.stop - part.start
+            if self._answers is not None:
+                self._one_token.known = self._answers.setdefault(halves, {})
             inputs = sample[part], timestep, *(condition[part] for condition in conditions)
             if is_whole:
                 made.append(self._whole(*inputs, return_dict = False)[0])
