@@ -8,8 +8,9 @@ noise tells only that two ways differ, not by how much a person would see.
     python bench/svd.py [WIDTHxHEIGHT] [FRAMES] [STEPS] [CHANNELS] [RUNS]
 
 ``CHANNELS`` of the UNet's first level: 320 is the published architecture, fewer a smaller one of the same build. On a
-GPU all at half precision, peak memory as its allocator tells it; on a processor in 32 bits, peak memory in counted live
-tensors besides the weights. Ways take turns, medians are told; "times" is against plain diffusers of the same round.
+GPU all at half precision and every preset compiled, peak memory as its allocator tells it; on a processor in 32 bits,
+peak memory in counted live tensors besides the weights. Ways take turns, medians are told; "times" is against plain
+diffusers of the same round.
 
 Libraries: torch, diffusers, transformers, numpy, Pillow.
 """
@@ -144,6 +145,15 @@ def _ways(folder: Path, model: ModelOptions) -> list[Way]:
     else:
         rows.append(
             Way('as it was: chunk all', partial(_plain, plain, image, model, model.output_frames)))
+    if DEVICE == 'cuda':
+        rows.append(Way('quality, not compiled', partial(_ours, engine, image, model, 'quality')))
+        compiled = StableVideo(Configuration(model = model), lambda configuration: folder)
+        compiled.load()
+        for preset in presets.TABLE.values():
+            applied = presets.applied(preset, model)
+            compiled._sampler.compile((applied.image_prompt_width, applied.image_prompt_height),
+                                      preset, applied, bool)
+        engine = compiled
     for preset in parameters.PRESETS:
         rows.append(Way(preset, partial(_ours, engine, image, model, preset)))
     for rung in ('chunked', 'split', 'streamed', 'single') if DEVICE == 'cuda' else ('split', ):

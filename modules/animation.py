@@ -93,6 +93,16 @@ class Animator:
         """
         self.engines.get(self.engines.choose(self.engines.preferred))
 
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Use time in which no job waits for what makes later ones faster.
+
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :raises modules.errors.Cancelled: when there is something better to do
+        """
+        self.engines.prepare(stop_if_cancelled)
+
     def settled(self, request: AnimationRequest) -> AnimationRequest:
         """
         A request with all that the options fill in.

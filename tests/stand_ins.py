@@ -45,6 +45,9 @@ class Instant:
     def load(self):
         pass
 
+    def prepare(self, stop_if_cancelled):
+        pass
+
     def settings(self, request):
         return settings(self.model)
 

@@ -36,11 +36,13 @@ class Animator:
     Does what the job's name has a function for, and nothing for other names; ``held`` waits for :attr:`go`.
 
     :param load: what loading does
+    :param prepare: what is done while nobody waits
     :param doings: name → function of ``stop_if_cancelled``
     """
 
-    def __init__(self, load = bool, **doings):
+    def __init__(self, load = bool, prepare = bool, **doings):
         self.load = load
+        self.prepare = prepare
         self.go = threading.Event()
         self.doings = {'held': self._hold, **doings}
         self.begun = []
@@ -189,6 +191,37 @@ def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path, any
         done, = submit(queue, job(tmp_path))
         assert finished(done) == ('done', type(None))
         assert done.progress == Progress('step', 1, 2)
+
+
+def test_time_in_which_nobody_waits_is_used_until_somebody_comes(tmp_path, any_queue):
+    told = []
+
+    def prepare(stop_if_cancelled):
+        told.append('begun')
+        try:
+            while True:
+                time.sleep(0.01)
+                stop_if_cancelled()
+        finally:
+            told.append('ended')
+
+    with any_queue(tmp_path, Animator(prepare = prepare)) as (queue, animator):
+        until(lambda: told == ['begun'])
+        assert queue.state() == 'READY'
+        first, second = submit(queue, job(tmp_path, 'held'), job(tmp_path))
+        until(lambda: animator.begun == ['held'])
+        assert told == ['begun', 'ended']
+        animator.go.set()
+        assert finished(first)[0] == finished(second)[0] == 'done'
+        until(lambda: told == ['begun', 'ended', 'begun'])
+    assert told == ['begun', 'ended', 'begun', 'ended']
+
+
+def test_what_fails_while_nobody_waits_fails_no_job(tmp_path, any_queue, caplog):
+    with any_queue(tmp_path, Animator(prepare = fail(ValueError('no compiler')))) as (queue, _):
+        until(lambda: 'no compiler' in caplog.text)
+        done, = submit(queue, job(tmp_path))
+        assert finished(done) == ('done', type(None))
 
 
 def retry_after(queue, animator, tmp_path):

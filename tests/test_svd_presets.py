@@ -257,22 +257,6 @@ def test_every_step_of_a_preset_has_a_picture_and_the_last_has_no_noise(engine, 
     assert not numpy.array_equal(shown[0], shown[-1])
 
 
-def test_compiled_steps_equal_eager_ones(checkpoint):
-    """With the compiler's tracing and none of its code, which a processor would make for minutes."""
-    engine = loaded(checkpoint, inference_steps = 6)
-    expected = {
-        name: animate(engine, photo(), request(preset = name))
-        for name in ('quality', 'fast')
-    }
-    denoiser = engine._sampler.denoiser
-    denoiser._whole = torch.compile(denoiser._eager, backend = 'eager', fullgraph = True)
-    denoiser._last = torch.compile(denoiser._last_layers, backend = 'eager', fullgraph = True)
-    for name in ('fast', 'quality', 'fast'):
-        assert numpy.array_equal(animate(engine, photo(), request(preset = name)), expected[name])
-    denoiser.stay_eager()
-    assert numpy.array_equal(animate(engine, photo(), request()), expected['quality'])
-
-
 @pytest.mark.parametrize(
     'name', ['wangfuyun/AnimateLCM-SVD-xt', 'models/animatelcm_svd', 'C:\\models\\svd-LCM\\'])
 def test_a_model_of_few_steps_is_refused_by_name(name):

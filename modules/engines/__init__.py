@@ -169,6 +169,15 @@ class Engine(Protocol):
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
         """
 
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Do what makes later clips faster; for an engine that is loaded, asked whenever no job waits.
+
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :raises modules.errors.Cancelled: when there is something better to do; the rest is done when asked again
+        """
+
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes this engine's result, besides the request's own parameters, as files tell it to
@@ -317,6 +326,17 @@ class Engines:
                 self._engines[name].load()
                 self._loaded.add(name)
         return self._engines[name]
+
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Let engines that are loaded do what makes later clips faster.
+
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :raises modules.errors.Cancelled: when there is something better to do
+        """
+        for name in tuple(self._loaded):
+            self._engines[name].prepare(stop_if_cancelled)
 
     def _must_wait(self, name: str) -> bool:
         reason = self._engines[name].unavailable()

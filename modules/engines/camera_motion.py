@@ -140,6 +140,14 @@ class CameraMotion:
         importlib.import_module('modules.engines.depth_prior')
         self._depth.load()
 
+    def prepare(self, _stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Nothing would make later clips faster.
+
+        :param _stop_if_cancelled: unused
+        :type _stop_if_cancelled: StopIfCancelled
+        """
+
     def settings(self, _request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes the result.

@@ -352,7 +352,7 @@ class LocalQueue:
         self._work(animator)
 
     def _work(self, animator: Animator, then: Callable[[], None] = bool) -> None:
-        while job := self._next():
+        while job := self._next(animator):
             self.pace.begin(job.request.engine, job)
             state, refusal = outcome(
                 f'Job {job.id}', lambda job = job: self._animate(animator, job))
@@ -364,8 +364,19 @@ class LocalQueue:
             self.on_end()
             then()
 
-    def _next(self) -> Job | None:
+    def _prepare(self, animator: Animator) -> None:
+        """Use time in which nobody waits for what makes later jobs faster."""
+
+        def stop_if_wanted() -> None:
+            if self._waiting or self._closing:
+                raise errors.Cancelled
+
+        outcome('Preparing', lambda: animator.prepare(stop_if_wanted))
+
+    def _next(self, animator: Animator) -> Job | None:
         """The job whose turn it is; None when the program ends."""
+        if not self._waiting:
+            self._prepare(animator)
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:

@@ -156,12 +156,19 @@ class Worker:
             try:
                 if identity := post.next():
                     self._take(animator, post, identity)
+                else:
+                    outcome('Preparing', lambda: animator.prepare(self._stop_if_wanted))
             except (*AWAY, errors.BrokerAway):
                 # a message may have been on its way: under another name this worker lets go of the former one's
                 logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
                 self._quiet_until = time.monotonic() + self.heartbeat
                 self._posts[animator] = self._new_post(animator)
                 self._closing.wait(AGAIN)
+
+    def _stop_if_wanted(self) -> None:
+        waiting, _running = self.ledger.counts()
+        if waiting or self._closing.is_set():
+            raise errors.Cancelled
 
     def _take(self, animator: Animator, post: Post, identity: str) -> None:
         """Do one job, unless there is nothing left to do."""

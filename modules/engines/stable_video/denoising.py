@@ -10,6 +10,7 @@ Libraries: torch, through what is handed in and imported when the engine loads.
 import math
 from typing import TYPE_CHECKING, Any
 
+from modules.engines.stable_video.compiling import Compilable
 from modules.engines.stable_video.presets import Preset
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ class Denoiser:
         self.unet = unet
         #: two passes of one half each instead of one of both
         self.is_split = False
-        self._eager = self._whole = unet.forward
-        self._last = self._last_layers
+        # keeping what the next step needs is code of its own
+        self._whole = {is_keeping: Compilable(unet.forward) for is_keeping in (False, True)}
+        self._last = Compilable(self._last_layers)
         self._preset = Preset()
         self._step = 0
         # of each half, what last reached the layers that every step computes
@@ -109,14 +111,10 @@ class Denoiser:
         unet.up_blocks[-1].resnets[-LAST_LAYERS].register_forward_pre_hook(self._keep)
         unet.forward = self.forward
 
-    def compile(self) -> None:
-        """Compile what steps compute; done when the next ones are made."""
-        import torch
-        self._whole, self._last = map(torch.compile, (self._eager, self._last_layers))
-
-    def stay_eager(self) -> None:
-        """Compute as written from now on."""
-        self._whole, self._last = self._eager, self._last_layers
+    @property
+    def compilables(self) -> list[Compilable]:
+        """What steps compute."""
+        return [*self._whole.values(), self._last]
 
     def begin(self, preset: Preset) -> None:
         """
@@ -172,7 +170,7 @@ class Denoiser:
                 self._one_token.known = self._answers.setdefault(halves, {})
             inputs = sample[part], timestep, *(condition[part] for condition in conditions)
             if is_whole:
-                made.append(self._whole(*inputs, return_dict = False)[0])
+                made.append(self._whole[self._is_keeping](*inputs, return_dict = False)[0])
                 if self._is_keeping:
                     self._kept |= zip(
                         range(*halves), self._entering.chunk(part.stop - part.start), strict = True)

@@ -99,7 +99,8 @@ class StableVideo:
         self._sampler: Sampler | None = None
         self._failure: Text | None = None
         self._fits = False
-        self._is_compiled = False
+        # widths and heights that are still to be compiled for
+        self._to_compile: list[tuple[int, int]] = []
         self._gpu_bytes: int | None = None
         self._turn = threading.Lock()
 
@@ -180,8 +181,7 @@ class StableVideo:
 
     def load(self) -> None:
         """
-        Import the libraries, find the device, load the weights; on a GPU, compile and warm up, which takes minutes
-        when it compiles. Jobs wait for that, pages do not.
+        Import the libraries, find the device, load the weights; on a GPU, warm up. Jobs wait for that, pages do not.
 
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
         """
@@ -196,11 +196,34 @@ class StableVideo:
                 logger.warning('%s', warning.in_('en'))
             self._sampler = self._loaded(self._find())
 
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        On a GPU, compile for the sizes that clips have; takes minutes where that was never done before.
+
+        :param stop_if_cancelled: called between steps; a compiler at work is waited for
+        :type stop_if_cancelled: StopIfCancelled
+        :raises modules.errors.Cancelled: when there is something better to do
+        """
+        preset = presets.TABLE[self.model.preset]
+        while self._to_compile:
+            with self._alone(stop_if_cancelled):
+                stop_if_cancelled()
+                # a compiler that fails is not asked again
+                sizes, self._to_compile = self._to_compile, []
+                logger.info('Compiling for %d x %d', *sizes[0])
+                try:
+                    self._sampler.compile(sizes[0], preset, self._applied(), stop_if_cancelled)
+                except errors.Cancelled:
+                    self._to_compile = sizes
+                    raise
+                self._to_compile = sizes[1:]
+                logger.info('Compiled for %d x %d', *sizes[0])
+
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         """
         What was set that changes the result, as it is used: ``DecodeChunkSize`` is the number of frames that are
-        decoded at once, ``UNet`` whether the UNet is compiled, ``Memory`` the rung, ``ModelName`` tells no folder of
-        this machine. The rest is as it is set; what the preset makes of it follows from that.
+        decoded at once, ``UNet`` whether compiled code had a part in the last clip, ``Memory`` the rung, ``ModelName``
+        tells no folder of this machine. The rest is as it is set; what the preset makes of it follows from that.
 
         :param request: what was wanted
         :type request: AnimationRequest
@@ -211,7 +234,7 @@ class StableVideo:
             'ModelName': _public_name(self.model.model_name),
             'DecodeChunkSize':
             self._sampler.chunk(presets.applied(self._preset(request), self.model)),
-            'UNet': self._is_compiled,
+            'UNet': self._sampler.was_compiled,
             'Memory': self._sampler.rung.name
         }
         return {**settings(self.model, *OPTIONS), **as_used}
@@ -314,10 +337,8 @@ class StableVideo:
         if lower is None:
             return False
         logger.warning('Going on with Memory = %s', lower.name)
-        if self._is_compiled and lower.takes_turns:
-            self._sampler.stay_eager()
-            self._is_compiled = False
         self._sampler.take(lower)
+        self._to_compile.clear()
         on_progress(Progress('loading', note = text('engines.svd_stepped_down', rung = lower.name)))
         return True
 
@@ -366,11 +387,12 @@ class StableVideo:
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
             self._fail(text('engines.svd_cannot_load', folder = folder, error = in_one_line(error)))
+        model = self._applied()
         if self.device.startswith('cuda'):
-            is_to_compile = (
-                self.model.unet and not sampler.rung.takes_turns
-                and pipeline.can_compile(self.device))
-            self._is_compiled = sampler.warm_up(self._applied(), is_to_compile = is_to_compile)
+            sampler.warm_up(model)
+        if self.model.unet and not sampler.rung.takes_turns and pipeline.can_compile(self.device):
+            width, height = model.image_prompt_width, model.image_prompt_height
+            self._to_compile = list(dict.fromkeys([(width, height), (height, width)]))
         logger.info('Stable Video Diffusion is ready; Memory = %s', sampler.rung.name)
         return sampler
 

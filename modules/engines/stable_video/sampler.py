@@ -14,7 +14,15 @@ from PIL import Image
 
 from modules.configuration import ModelOptions
 from modules.engines import OnProgress, Progress, StopIfCancelled
-from modules.engines.stable_video import decoding, devices, ladder, pipeline, presets, preview
+from modules.engines.stable_video import (
+    compiling,
+    decoding,
+    devices,
+    ladder,
+    pipeline,
+    presets,
+    preview,
+)
 from modules.engines.stable_video.denoising import Denoiser
 from modules.engines.stable_video.embeddings import Embeddings
 from modules.engines.stable_video.ladder import Rung
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
     from modules.parameters import AnimationRequest
 
 logger = logging.getLogger(__name__)
+
+#: in a clip of so many steps, every preset has each kind of step that it has in a longer one
+REHEARSED_STEPS = 8
 
 
 class Sampler:
@@ -53,6 +64,8 @@ class Sampler:
         self.pipe = pipe
         self.device = device
         self.denoiser = Denoiser(pipe.unet)
+        decoder = pipe.vae.decoder.forward = compiling.Compilable(pipe.vae.decoder.forward)
+        self._compilables = [*self.denoiser.compilables, decoder]
         self.embeddings = Embeddings(pipe, load_encoder)
         self._needs = needs
         #: the checkpoint's own
@@ -80,6 +93,9 @@ class Sampler:
         self._chunks.clear()
         if rung.is_split:
             self.embeddings.release()
+        if rung.takes_turns:
+            # weights that move are no constants of compiled code
+            self.stay_eager()
         if moves:
             pipeline.place(self.pipe, self.device, rung)
 
@@ -163,36 +179,48 @@ class Sampler:
         return decoding.decode(self.pipe, latents, self.chunk(model), finish, on_progress,
                                stop_if_cancelled)
 
-    def warm_up(self, model: ModelOptions, *, is_to_compile: bool) -> bool:
+    @property
+    def was_compiled(self) -> bool:
+        """Whether compiled code had a part in the last clip."""
+        return any(part.was_compiled for part in self._compilables)
+
+    def warm_up(self, model: ModelOptions) -> None:
         """
-        Make one step of a grey landscape, so that the first clip need not wait for kernels. When compiling (anew for
-        each orientation, with and without guidance) fails, all is computed eagerly.
+        Make one step of a grey landscape, so that the first clip need not wait for kernels.
 
         :param model: the options
         :type model: ModelOptions
-        :param is_to_compile: whether to compile the UNet and the decoder
-        :type is_to_compile: bool
-        :return: whether they are compiled
-        :rtype: bool
         """
-        if is_to_compile:
-            self.denoiser.compile()
-            self.pipe.vae.decoder.compile()
+        short, long = sorted((model.image_prompt_width, model.image_prompt_height))
         try:
-            self._warm_up(model)
-            return is_to_compile
+            self._rehearse((long, short), model, 1, bool)
         except (RuntimeError, OSError) as error:
-            logger.warning('The warm-up failed, going on without compiling: %s', error)
-            self.stay_eager()
-            return False
+            logger.warning('The warm-up failed: %s', error)
         finally:
             self.restore()
 
+    def compile(self, size: tuple[int, int], preset: Preset, model: ModelOptions,
+                stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Compile for clips of a size, by making a short one.
+
+        :param size: width and height given to the model
+        :type size: tuple[int, int]
+        :param preset: what is given up for speed
+        :type preset: Preset
+        :param model: the options as the preset changes them
+        :type model: ModelOptions
+        :param stop_if_cancelled: called between steps; when it raises, what was compiled remains
+        :type stop_if_cancelled: StopIfCancelled
+        """
+        with compiling.rehearsing(self._compilables):
+            self._prepare(preset, model)
+            self._rehearse(size, model, REHEARSED_STEPS, stop_if_cancelled)
+
     def stay_eager(self) -> None:
         """Compute as written from now on, where it was compiled."""
-        self.denoiser.stay_eager()
-        # torch offers no public way back from Module.compile()
-        self.pipe.vae.decoder._compiled_call_impl = None
+        for part in self._compilables:
+            part.forget()
 
     def restore(self) -> None:
         """Put all in order after a clip, whatever cut that short."""
@@ -200,6 +228,8 @@ class Sampler:
         pipeline.restore(self.pipe)
 
     def _prepare(self, preset: Preset, model: ModelOptions) -> None:
+        for part in self._compilables:
+            part.was_compiled = False
         self.denoiser.begin(preset)
         self.pipe.scheduler = presets.solver(preset, self.scheduler)
         if self.rung.is_chunked:
@@ -226,19 +256,28 @@ class Sampler:
             callback_on_step_end_tensor_inputs = preview.TENSORS,
             output_type = 'latent').frames
 
-    def _warm_up(self, model: ModelOptions) -> None:
+    def _rehearse(self, size: tuple[int, int], model: ModelOptions, steps: int,
+                  stop_if_cancelled: StopIfCancelled) -> None:
+        """A clip of a grey picture, of which nothing is kept."""
         import torch
-        short, long = sorted((model.image_prompt_width, model.image_prompt_height))
+
+        def on_step_end(_pipe, _step, _time, tensors):
+            stop_if_cancelled()
+            return tensors
+
         latents = self.pipe(
-            Image.new('RGB', (long, short), 'grey'),
-            height = short,
-            width = long,
+            Image.new('RGB', size, 'grey'),
+            width = size[0],
+            height = size[1],
             num_frames = model.output_frames,
-            num_inference_steps = 1,
+            num_inference_steps = steps,
+            callback_on_step_end = on_step_end,
             output_type = 'latent').frames
-        chunk = self.chunk(model)
+        parts = latents.split(self.chunk(model), dim = 1)
         with torch.no_grad():
-            self.pipe.decode_latents(latents[:, :chunk], chunk, chunk)
+            for part in {part.shape: part for part in parts}.values():
+                stop_if_cancelled()
+                self.pipe.decode_latents(part, part.shape[1], part.shape[1])
 
 
 def _placement(rung: Rung) -> tuple[bool, bool]:

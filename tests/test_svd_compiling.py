@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The Stable Video Diffusion engine compiles while nobody waits: what is compiled, what is not, and what a job that comes
+meanwhile has to wait for. With the compiler's tracing and none of its code, which a processor would make for minutes.
+
+Libraries: pytest, torch, diffusers, numpy.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy
+import pytest
+
+from modules import errors
+from modules.engines.stable_video import compiling, ladder, pipeline
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('diffusers')
+
+import tiny_checkpoint  # noqa: E402
+from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
+from torch._dynamo.utils import counters  # noqa: E402
+
+LANDSCAPE, PORTRAIT = (256, 128), (128, 256)
+
+
+@pytest.fixture(scope = 'module')
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
+
+
+@pytest.fixture
+def compiled_on_a_processor(monkeypatch):
+    """As on a GPU."""
+    monkeypatch.setattr(pipeline, 'can_compile', lambda device: True)
+    monkeypatch.setattr(compiling, 'BACKEND', 'eager')
+    torch._dynamo.reset()
+    counters.clear()
+
+
+pytestmark = pytest.mark.usefixtures('compiled_on_a_processor')
+
+
+def graphs():
+    return counters['stats']['unique_graphs']
+
+
+def prepare(engine):
+    engine.prepare(lambda: None)
+
+
+def forbid_what_is_not_compiled(engine):
+
+    def forbidden(*given, **options):
+        pytest.fail('computed as written')
+
+    for part in engine._sampler._compilables:
+        part._written = forbidden
+
+
+@pytest.mark.parametrize('preset', ['quality', 'balanced', 'fast', 'draft'])
+def test_after_preparing_every_step_of_the_preset_is_compiled_for_both_orientations(
+        checkpoint, preset):
+    engine = loaded(checkpoint, inference_steps = 25, preset = preset)
+    expected = {size: animate(engine, photo(*size), request()) for size in (LANDSCAPE, PORTRAIT)}
+    assert engine.settings(request())['UNet'] is False and graphs() == 0
+    prepare(engine)
+    made = graphs()
+    assert made >= 4
+    forbid_what_is_not_compiled(engine)
+    for size, frames in expected.items():
+        difference = animate(engine, photo(*size), request()).astype(int) - frames
+        assert numpy.abs(difference).max() <= 1
+        assert engine.settings(request())['UNet'] is True
+    assert graphs() == made
+
+
+def test_frames_that_are_left_over_are_decoded_by_compiled_code_too(checkpoint):
+    engine = loaded(checkpoint, decode_chunk_size = 2)
+    prepare(engine)
+    made = graphs()
+    forbid_what_is_not_compiled(engine)
+    animate(engine, photo(), request())
+    assert graphs() == made
+
+
+def test_no_clip_waits_for_a_compiler(checkpoint):
+    """Other presets have other shapes, for which nothing is compiled then."""
+    engine = loaded(checkpoint, output_frames = 15, image_prompt_width = 192)
+    animate(engine, photo(), request())
+    assert graphs() == 0
+    prepare(engine)
+    made = graphs()
+    for preset in ('fast', 'draft'):
+        animate(engine, photo(), request(preset = preset))
+    animate(engine, photo(), request(max_guidance_scale = 1.0))
+    assert graphs() == made
+    animate(engine, photo(), request(preset = 'draft'))
+    assert engine.settings(request())['UNet'] is False
+
+
+def test_a_job_that_comes_is_not_kept_waiting_and_the_rest_is_done_later(checkpoint):
+    engine = loaded(checkpoint)
+    expected = animate(engine, photo(*PORTRAIT), request())
+    asked = []
+
+    def stop():
+        asked.append(graphs())
+        if graphs():
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        engine.prepare(stop)
+    assert asked == [0, 1], 'one graph, and not a step more'
+    assert numpy.array_equal(animate(engine, photo(*PORTRAIT), request()), expected)
+    prepare(engine)
+    assert graphs() == 4
+    forbid_what_is_not_compiled(engine)
+    animate(engine, photo(*PORTRAIT), request())
+    animate(engine, photo(*LANDSCAPE), request())
+    prepare(engine)
+    assert graphs() == 4
+
+
+def test_a_compiler_that_fails_is_left_alone(checkpoint, monkeypatch):
+    tried = []
+
+    def broken(graph, inputs):
+        tried.append(graph)
+        raise RuntimeError('no compiler here')
+
+    engine = loaded(checkpoint)
+    expected = animate(engine, photo(), request())
+    monkeypatch.setattr(compiling, 'BACKEND', broken)
+    with pytest.raises(Exception, match = 'no compiler here'):
+        prepare(engine)
+    prepare(engine)
+    assert numpy.array_equal(animate(engine, photo(), request()), expected)
+    assert len(tried) == 1 and engine.settings(request())['UNet'] is False
+
+
+def test_weights_that_move_are_not_computed_with_by_compiled_code(checkpoint, monkeypatch):
+    monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
+    engine, seen = loaded(checkpoint), []
+    expected = animate(engine, photo(), request())
+    prepare(engine)
+
+    def tell(progress):
+        if progress.phase == 'step' and not seen:
+            seen.append(progress)
+            raise torch.OutOfMemoryError('CUDA out of memory.')
+
+    assert numpy.array_equal(animate(engine, photo(), request(), tell), expected)
+    assert engine.settings(request())['UNet'] is False
+    made = graphs()
+    prepare(engine)
+    assert graphs() == made
+
+
+@pytest.mark.parametrize('options', [{'unet': False}, {'memory': 'offload'}])
+def test_what_cannot_or_must_not_be_compiled_is_not(checkpoint, monkeypatch, options):
+    monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
+    prepare(loaded(checkpoint, **options))
+    assert graphs() == 0
+
+
+def test_where_there_is_no_compiler_nothing_is_compiled(checkpoint, monkeypatch):
+    monkeypatch.undo()
+    engine = loaded(checkpoint)
+    prepare(engine)
+    assert graphs() == 0
+
+
+def told_by_the_compiler(python, **environment):
+    """Where it keeps code, when a function was rehearsed."""
+    code = f'''
+import sys
+sys.path[1:1] = [{str(Path(__file__).parent.parent)!r}] + {sys.path!r}
+from modules.engines.stable_video import compiling
+compiling.BACKEND = 'eager'
+part = compiling.Compilable(lambda number: number + 1)
+import torch
+with compiling.rehearsing([part]):
+    part(torch.ones(1))
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+print(cache_dir())
+'''
+    usual = {name: value for name, value in os.environ.items() if name != 'TORCHINDUCTOR_CACHE_DIR'}
+    done = subprocess.run([python, '-c', code],
+                          env = usual | environment,
+                          capture_output = True,
+                          text = True,
+                          check = True)
+    return Path(done.stdout.strip())
+
+
+def test_compiled_code_stays_with_the_libraries_it_was_made_by(tmp_path):
+    venv.create(tmp_path / 'own', symlinks = True)
+    python = next((tmp_path / 'own').glob('[bB]*/python*'))
+    assert told_by_the_compiler(python) == tmp_path / 'own' / 'compiled'
+    elsewhere = tmp_path / 'elsewhere'
+    assert told_by_the_compiler(python, TORCHINDUCTOR_CACHE_DIR = str(elsewhere)) == elsewhere
