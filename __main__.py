@@ -11,9 +11,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from modules import VERSION, arguments, configuration, i18n, logs, spaces
 
@@ -297,5 +298,21 @@ COMMANDS = {
     'doctor': doctor
 }
 
+
+def end(code: int) -> NoReturn:
+    """
+    End the program. A library at work in a thread, such as a compiler, hears of no end: Python would wait for it, or be
+    ended by it in a crash.
+
+    :param code: the exit code
+    :type code: int
+    """
+    if any(thread.name.startswith('worker ') for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

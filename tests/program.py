@@ -101,7 +101,12 @@ def served(app, web, held = 176, **more):
 
 
 @contextmanager
-def started(folder, ini = '', arguments = (), environment = None, wait = True):
+def started(folder,
+            ini = '',
+            arguments = (),
+            environment = None,
+            wait = True,
+            script = ROOT / '__main__.py'):
     """
     The program as a person starts it, on a free port.
 
@@ -110,13 +115,14 @@ def started(folder, ini = '', arguments = (), environment = None, wait = True):
     :param arguments: of the command line
     :param environment: variables set for it
     :param wait: whether to wait until it answers
+    :param script: what is run, where it is not the program itself
     :return: process and port
     """
     config = Path(folder) / 'test.ini'
     # an INI that says nothing else must not fill the repository
     own = '' if 'OutputsHome' in ini else '[StoreOptions]\nOutputsHome = outputs\n'
     config.write_text(own + ini, encoding = 'utf-8')
-    command = [sys.executable, str(ROOT / '__main__.py'), '--config', str(config), '--port', '0']
+    command = [sys.executable, str(script), '--config', str(config), '--port', '0']
     log = Path(folder) / 'log'
     with log.open('w') as output:
         process = subprocess.Popen([*command, *arguments],

@@ -88,10 +88,10 @@ def job(home, name = 'quick', is_awaited = False):
 
 
 @contextmanager
-def working(home, animator = None, max_waiting = 16):
+def working(home, animator = None, max_waiting = 16, pause = 30):
     """A queue and its animator."""
     animator, store = animator or Animator(), Store(home)
-    queue = LocalQueue(animator, store, max_waiting)
+    queue = LocalQueue(animator, store, max_waiting, pause = pause)
     try:
         yield queue, animator
     finally:
@@ -117,10 +117,10 @@ def any_queue(request):
     url = request.getfixturevalue('redis').url
 
     @contextmanager
-    def remote(home, animator = None, max_waiting = 16):
+    def remote(home, animator = None, max_waiting = 16, pause = 30):
         animator, store, ledger = animator or Animator(), Store(home), Ledger(url)
         ledger.client.flushall()
-        worker = Worker(animator, Ledger(url), {})
+        worker = Worker(animator, Ledger(url), {}, pause = pause)
         thread = threading.Thread(target = worker.run)
         thread.start()
         queue = RemoteQueue(animator, store, ledger, QueueOptions(max_waiting = max_waiting), {})
@@ -205,7 +205,7 @@ def test_time_in_which_nobody_waits_is_used_until_somebody_comes(tmp_path, any_q
         finally:
             told.append('ended')
 
-    with any_queue(tmp_path, Animator(prepare = prepare)) as (queue, animator):
+    with any_queue(tmp_path, Animator(prepare = prepare), pause = 0.1) as (queue, animator):
         until(lambda: told == ['begun'])
         assert queue.state() == 'READY'
         first, second = submit(queue, job(tmp_path, 'held'), job(tmp_path))
@@ -214,14 +214,41 @@ def test_time_in_which_nobody_waits_is_used_until_somebody_comes(tmp_path, any_q
         animator.go.set()
         assert finished(first)[0] == finished(second)[0] == 'done'
         until(lambda: told == ['begun', 'ended', 'begun'])
-    assert told == ['begun', 'ended', 'begun', 'ended']
+    until(lambda: told == ['begun', 'ended', 'begun', 'ended'])
+
+
+def test_who_comes_again_soon_does_not_find_a_worker_busy_with_something_else(tmp_path, any_queue):
+    told = []
+    animator = Animator(prepare = lambda _stop: told.append(animator.begun.copy()))
+    with any_queue(tmp_path, animator, pause = 2) as (queue, _):
+        for _ in range(4):
+            assert finished(*submit(queue, job(tmp_path)))[0] == 'done'
+            time.sleep(0.4)
+        assert not told
+        until(lambda: told)
+    assert told[0] == ['quick'] * 4
 
 
 def test_what_fails_while_nobody_waits_fails_no_job(tmp_path, any_queue, caplog):
-    with any_queue(tmp_path, Animator(prepare = fail(ValueError('no compiler')))) as (queue, _):
+    broken = Animator(prepare = fail(ValueError('no compiler')))
+    with any_queue(tmp_path, broken, pause = 0) as (queue, _):
         until(lambda: 'no compiler' in caplog.text)
         done, = submit(queue, job(tmp_path))
         assert finished(done) == ('done', type(None))
+
+
+def test_an_end_does_not_wait_for_what_is_done_while_nobody_waits(tmp_path, any_queue):
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def prepare(_stop_if_cancelled):
+        has_begun.set()
+        may_end.wait(30)
+
+    with any_queue(tmp_path, Animator(prepare = prepare), pause = 0):
+        assert has_begun.wait(10)
+        told = time.monotonic()
+    assert time.monotonic() - told < 5
+    may_end.set()
 
 
 def retry_after(queue, animator, tmp_path):

@@ -127,6 +127,44 @@ def test_ends_cleanly_on_a_signal(tmp_path, number):
         assert not list(tmp_path.glob('turn-live-photos-*'))
 
 
+#: the program with an engine that is busy when nobody waits, and with a library that would not let it end
+BUSY = f'''
+import atexit, runpy, sys, time
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]
+import stand_ins
+from modules import engines
+from modules.jobs import work
+work.PAUSE = 0.1
+
+class Busy(stand_ins.Instant):
+    def prepare(self, stop_if_cancelled):
+        atexit.register(time.sleep, 60)
+        print('busy', flush = True)
+        time.sleep(60)
+
+engines.TABLE.clear()
+sys.modules['busy'] = sys.modules['__main__']
+engines.TABLE['camera'] = ('busy', 'Busy')
+runpy.run_path({str(ROOT / '__main__.py')!r}, run_name = '__main__')
+'''
+
+
+def test_does_not_wait_for_what_is_done_while_nobody_waits(tmp_path):
+    script = tmp_path / 'busy.py'
+    script.write_text(BUSY)
+    with program.started(
+            tmp_path,
+            SMALL, ['--output-temp'],
+            environment = {'TMPDIR': str(tmp_path)},
+            script = script) as (process, port):
+        program.until(lambda: 'busy' in (tmp_path / 'log').read_text())
+        assert program.call(port, 'GET', '/health').json['status'] == 'READY'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    assert 'Traceback' not in (tmp_path / 'log').read_text()
+    assert not list(tmp_path.glob('turn-live-photos-*'))
+
+
 def test_ends_while_a_request_is_half_sent(tmp_path):
     with program.started(tmp_path, SMALL) as (process, port), \
             socket.create_connection(('127.0.0.1', port)) as client:

@@ -24,7 +24,7 @@ from modules.jobs import Job
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
 from modules.jobs.store import WORKSHOP, HomeInUse, Store, settle
-from modules.jobs.work import outcome
+from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.terminal import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ class LocalQueue:
     :type meter: Meter | None
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
+    :param pause: seconds without a job after which workers do what makes later ones faster
+    :type pause: float
     :raises modules.jobs.store.HomeInUse: when another process has the store
     """
 
@@ -63,13 +65,15 @@ class LocalQueue:
                  max_waiting_per_client: int = 0,
                  find_others: Callable[[], Sequence[Animator]] = tuple,
                  meter: Meter | None = None,
-                 progress_bar: bool = False):
+                 progress_bar: bool = False,
+                 pause: float = PAUSE):
         self.animator = animator
         self.store = store
         self.max_waiting = max_waiting
         self.max_waiting_per_client = max_waiting_per_client
         self.meter = meter or Meter()
         self.progress_bar = progress_bar
+        self.pause = pause
         self.pace = Pace()
         #: called after every job, on the worker
         self.on_end: Callable[[], None] = bool
@@ -83,6 +87,7 @@ class LocalQueue:
         self._changed = threading.Condition()
         self._started = self._closing = self._restored = False
         self._find_others = find_others
+        self._pauses = Pauses()
         self.meter.watch(self.waiting, lambda: len(self._running))
         try:
             self._restore()
@@ -274,7 +279,7 @@ class LocalQueue:
             workers = list(self._workers)
         patience = time.monotonic() + 10
         for worker in workers:
-            worker.join(max(0.0, patience - time.monotonic()))
+            self._pauses.join(worker, patience)
 
     def _interrupt(self, job: Job) -> None:
         """The program ends while a job runs."""
@@ -371,23 +376,24 @@ class LocalQueue:
             if self._waiting or self._closing:
                 raise errors.Cancelled
 
-        outcome('Preparing', lambda: animator.prepare(stop_if_wanted))
+        self._pauses.use(lambda: animator.prepare(stop_if_wanted))
 
     def _next(self, animator: Animator) -> Job | None:
         """The job whose turn it is; None when the program ends."""
-        if not self._waiting:
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._waiting or self._closing, self.pause):
+                    return None if self._closing else self._begin_first()
             self._prepare(animator)
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            if self._closing:
-                return None
-            job = self._waiting.popleft()
-            self._running.append(job)
-            job.begin()
-            self._save(job)
-            job.notify()
-            self._tell_line()
-            return job
+
+    def _begin_first(self) -> Job:
+        job = self._waiting.popleft()
+        self._running.append(job)
+        job.begin()
+        self._save(job)
+        job.notify()
+        self._tell_line()
+        return job
 
     def _animate(self, animator: Animator, job: Job) -> None:
         """Make the clip in a corner of the job's folder, and put it in its place when it is whole."""

@@ -7,7 +7,9 @@ Libraries: none.
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -17,6 +19,9 @@ from modules import errors
 logger = logging.getLogger(__name__)
 
 Result = TypeVar('Result')
+
+#: seconds without a job after which nobody is thought to come in the next minute
+PAUSE = 30.0
 
 
 def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal | None]:
@@ -47,6 +52,36 @@ def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal 
         logger.exception('%s failed', name)
         return 'failed', errors.EngineFailed()
     return 'done', None
+
+
+class Pauses:
+    """What workers do while nobody waits. A program that ends does not wait for it."""
+
+    def __init__(self):
+        self._threads: set[threading.Thread] = set()
+
+    def use(self, work: Callable[[], object]) -> None:
+        """
+        Do some work that may fail.
+
+        :param work: anything
+        :type work: Callable[[], object]
+        """
+        self._threads.add(threading.current_thread())
+        outcome('Preparing', work)
+        self._threads.discard(threading.current_thread())
+
+    def join(self, worker: threading.Thread, patience: float = math.inf) -> None:
+        """
+        Wait until a worker has ended, or has nothing to do that matters.
+
+        :param worker: a thread that was told to end
+        :type worker: threading.Thread
+        :param patience: when to give up, by the monotonic clock
+        :type patience: float
+        """
+        while worker.is_alive() and worker not in self._threads and time.monotonic() < patience:
+            worker.join(0.05)
 
 
 def interruptible(name: str, work: Callable[[Callable[[], None]], Result]) -> Result:

@@ -26,7 +26,7 @@ from modules.jobs import Job
 from modules.jobs.broker import AWAY, HEARTBEAT, Post
 from modules.jobs.fleet import common, differences, queue_name
 from modules.jobs.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
-from modules.jobs.work import outcome
+from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.sandbox import Sandbox, SandboxedReader
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Worker:
     :type find_others: Callable[[], Sequence[Animator]]
     :param heartbeat: seconds after which the others take a silent worker for dead; the same for all of them
     :type heartbeat: float
+    :param pause: seconds without a job after which it does what makes later ones faster
+    :type pause: float
     """
 
     def __init__(self,
@@ -59,11 +61,13 @@ class Worker:
                  shared: dict[str, str],
                  *,
                  find_others: Callable[[], Sequence[Animator]] = tuple,
-                 heartbeat: float = HEARTBEAT):
+                 heartbeat: float = HEARTBEAT,
+                 pause: float = PAUSE):
         self.animator = animator
         self.ledger = ledger
         self.shared = shared
         self.heartbeat = heartbeat
+        self.pause = pause
         self.name = f'{platform.node()}-{os.getpid()}'
         self._find_others = find_others
         self._closing = threading.Event()
@@ -72,6 +76,7 @@ class Worker:
         #: after an outage nobody has been heard of for a while, and nobody is dead because of that
         self._quiet_until = time.monotonic() + heartbeat
         self._said = ''
+        self._pauses = Pauses()
 
     def run(self) -> None:
         """Work until :meth:`stop`; what runs then is handed back."""
@@ -87,14 +92,15 @@ class Worker:
                 animators.append(other)
         self._posts = {each: self._new_post(each) for each in animators}
         threads = [
-            threading.Thread(target = self._work, args = (each, ), daemon = True)
-            for each in animators
+            threading.Thread(
+                target = self._work, args = (each, ), name = f'worker {number}', daemon = True)
+            for number, each in enumerate(animators, 1)
         ]
         beating = threading.Thread(target = self._beat, daemon = True)
         for thread in (*threads, beating):
             thread.start()
         for thread in (*threads, beating):
-            thread.join()
+            self._pauses.join(thread)
         with contextlib.suppress(errors.BrokerAway):
             self.ledger.dismiss(self.name)
 
@@ -151,13 +157,15 @@ class Worker:
         self._said = words
 
     def _work(self, animator: Animator) -> None:
+        idle_since = time.monotonic()
         while not self._closing.is_set():
             post = self._posts[animator]
             try:
                 if identity := post.next():
                     self._take(animator, post, identity)
-                else:
-                    outcome('Preparing', lambda: animator.prepare(self._stop_if_wanted))
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since >= self.pause:
+                    self._pauses.use(lambda: animator.prepare(self._stop_if_wanted))
             except (*AWAY, errors.BrokerAway):
                 # a message may have been on its way: under another name this worker lets go of the former one's
                 logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
