@@ -104,6 +104,14 @@ def test_no_clip_waits_for_a_compiler(checkpoint):
     assert engine.settings(request())['UNet'] is False
 
 
+def test_many_gpus_and_presets_are_not_too_many_shapes():
+    part = compiling.Compilable(lambda numbers: numbers + 1)
+    with compiling.rehearsing([part]):
+        for shape in range(2, 42):
+            part(torch.ones(shape))
+    assert graphs() == 40
+
+
 def test_a_job_that_comes_is_not_kept_waiting_and_the_rest_is_done_later(checkpoint):
     engine = loaded(checkpoint)
     expected = animate(engine, photo(*PORTRAIT), request())

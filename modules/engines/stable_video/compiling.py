@@ -17,6 +17,9 @@ from typing import Any
 #: what ``torch.compile`` makes code with
 BACKEND = 'inductor'
 
+#: shapes that a function is compiled for at most, those of all GPUs of this machine together
+MOST = 64
+
 
 class Compilable:
     """
@@ -64,6 +67,7 @@ class Compilable:
     def _rehearsed(self, *inputs: Any, **options: Any) -> Any:
         import torch
         keep_code()
+        torch._dynamo.config.cache_size_limit = MOST
         # code for whatever shape there may be is slower, and SVD's layers are compiled anew for each all the same
         self._compiled = self._compiled or torch.compile(
             self._written, backend = BACKEND, dynamic = False)
