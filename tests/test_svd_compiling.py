@@ -195,7 +195,7 @@ part = compiling.Compilable(lambda number: number + 1)
 import torch
 with compiling.rehearsing([part]):
     part(torch.ones(1))
-from torch._inductor.runtime.cache_dir_utils import cache_dir
+from torch._inductor.codecache import cache_dir
 print(cache_dir())
 '''
     usual = {name: value for name, value in os.environ.items() if name != 'TORCHINDUCTOR_CACHE_DIR'}
