@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules import text_files
 from modules.i18n import Text, text
 
 #: the program's folder
@@ -370,8 +371,11 @@ def options() -> dict[str, dict[str, dataclasses.Field]]:
     }
 
 
-#: a problem and the line it stands on; 0 for the command line and for the file as a whole
+#: a problem and the line it stands on; 0 for the command line
 _Problem = tuple[int, Text]
+
+#: the line of a problem that the file has as a whole
+_WHOLE_FILE = -1
 
 
 @dataclass(frozen = True)
@@ -435,9 +439,13 @@ def written(configuration: Configuration) -> str:
 def _entries(path: Path, problems: list[_Problem]) -> list[_Entry]:
     """What the file says, in its order; what cannot be understood goes to ``problems``."""
     try:
-        content = _decoded(path.read_bytes())
+        content = text_files.decode(path.read_bytes())
     except OSError as error:
-        problems.append((0, text('configuration.unreadable', path = path, reason = error.strerror)))
+        problems.append(
+            (_WHOLE_FILE, text('configuration.unreadable', path = path, reason = error.strerror)))
+        return []
+    except text_files.NotText:
+        problems.append((_WHOLE_FILE, text('configuration.not_text', path = path)))
         return []
     entries, section, first = [], None, {}
     for line, words in enumerate(re.split(r'\r\n?|\n', content), 1):
@@ -507,14 +515,6 @@ def _section(kind: type, values: dict[str, Any], folder: Path) -> Any:
     return dataclasses.replace(made, **paths)
 
 
-def _decoded(content: bytes) -> str:
-    """UTF-8, with or without its mark, or what Chinese editors on Windows write."""
-    try:
-        return content.decode('utf-8-sig')
-    except UnicodeDecodeError:
-        return content.decode('gb18030', errors = 'replace')
-
-
 def unknown(key: str, name: str, known: Iterable[str], **more: object) -> Text:
     """
     A name nobody knows, and the nearest one somebody knows.
@@ -541,5 +541,7 @@ def _line_of(problem: _Problem) -> int:
 
 
 def _placed(line: int, problem: Text) -> Text:
+    if line == _WHOLE_FILE:
+        return problem
     where = text('configuration.line', line = line) if line else text('configuration.command_line')
     return text('configuration.problem', where = where, problem = problem)

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ('__init__', 'launch', 'environment', 'dependencies', 'configuration', 'i18n')
+MODULES = ('__init__', 'launch', 'environment', 'dependencies', 'configuration', 'text_files',
+           'i18n')
 
 #: tells its arguments and its Python, then ends as the environment says
 STAND_IN = '''

@@ -88,11 +88,39 @@ def test_earlier_files_keep_working(ini, tmp_path):
     assert found.model.decode_chunk_size is None
 
 
-@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'gb18030'])
+#: ``utf-16`` and ``utf-32`` write their mark; Notepad's "Unicode" is the former, its "UTF-8 with BOM" utf-8-sig
+ENCODINGS = ('utf-8', 'utf-8-sig', 'gb18030', 'utf-16', 'utf-32', 'utf-16-le', 'utf-16-be')
+
+
+@pytest.mark.parametrize('encoding', ENCODINGS)
 @pytest.mark.parametrize('newline', ['\n', '\r\n'])
 def test_files_of_every_editor_are_read(ini, encoding, newline):
     path = ini(EARLIER.replace('\n', newline), encoding)
     assert configuration.read(path).web.max_content_length == 10485760
+
+
+@pytest.mark.parametrize('encoding', ENCODINGS)
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+def test_values_and_problems_are_in_the_letters_that_were_written(ini, encoding, mark, tmp_path):
+    path = ini(f'{mark}; 中文注释\r\n[StoreOptions]\r\nModelsHome = 模型 é\r\n', encoding)
+    assert configuration.read(path).store.models_home == tmp_path / '模型 é'
+    path = ini(f'{mark}; 中文\r\n[WebOptions]\r\nPrt = 八十\r\n', encoding)
+    assert problems(path) == ['line 3: there is no option called Prt. Did you mean Port?']
+
+
+@pytest.mark.parametrize('content', [
+    b'\xff\xfe[\x00W',
+    b'\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00',
+    b'\xef\xbb\xbf[WebOptions]\nPort = \xff',
+    b'[WebOptions]\n\x00\x00\x00Port = 81',
+])
+def test_what_is_no_text_is_named_in_readable_letters(tmp_path, content):
+    path = tmp_path / 'configuration.ini'
+    path.write_bytes(content)
+    assert [problem for problem in problems(path) if problem.isprintable()] == [
+        f'{path} is no text that can be read. Save it as UTF-8: in Notepad '
+        'with "Save as", Encoding: UTF-8.'
+    ]
 
 
 def test_keys_are_known_in_any_case(ini):
