@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from modules import VERSION, arguments, configuration, i18n, logs, spaces
+from modules import VERSION, arguments, configuration, i18n, installed_torch, logs, spaces
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -60,6 +60,7 @@ def run(given: arguments.Arguments) -> int:
     """
     language = i18n.of_this_machine()
     logs.start(given.logging_level)
+    installed_torch.set_variables()
     if given.max_split_size_mb:
         # torch reads it once, when it is imported
         os.environ.setdefault('PYTORCH_CUDA_ALLOC_CONF', allocator(given.max_split_size_mb))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Protocol
 
-from modules import errors
+from modules import errors, installed_torch
 from modules.configuration import Configuration, ModelOptions
 from modules.i18n import Text, text
 
@@ -323,6 +323,7 @@ class Engines:
         with self._loading:
             if name not in self._loaded:
                 logger.info('Loading the %s engine', name)
+                installed_torch.set_variables()
                 self._engines[name].load()
                 self._loaded.add(name)
         return self._engines[name]

@@ -7,13 +7,12 @@ Libraries: torch, handed in by the caller once it is imported; psutil, which acc
 """
 
 import platform
-import re
 import shutil
 import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from modules import installed_torch
 from modules.engines import in_one_line
 from modules.i18n import Text, text
 
@@ -41,16 +40,9 @@ def expected(option: str) -> str:
     if sys.platform == 'darwin':
         return 'mps' if platform.machine() == 'arm64' else 'cpu'
     has_driver = shutil.which('nvidia-smi') or any(Path(file).exists() for file in DRIVERS)
-    return 'cuda' if has_driver and _torch_is_built_for_gpus() else 'cpu'
-
-
-def _torch_is_built_for_gpus() -> bool:
-    """CPU-only builds are what the default index gives on Windows; they say so in a file that needs no import."""
-    spec = PathFinder.find_spec('torch')
-    version = Path(spec.origin).with_name('version.py') if spec and spec.origin else None
-    if version is None or not version.is_file():
-        return False
-    return bool(re.search(r'^(cuda|hip)\b.*= *[\'"]', version.read_text(encoding = 'utf-8'), re.M))
+    build = installed_torch.find()
+    # CPU-only builds are what the default index gives on Windows
+    return 'cuda' if has_driver and build and (build.cuda or build.hip) else 'cpu'
 
 
 def pick(option: str, torch: ModuleType) -> str | None:
