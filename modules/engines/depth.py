@@ -155,13 +155,15 @@ class DepthAnything:
         from safetensors import SafetensorError
 
         from modules.engines.stable_video import devices
+        from modules.engines.stable_video.loading import loading
         transformers.utils.logging.disable_progress_bar()
         try:
-            self._model, told = transformers.DepthAnythingForDepthEstimation.from_pretrained(
-                folder,
-                variant = weights.variants(folder, weights.DEPTH)[-1],
-                local_files_only = True,
-                output_loading_info = True)
+            with loading():
+                self._model, told = transformers.DepthAnythingForDepthEstimation.from_pretrained(
+                    folder,
+                    variant = weights.variants(folder, weights.DEPTH)[-1],
+                    local_files_only = True,
+                    output_loading_info = True)
         except (SafetensorError, StrictDataclassError) as error:
             raise OSError(str(error)) from error
         if told['missing_keys']:

@@ -52,7 +52,8 @@ class OneToken:
         """
         import torch
         rows, queries = hidden_states.shape[:2]
-        if torch.compiler.is_compiling():
+        # not is_compiling(), which is true in every thread while one of them compiles
+        if torch.compiler.is_dynamo_compiling():
             # compiled sums are made in an order of their own in any case
             return _answer(attention, encoder_hidden_states).expand(-1, queries, -1)
         known = self.known.get(attention) if self.known is not None else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modules.engines import missing_libraries
 from modules.engines.stable_video.ladder import Rung
+from modules.engines.stable_video.loading import loading
 
 if TYPE_CHECKING:
     import torch
@@ -44,13 +45,16 @@ def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusio
     transformers.utils.logging.disable_progress_bar()
     dtype = torch.float32 if device == 'cpu' else torch.float16
     try:
-        pipe = diffusers.StableVideoDiffusionPipeline.from_pretrained(
-            folder, variant = variant, local_files_only = True, **{_dtype_argument(): dtype})
+        with loading():
+            pipe = diffusers.StableVideoDiffusionPipeline.from_pretrained(
+                folder, variant = variant, local_files_only = True, **{_dtype_argument(): dtype})
+            pipe.image_encoder.to(dtype)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
     pipe.set_progress_bar_config(disable = True)
     # numpy 2 warns about making arrays of torch's tensors, which the scheduler does of this one for each clip
-    pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
+    if hasattr(pipe.scheduler, 'alphas_cumprod'):
+        pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
     return pipe
 
 
@@ -92,9 +96,10 @@ def encoder(folder: Path, variant: str | None, device: str) -> 'torch.nn.Module'
     """
     import torch
     from transformers import CLIPVisionModelWithProjection
-    found = CLIPVisionModelWithProjection.from_pretrained(
-        folder / 'image_encoder', variant = variant, local_files_only = True)
-    return found.to(torch.float32 if device == 'cpu' else torch.float16)
+    with loading():
+        found = CLIPVisionModelWithProjection.from_pretrained(
+            folder / 'image_encoder', variant = variant, local_files_only = True)
+        return found.to(torch.float32 if device == 'cpu' else torch.float16)
 
 
 def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> None:
