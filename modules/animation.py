@@ -22,7 +22,7 @@ from modules.encoders import sequence
 from modules.engines import Engine, Engines, OnProgress, Progress, StopIfCancelled
 from modules.i18n import Text, text
 from modules.parameters import PARAMETERS, AnimationRequest
-from modules.photos import PhotoReader, cropped
+from modules.photos import PhotoReader
 
 if TYPE_CHECKING:
     import numpy
@@ -222,11 +222,11 @@ class Animator:
 
     def _still(self, request: AnimationRequest, frames: 'numpy.ndarray') -> encoders.Still:
         """The photo in full, read again only for the formats that hold it."""
-        facts = self.reader.exif(request.photo)
-        if not self.output.keep_location:
-            facts.pop(ExifTags.IFD.GPSInfo, None)
-        image = self.reader.read(request.photo).image
-        return encoders.Still(cropped(image, (frames.shape[2], frames.shape[1])), facts)
+        still = self.reader.still(request.photo, (frames.shape[2], frames.shape[1]))
+        if self.output.keep_location:
+            return still
+        facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}
+        return replace(still, exif = facts)
 
     def _in_order(self, clip: encoders.Clip, request: AnimationRequest, *,
                   is_closed: bool) -> encoders.Clip:

@@ -241,12 +241,12 @@ class Studio:
         if not self.photos:
             self.say(text('notebook.example'))
             self.photos = [EXAMPLE]
-        from modules import photos
-        most, good, bad = self.options.web.max_pixels, [], []
+        from modules.photos import PhotoReader
+        reader, good, bad = PhotoReader(self.options.web.max_pixels), [], []
         for photo in self.photos:
             try:
-                photos.check(photo, most)
-                display(Image(photos.show(photo, most, SMALL), format = 'jpeg'))
+                reader.check(photo)
+                display(Image(reader.show(photo, SMALL), format = 'jpeg'))
                 good.append(photo)
             except errors.Refusal as refusal:
                 bad.append(f'{photo.name}: {refusal.text.in_(self.language)}')

@@ -11,14 +11,15 @@ import logging
 import math
 import struct
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms
 
-from modules import errors
+from modules import errors, stills
 
 logger = logging.getLogger(__name__)
 
@@ -120,26 +121,26 @@ class PhotoReader:
         # the limit here is checked before decoding; Pillow's own would only add a second one
         Image.MAX_IMAGE_PIXELS = None
 
-    def check(self, path: Path) -> None:
+    def check(self, photo: Path | BinaryIO) -> None:
         """
         Make sure that a photo can be read to its last byte.
 
-        :param path: the upload
-        :type path: Path
+        :param photo: the upload, or its content
+        :type photo: Path | BinaryIO
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
-        with self._opened(path) as image:
+        with self._opened(photo) as image:
             # an eighth of each side is enough to meet every byte of a JPEG
             image.draft(None, (1, 1))
             image.load()
 
-    def read(self, path: Path, pixels: int | None = None) -> Photo:
+    def read(self, photo: Path | BinaryIO, pixels: int | None = None) -> Photo:
         """
         Decode a photo.
 
-        :param path: the upload
-        :type path: Path
+        :param photo: the upload, or its content
+        :type photo: Path | BinaryIO
         :param pixels: the fewest pixels that suffice, which lets large JPEGs be decoded at a fraction of their
             size; None for all there are
         :type pixels: int | None
@@ -148,7 +149,7 @@ class PhotoReader:
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
-        with self._opened(path) as image:
+        with self._opened(photo) as image:
             size = image.size
             scale = min(1.0, math.sqrt((pixels or math.inf) / (size[0] * size[1])))
             wanted = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
@@ -160,18 +161,18 @@ class PhotoReader:
                 return Photo(small, size)
             return Photo(small.transpose(turn), size[::-1] if turn in ON_ITS_SIDE else size)
 
-    def exif(self, path: Path) -> dict[int, dict[int, object]]:
+    def exif(self, photo: Path | BinaryIO) -> dict[int, dict[int, object]]:
         """
         What a photo's EXIF tells.
 
-        :param path: the upload
-        :type path: Path
+        :param photo: the upload, or its content
+        :type photo: Path | BinaryIO
         :return: directory (0 for the main one, else the tag that points to it) → tag → value, as Pillow reads it;
             empty where there is none or it is broken
         :rtype: dict[int, dict[int, object]]
         :raises errors.UnreadableImage: when it is no image
         """
-        with self._opened(path) as image:
+        with self._opened(photo) as image:
             try:
                 found = image.getexif()
                 inner = {int(each): found.get_ifd(each) for each in DIRECTORIES}
@@ -180,92 +181,75 @@ class PhotoReader:
                 logger.info('EXIF that cannot be read: %s', error)
                 return {}
 
+    def still(self, photo: Path | BinaryIO, ratio: tuple[int, int]) -> stills.Still:
+        """
+        Decode a photo in full, and encode it for the formats that hold it.
+
+        :param photo: the upload, or its content
+        :type photo: Path | BinaryIO
+        :param ratio: width and height of the aspect ratio it is cropped to
+        :type ratio: tuple[int, int]
+        :return: the photo, with what its EXIF tells
+        :rtype: stills.Still
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
+        """
+        facts = self.exif(photo)
+        return stills.encode(cropped(self.read(photo).image, ratio), facts)
+
+    def show(self, photo: Path | BinaryIO, pixels: int) -> bytes:
+        """
+        A photo as a page can show it.
+
+        :param photo: the upload, or its content
+        :type photo: Path | BinaryIO
+        :param pixels: about how many the picture shown may have
+        :type pixels: int
+        :return: JPEG, upright
+        :rtype: bytes
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
+        """
+        image = self.read(photo, pixels).image
+        scale = min(1.0, math.sqrt(pixels / (image.width * image.height)))
+        image.thumbnail((max(1, image.width * scale), max(1, image.height * scale)))
+        content = io.BytesIO()
+        image.save(content, 'JPEG', quality = 88)
+        return content.getvalue()
+
     @contextmanager
-    def _opened(self, path: Path):
+    def _opened(self, photo: Path | BinaryIO):
         """A photo whose header is understood and whose size is allowed; decoding errors become refusals."""
-        with self._turn, path.open('rb') as file:
-            if path.stat().st_size == 0:
+        opened = photo.open('rb') if isinstance(photo, Path) else nullcontext(photo)
+        with self._turn, opened as file:
+            file.seek(0)
+            if not file.read(1):
                 raise errors.EmptyImage('file')
+            file.seek(0)
             try:
                 image = Image.open(file, formats = FORMATS)
             except DECODING_ERRORS as error:
                 logger.info('Not an image: %s', error)
                 raise errors.UnreadableImage('file') from error
             with image:
-                self._allow(image.width * image.height)
+                self.allow(image.width * image.height)
                 try:
                     yield image
                 except DECODING_ERRORS as error:
                     logger.info('A damaged image: %s', error)
                     raise errors.DamagedImage('file') from error
 
-    def _allow(self, pixels: int) -> None:
+    def allow(self, pixels: int) -> None:
+        """
+        Decide by a photo's size whether to decode it.
+
+        :param pixels: width × height
+        :type pixels: int
+        :raises errors.TooManyPixels: when it is not decoded
+        """
         if pixels > self.max_pixels:
             raise errors.TooManyPixels(
                 'file', pixels = f'{pixels / 1e6:.1f}', limit = f'{self.max_pixels / 1e6:g}')
-
-
-def check(path: Path, max_pixels: int) -> None:
-    """
-    :meth:`PhotoReader.check`, for a process of its own.
-
-    :param path: the upload
-    :type path: Path
-    :param max_pixels: width × height it may have
-    :type max_pixels: int
-    """
-    PhotoReader(max_pixels).check(path)
-
-
-def read(path: Path, max_pixels: int, pixels: int | None) -> Photo:
-    """
-    :meth:`PhotoReader.read`, for a process of its own.
-
-    :param path: the upload
-    :type path: Path
-    :param max_pixels: width × height it may have
-    :type max_pixels: int
-    :param pixels: the fewest pixels that suffice; None for all there are
-    :type pixels: int | None
-    :return: the photo
-    :rtype: Photo
-    """
-    return PhotoReader(max_pixels).read(path, pixels)
-
-
-def exif(path: Path, max_pixels: int) -> dict[int, dict[int, object]]:
-    """
-    :meth:`PhotoReader.exif`, for a process of its own.
-
-    :param path: the upload
-    :type path: Path
-    :param max_pixels: width × height it may have
-    :type max_pixels: int
-    :return: directory → tag → value
-    :rtype: dict[int, dict[int, object]]
-    """
-    return PhotoReader(max_pixels).exif(path)
-
-
-def show(path: Path, max_pixels: int, pixels: int) -> bytes:
-    """
-    A photo as a page can show it, for a process of its own.
-
-    :param path: the upload
-    :type path: Path
-    :param max_pixels: width × height it may have
-    :type max_pixels: int
-    :param pixels: about how many the picture shown may have
-    :type pixels: int
-    :return: JPEG, upright
-    :rtype: bytes
-    """
-    image = PhotoReader(max_pixels).read(path, pixels).image
-    scale = min(1.0, math.sqrt(pixels / (image.width * image.height)))
-    image.thumbnail((max(1, image.width * scale), max(1, image.height * scale)))
-    content = io.BytesIO()
-    image.save(content, 'JPEG', quality = 88)
-    return content.getvalue()
 
 
 def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:

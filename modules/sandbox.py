@@ -2,35 +2,50 @@
 # -*- coding: UTF-8 -*-
 """
 Opens strangers' pictures where a crash, a runaway or a hunger for memory cannot take the program along: in processes of
-their own, with a limit of time and, where the system has one, of memory.
+their own, with limits of time and, where the system has them, of memory and files. What such a process answers is
+not believed: it is JSON and bytes, checked before anybody uses them.
 
-Python's own pool of processes is not used: one that breaks takes the work of its neighbours with it, and its processes
-outlive a program that was killed.
+Python's own pool of processes is not used: one that breaks takes the work of its neighbours with it, its processes
+outlive a program that was killed, and their answers are pickles, which can run anything.
 
 Libraries: those of ``photos``.
 """
 
 import contextlib
+import errno
+import itertools
 import logging
-import multiprocessing
 import os
 import queue
-import signal
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modules import errors, logs, photos
+from modules import errors, messages, photos, pictures, stills
+from modules.configuration import ROOT
 
 logger = logging.getLogger(__name__)
 
-#: seconds a picture may take; the slowest honest one, a hundred megapixels, takes a fifth of it on an old laptop
-PATIENCE = 30
+#: seconds a picture may take, by the clock on the wall, twice what it may of a processor's time
+PATIENCE = 60
 #: bytes of memory beside those that grow with the picture, and bytes a pixel may need
 BASE_MEMORY, MEMORY_PER_PIXEL = 1 << 30, 24
+#: bytes of an answer for each pixel, and beside them
+CONTENT_PER_PIXEL, MORE_CONTENT = 4, 1 << 20
 #: processes at the most; each keeps some 40 MB
 MOST_PROCESSES = 4
+
+#: bytes of an upload that are handed over at once
+PART = 1 << 20
+
+#: what a picture process sees of the environment, which may hold tokens: where libraries of the system are
+ENVIRONMENT = ('DYLD_LIBRARY_PATH', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'PATH', 'PYTHONHOME',
+               'SYSTEMROOT', 'WINDIR')
+
+Function = Callable[..., pictures.Found]
 
 
 class Sandbox:
@@ -41,48 +56,65 @@ class Sandbox:
     :type max_pixels: int
     :param patience: seconds a call may take
     :type patience: float
+    :param rooms: modules whose functions may be run; each has a function ``prepare``
+    :type rooms: Sequence[str]
     """
 
-    def __init__(self, max_pixels: int, patience: float = PATIENCE):
+    def __init__(self,
+                 max_pixels: int,
+                 patience: float = PATIENCE,
+                 rooms: Sequence[str] = (pictures.__name__, )):
         self.memory = BASE_MEMORY + MEMORY_PER_PIXEL * max_pixels
         self.patience = patience
+        self.most = MORE_CONTENT + CONTENT_PER_PIXEL * max_pixels
+        self.rooms = rooms
         self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._extra: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _place in range(min(MOST_PROCESSES, os.cpu_count() or 1)):
             self._free.put(None)
 
-    def run(self, function: Callable[..., Any], *arguments: object, at_once: bool = False) -> Any:
+    def run(self,
+            function: Function,
+            upload: Path,
+            *arguments: object,
+            at_once: bool = False) -> pictures.Found:
         """
         Call a function in another process; waits while all of them are busy.
 
-        :param function: a function of a module, whose result can be pickled
-        :type function: Callable[..., Any]
-        :param arguments: what it is given
+        :param function: a function of one of the rooms, which is given the content of the upload and the arguments
+        :type function: Function
+        :param upload: the picture
+        :type upload: Path
+        :param arguments: what JSON can hold
         :type arguments: object
         :param at_once: do not stand in line behind strangers: take a process besides, where all are busy
         :type at_once: bool
-        :return: what it returns
-        :rtype: Any
+        :return: what it returns, as JSON brings it
+        :rtype: pictures.Found
         :raises modules.errors.DamagedImage: when it broke its process or took too long
         :raises modules.errors.Refusal: what the function itself raises
         :raises MemoryError: when it needed too much
-        :raises OSError: what the function itself raises
+        :raises OSError: when the upload cannot be read
         """
         line, child = self._take(at_once)
+        is_well = False
         try:
             if not (child and child.is_alive()):
-                child = _Child(self.memory)
-            answer, error = child.call(self.patience, function, arguments)
-        except _Broken as broken:
+                child = _Child(self.memory, self.most, self.rooms)
+            answer, content = child.call(self.patience, function, upload, arguments)
+            refusal = _refusal(answer)
+            is_well = True
+        except (_Broken, messages.BadMessage) as broken:
             logger.warning('A picture broke its process: %s', broken)
-            child.end()
-            child = None
             raise errors.DamagedImage('file') from broken
         finally:
-            line.put(child)
-        if error:
-            raise error
-        return answer
+            # after any fault, an answer may still be on its way, and must not reach the next caller
+            if child and not is_well:
+                child.end()
+            line.put(child if is_well else None)
+        if refusal:
+            raise refusal
+        return answer['found'], content
 
     def _take(self, at_once: bool) -> tuple[queue.LifoQueue, '_Child | None']:
         """A process, or room for one, and where it belongs."""
@@ -117,29 +149,53 @@ class SandboxedReader(photos.PhotoReader):
         super().__init__(max_pixels)
         self._sandbox = sandbox
 
-    def read(self, path: Path, pixels: int | None = None) -> photos.Photo:
+    def read(self, photo: Path, pixels: int | None = None) -> photos.Photo:
         """
         :meth:`modules.photos.PhotoReader.read`.
 
-        :param path: the upload
-        :type path: Path
+        :param photo: the upload
+        :type photo: Path
         :param pixels: the fewest pixels that suffice; None for all there are
         :type pixels: int | None
         :return: the photo
         :rtype: photos.Photo
         """
-        return self._sandbox.run(photos.read, path, self.max_pixels, pixels, at_once = True)
+        return self._run(pictures.to_photo, pictures.read, photo, pixels)
 
-    def exif(self, path: Path) -> dict[int, dict[int, object]]:
+    def exif(self, photo: Path) -> dict[int, dict[int, object]]:
         """
         :meth:`modules.photos.PhotoReader.exif`.
 
-        :param path: the upload
-        :type path: Path
+        :param photo: the upload
+        :type photo: Path
         :return: directory → tag → value
         :rtype: dict[int, dict[int, object]]
         """
-        return self._sandbox.run(photos.exif, path, self.max_pixels, at_once = True)
+        return self._run(lambda found, _content: pictures.to_exif(found['exif']), pictures.exif,
+                         photo)
+
+    def still(self, photo: Path, ratio: tuple[int, int]) -> stills.Still:
+        """
+        :meth:`modules.photos.PhotoReader.still`.
+
+        :param photo: the upload
+        :type photo: Path
+        :param ratio: width and height of the aspect ratio it is cropped to
+        :type ratio: tuple[int, int]
+        :return: the photo in full
+        :rtype: stills.Still
+        """
+        return self._run(pictures.to_still, pictures.still, photo, ratio)
+
+    def _run(self, understand: Callable[[dict[str, Any], bytes], Any], function: Function,
+             photo: Path, *arguments: object) -> Any:
+        found, content = self._sandbox.run(
+            function, photo, self.max_pixels, *arguments, at_once = True)
+        try:
+            return understand(found, content)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            logger.warning('A picture process answers what it cannot have found: %r', error)
+            raise errors.DamagedImage('file') from error
 
 
 class _Broken(Exception):
@@ -154,74 +210,92 @@ class _Broken(Exception):
         super().__init__(reason)
 
 
+def _refusal(answer: dict[str, Any]) -> errors.Refusal | None:
+    """What the function has raised, if it has."""
+    if 'refusal' not in answer:
+        return None
+    try:
+        return errors.restored(answer['refusal'])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise _Broken(f'a refusal that is none: {error!r}') from error
+
+
 class _Child:
     """
     One process.
 
     :param memory: bytes it may use
     :type memory: int
+    :param most: bytes an answer may have
+    :type most: int
+    :param rooms: modules whose functions it runs
+    :type rooms: Sequence[str]
     """
 
-    def __init__(self, memory: int):
-        context = multiprocessing.get_context('spawn')
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target = _serve, args = (theirs, memory), name = 'pictures', daemon = True)
-        self._process.start()
-        # when this end closes, even because the program was killed, the process hears of it and ends
-        theirs.close()
+    def __init__(self, memory: int, most: int, rooms: Sequence[str]):
+        self._most = most
+        self._ids = itertools.count(1)
+        kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        # when the program is killed, its ends of the pipes are closed, and the process ends
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', 'modules.picture_process',
+             str(memory), *rooms],
+            stdin = subprocess.PIPE,
+            stdout = subprocess.PIPE,
+            cwd = ROOT,
+            env = {
+                **kept, 'PYTHONPATH': os.pathsep.join(map(os.path.abspath, sys.path))
+            })
 
     def is_alive(self) -> bool:
-        return self._process.is_alive()
+        return self._process.poll() is None
 
-    def call(self, patience: float, function: Callable[..., Any],
-             arguments: tuple) -> tuple[Any, Exception | None]:
+    def call(self, patience: float, function: Function, upload: Path,
+             arguments: tuple) -> tuple[dict[str, Any], bytes]:
+        # an answer to another call is none
+        identity = next(self._ids)
+        head = {
+            'id': identity,
+            'function': f'{function.__module__}.{function.__name__}',
+            'arguments': arguments
+        }
+        # works for pipes of Windows too, which cannot be waited for
+        timer = threading.Timer(patience, self._process.kill)
+        timer.start()
         try:
-            self._connection.send((function, arguments))
-            if not self._connection.poll(patience):
-                raise _Broken(f'no answer within {patience} seconds')
-            return self._connection.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(1)
-            raise _Broken(f'exit code {self._process.exitcode}') from error
+            self._ask(head, upload)
+            answer = messages.read(self._process.stdout, self._most)
+        finally:
+            timer.cancel()
+        if answer is None:
+            self._process.wait()
+            raise _Broken(f'exit code {self._process.returncode}')
+        if answer[0].get('fault') == MemoryError.__name__:
+            raise MemoryError
+        if answer[0].get('id') != identity or not {'found', 'refusal'} & answer[0].keys():
+            raise _Broken(str(answer[0].get('fault', 'another answer')))
+        return answer
+
+    def _ask(self, head: dict[str, Any], upload: Path) -> None:
+        with upload.open('rb') as file:
+            left = os.fstat(file.fileno()).st_size
+            try:
+                messages.write_head(self._process.stdin, head, left)
+                while left and (part := file.read(min(left, PART))):
+                    self._process.stdin.write(part)
+                    left -= len(part)
+                self._process.stdin.flush()
+            except OSError as error:
+                # it has ended, and may have said why
+                if error.errno not in (errno.EPIPE, errno.EINVAL):
+                    raise
+        if left and self.is_alive():
+            raise OSError(errno.EIO, 'an upload that becomes shorter')
 
     def end(self) -> None:
-        self._connection.close()
         self._process.kill()
-        self._process.join()
-
-
-def _serve(connection: Connection, memory: int) -> None:
-    """The life of a process: one call after the other, until the other end is gone."""
-    # Ctrl-C is for the program, which ends this process in its own time
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # what a stranger's picture makes libraries warn of is no news to anybody
-    logs.start('error')
-    _limit_memory(memory)
-    while True:
-        try:
-            function, arguments = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer = (function(*arguments), None)
-        except (errors.Refusal, MemoryError, OSError) as error:
-            # a traceback cannot travel, and what it holds must not stay
-            answer = (None, error.with_traceback(None))
-        connection.send(answer)
-
-
-def _limit_memory(size: int) -> None:
-    try:
-        import resource
-    except ImportError:
-        # Windows has no such limit
-        return
-    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard != resource.RLIM_INFINITY:
-        size = min(size, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_AS, (size, hard))
-    except (ValueError, OSError):
-        # macOS refuses what is below its own use of addresses
-        logger.debug('The memory of pictures cannot be limited here')
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # what was not taken any more is lost
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -18,7 +18,7 @@ import pillow_heif
 from hypothesis import strategies as some
 from PIL import Image
 
-from modules import errors, photos
+from modules import errors, photos, pictures
 from modules.parameters import PARAMETERS
 
 FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
@@ -96,8 +96,8 @@ def check_picture(sandbox, content):
         path = Path(folder) / 'upload'
         path.write_bytes(content)
         try:
-            sandbox.run(photos.check, path, MAX_PIXELS)
-            sandbox.run(photos.show, path, MAX_PIXELS, 10_000)
+            sandbox.run(pictures.check, path, MAX_PIXELS)
+            sandbox.run(pictures.show, path, MAX_PIXELS, 10_000)
             photos.PhotoReader(MAX_PIXELS).exif(path)
         except errors.Refusal as refusal:
             assert refusal.status in (413, 415), refusal

@@ -131,6 +131,7 @@ FLOORS = [
     (r'modules/jobs', 5),
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download)\.py', 6),
+    (r'modules/(messages|picture_process|pictures|process_limits|stills)\.py', 1),
     (r'modules/(homes|sandbox|spaces|tunnel)\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),

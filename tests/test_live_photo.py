@@ -22,7 +22,6 @@ from PIL import Image
 from modules.encoders import (
     TABLE,
     Clip,
-    Still,
     UnknownLayout,
     jpeg,
     live_photo,
@@ -30,6 +29,7 @@ from modules.encoders import (
     quicktime,
     sequence,
 )
+from modules.stills import encode
 
 UUID = re.compile(r'[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}')
 #: what the one sample of the metadata track must be
@@ -203,7 +203,7 @@ def test_the_photo_keeps_its_size_date_and_camera(tmp_path):
             0x829A: 0.004
         }
     }
-    still = Still(scenery(641, 385), exif)
+    still = encode(scenery(641, 385), exif)
     photo, _ = _written(tmp_path, _clip(read_still = lambda: still))
     told = exiftool(photo)
     assert (told['IFD0:Make'], told['IFD0:Model']) == ('Canon', 'Canon EOS R5')
@@ -216,8 +216,8 @@ def test_the_photo_keeps_its_size_date_and_camera(tmp_path):
 @pytest.mark.parametrize('value', [b'\xff', '', 7, (), ('a', ), '\ud800', 'x' * 70000, None])
 def test_exif_that_makes_no_sense_does_no_harm(tmp_path, value):
     tags = {tag: value for directory in jpeg.KEPT.values() for tag in directory}
-    still = Still(scenery(64, 40), {0: tags, 0x8769: tags, 0x8825: tags})
-    (tmp_path / 'still.jpg').write_bytes(jpeg.to_bytes(still.image, jpeg.exif(still)))
+    still = encode(scenery(64, 40), {0: tags, 0x8769: tags, 0x8825: tags})
+    (tmp_path / 'still.jpg').write_bytes(b''.join(jpeg.parts(still, jpeg.exif(still))))
     assert exiftool(tmp_path / 'still.jpg')['ExifIFD:ExifImageWidth'] == 64
     assert 'ExifIFD:DateTimeOriginal' not in exiftool(tmp_path / 'still.jpg')
 
@@ -236,7 +236,8 @@ def test_nothing_else_of_the_original_is_carried_over(tmp_path):
         'icc_profile': b'secret',
         'exif': b'secret'
     }
-    assert b'secret' not in jpeg.to_bytes(image, jpeg.exif(Still(image)))
+    still = encode(image)
+    assert b'secret' not in b''.join(jpeg.parts(still, jpeg.exif(still)))
 
 
 def test_the_bundle_is_what_phones_unpack(tmp_path):

@@ -10,19 +10,21 @@ import contextlib
 import io
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
 import browser
+import fuzzing
 import hostile
 import program
 import pytest
 from PIL import ExifTags, Image
 
 from app import create_app
-from modules import errors, photos
+from modules import errors, photos, pictures
 from modules.configuration import Configuration, WebOptions
 from modules.engines import Engines
 from modules.sandbox import Sandbox, SandboxedReader
@@ -30,12 +32,25 @@ from modules.sandbox import Sandbox, SandboxedReader
 #: longer than any honest answer of these tests takes on a busy machine
 PATIENCE = 30
 
+ROOMS = ('modules.pictures', 'hostile')
+
 
 @pytest.fixture
 def sandbox():
-    sandbox = Sandbox(10_000_000, PATIENCE)
+    sandbox = Sandbox(10_000_000, PATIENCE, ROOMS)
     yield sandbox
     sandbox.close()
+
+
+def run(sandbox, function, *arguments, **more):
+    """What a function finds in a picture of no matter which content."""
+    found, _content = sandbox.run(function, Path(__file__), *arguments, **more)
+    return found
+
+
+def process(sandbox, **more):
+    """Which process answers."""
+    return run(sandbox, hostile.own_process, **more)['process']
 
 
 def submit(port, content):
@@ -55,37 +70,38 @@ def until(port, identity, is_so):
 
 
 def test_work_is_done_elsewhere_and_the_process_is_kept(sandbox):
-    first = sandbox.run(hostile.own_process)
+    first = process(sandbox)
     assert first != os.getpid()
-    assert sandbox.run(hostile.own_process) == first
+    assert process(sandbox) == first
 
 
 @pytest.mark.parametrize('what', [hostile.crash, hostile.break_unexpectedly])
 def test_a_process_that_breaks_is_a_damaged_picture_and_the_next_one_works(sandbox, what):
-    first = sandbox.run(hostile.own_process)
+    first = process(sandbox)
     with pytest.raises(errors.DamagedImage):
-        sandbox.run(what)
-    assert sandbox.run(hostile.own_process) not in (first, os.getpid())
+        run(sandbox, what)
+    assert process(sandbox) not in (first, os.getpid())
 
 
 def test_a_runaway_is_ended():
-    sandbox = Sandbox(10_000_000, 0.5)
+    sandbox = Sandbox(10_000_000, 0.5, ROOMS)
     try:
         with pytest.raises(errors.DamagedImage):
-            sandbox.run(hostile.run_away)
+            run(sandbox, hostile.run_away)
         sandbox.patience = PATIENCE
-        assert sandbox.run(hostile.own_process)
+        assert process(sandbox)
     finally:
         sandbox.close()
 
 
 def test_one_that_breaks_takes_no_other_along(sandbox):
     answers = []
-    person = threading.Thread(target = lambda: answers.append(sandbox.run(hostile.slow_process, 1)))
+    person = threading.Thread(
+        target = lambda: answers.append(run(sandbox, hostile.slow_process, 1)))
     person.start()
     time.sleep(0.1)
     with pytest.raises(errors.DamagedImage):
-        sandbox.run(hostile.crash)
+        run(sandbox, hostile.crash)
     person.join()
     assert answers
 
@@ -93,7 +109,7 @@ def test_one_that_breaks_takes_no_other_along(sandbox):
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'only Linux holds to the limit')
 def test_memory_has_a_limit(sandbox):
     with pytest.raises(MemoryError):
-        sandbox.run(hostile.eat_memory)
+        run(sandbox, hostile.eat_memory)
 
 
 def test_the_largest_picture_that_is_allowed_fits_into_the_limit(tmp_path):
@@ -103,31 +119,33 @@ def test_the_largest_picture_that_is_allowed_fits_into_the_limit(tmp_path):
         for mode, kind in (('RGB', 'JPEG'), ('RGBA', 'PNG'), ('CMYK', 'TIFF')):
             path = tmp_path / kind
             Image.new(mode, (side, side)).save(path, kind)
-            sandbox.run(photos.check, path, side * side)
-            shown = sandbox.run(photos.show, path, side * side, 1_000_000)
+            sandbox.run(pictures.check, path, side * side)
+            _found, shown = sandbox.run(pictures.show, path, side * side, 1_000_000)
             with Image.open(io.BytesIO(shown)) as image:
                 assert image.size == (1000, 1000)
-            assert sandbox.run(photos.read, path, side * side, None).image.size == (side, side)
+            reader = SandboxedReader(sandbox, side * side)
+            assert reader.read(path).image.size == (side, side)
+            assert reader.still(path, (side, side)).size == (side, side)
     finally:
         sandbox.close()
 
 
 def test_who_cannot_wait_gets_a_process_besides(sandbox):
     busy = [
-        threading.Thread(target = sandbox.run, args = (hostile.slow_process, 3))
+        threading.Thread(target = run, args = (sandbox, hostile.slow_process, 3))
         for _place in range(sandbox._free.qsize())
     ]
     for person in busy:
         person.start()
     while sandbox._free.qsize():
         time.sleep(0.01)
-    first = sandbox.run(hostile.own_process, at_once = True)
-    assert sandbox.run(hostile.own_process, at_once = True) == first
+    first = process(sandbox, at_once = True)
+    assert process(sandbox, at_once = True) == first
     assert any(person.is_alive() for person in busy)
     for person in busy:
         person.join()
     # strangers do not get it
-    assert first not in {sandbox.run(hostile.own_process) for _ in range(4)}
+    assert first not in {process(sandbox) for _ in range(4)}
 
 
 def test_what_is_read_elsewhere_is_the_same(sandbox, tmp_path):
@@ -141,6 +159,7 @@ def test_what_is_read_elsewhere_is_the_same(sandbox, tmp_path):
         one, other = here.read(path, pixels), elsewhere.read(path, pixels)
         assert (one.full_size, one.image.tobytes()) == (other.full_size, other.image.tobytes())
     assert here.exif(path) == elsewhere.exif(path)
+    assert here.still(path, (2, 1)) == elsewhere.still(path, (2, 1))
     with pytest.raises(errors.TooManyPixels):
         SandboxedReader(sandbox, 1000).read(path)
 
@@ -168,13 +187,13 @@ def test_a_photo_that_breaks_a_decoder_only_for_the_engine_fails_its_job_alone(t
 
 
 def test_what_a_picture_makes_libraries_say_is_not_in_the_log(sandbox, capfd):
-    sandbox.run(hostile.warn)
+    run(sandbox, hostile.warn)
     assert capfd.readouterr().err == ''
 
 
 def test_refusals_travel_with_their_words(sandbox):
     with pytest.raises(errors.TooManyPixels) as caught:
-        sandbox.run(hostile.refuse)
+        run(sandbox, hostile.refuse)
     expected = errors.TooManyPixels('file', pixels = 7, limit = 5)
     assert caught.value.field == 'file'
     assert caught.value.text.in_('zh') == expected.text.in_('zh')
@@ -183,8 +202,7 @@ def test_refusals_travel_with_their_words(sandbox):
 def test_more_people_than_processes_wait_for_each_other(sandbox):
     answers = []
     people = [
-        threading.Thread(target = lambda: answers.append(sandbox.run(hostile.own_process)))
-        for _ in range(12)
+        threading.Thread(target = lambda: answers.append(process(sandbox))) for _ in range(12)
     ]
     for person in people:
         person.start()
@@ -194,10 +212,119 @@ def test_more_people_than_processes_wait_for_each_other(sandbox):
     assert len(set(answers)) <= 4
 
 
+@pytest.mark.parametrize('head', [{}, {
+    'id': 2,
+    'found': {}
+}, {
+    'id': 1,
+    'refusal': {}
+}, {
+    'id': 1,
+    'refusal': 'x'
+}, {
+    'id': 1
+}])
+def test_an_answer_that_is_none_ends_the_process(sandbox, head):
+    with pytest.raises(errors.DamagedImage):
+        run(sandbox, hostile.answer_falsely, head)
+    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+
+
+@pytest.mark.parametrize('words', [
+    'ff' * 100, '00000002' + '0000000000000000' + '5b5d', '00000001' + 'ffffffffffffffff' + '7b',
+    '00100000' + '0000000000000000' + '5b' * 0x100000
+])
+def test_bytes_that_are_no_answer_end_the_process(sandbox, words):
+    with pytest.raises(errors.DamagedImage):
+        run(sandbox, hostile.answer_raw, words)
+    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+
+
+def test_what_a_process_answers_runs_nothing_in_the_program(sandbox, tmp_path):
+    sandbox.patience = 3
+    with pytest.raises(errors.DamagedImage):
+        run(sandbox, hostile.answer_raw, hostile.pickled(str(tmp_path / 'ran')))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('found', [{}, {
+    'size': [4, 4],
+    'full_size': [4, 4]
+}, {
+    'size': [-4, -4],
+    'full_size': [4, 4]
+}, {
+    'size': 'xx',
+    'full_size': [4, 4]
+}, {
+    'size': [10**30, 1],
+    'full_size': [4, 4]
+}])
+def test_an_answer_that_cannot_be_is_a_damaged_picture(sandbox, found):
+
+    class FalseSandbox:
+
+        def run(self, _function, upload, *_arguments, **more):
+            return sandbox.run(hostile.answer_falsely, upload, {'id': 1, 'found': found}, 'x')
+
+    with pytest.raises(errors.DamagedImage):
+        SandboxedReader(FalseSandbox(), 1000).read(Path(__file__))
+
+
+def test_who_comes_after_a_call_that_was_broken_off_gets_no_strangers_answer(sandbox):
+
+    class BrokenOff(Exception):
+        """Comes in the middle of a call."""
+
+    def break_off(_number, _frame):
+        raise BrokenOff
+
+    before = signal.signal(signal.SIGALRM, break_off)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        with pytest.raises(BrokenOff):
+            run(sandbox, hostile.slow_process, 4)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason = 'Windows has no such limits')
+def test_a_process_that_was_taken_over_reaches_nothing(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setenv('HF_TOKEN', 'secret')
+    file = tmp_path / 'configuration.ini'
+    file.write_text('Password = secret')
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        found = run(sandbox, hostile.look_around, str(file), server.getsockname()[1])
+    assert found['reached'] == []
+    assert 'secret' not in str(found['environment'])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
+def test_a_process_may_neither_dump_its_memory_nor_work_for_ever(sandbox):
+    limits = Path(f'/proc/{process(sandbox)}/limits').read_text()
+    told = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()}
+    assert told['Max core file size'] == told['Max file size'] == ['0', '0']
+    assert int(told['Max cpu time'][0]) < 60
+
+
+@pytest.mark.parametrize('kind', fuzzing.FORMATS)
+def test_every_format_is_read_without_opening_a_file(sandbox, tmp_path, kind):
+    path = tmp_path / 'upload'
+    path.write_bytes(fuzzing.originals()[kind])
+    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(sandbox, 10**6)
+    assert elsewhere.read(path).image.tobytes() == here.read(path).image.tobytes()
+    assert elsewhere.exif(path) == here.exif(path)
+
+
 def children(process):
     """Processes that any thread of a process has started."""
-    tasks = Path(f'/proc/{process}/task').iterdir()
-    return [int(child) for task in tasks for child in (task / 'children').read_text().split()]
+    found = []
+    for task in Path(f'/proc/{process}/task').iterdir():
+        # threads come and go
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, (task / 'children').read_text().split())
+    return found
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')

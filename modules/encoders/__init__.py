@@ -8,30 +8,21 @@ Libraries: numpy, Pillow (in the encoders themselves).
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.stills import Still, encode
+
 if TYPE_CHECKING:
     import numpy
-    from PIL import Image
 
     from modules.i18n import Text
 
 
 class UnknownLayout(ValueError):
     """A library has written a file in a way that is not known here, so it cannot be completed."""
-
-
-@dataclass(frozen = True)
-class Still:
-    """The person's own photo, as it goes with the clip."""
-
-    #: upright RGB, sRGB, at full resolution in the clip's aspect ratio
-    image: 'Image.Image'
-    #: what the photo's EXIF tells and may be told on, as :meth:`modules.photos.PhotoReader.exif` gives it
-    exif: Mapping[int, Mapping[int, object]] = field(default_factory = dict)
 
 
 @dataclass(frozen = True)
@@ -66,7 +57,7 @@ class Clip:
         if self.read_still:
             return self.read_still()
         from PIL import Image
-        return Still(Image.fromarray(self.frames[self.key_index]))
+        return encode(Image.fromarray(self.frames[self.key_index]))
 
 
 @dataclass(frozen = True)

@@ -6,21 +6,16 @@ Writes the still of a Live Photo or Motion Photo: a JPEG whose EXIF and XMP stan
 The EXIF block (TIFF 6.0, Exif 2.32) is built here, because Pillow writes a maker note with the type BYTE, which
 Apple's readers do not accept.
 
-Libraries: Pillow.
+Libraries: none.
 """
 
-import io
 import re
 import struct
 from collections.abc import Mapping
 from datetime import datetime
 
-from PIL import Image
-
 from modules.encoders import Still, UnknownLayout, local_time
 
-#: of the JPEG; colour is kept at full resolution
-QUALITY = 95
 #: characters, and numbers, that an entry of the photo's own may have
 LONGEST_TEXT, MOST_VALUES = 200, 4
 
@@ -57,33 +52,29 @@ KEPT = {
 Entry = tuple[int, int, bytes]
 
 
-def to_bytes(image: Image.Image, tiff: bytes, packet: bytes | None = None) -> bytes:
+def parts(still: Still, tiff: bytes, packet: bytes | None = None) -> list[bytes | memoryview]:
     """
-    Write a JPEG.
+    Put metadata into a still.
 
-    :param image: upright, RGB, sRGB
-    :type image: Image.Image
+    :param still: the still
+    :type still: Still
     :param tiff: the EXIF block, as :func:`exif` makes it
     :type tiff: bytes
     :param packet: the XMP packet
     :type packet: bytes | None
-    :return: the file; EXIF is its first segment, XMP its second
-    :rtype: bytes
+    :return: what makes the file, one after the other; EXIF is its first segment, XMP its second
+    :rtype: list[bytes | memoryview]
     :raises modules.encoders.UnknownLayout: when Pillow writes something else than it always did
     """
-    bare = image.copy()
-    # Pillow would carry over comments and the like of the original, which may tell a place
-    bare.info = {}
-    buffer = io.BytesIO()
-    bare.save(buffer, 'JPEG', quality = QUALITY, subsampling = 0)
-    plain = buffer.getvalue()
+    plain = still.jpeg
     if plain[:4] != b'\xff\xd8\xff\xe0' or plain[-2:] != b'\xff\xd9':
         raise UnknownLayout('a JPEG that does not begin with JFIF or does not end')
     after_jfif = 4 + struct.unpack_from('>H', plain, 4)[0]
     segments = [_segment(b'Exif\0\0', tiff)]
     if packet:
         segments.append(_segment(b'http://ns.adobe.com/xap/1.0/\0', packet))
-    return b''.join([plain[:2], *segments, plain[after_jfif:]])
+    # a large photo is not copied
+    return [plain[:2], *segments, memoryview(plain)[after_jfif:]]
 
 
 def _segment(name: bytes, content: bytes) -> bytes:
@@ -114,7 +105,7 @@ def exif(still: Still,
     """
     main, camera, place = (_kept(still.exif, directory) for directory in (0, CAMERA, PLACE))
     taken = _date(still.exif)
-    width, height = still.image.size
+    width, height = still.size
     main |= {
         0x0112: _numbers(SHORT, 1),
         0x011A: _rational(72),

@@ -48,8 +48,7 @@ def encode(clip: Clip, path: Path) -> None:
     words = settings.to_text(clip.settings) if clip.settings else None
     identifier = identify(still, words)
     tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, words = words)
-    photo = jpeg.to_bytes(still.image, tiff,
-                          xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
+    photo = jpeg.parts(still, tiff, xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
     movie = quicktime.paired(
         _movie(clip, path.parent),
         clip.key_index / clip.fps,
@@ -58,8 +57,8 @@ def encode(clip: Clip, path: Path) -> None:
     name, when = dated(clip.created), local_time(clip.created)
     with zipfile.ZipFile(path, 'w') as bundle:
         # a folder of its own entry is what makes phones see the bundle
-        _add(bundle, when, f'{name}.pvt/', b'')
-        _add(bundle, when, f'{name}.pvt/{name}.JPG', photo)
+        _add(bundle, when, f'{name}.pvt/')
+        _add(bundle, when, f'{name}.pvt/{name}.JPG', *photo)
         _add(bundle, when, f'{name}.pvt/{name}.MOV', movie)
         _add(bundle, when, f'{name}.pvt/metadata.plist', plistlib.dumps(PLIST))
 
@@ -78,7 +77,8 @@ def identify(still: Still, words: str | None) -> str:
     """
     if not words:
         return str(uuid.uuid4()).upper()
-    seen = hashlib.sha256(f'{still.image.size} {words}'.encode() + still.image.tobytes())
+    seen = hashlib.sha256(f'{still.size} {words}'.encode())
+    seen.update(still.jpeg)
     return str(uuid.uuid5(FAMILY, seen.hexdigest())).upper()
 
 
@@ -105,9 +105,12 @@ def _movie(clip: Clip, folder: Path) -> bytes:
         return path.read_bytes()
 
 
-def _add(bundle: zipfile.ZipFile, when: datetime, name: str, content: bytes) -> None:
+def _add(bundle: zipfile.ZipFile, when: datetime, name: str, *parts: bytes | memoryview) -> None:
     """Readable by everybody, and not compressed a second time."""
     entry = zipfile.ZipInfo(name, when.timetuple()[:6])
     entry.create_system = 3
     entry.external_attr = (0o40755 << 16 | 0x10) if name.endswith('/') else 0o100644 << 16
-    bundle.writestr(entry, content)
+    entry.file_size = sum(map(len, parts))
+    with bundle.open(entry, 'w') as file:
+        for part in parts:
+            file.write(part)

@@ -32,4 +32,5 @@ def encode(clip: Clip, path: Path) -> None:
         xmp.COMPOSITE if clip.is_generated else None)
     words = settings.to_text(clip.settings) if clip.settings else None
     tiff = jpeg.exif(still, created = clip.created, words = words)
-    path.write_bytes(jpeg.to_bytes(still.image, tiff, packet) + movie)
+    with path.open('wb') as file:
+        file.writelines([*jpeg.parts(still, tiff, packet), movie])

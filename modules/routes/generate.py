@@ -15,7 +15,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
-from modules import encoders, errors, jobs, parameters, photos
+from modules import encoders, errors, jobs, parameters, pictures
 from modules.jobs.store import settle
 from modules.routes import proxies, services
 from modules.routes.access import working
@@ -71,7 +71,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     with working(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
-        services().sandbox.run(photos.check, upload, services().configuration.web.max_pixels)
+        services().sandbox.run(pictures.check, upload, services().configuration.web.max_pixels)
         queue.submit(job)
         undo.pop_all()
     return job

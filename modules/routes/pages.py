@@ -11,7 +11,7 @@ import shutil
 
 from flask import Blueprint, Response, render_template, request
 
-from modules import VERSION, errors, i18n, jobs, photos
+from modules import VERSION, errors, i18n, jobs, pictures
 from modules.parameters import PARAMETERS
 from modules.routes import generate, health, language, model, services
 from modules.routes.access import working
@@ -78,7 +78,8 @@ def upright() -> Response:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
         generate.store(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
-        content = services().sandbox.run(photos.show, folder / 'upload', limit, SHOWN_PIXELS)
+        _found, content = services().sandbox.run(pictures.show, folder / 'upload', limit,
+                                                 SHOWN_PIXELS)
     response = Response(content, mimetype = 'image/jpeg')
     response.headers['Cache-Control'] = 'no-store'
     return response
