@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from modules import VERSION, arguments, configuration, i18n, installed_torch, logs, spaces
+from modules import VERSION, arguments, configuration, i18n, installed_torch, logs, signals, spaces
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -39,7 +39,9 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         # a name the terminal has no letters for is no reason to stop
         stream.reconfigure(errors = 'replace')
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    for number in signals.endings():
+        if number != signal.SIGINT:
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
         given = arguments.parse(sys.argv[1:], i18n.of_this_machine())
         # processes that open strangers' pictures are told this list, and a token may stand in it

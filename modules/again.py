@@ -22,6 +22,8 @@ from modules.parameters import PARAMETERS
 
 #: what a result may say of the INI; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions')
+#: what stays as the owner has it, whoever has made the file: a stranger's must not have the next photo tell a place
+OWN = (('OutputOptions', 'KeepLocation'), )
 #: years that every kind of file can tell
 YEARS = range(1980, 2100)
 #: a model of the hub; a folder is one of the machine where the result was made
@@ -115,7 +117,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
         for key, value in _names(found, section).items():
             if key not in table:
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
-            if value is not None:
+            if value is not None and (section, key) not in OWN:
                 word = _option(key, value, table[key].metadata['parse'])
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word

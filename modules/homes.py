@@ -17,6 +17,8 @@ from pathlib import Path
 
 import filelock
 
+from modules.folder_lock import FolderLock
+
 logger = logging.getLogger(__name__)
 
 PREFIX, LOCK = 'turn-live-photos-', 'alive.lock'
@@ -40,7 +42,7 @@ def temporary_home() -> Iterator[Path]:
     :ytype: Path
     """
     with (tempfile.TemporaryDirectory(prefix = PREFIX, ignore_cleanup_errors = True) as
-          home, filelock.FileLock(Path(home) / LOCK, thread_local = False)):
+          home, FolderLock(Path(home), LOCK)):
         yield Path(home) / 'outputs'
 
 
@@ -52,7 +54,7 @@ def _remove_if_dead(folder: Path) -> None:
             return
         if not (folder / LOCK).exists() and time.time() - facts.st_mtime < NEW:
             return
-        with filelock.FileLock(folder / LOCK, timeout = 0, thread_local = False):
+        with FolderLock(folder, LOCK):
             logger.info('Removing %s, left by a program that has died', folder)
         shutil.rmtree(folder, ignore_errors = True)
     except (OSError, filelock.Timeout):

@@ -26,6 +26,7 @@ from typing import Any
 
 from modules import errors, messages, photos, pictures, stills
 from modules.configuration import ROOT
+from modules.own_files import read_own
 
 logger = logging.getLogger(__name__)
 
@@ -189,8 +190,11 @@ class SandboxedReader(photos.PhotoReader):
 
     def _run(self, understand: Callable[[dict[str, Any], bytes], Any], function: Function,
              photo: Path, *arguments: object) -> Any:
-        found, content = self._sandbox.run(
-            function, photo, self.max_pixels, *arguments, at_once = True)
+        try:
+            found, content = self._sandbox.run(
+                function, photo, self.max_pixels, *arguments, at_once = True)
+        except FileNotFoundError as error:
+            raise errors.PhotoGone from error
         try:
             return understand(found, content)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -277,7 +281,7 @@ class _Child:
         return answer
 
     def _ask(self, head: dict[str, Any], upload: Path) -> None:
-        with upload.open('rb') as file:
+        with read_own(upload) as file:
             left = os.fstat(file.fileno()).st_size
             try:
                 messages.write_head(self._process.stdin, head, left)

@@ -31,7 +31,7 @@ from waitress.utilities import BadRequest
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header, parse_cookie
 
-from modules import errors
+from modules import errors, signals
 from modules.configuration import WebOptions
 from modules.i18n import LANGUAGES
 from modules.routes.proxies import TunnelDoor
@@ -267,26 +267,29 @@ class Server:
 
     def run(self, on_stop: Callable[[], None]) -> None:
         """
-        Serve. The first SIGINT or SIGTERM ends it in order, a second one at once.
+        Serve. The first signal that asks for an end ends it in order, a second one at once; a terminal that is closed
+        may send several.
 
         :param on_stop: called when the end begins, while answers can still be sent
         :type on_stop: Callable[[], None]
         """
-        signals = 0
+        received = 0
 
         def end() -> None:
             on_stop()
             self.stop()
 
-        def receive(_number: int, _frame: object) -> None:
-            nonlocal signals
-            signals += 1
-            if signals == 1:
+        def receive(number: int, _frame: object) -> None:
+            nonlocal received
+            if received and number == signals.HANG_UP:
+                return
+            received += 1
+            if received == 1:
                 threading.Thread(target = end, daemon = True).start()
-            elif signals == 2:
+            elif received == 2:
                 raise KeyboardInterrupt
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.endings():
             signal.signal(number, receive)
         with contextlib.suppress(KeyboardInterrupt):
             self.loop()

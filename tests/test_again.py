@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as some
-from judges import drift, scenery
+from judges import drift, exiftool, scenery
 
 from modules import again, arguments, batch, configuration, encoders
 from modules.animation import Animator
@@ -41,6 +41,7 @@ OutputFrames = 3
 OutputFPS = 20
 [OutputOptions]
 KeyFrame = start
+KeepLocation = True
 '''
 SETTINGS = {
     'software': 'turn-live-photos 0.1.0',
@@ -123,11 +124,23 @@ def test_what_holds_is_taken(tmp_path):
         ('ModelOptions', 'UNet'): 'True',
         # what tells of no depth model was made without one
         ('ModelOptions', 'Depth'): 'prior',
-        ('OutputOptions', 'GifMaxBytes'): '0',
-        ('OutputOptions', 'KeepLocation'): 'False'
+        ('OutputOptions', 'GifMaxBytes'): '0'
     }
     assert configuration.read(None, found.overrides).model.image_fit == 'crop'
     assert found.created.isoformat() == SETTINGS['created']
+
+
+def test_no_file_makes_a_photo_tell_its_place(tmp_path):
+    photo = tmp_path / 'a.jpg'
+    exif = scenery(8, 8).getexif()
+    exif.get_ifd(0x8825).update({1: 'N', 2: (1.0, 2.0, 3.0)})
+    scenery(400, 150).save(photo, exif = exif)
+    _animated(tmp_path, MADE, photo, '--format', 'motion-photo', '-o', tmp_path / 'strangers.jpg')
+    assert 'GPS:GPSLatitude' in exiftool(tmp_path / 'strangers.jpg')
+    own = OTHER.replace('KeepLocation = True\n', '')
+    _animated(tmp_path, own, '--again', tmp_path / 'strangers.jpg', photo, '-o',
+              tmp_path / 'own.jpg')
+    assert 'GPS:GPSLatitude' not in exiftool(tmp_path / 'own.jpg')
 
 
 def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):

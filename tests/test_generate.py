@@ -547,6 +547,9 @@ def test_a_part_without_a_name_is_an_unknown_field(port, path, nameless, file):
 }, {
     'Sec-Fetch-Site': 'same-site'
 }, {
+    'Sec-Fetch-Site': 'none',
+    'Origin': 'https://evil.example'
+}, {
     'Origin': 'https://evil.example'
 }, {
     'Origin': 'null'
@@ -564,6 +567,8 @@ def test_forms_of_this_site_are_served(port):
     for headers in ({
             'Sec-Fetch-Site': 'same-origin',
             'Origin': 'null'
+    }, {
+            'Sec-Fetch-Site': 'none'
     }, {
             'Origin': f'http://127.0.0.1:{port}'
     }):

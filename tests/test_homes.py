@@ -56,6 +56,16 @@ def test_a_home_goes_with_the_program(temporary):
     assert list(temporary.iterdir()) == []
 
 
+def test_the_home_of_a_living_program_stays_though_its_lock_was_deleted(temporary):
+    living, kept = held(temporary)
+    (kept / homes.LOCK).unlink()
+    long_ago = time.time() - 2 * homes.NEW
+    os.utime(kept, (long_ago, long_ago))
+    homes.sweep()
+    assert (kept / 'outputs' / 'photo').exists()
+    living.communicate()
+
+
 def test_the_home_of_a_dead_program_goes_with_the_next_and_that_of_a_living_one_stays(temporary):
     dead, gone = held(temporary)
     living, kept = held(temporary)

@@ -602,6 +602,22 @@ def test_the_photo_comes_back_as_it_went_and_is_never_shown_by_a_browser(api):
     assert answer.headers['X-Content-Type-Options'] == 'nosniff'
 
 
+@pytest.mark.parametrize(('name', 'path'), [('upload', 'photo'), ('clip.gif', 'result?format=gif'),
+                                            ('preview.jpg', 'preview'),
+                                            ('upload', 'result?format=motion-photo')])
+def test_a_link_among_a_jobs_files_leads_nowhere(api, tmp_path, name, path):
+    identity = api.done()['id']
+    api.call('GET', f'/jobs/{identity}/result?format=gif')
+    secret = tmp_path / 'secret'
+    secret.write_bytes(photo())
+    for file in api.services.store.home.rglob(f'{identity}/{name}'):
+        file.unlink()
+        file.symlink_to(secret)
+    answer = api.call('GET', f'/jobs/{identity}/{path}')
+    assert answer.status in (404, 500)
+    assert 'code' in answer.json
+
+
 @pytest.mark.parametrize('wanted', FORMATS)
 def test_every_format_has_its_type_and_name_and_its_size_once_made(api, wanted):
     job = api.done()

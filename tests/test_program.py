@@ -116,7 +116,7 @@ def test_answers_within_a_second_or_so_and_serves_a_photo(tmp_path):
             assert (image.size, image.n_frames) == ((120, 68), 4)
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_ends_cleanly_on_a_signal(tmp_path, number):
     with program.started(
             tmp_path, SMALL, environment = {'TMPDIR': str(tmp_path)}) as (process, port):
@@ -125,6 +125,18 @@ def test_ends_cleanly_on_a_signal(tmp_path, number):
         assert process.wait(10) == 0
         assert 'Traceback' not in (tmp_path / 'log').read_text()
         assert not list(tmp_path.glob('turn-live-photos-*'))
+
+
+def test_goes_on_without_its_terminal_where_that_is_wanted(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with program.started(tmp_path, SMALL) as (process, port):
+            process.send_signal(signal.SIGHUP)
+            answer = program.generate(port, photo(tmp_path / 'a.jpg').read_bytes())
+            assert answer.status == 200
+            assert process.poll() is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 #: the program with an engine that is busy when nobody waits, and with a library that would not let it end

@@ -196,6 +196,20 @@ def test_one_program_at_a_time_and_a_dead_one_keeps_nothing(tmp_path):
     store.close()
 
 
+def test_deleting_the_lock_lets_no_second_program_in(tmp_path):
+    holder = subprocess.Popen([sys.executable, '-c', HOLDER, tmp_path, program.ROOT],
+                              stdin = subprocess.PIPE,
+                              stdout = subprocess.PIPE)
+    assert holder.stdout.readline() == b'open\n'
+    (tmp_path / 'jobs.lock').unlink()
+    store = Store(tmp_path)
+    with pytest.raises(HomeInUse):
+        store.open()
+    holder.communicate()
+    store.open()
+    store.close()
+
+
 ADDER = '''
 import os, sys
 from pathlib import Path

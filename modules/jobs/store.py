@@ -8,8 +8,7 @@ a row are swept away at the next start.
 SQLite's rollback journal rather than its write-ahead log, because the latter needs shared memory, which network
 drives do not have.
 
-Libraries: filelock, kept up by PyPA people and already there with huggingface_hub and torch: a lock that the operating
-system takes from a dead process, on Windows too.
+Libraries: filelock, whose refusal is understood here.
 """
 
 import contextlib
@@ -29,6 +28,7 @@ from pathlib import Path
 import filelock
 
 from modules import errors
+from modules.folder_lock import FolderLock
 from modules.i18n import Text
 from modules.jobs import Job
 from modules.parameters import AnimationRequest
@@ -77,7 +77,7 @@ class Store:
 
     def __init__(self, home: Path):
         self.home = home
-        self._lock = filelock.FileLock(home / LOCK, timeout = 0, thread_local = False)
+        self._lock = FolderLock(home, LOCK)
         self._database: sqlite3.Connection | None = None
         self._turn = threading.RLock()
         self._readers: Counter[str] = Counter()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modules import errors
+from modules import errors, signals
 from modules.animation import MADE, Animator, Made
 from modules.configuration import Configuration
 from modules.engines import Engines, Progress, gpus
@@ -323,18 +323,20 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
 
 def serve(worker: Worker) -> None:
     """
-    Work until SIGINT or SIGTERM: the job at hand is handed back within a step, as if it had not been begun. A second
-    signal ends it at once; the others notice that, and do the job.
+    Work until a signal asks for an end: the job at hand is handed back within a step, as if it had not been begun. A
+    second signal ends it at once; the others notice that, and do the job.
 
     :param worker: the worker
     :type worker: Worker
     """
 
-    def receive(_number: int, _frame: object) -> None:
+    def receive(number: int, _frame: object) -> None:
+        if worker.is_closing and number == signals.HANG_UP:
+            return
         if worker.is_closing:
             raise KeyboardInterrupt
         worker.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.endings():
         signal.signal(number, receive)
     worker.run()

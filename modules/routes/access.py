@@ -252,8 +252,10 @@ def is_cross_site(asked: Request, allowed: tuple[str, ...] = ()) -> bool:
     origin = asked.headers.get('Origin')
     if origin in allowed:
         return False
-    if site := asked.headers.get('Sec-Fetch-Site'):
-        return site not in ('same-origin', 'none')
+    site = asked.headers.get('Sec-Fetch-Site') or 'none'
+    if site != 'none':
+        return site != 'same-origin'
+    # nobody's page, as the browser says, or an older one that says nothing: then the page's own word counts
     # compared as they are written: taking a broken one apart would fail
     return origin is not None and origin.partition('://')[2] != asked.host
 

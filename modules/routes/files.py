@@ -18,6 +18,7 @@ from werkzeug.wsgi import wrap_file
 
 from modules import errors
 from modules.jobs import Job
+from modules.own_files import open_own
 from modules.routes import services
 
 
@@ -32,7 +33,7 @@ class HeldFile(io.FileIO):
     """
 
     def __init__(self, path: Path, release: Callable[[], None]):
-        super().__init__(path)
+        super().__init__(path, opener = open_own)
         self._release = release
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, jsonify, request, send_file, stream_with_
 
 from modules import encoders, errors, jobs, parameters
 from modules.animation import PREVIEW, parameters_of, small_picture
+from modules.own_files import read_own
 from modules.routes import generate, language, services
 from modules.routes.access import working
 from modules.routes.files import sent
@@ -91,19 +92,27 @@ def preview(identity: str) -> Response:
     :raises errors.NotFound: while there is none
     """
     job = find(identity)
-    picture, kept = job.progress.picture, job.folder / PREVIEW
+    picture = job.progress.picture
     content = io.BytesIO()
     if picture is not None:
         small_picture(picture, content)
-    elif job.state == 'done' and kept.exists():
-        content.write(kept.read_bytes())
     else:
-        raise errors.NotFound
+        content.write(_kept_preview(job))
     content.seek(0)
     response = send_file(content, 'image/jpeg')
     response.headers[
         'Cache-Control'] = 'private, max-age=3600' if 'v' in request.args else 'no-store'
     return response
+
+
+def _kept_preview(job: jobs.Job) -> bytes:
+    if job.state != 'done':
+        raise errors.NotFound
+    try:
+        with read_own(job.folder / PREVIEW) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise errors.NotFound from error
 
 
 @blueprint.get('/<identity>/photo')
