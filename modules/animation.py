@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image
 
-from modules import VERSION, encoders
+from modules import VERSION, encoders, errors
 from modules.configuration import Configuration
 from modules.encoders import frames as frame_files
 from modules.encoders import sequence
@@ -116,7 +116,28 @@ class Animator:
         engine = self.engines.choose(request.engine)
         key_frame = request.key_frame or self.output.key_frame
         preset = request.preset or self.model.preset
-        return replace(request, engine = engine, key_frame = key_frame, preset = preset)
+        is_auto = request.is_auto or request.engine == 'auto'
+        return replace(
+            request, engine = engine, key_frame = key_frame, preset = preset, is_auto = is_auto)
+
+    def redirected(self, request: AnimationRequest,
+                   refusal: errors.EngineUnavailable) -> tuple[AnimationRequest, Text]:
+        """
+        A request that another engine can do, where the engine was left to the program.
+
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :param refusal: why its engine cannot do it any more
+        :type refusal: errors.EngineUnavailable
+        :return: the same with another engine, and what that is to be told with
+        :rtype: tuple[AnimationRequest, Text]
+        :raises modules.errors.EngineUnavailable: when no other one may or can
+        """
+        engine = self.engines.choose('auto') if request.is_auto else request.engine
+        if engine == request.engine:
+            raise refusal
+        note = text('engines.redirected', reason = refusal.details['reason'], engine = engine)
+        return replace(request, engine = engine), note
 
     def animate(self,
                 request: AnimationRequest,
@@ -165,7 +186,7 @@ class Animator:
         made = self._made(engine, request, created)
         if keep:
             _keep(keep, frames, made)
-        return _told_together(*given_up, self._encode(request, frames, made, path))
+        return tell_together(*given_up, self._encode(request, frames, made, path))
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
         """
@@ -263,8 +284,15 @@ def small_picture(frame: 'numpy.ndarray', path: Path) -> None:
     picture.save(path, 'JPEG', quality = 85)
 
 
-def _told_together(*notes: Text | None) -> Text | None:
-    """One text of all; of several alike the last."""
+def tell_together(*notes: Text | None) -> Text | None:
+    """
+    Put notes together.
+
+    :param notes: what had to be given up, in the order in which that came to pass
+    :type notes: Text | None
+    :return: one text of all; of several alike the last
+    :rtype: Text | None
+    """
     told = list({note.key: note for note in notes if note}.values())
     if len(told) < 2:
         return told[0] if told else None

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modules import encoders, errors, i18n, parameters, terminal
-from modules.animation import Animator
+from modules.animation import Animator, tell_together
 from modules.arguments import Arguments
 from modules.engines import StopIfCancelled
 from modules.jobs.work import interruptible
@@ -207,7 +207,7 @@ def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
         target.parent.mkdir(parents = True, exist_ok = True)
         with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as room:
             made = Path(room) / 'clip'
-            note = _made(animator, request, made, created)
+            request, note = _made(animator, request, made, created)
             made.replace(target)
     except errors.Refusal as refusal:
         terminal.say(f'{request.photo}: {refusal.text.in_(language)}', sys.stderr)
@@ -224,14 +224,18 @@ def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
 
 
 def _made(animator: Animator, request: parameters.AnimationRequest, path: Path,
-          created: datetime | None) -> i18n.Text | None:
-    """Write a clip; what had to be given up."""
+          created: datetime | None) -> tuple[parameters.AnimationRequest, i18n.Text | None]:
+    """Write a clip; the request as it was done, perhaps with another engine, and what had to be given up."""
 
     def work(stop_if_cancelled: StopIfCancelled) -> i18n.Text | None:
         with terminal.progress_bar(request.stem, True) as show:
             return animator.animate(request, path, show, stop_if_cancelled, created = created)
 
-    return interruptible(str(request.photo), work)
+    try:
+        return request, interruptible(str(request.photo), work)
+    except errors.EngineUnavailable as refusal:
+        request, note = animator.redirected(request, refusal)
+    return request, tell_together(note, interruptible(str(request.photo), work))
 
 
 def _refuse(words: i18n.Text, language: str) -> int:

@@ -112,6 +112,8 @@ class AnimationRequest:
     key_frame: str | None = None
     #: one of :data:`PRESETS`; None leaves it to the options
     preset: str | None = None
+    #: the engine was left to the program, so that another one may do it
+    is_auto: bool = False
 
 
 def parse(fields: Iterable[tuple[str, str]],

@@ -494,7 +494,7 @@ def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
     torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
-    assert pictures(seen, 'step') == [None] * 3
+    assert not pictures(seen, 'step'), 'no later step is made in vain'
 
 
 def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpoint, plain):
@@ -702,17 +702,6 @@ def enlarge(file, size):
         enlarged.truncate(8 + len(header) + start + size)
 
 
-def test_a_warm_up_that_fails_is_not_the_end(checkpoint, caplog):
-    sampler = loaded(checkpoint)._sampler
-    sound, sampler.pipe.unet.conv_in = sampler.pipe.unet.conv_in, torch.nn.Conv2d(1, 1, 1)
-    sampler.warm_up(ModelOptions(**OPTIONS))
-    assert 'warm-up failed' in caplog.text
-    sampler.pipe.unet.conv_in = sound
-    caplog.clear()
-    sampler.warm_up(ModelOptions(**OPTIONS))
-    assert not caplog.text
-
-
 def test_a_device_that_is_not_there_is_refused_with_its_name(checkpoint):
     engine = made(checkpoint, device = 'cuda:63')
     with pytest.raises(errors.EngineUnavailable, match = 'cuda:63'):
@@ -753,7 +742,8 @@ def test_every_reason_has_words_in(language):
     needed = [
         'svd_no_libraries', 'svd_broken', 'svd_no_weights', 'svd_no_memory', 'svd_slow',
         'svd_no_device', 'svd_cannot_load', 'svd_stepped_down', 'svd_few_steps', 'warn_frames',
-        'warn_fps'
+        'warn_fps', 'svd_cannot_compute', 'svd_no_numbers', 'svd_no_room', 'svd_no_room_in_full',
+        'svd_device_failed', 'redirected'
     ]
     assert set(needed) <= set(i18n.words(language)['engines'])
 

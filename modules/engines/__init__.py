@@ -205,6 +205,7 @@ class Engine(Protocol):
         :return: frames, uint8 [T, H, W, 3], sRGB, H × W being the result's size
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
+        :raises modules.errors.EngineUnavailable: when it becomes unable to work, as :meth:`unavailable` tells then
         """
 
 
@@ -315,7 +316,7 @@ class Engines:
         :type stop_if_cancelled: StopIfCancelled
         :return: the engine
         :rtype: Engine
-        :raises modules.errors.EngineUnavailable: when loading fails
+        :raises modules.errors.EngineUnavailable: when loading fails, or it has become unable to work since
         """
         while self._must_wait(name):
             stop_if_cancelled()
@@ -326,6 +327,8 @@ class Engines:
                 installed_torch.set_variables()
                 self._engines[name].load()
                 self._loaded.add(name)
+        if reason := self._engines[name].unavailable():
+            raise errors.EngineUnavailable('engine', engine = name, reason = reason)
         return self._engines[name]
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:

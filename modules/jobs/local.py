@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules import errors
-from modules.animation import MADE, Animator, Made
+from modules.animation import MADE, Animator, Made, tell_together
 from modules.engines import Progress
+from modules.i18n import Text
 from modules.jobs import Job
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
@@ -396,6 +397,16 @@ class LocalQueue:
         return job
 
     def _animate(self, animator: Animator, job: Job) -> None:
+        """Make the clip, with another engine where the one that the program chose has become unable to work."""
+        try:
+            return self._make(animator, job)
+        except errors.EngineUnavailable as refusal:
+            job.request, note = animator.redirected(job.request, refusal)
+        logger.warning('Job %s is done by the engine %s instead', job.id, job.request.engine)
+        self.pace.begin(job.request.engine, job)
+        return self._make(animator, job, note)
+
+    def _make(self, animator: Animator, job: Job, *notes: Text) -> None:
         """Make the clip in a corner of the job's folder, and put it in its place when it is whole."""
         if not job.upload.exists():
             raise errors.PhotoGone
@@ -417,7 +428,7 @@ class LocalQueue:
                 job.stop_if_cancelled,
                 created = job.created,
                 keep = workshop)
-        if note:
+        if note := tell_together(*notes, note):
             job.notes[job.request.format] = note
         job.model = Made.read(workshop / MADE).model
         put_in_place(workshop, job.folder)

@@ -67,11 +67,33 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
         return numpy.concatenate([each.result() for each in finished])
 
 
-def _decoded(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> numpy.ndarray | None:
-    """One chunk as uint8 [T, H, W, 3]; None when it cannot be shown to anybody."""
+def has_numbers(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> bool:
+    """
+    Whether a chunk can be decoded, if need be at full precision.
+
+    :param pipe: the pipeline the latents come from
+    :type pipe: StableVideoDiffusionPipeline
+    :param latents: [1, T, C, H / 8, W / 8]
+    :type latents: torch.Tensor
+    :return: whether everything that comes out is a finite number
+    :rtype: bool
+    """
+    return _decode_video(pipe, latents) is not None or bool(
+        _at_full_precision(pipe, latents, _decode_video))
+
+
+def _decode_video(pipe: 'StableVideoDiffusionPipeline',
+                  latents: 'torch.Tensor') -> 'torch.Tensor | None':
+    """One chunk, [1, C, T, H, W]; None where it holds what are no finite numbers."""
     count = latents.shape[1]
     video = pipe.decode_latents(latents, count, count)
-    if not video.isfinite().all():
+    return video if video.isfinite().all() else None
+
+
+def _decoded(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> numpy.ndarray | None:
+    """One chunk as uint8 [T, H, W, 3]; None when it cannot be shown to anybody."""
+    video = _decode_video(pipe, latents)
+    if video is None:
         return None
     pixels = pipe.video_processor.postprocess_video(video, output_type = 'np')[0]
     frames = (pixels * 255).round().astype(numpy.uint8)
@@ -80,16 +102,22 @@ def _decoded(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor') -> n
 
 def _decoded_at_full_precision(pipe: 'StableVideoDiffusionPipeline',
                                latents: 'torch.Tensor') -> numpy.ndarray | None:
-    """Half precision ends at 65504; what overflows there may be fine in 32 bits."""
+    pictures = _at_full_precision(pipe, latents, _decoded)
+    return numpy.concatenate(pictures) if pictures else None
+
+
+def _at_full_precision(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor',
+                       decoder: Callable) -> list:
+    """Half precision ends at 65504; what overflows there may be fine in 32 bits. Nothing where it is not."""
     full, used = latents.float().dtype, pipe.vae.dtype
     if used == full:
-        return None
+        return []
     logger.warning('A frame came out black or not at all: decoding it again in 32 bits')
     pipe.vae.to(dtype = full)
     try:
         # one frame needs twice the memory now, so half as many go at once
         parts = latents.float().split(max(1, latents.shape[1] // 2), dim = 1)
-        pictures = [_decoded(pipe, part) for part in parts]
+        found = [decoder(pipe, part) for part in parts]
     finally:
         pipe.vae.to(dtype = used)
-    return None if any(picture is None for picture in pictures) else numpy.concatenate(pictures)
+    return [] if any(part is None for part in found) else found

@@ -25,6 +25,15 @@ IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
 #: how torch's backends without an exception of their own say that memory is used up
 MEMORY_WORDS = ('out of memory', "can't allocate memory", 'not enough memory')
 
+#: how CUDA and ROCm say that they compute nothing any more in this process, or that torch has no code for a GPU
+FAILURE_WORDS = ('illegal memory access', 'illegal instruction', 'misaligned address',
+                 'invalid program counter',
+                 'operation not supported on global/shared address space', 'hardware stack error',
+                 'unspecified launch failure', 'device-side assert', 'launch timed out',
+                 'uncorrectable ecc', 'uncorrectable nvlink', 'context is destroyed',
+                 'no kernel image', 'invalid device function', '_execution_failed',
+                 '_arch_mismatch')
+
 
 def expected(option: str) -> str:
     """
@@ -153,6 +162,30 @@ def is_out_of_memory(error: Exception, torch: ModuleType) -> bool:
         return True
     return isinstance(error, RuntimeError) and any(
         words in str(error).lower() for words in MEMORY_WORDS)
+
+
+def has_failed(device: str, error: Exception, torch: ModuleType) -> bool:
+    """
+    Whether an exception that is no lack of memory means that a device can compute nothing any more. CUDA repeats such
+    an error in every later call of the process.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param error: what was raised
+    :type error: Exception
+    :param torch: the library
+    :type torch: ModuleType
+    :return: the answer
+    :rtype: bool
+    """
+    if not isinstance(error, RuntimeError):
+        return False
+    if any(words in str(error).lower() for words in FAILURE_WORDS):
+        return True
+    try:
+        return torch.ones(2, device = device).sum().item() != 2
+    except RuntimeError as other:
+        return not is_out_of_memory(other, torch)
 
 
 def release(device: str) -> None:

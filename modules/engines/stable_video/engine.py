@@ -11,9 +11,7 @@ Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 """
 
 import dataclasses
-import json
 import logging
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from PIL import Image
 
 from modules import errors, weights
-from modules.configuration import ROOT, Configuration, ModelOptions
+from modules.configuration import Configuration, ModelOptions
 from modules.engines import (
     COMING,
     OnProgress,
@@ -36,6 +34,7 @@ from modules.engines import (
     settings,
 )
 from modules.engines.stable_video import (
+    checkpoints,
     decoding,
     devices,
     fitting,
@@ -43,6 +42,7 @@ from modules.engines.stable_video import (
     memory,
     pipeline,
     presets,
+    selftest,
 )
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
@@ -67,12 +67,6 @@ GREATEST_CONDITIONING_FPS = 12
 OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_size', 'unet',
            'image_fit')
 
-#: what models for few steps, and the schedulers that only they have, are called
-FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
-
-#: a model's place on the hub
-HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
-
 
 class StableVideo:
     """
@@ -83,6 +77,9 @@ class StableVideo:
     :param find: configuration → the folder of a whole model, or None
     :type find: Callable[[Configuration], Path | None]
     """
+
+    #: kinds of devices whose faults would show in the first clip; a processor that cannot compute runs no program
+    tested = ('cuda', 'mps')
 
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
@@ -99,6 +96,8 @@ class StableVideo:
         self._sampler: Sampler | None = None
         self._failure: Text | None = None
         self._fits = False
+        # a GPU without usable half precision computes at full
+        self._is_full = False
         # widths and heights that are still to be compiled for
         self._to_compile: list[tuple[int, int]] = []
         self._gpu_bytes: int | None = None
@@ -119,8 +118,9 @@ class StableVideo:
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
         folder = self._find()
-        if _has_few_steps(self.model.model_name, folder):
-            return text('engines.svd_few_steps', model = _public_name(self.model.model_name))
+        if checkpoints.has_few_steps(self.model.model_name, folder):
+            return text(
+                'engines.svd_few_steps', model = checkpoints.public_name(self.model.model_name))
         if folder is None:
             return text('engines.svd_no_weights', model = self.model.model_name)
         return self._too_slow(folder) or self._too_large(folder)
@@ -181,7 +181,8 @@ class StableVideo:
 
     def load(self) -> None:
         """
-        Import the libraries, find the device, load the weights; on a GPU, warm up. Jobs wait for that, pages do not.
+        Import the libraries, find the device, load the weights; test whether a GPU can compute. Jobs wait for that,
+        pages do not.
 
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can mend
         """
@@ -231,7 +232,7 @@ class StableVideo:
         :rtype: dict[str, object]
         """
         as_used = {
-            'ModelName': _public_name(self.model.model_name),
+            'ModelName': checkpoints.public_name(self.model.model_name),
             'DecodeChunkSize':
             self._sampler.chunk(presets.applied(self._preset(request), self.model)),
             'UNet': self._sampler.was_compiled,
@@ -256,6 +257,7 @@ class StableVideo:
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.OutOfMemory: when memory does not suffice
+        :raises modules.errors.EngineUnavailable: when the device fails; it stays so until the program is started anew
         :raises modules.errors.UnusablePicture: when a frame is black or no picture at all
         """
         model = presets.applied(self._preset(request), self.model)
@@ -297,6 +299,7 @@ class StableVideo:
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.OutOfMemory: when memory does not suffice on the last rung
+        :raises modules.errors.EngineUnavailable: when the device fails
         """
         with self._alone(stop_if_cancelled):
             while True:
@@ -304,6 +307,9 @@ class StableVideo:
                                                 stop_if_cancelled)
                 if refusal is None:
                     return frames
+                if self._failure:
+                    # there is nothing to put in order on a device that computes nothing any more
+                    raise refusal
                 # only here, after the exception and the tensors it held are gone
                 self._sampler.restore()
                 devices.release(self.device)
@@ -313,8 +319,8 @@ class StableVideo:
     def _attempt(
         self, image: Image.Image, request: 'AnimationRequest', finish: decoding.Finish,
         on_progress: OnProgress, stop_if_cancelled: StopIfCancelled
-    ) -> 'tuple[numpy.ndarray | None, type[Exception] | None]':
-        """Frames, or the kind of exception that is to be raised once the one that was raised is gone."""
+    ) -> 'tuple[numpy.ndarray | None, Exception | type[Exception] | None]':
+        """Frames, or the exception that is to be raised once the one that was raised is gone."""
         import torch
         preset = self._preset(request)
         model = presets.applied(preset, self.model)
@@ -325,11 +331,22 @@ class StableVideo:
         except errors.Cancelled:
             return None, errors.Cancelled
         except (MemoryError, RuntimeError) as error:
-            if not devices.is_out_of_memory(error, torch):
+            is_memory = devices.is_out_of_memory(error, torch)
+            if not is_memory and not devices.has_failed(self.device, error, torch):
                 raise
             # the error itself would keep its tensors in whatever keeps the record
-            logger.warning('Out of memory: %s', str(error))
-            return None, errors.OutOfMemory
+            if is_memory:
+                logger.warning('Out of memory: %s', str(error))
+                return None, errors.OutOfMemory
+            logger.error('The device has failed: %s', str(error))
+            return None, self._failed(in_one_line(error))
+
+    def _failed(self, words: str) -> errors.EngineUnavailable:
+        """The device computes nothing any more in this process."""
+        self._failure = text('engines.svd_device_failed', device = self.device, error = words)
+        self._sampler = None
+        self._to_compile.clear()
+        return errors.EngineUnavailable('engine', engine = 'svd', reason = self._failure)
 
     def _step_down(self, on_progress: OnProgress) -> bool:
         """Take the next rung for good, and tell; False after the last."""
@@ -356,10 +373,13 @@ class StableVideo:
         while not self._turn.acquire(timeout = 0.2):
             stop_if_cancelled()
         try:
+            # who had the turn before may have seen the device fail
+            self._require()
             yield
         finally:
             try:
-                self._sampler.restore()
+                if self._sampler is not None:
+                    self._sampler.restore()
             finally:
                 self._turn.release()
 
@@ -377,24 +397,36 @@ class StableVideo:
             self._fail(text('engines.svd_no_device', device = self.model.device))
         logger.info('The device is %s', device)
         self.device, self._fits = device, False
-        self._gpu_bytes = devices.total_memory(device, torch)
+        try:
+            self._gpu_bytes = devices.total_memory(device, torch)
+        except RuntimeError as error:
+            logger.exception('%s does not answer', device)
+            self._fail(text(selftest.CANNOT_COMPUTE, device = device, error = in_one_line(error)))
 
     def _loaded(self, folder: Path) -> 'Sampler':
+        model, reason = self._applied(), None
         try:
-            pipe = pipeline.load(folder, self._variant(folder), self.device)
-            sampler = Sampler(pipe, self.device, self._rung(folder), partial(self._needs, folder),
-                              partial(pipeline.encoder, folder, self._variant(folder), self.device))
+            if self.device.partition(':')[0] in self.tested:
+                sampler, reason = selftest.load_tested(partial(self._placed, folder), model)
+            else:
+                sampler = self._placed(folder)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
-            self._fail(text('engines.svd_cannot_load', folder = folder, error = in_one_line(error)))
-        model = self._applied()
-        if self.device.startswith('cuda'):
-            sampler.warm_up(model)
+            reason = text('engines.svd_cannot_load', folder = folder, error = in_one_line(error))
+        if reason:
+            self._fail(reason)
         if self.model.unet and not sampler.rung.takes_turns and pipeline.can_compile(self.device):
             width, height = model.image_prompt_width, model.image_prompt_height
             self._to_compile = list(dict.fromkeys([(width, height), (height, width)]))
         logger.info('Stable Video Diffusion is ready; Memory = %s', sampler.rung.name)
         return sampler
+
+    def _placed(self, folder: Path, is_full: bool = False) -> 'Sampler':
+        self._is_full = is_full
+        files = folder, self._variant(folder), self.device
+        pipe = pipeline.load(*files, is_full = is_full)
+        return Sampler(pipe, self.device, self._rung(folder), partial(self._needs, folder),
+                       partial(pipeline.encoder, *files, is_full = is_full))
 
     def _rung(self, folder: Path) -> ladder.Rung:
         """The rung that is set, or the fastest that fits what is free now."""
@@ -432,38 +464,17 @@ class StableVideo:
         return text('engines.svd_no_memory', **gigabytes)
 
     def _variant(self, folder: Path) -> str | None:
-        """A CPU computes at full precision, so it takes the plain files where there are both."""
-        return weights.variants(folder)[-1 if self.device == 'cpu' else 0]
+        """What computes at full precision takes the plain files where there are both."""
+        return weights.variants(folder)[-1 if self._width() == 4 else 0]
 
     def _needs(self, folder: Path, model: ModelOptions | None = None) -> memory.Needs:
-        width = 4 if self.device == 'cpu' else 2
         model = model or self._applied()
-        return memory.needs(folder, self._variant(folder), model, width = width)
+        return memory.needs(folder, self._variant(folder), model, width = self._width())
+
+    def _width(self) -> int:
+        """Bytes of a number that is computed with."""
+        return 4 if self.device == 'cpu' or self._is_full else 2
 
     def _fail(self, reason: Text) -> NoReturn:
         self._failure = reason
         raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
-
-
-def _has_few_steps(name: str, folder: Path | None) -> bool:
-    """Whether the weights were distilled for few steps; with an ordinary scheduler they give mush."""
-    # folders above it may be called anything
-    if re.search(FEW_STEPS, _last_part(name)):
-        return True
-    config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
-    if config is None or not config.is_file():
-        return False
-    kind = json.loads(config.read_text(encoding = 'utf-8')).get('_class_name', '')
-    return bool(re.search(FEW_STEPS, kind))
-
-
-def _public_name(name: str) -> str:
-    """A model's name as it may be told to anybody: that on the hub, or its folder without what leads there."""
-    is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
-    if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
-        return name
-    return _last_part(name)
-
-
-def _last_part(name: str) -> str:
-    return re.split(r'[/\\]', name.rstrip('/\\'))[-1]

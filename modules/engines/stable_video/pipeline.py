@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusionPipeline':
+def load(folder: Path,
+         variant: str | None,
+         device: str,
+         *,
+         is_full: bool = False) -> 'StableVideoDiffusionPipeline':
     """
     Read a checkpoint into memory, asking nobody on the network: at half precision for a GPU, at full precision
     for a CPU, which has no fast half-precision arithmetic.
@@ -32,6 +36,8 @@ def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusio
     :type variant: str | None
     :param device: what it will compute on
     :type device: str
+    :param is_full: at full precision on any device
+    :type is_full: bool
     :return: the pipeline, in main memory
     :rtype: StableVideoDiffusionPipeline
     :raises OSError: when a file is missing or unreadable
@@ -43,7 +49,7 @@ def load(folder: Path, variant: str | None, device: str) -> 'StableVideoDiffusio
     import transformers
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    dtype = torch.float32 if device == 'cpu' else torch.float16
+    dtype = torch.float32 if device == 'cpu' or is_full else torch.float16
     try:
         with loading():
             pipe = diffusers.StableVideoDiffusionPipeline.from_pretrained(
@@ -81,7 +87,11 @@ def _dtype_argument() -> str:
     return 'dtype' if (int(major), int(minor)) >= (0, 40) else 'torch_dtype'
 
 
-def encoder(folder: Path, variant: str | None, device: str) -> 'torch.nn.Module':
+def encoder(folder: Path,
+            variant: str | None,
+            device: str,
+            *,
+            is_full: bool = False) -> 'torch.nn.Module':
     """
     Read the image encoder alone.
 
@@ -91,6 +101,8 @@ def encoder(folder: Path, variant: str | None, device: str) -> 'torch.nn.Module'
     :type variant: str | None
     :param device: what it will compute on
     :type device: str
+    :param is_full: at full precision on any device
+    :type is_full: bool
     :return: the encoder, in main memory
     :rtype: torch.nn.Module
     """
@@ -99,7 +111,7 @@ def encoder(folder: Path, variant: str | None, device: str) -> 'torch.nn.Module'
     with loading():
         found = CLIPVisionModelWithProjection.from_pretrained(
             folder / 'image_encoder', variant = variant, local_files_only = True)
-        return found.to(torch.float32 if device == 'cpu' else torch.float16)
+        return found.to(torch.float32 if device == 'cpu' or is_full else torch.float16)
 
 
 def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from modules import errors
 from modules.configuration import ModelOptions
 from modules.engines import OnProgress, Progress, StopIfCancelled
 from modules.engines.stable_video import (
@@ -162,9 +163,13 @@ class Sampler:
         :type stop_if_cancelled: StopIfCancelled
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
+        :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
 
         def on_step_end(pipe, step, _time, tensors):
+            if not tensors['latents'].isfinite().all():
+                # no later step makes numbers of them
+                raise errors.UnusablePicture
             picture = preview.forming(pipe.scheduler, tensors)
             on_progress(Progress('step', step + 1, model.inference_steps, picture))
             stop_if_cancelled()
@@ -184,20 +189,29 @@ class Sampler:
         """Whether compiled code had a part in the last clip."""
         return any(part.was_compiled for part in self._compilables)
 
-    def warm_up(self, model: ModelOptions) -> None:
+    def is_sound(self, image: Image.Image, model: ModelOptions) -> bool:
         """
-        Make one step of a grey landscape, so that the first clip need not wait for kernels.
+        Make one step of a clip, and decode as many of its frames as are decoded at once.
 
+        :param image: RGB, of the model's size
+        :type image: Image.Image
         :param model: the options
         :type model: ModelOptions
+        :return: whether all that came out are finite numbers
+        :rtype: bool
         """
-        short, long = sorted((model.image_prompt_width, model.image_prompt_height))
-        try:
-            self._rehearse((long, short), model, 1, bool)
-        except (RuntimeError, OSError) as error:
-            logger.warning('The warm-up failed: %s', error)
-        finally:
-            self.restore()
+        self._prepare(Preset(), model)
+        latents = self.pipe(
+            image,
+            width = image.width,
+            height = image.height,
+            num_frames = model.output_frames,
+            num_inference_steps = 1,
+            output_type = 'latent').frames
+        self.denoiser.end()
+        if not latents.isfinite().all():
+            return False
+        return decoding.has_numbers(self.pipe, latents[:, :self.chunk(model)])
 
     def compile(self, size: tuple[int, int], preset: Preset, model: ModelOptions,
                 stop_if_cancelled: StopIfCancelled) -> None:
