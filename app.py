@@ -94,7 +94,7 @@ def _remote(configuration: Configuration, reader: PhotoReader,
     from modules.jobs.fleet import FleetEngines
     from modules.jobs.ledger import Ledger
     from modules.jobs.remote import RemoteQueue
-    ledger = Ledger(configuration.queue.broker)
+    ledger = Ledger(configuration.queue.broker, is_hurried = True)
     engines = FleetEngines(configuration, ledger)
     animator = Animator(configuration, reader, engines)
     return animator, RemoteQueue(animator, store, ledger, configuration.queue, engines.shared)

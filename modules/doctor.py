@@ -6,6 +6,7 @@
 Libraries: none but the standard one.
 """
 
+import contextlib
 import os
 import platform
 import sys
@@ -138,8 +139,8 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     from modules.jobs.ledger import Ledger
     words = i18n.words(language)['doctor']
     try:
-        ledger = Ledger(configuration.queue.broker)
-        workers, (waiting, running) = ledger.workers(), ledger.counts()
+        with contextlib.closing(Ledger(configuration.queue.broker, is_hurried = True)) as ledger:
+            workers, (waiting, running) = ledger.workers(), ledger.counts()
     except errors.BrokerAway as error:
         yield 'Broker', error.text.in_(language)
         return

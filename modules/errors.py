@@ -284,6 +284,26 @@ class BrokerAway(Unavailable):
     retry_after = 5
 
 
+class BrokerRefuses(BrokerAway):
+    """The broker answers, and takes nothing new: it is full, or may be read only."""
+
+    code = 'broker_refuses'
+    retry_after = 60
+
+
+class NotListening(Unavailable):
+    """This process does not hear what becomes of jobs; it tries to."""
+
+    code = 'not_listening'
+    retry_after = 5
+
+
+class BadRecord(Unavailable):
+    """What is kept of a job, or of a worker, is not understood; another version may have written it."""
+
+    code = 'bad_record'
+
+
 class TooManyStreams(Unavailable):
     """Enough connections are kept open already; polling works just as well."""
 

@@ -124,7 +124,7 @@ def worker(url, frames, engine):
     table = {'table': {'camera': ('fleet', engine)}} if engine != 'camera' else {}
     animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options, **table))
     print('working', flush = True)  # noqa: T201
-    serve(Worker(animator, Ledger(url), common(options), heartbeat = HEARTBEAT))
+    sys.exit(serve(Worker(animator, Ledger(url), common(options), heartbeat = HEARTBEAT)))
 
 
 def process(log, kind, *arguments, **environment):

@@ -46,6 +46,18 @@ def now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond = 0)
 
 
+def file_name(format_name: str) -> str:
+    """
+    What a result is called in its job's folder.
+
+    :param format_name: one of :data:`modules.encoders.TABLE`
+    :type format_name: str
+    :return: the name
+    :rtype: str
+    """
+    return f'clip{encoders.TABLE[format_name].extension}'
+
+
 @dataclass(eq = False)
 class Job:
     """One job. Only its queue changes it."""
@@ -94,7 +106,7 @@ class Job:
         :return: the file
         :rtype: Path
         """
-        return self.folder / f'clip{encoders.TABLE[format_name].extension}'
+        return self.folder / file_name(format_name)
 
     @property
     def has_ended(self) -> bool:
@@ -275,10 +287,18 @@ class Queue(Protocol):
 
     def state(self) -> str:
         """
-        What ``/health`` tells.
+        What ``/health`` tells while there is no :meth:`problem`.
 
         :return: ``STARTING``, ``READY``, ``BUSY`` or ``FAILED``
         :rtype: str
+        """
+
+    def problem(self) -> errors.Refusal | None:
+        """
+        Why jobs are refused, or their clips do not come.
+
+        :return: the reason; None when all is well
+        :rtype: errors.Refusal | None
         """
 
     def waiting(self) -> int:

@@ -8,35 +8,21 @@ message whose delivery a broken connection swallowed.
 Libraries: dramatiq, redis.
 """
 
+import logging
 from collections.abc import Sequence
 
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionClosed
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from modules.jobs.store import FOLDER
+
+logger = logging.getLogger(__name__)
 
 #: seconds after which a silent worker is taken for dead and its job given to another
 HEARTBEAT = 15.0
 
-#: all that the broker being away can raise
-AWAY = (redis.exceptions.RedisError, ConnectionClosed)
-
 NAMESPACE = 'tlp-queue'
-
-
-def connect(url: str) -> redis.Redis:
-    """
-    A client. It tries nothing twice by itself, because a message sent twice would be a job done twice.
-
-    :param url: ``redis://``, ``rediss://`` or ``unix://``
-    :type url: str
-    :return: the client; not connected yet
-    :rtype: redis.Redis
-    """
-    return redis.Redis.from_url(
-        url, socket_timeout = 20, socket_connect_timeout = 3, retry = Retry(NoBackoff(), 0))
 
 
 def open_broker(client: redis.Redis,
@@ -45,7 +31,7 @@ def open_broker(client: redis.Redis,
     """
     Dramatiq's broker, without anything that ends, ages or repeats jobs on its own.
 
-    :param client: from :func:`connect`
+    :param client: from :func:`modules.jobs.contact.connect`
     :type client: redis.Redis
     :param heartbeat: seconds after which a silent worker is taken for dead
     :type heartbeat: float
@@ -86,7 +72,7 @@ class Post:
     """
     Where one worker thread gets its messages, one at a time.
 
-    :param client: from :func:`connect`
+    :param client: from :func:`modules.jobs.contact.connect`
     :type client: redis.Redis
     :param queues: names, the ones to be looked at first standing first
     :type queues: Sequence[str]
@@ -104,31 +90,52 @@ class Post:
         self._consumers = [
             self._broker.consume(queue, prefetch = 1, timeout = 250) for queue in queues
         ]
-        self._held: tuple | None = None
+        self._client = client
+        #: where the message at hand was taken from
+        self._held: dramatiq.Consumer | None = None
 
     def next(self) -> str | None:
         """
-        Take a message.
+        Take a message. One that names no job is dropped.
 
         :return: a job's id; None when there is none just now
         :rtype: str | None
         """
         for consumer in self._consumers:
-            if message := next(consumer):
-                self._held = (consumer, message)
-                return message.args[0]
+            try:
+                message = next(consumer)
+            except dramatiq.errors.DecodeError:
+                message = ()
+            if message is None:
+                continue
+            self._held = consumer
+            if identity := _named(message):
+                return identity
+            logger.error('Something that is no job lay in queue %s', consumer.queue_name)
+            self.done()
         return None
 
     def done(self) -> None:
         """The message that was taken is not needed any more."""
-        consumer, message = self._held
-        consumer.ack(message)
-        self._held = None
+        consumer = self._held
+        for number in self._taken():
+            consumer.broker.do_ack(consumer.queue_name, number)
+        self._let_go()
 
     def hand_back(self) -> None:
         """Somebody else is to have the message that was taken."""
-        consumer, message = self._held
-        consumer.requeue([message])
+        consumer = self._held
+        if taken := self._taken():
+            consumer.broker.do_requeue(consumer.queue_name, *taken)
+        self._let_go()
+
+    def _taken(self) -> list[bytes]:
+        """Numbers of what this worker has taken from the queue, whatever messages say of themselves."""
+        name = f'{NAMESPACE}:__acks__.{self._broker.broker_id}.{self._held.queue_name}'
+        return list(self._client.smembers(name))
+
+    def _let_go(self) -> None:
+        self._held.queued_message_ids.clear()
         self._held = None
 
     def beat(self, *, looks_after_dead: bool) -> None:
@@ -142,3 +149,11 @@ class Post:
         for queue in self.queues:
             # none of its messages, but a sign of life
             broker.do_fetch(queue, 0)
+
+
+def _named(message: dramatiq.MessageProxy | tuple) -> str | None:
+    """The id of a job that a message is about."""
+    words = message and message.args
+    identity = words[0] if words else None
+    is_one = isinstance(identity, str) and FOLDER.fullmatch(identity)
+    return identity if is_one else None

@@ -5,25 +5,26 @@ What Redis knows of jobs and workers: each job's record, photo, progress and fil
 Every change is one script, so that no two processes can both make it: whoever works on a job holds the number of its
 attempt, and once another attempt has begun, nothing that the former one says counts.
 
-Libraries: redis.
+Libraries: none here.
 """
 
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modules import errors
 from modules.animation import small_picture
 from modules.engines import Progress
 from modules.jobs import Job
-from modules.jobs.broker import AWAY, connect, open_broker, send
-from modules.jobs.store import read, written
+from modules.jobs.broker import open_broker, send
+from modules.jobs.contact import PIECE, Contact
+from modules.jobs.record import read_facts, read_fields, unreadable, written
+from modules.jobs.store import FOLDER
 
-if TYPE_CHECKING:
-    import redis
+logger = logging.getLogger(__name__)
 
 #: seconds for which Redis keeps a job that has ended: time for every web process to fetch it, one that is being
 #: restarted too
@@ -32,12 +33,19 @@ KEPT_SECONDS = 3600
 SUBMITTING_SECONDS = 600
 #: bytes of a photo, or of all files of a job; Redis holds them in memory, and one value may have 512 MB
 MOST_BYTES = 256 * 1024 * 1024
+#: names that are noted in the log at the most
+MOST_ODD = 1000
+#: bytes of a picture of a clip as it forms, which is small
+MOST_PICTURE_BYTES = 1024 * 1024
 #: seconds after which a worker that has gone is forgotten
 FORGOTTEN = 24 * 3600
 #: a job that its workers did not survive this often is not tried again
 MOST_ATTEMPTS = 2
 
 CHANGED = 'tlp:changed'
+
+#: the greatest millisecond that a moment can be; beyond are numbers that are none
+LAST_MOMENT = 2**53
 
 #: what the scripts have in common
 COMMON = '''
@@ -149,6 +157,15 @@ SCRIPTS = {
         if state == 'running' then redis.call('hset', job, 'unwanted', 1) end
         return 1
     ''',
+    # id, record of a job that could not be read, as it is to be kept
+    'give_up':
+    '''
+        if state == 'done' or state == 'cancelled' or state == 'failed' or state == 'removed' then return 0 end
+        redis.call('hset', job, 'attempt', 0)
+        redis.call('hdel', job, 'pictures')
+        finish('failed', ARGV[2])
+        return 1
+    ''',
     'remove':
     '''
         leave()
@@ -161,31 +178,21 @@ SCRIPTS = {
 }
 
 
-@contextlib.contextmanager
-def reachable() -> Iterator[None]:
-    """
-    Talk to the broker.
-
-    :yield: nothing
-    :ytype: None
-    :raises modules.errors.BrokerAway: when it does not answer
-    """
-    try:
-        yield
-    except AWAY as error:
-        raise errors.BrokerAway from error
-
-
 class Ledger:
     """
     The jobs in Redis. May be used by several threads.
 
     :param url: where it is
     :type url: str
+    :param is_hurried: people wait for its answers, see :class:`modules.jobs.contact.Contact`
+    :type is_hurried: bool
     """
 
-    def __init__(self, url: str):
-        self.client: redis.Redis = connect(url)
+    def __init__(self, url: str, *, is_hurried: bool = False):
+        self.contact = Contact(url, is_hurried = is_hurried)
+        self.client = self.contact.client
+        #: names of workers whose words were not understood
+        self._odd: set[bytes] = set()
         self._broker = open_broker(self.client)
         scripts = {
             name: self.client.register_script(COMMON + text)
@@ -193,10 +200,14 @@ class Ledger:
         }
 
         def run(name: str, *arguments: object) -> object:
-            with reachable():
+            with self.contact.reaching():
                 return scripts[name](args = arguments)
 
         self._run: Callable[..., object] = run
+
+    def close(self) -> None:
+        """Close what is open; whoever asks again opens it again."""
+        self.client.close()
 
     def check_room(self, client: str, most: int, most_per_client: int) -> bytes:
         """
@@ -234,12 +245,15 @@ class Ledger:
         photo = job.upload.read_bytes()
         if len(photo) > MOST_BYTES:
             raise errors.UploadTooLarge('file', limit = MOST_BYTES // 1_000_000)
-        with reachable():
-            self.client.set(f'tlp:photo:{job.id}', photo, ex = SUBMITTING_SECONDS)
+        key = f'tlp:photo:{job.id}'
+        with self.contact.reaching():
+            self.client.set(key, photo[:PIECE], ex = SUBMITTING_SECONDS)
+            for start in range(PIECE, len(photo), PIECE):
+                self.client.append(key, photo[start:start + PIECE])
         answer = self._run('submit', job.id, written(job), queue, job.client, most, most_per_client)
         if answer != b'ok':
             return answer
-        with reachable():
+        with self.contact.reaching():
             send(self._broker, queue, job.id)
         if not self._run('accept', job.id):
             raise errors.BrokerAway
@@ -255,13 +269,15 @@ class Ledger:
         :type folder: Path
         :return: the job, and ``attempt``, ``progress``, ``pictures``, ``files``; None where there is none
         :rtype: tuple[Job, dict[str, str]] | None
+        :raises modules.errors.BadRecord: when what is there is no job
         """
-        with reachable():
+        if not FOLDER.fullmatch(identity):
+            raise errors.BadRecord
+        with self.contact.reaching():
             found = self.client.hgetall(f'tlp:job:{identity}')
         if b'record' not in found:
             return None
-        fields = {name.decode(): value.decode() for name, value in found.items()}
-        return read(folder, fields['state'], json.loads(fields['record'])), fields
+        return read_fields(folder, found)
 
     def begin(self, job: Job, attempt: int) -> bool:
         """
@@ -312,7 +328,7 @@ class Ledger:
         """
         if files:
             key = f'tlp:files:{job.id}:{attempt}'
-            with reachable(), self.client.pipeline() as together:
+            with self.contact.reaching(), self.client.pipeline() as together:
                 together.hset(key, mapping = files)
                 together.expire(key, KEPT_SECONDS)
                 together.execute()
@@ -340,6 +356,17 @@ class Ledger:
         """
         self._run('cancel', ended.id, written(ended), ended.state)
 
+    def give_up(self, identity: str, error: errors.Refusal) -> None:
+        """
+        End a job of which nothing can be read.
+
+        :param identity: its id
+        :type identity: str
+        :param error: what is told to whoever asks for it
+        :type error: errors.Refusal
+        """
+        self._run('give_up', identity, unreadable(error))
+
     def remove(self, identity: str) -> None:
         """
         Forget a job; every web process hears of it.
@@ -358,8 +385,7 @@ class Ledger:
         :return: its bytes; None when it is not there
         :rtype: bytes | None
         """
-        with reachable():
-            return self.client.get(f'tlp:photo:{identity}')
+        return self._value(f'tlp:photo:{identity}', MOST_BYTES)
 
     def picture(self, identity: str) -> bytes | None:
         """
@@ -370,10 +396,14 @@ class Ledger:
         :return: JPEG; None when there is none
         :rtype: bytes | None
         """
-        with reachable():
-            return self.client.get(f'tlp:picture:{identity}')
+        return self._value(f'tlp:picture:{identity}', MOST_PICTURE_BYTES)
 
-    def files(self, identity: str, attempt: str) -> dict[str, bytes]:
+    def _value(self, key: str, most: int) -> bytes | None:
+        with self.contact.reaching():
+            # more than we write was written by somebody else, and is not read into memory
+            return self.client.get(key) if self.client.strlen(key) <= most else None
+
+    def files(self, identity: str, attempt: str, names: Sequence[str]) -> dict[str, bytes]:
         """
         What an attempt has delivered.
 
@@ -381,12 +411,21 @@ class Ledger:
         :type identity: str
         :param attempt: the one that counted
         :type attempt: str
+        :param names: of the files that may be there; no others are read
+        :type names: Sequence[str]
         :return: name → content
         :rtype: dict[str, bytes]
+        :raises modules.errors.ResultTooLarge: when somebody delivered more than may be
         """
-        with reachable():
-            found = self.client.hgetall(f'tlp:files:{identity}:{attempt}')
-        return {name.decode(): content for name, content in found.items()}
+        key = f'tlp:files:{identity}:{attempt}'
+        with self.contact.reaching():
+            if sum(self.client.hstrlen(key, name) for name in names) > MOST_BYTES:
+                raise errors.ResultTooLarge(limit = MOST_BYTES // 1_000_000)
+            found = self.client.hmget(key, names)
+        return {
+            name: content
+            for name, content in zip(names, found, strict = True) if content is not None
+        }
 
     def is_removed(self, identity: str) -> bool:
         """
@@ -397,7 +436,7 @@ class Ledger:
         :return: whether it was
         :rtype: bool
         """
-        with reachable():
+        with self.contact.reaching():
             return self.client.hget(f'tlp:job:{identity}', 'state') == b'removed'
 
     def news(self, since: int) -> list[tuple[str, int]]:
@@ -409,9 +448,10 @@ class Ledger:
         :return: ids and moments, in their order
         :rtype: list[tuple[str, int]]
         """
-        with reachable():
-            found = self.client.zrangebyscore('tlp:news', since, '+inf', withscores = True)
-        return [(identity.decode(), int(moment)) for identity, moment in found]
+        with self.contact.reaching():
+            found = self.client.zrangebyscore('tlp:news', since, LAST_MOMENT, withscores = True)
+        named = [(identity.decode(errors = 'replace'), int(moment)) for identity, moment in found]
+        return [(identity, moment) for identity, moment in named if FOLDER.fullmatch(identity)]
 
     def position(self, identity: str) -> int | None:
         """
@@ -422,7 +462,7 @@ class Ledger:
         :return: 1 for the next; None when it does not wait
         :rtype: int | None
         """
-        with reachable():
+        with self.contact.reaching():
             rank = self.client.zrank('tlp:line', identity)
         return None if rank is None else rank + 1
 
@@ -433,7 +473,7 @@ class Ledger:
         :return: both numbers
         :rtype: tuple[int, int]
         """
-        with reachable():
+        with self.contact.reaching():
             return self.client.zcard('tlp:line'), self.client.scard('tlp:running')
 
     def changes(self) -> Iterator[set[str]]:
@@ -443,25 +483,23 @@ class Ledger:
         :yield: ids of jobs that have changed; once a second at least, then perhaps none
         :ytype: set[str]
         """
-        with reachable(), self.client.pubsub(ignore_subscribe_messages = True) as heard:
+        with self.contact.reaching(), self.client.pubsub(ignore_subscribe_messages = True) as heard:
             heard.subscribe(CHANGED)
             while True:
                 found, wait = set(), 1.0
                 while message := heard.get_message(timeout = wait):
-                    found.add(message['data'].decode())
+                    found.add(message['data'].decode(errors = 'replace'))
                     wait = 0.0
                 yield found
 
     def seconds(self) -> float:
         """
-        Redis's clock, the one that everybody shares.
+        Try whether the broker answers; who was spared waiting for it asks again after that.
 
-        :return: seconds since 1970
+        :return: Redis's clock, the one that everybody shares: seconds since 1970
         :rtype: float
         """
-        with reachable():
-            whole, millionths = self.client.time()
-        return whole + millionths / 1e6
+        return self.contact.probe()
 
     def enrol(self, name: str, facts: dict, kind: str = 'workers') -> None:
         """
@@ -474,8 +512,8 @@ class Ledger:
         :param kind: ``workers`` or ``webs``
         :type kind: str
         """
-        with reachable():
-            self.client.hset(f'tlp:{kind}', name, json.dumps({**facts, 'seen': self.seconds()}))
+        with self.contact.reaching():
+            self.client.hset(f'tlp:{kind}', name, json.dumps({**facts, 'seen': self._moment()}))
 
     def dismiss(self, name: str) -> None:
         """
@@ -484,7 +522,7 @@ class Ledger:
         :param name: its name
         :type name: str
         """
-        with reachable():
+        with self.contact.reaching():
             self.client.hdel('tlp:workers', name)
 
     def workers(self, kind: str = 'workers') -> dict[str, dict]:
@@ -496,11 +534,29 @@ class Ledger:
         :return: name → facts, with ``silent``, the seconds since it was heard of
         :rtype: dict[str, dict]
         """
-        now = self.seconds()
-        with reachable():
+        moment, found, known = self._moment(), {}, {}
+        # something else may lie there
+        with contextlib.suppress(errors.BadRecord), self.contact.reaching():
             found = self.client.hgetall(f'tlp:{kind}')
-            known = {name.decode(): json.loads(facts) for name, facts in found.items()}
-            for name in [name for name, facts in known.items() if now - facts['seen'] > FORGOTTEN]:
+        for name, words in found.items():
+            try:
+                known[name.decode()] = read_facts(words, moment)
+            except (errors.BadRecord, UnicodeDecodeError):
+                self._note_odd(name)
+        gone = [name for name, facts in known.items() if facts['silent'] > FORGOTTEN]
+        # one that may only be read answers all the same
+        with contextlib.suppress(errors.BrokerRefuses), self.contact.reaching():
+            for name in gone:
                 self.client.hdel(f'tlp:{kind}', name)
-                del known[name]
-        return {name: {**facts, 'silent': now - facts['seen']} for name, facts in known.items()}
+        return {name: facts for name, facts in known.items() if name not in gone}
+
+    def _note_odd(self, name: bytes) -> None:
+        """In the log, once for each name."""
+        if name not in self._odd and len(self._odd) < MOST_ODD:
+            self._odd.add(name)
+            logger.warning('What %r says of itself is not understood', name)
+
+    def _moment(self) -> float:
+        with self.contact.reaching():
+            whole, millionths = self.client.time()
+        return whole + millionths / 1e6

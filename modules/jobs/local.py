@@ -249,6 +249,21 @@ class LocalQueue:
             return 'STARTING'
         return 'BUSY' if self._running or self._waiting else 'READY'
 
+    def problem(self) -> errors.Refusal | None:
+        """
+        Why jobs are refused.
+
+        :return: the reason; None when all is well
+        :rtype: errors.Refusal | None
+        """
+        if not any(worker.is_alive() for worker in self._workers):
+            return errors.ShuttingDown() if self._closing else errors.Unavailable()
+        try:
+            self.store.check()
+        except errors.DiskFull as refusal:
+            return refusal
+        return None
+
     def waiting(self) -> int:
         """
         How many jobs wait.

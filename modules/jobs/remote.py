@@ -9,7 +9,6 @@ Libraries: numpy, Pillow.
 
 import contextlib
 import copy
-import json
 import logging
 import os
 import platform
@@ -18,13 +17,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 
 import numpy
 from PIL import Image
 
 from modules import errors
-from modules.animation import Animator
+from modules.animation import PREVIEW_SIDE, Animator
 from modules.configuration import QueueOptions
 from modules.engines import Progress
 from modules.jobs import QUEUED, Job, now
@@ -34,12 +34,24 @@ from modules.jobs.ledger import Ledger
 from modules.jobs.local import put_in_place, until_done
 from modules.jobs.meter import Meter
 from modules.jobs.pace import FIRST_GUESS
+from modules.jobs.record import read_progress
+from modules.jobs.results import delivered_names
 from modules.jobs.store import FOLDER, WORKSHOP, Store
+from modules.jobs.work import outcome
 
 logger = logging.getLogger(__name__)
 
 #: seconds between two tries to reach a broker that is away
 AGAIN = 1.0
+
+#: seconds without a whole round after which nobody is thought to listen; one job's files may take a while
+DEAF = 60.0
+
+#: jobs whose hindrance is remembered, so that the log has it once
+MOST_HINDERED = 10_000
+
+#: milliseconds of news that are asked for again, because moments of Redis's clock are not quite in order
+OVERLAP = 2000
 
 
 class RemoteQueue:
@@ -84,7 +96,9 @@ class RemoteQueue:
         self._seconds: dict[str, float] = {}
         self._fetching = threading.RLock()
         self._closing = threading.Event()
-        self._is_away = False
+        #: why this process does not hear of changes, or jobs are not taken
+        self._trouble: errors.Refusal | None = None
+        self._heard_at = time.monotonic()
         self._name = f'{platform.node()}-{os.getpid()}'
         self._enrolled = -HEARTBEAT
         self._looked = 0.0
@@ -92,8 +106,13 @@ class RemoteQueue:
         self._heard: dict[str, int] = {}
         self.meter.watch(lambda: self._counts()[0], lambda: self._counts()[1])
         self.meter.watch_workers(lambda: len(self._alive()))
-        store.open()
-        store.sweep()
+        #: id → what hindered it, as the log has it
+        self._hindered: dict[str, str] = {}
+        try:
+            store.open()
+            store.sweep()
+        except errors.DiskFull:
+            logger.error('No clip can be fetched until %s can be written', store.home)
         self._listener = threading.Thread(target = self._listen, name = 'listener', daemon = True)
         self._listener.start()
 
@@ -116,14 +135,17 @@ class RemoteQueue:
             answer = self.ledger.submit(job, name, self.options.max_waiting,
                                         self.options.max_waiting_per_client)
             self._refuse(answer)
-        except errors.Refusal:
+        except errors.Refusal as refusal:
             self._own.discard(job.id)
+            if isinstance(refusal, errors.BrokerRefuses):
+                # at once, not when the listener next writes
+                self._trouble = errors.BrokerRefuses()
             raise
         # not before: what Redis does not know, somebody has removed
         self._live[job.id] = job
         with contextlib.suppress(errors.BrokerAway):
             # it may have come far already
-            self._refresh(job)
+            self._attempt(job.id, lambda: self._refresh(job))
 
     def check_room(self, client: str = '') -> None:
         """
@@ -258,10 +280,11 @@ class RemoteQueue:
         """
         What ``/health`` tells.
 
-        :return: ``FAILED`` while the broker is away, ``STARTING`` while no worker is there, ``READY`` or ``BUSY``
+        :return: ``FAILED`` while there is a :meth:`problem`, ``STARTING`` while no worker is there, ``READY`` or
+            ``BUSY``
         :rtype: str
         """
-        if self._is_away or self._closing.is_set():
+        if self.problem():
             return 'FAILED'
         try:
             if not fitting(self.ledger, self.shared):
@@ -269,6 +292,27 @@ class RemoteQueue:
             return 'BUSY' if any(self.ledger.counts()) else 'READY'
         except errors.BrokerAway:
             return 'FAILED'
+
+    def problem(self) -> errors.Refusal | None:
+        """
+        Why jobs are refused, or their clips not fetched.
+
+        :return: the reason; None when all is well
+        :rtype: errors.Refusal | None
+        """
+        if self._closing.is_set():
+            return errors.ShuttingDown()
+        if self._trouble:
+            return self._trouble
+        is_deaf = time.monotonic() - self._heard_at > DEAF
+        if is_deaf or not self._listener.is_alive():
+            return errors.NotListening()
+        try:
+            # what has ended is to rest here
+            self.store.check()
+        except errors.DiskFull as refusal:
+            return refusal
+        return None
 
     def waiting(self) -> int:
         """
@@ -293,16 +337,17 @@ class RemoteQueue:
                 job.notify()
                 try:
                     self.ledger.cancel(job)
-                except errors.BrokerAway:
+                except (errors.BrokerAway, errors.BadRecord):
                     logger.warning('Job %s could not be cancelled', job.id)
             else:
                 job.notify()
         self._listener.join(timeout = 5)
+        self.ledger.close()
 
     def _counts(self) -> tuple[int, int]:
         try:
             return self.ledger.counts()
-        except errors.BrokerAway:
+        except (errors.BrokerAway, errors.BadRecord):
             return 0, 0
 
     def _alive(self) -> list[str]:
@@ -313,54 +358,91 @@ class RemoteQueue:
             return []
 
     def _listen(self) -> None:
-        """Hear of changes; whatever goes wrong, go on."""
+        """Hear of changes; whatever goes wrong, begin anew."""
         while not self._closing.is_set():
-            try:
-                self._catch_up()
-                for identities in self.ledger.changes():
-                    self._is_away = False
-                    self._follow(identities)
-                    if self._closing.is_set():
-                        return
-            except errors.BrokerAway:
-                if not self._is_away:
+            _state, refusal = outcome('Listening to the broker', self._follow_changes)
+            if isinstance(refusal, errors.BrokerAway):
+                if not isinstance(self._trouble, errors.BrokerAway):
                     logger.warning('The broker is away')
-                self._is_away = True
-            except (errors.Refusal, OSError):
-                logger.exception('What has ended could not be fetched')
+                # without its traceback, which holds on to connections
+                self._trouble = type(refusal)()
+            elif refusal:
+                self._trouble = errors.NotListening()
             self._closing.wait(AGAIN)
 
+    def _follow_changes(self) -> None:
+        """Until the program ends, or something fails."""
+        self._follow(set())
+        for identities in self.ledger.changes():
+            if self._closing.is_set():
+                return
+            self._follow(identities)
+
     def _follow(self, identities: set[str]) -> None:
+        moment = self.ledger.seconds()
         # every second all are looked at, because a message may have been lost
         is_time = time.monotonic() - self._looked > 1
         if is_time:
             self._looked = time.monotonic()
         for job in list(self._live.values()):
             if not job.has_ended and (job.id in identities or is_time):
-                self._refresh(job)
+                self._attempt(job.id, lambda job = job: self._refresh(job))
             elif job.state == 'queued':
                 job.notify()
-        self._catch_up()
-        if time.monotonic() - self._enrolled > HEARTBEAT / 3:
-            self.ledger.enrol(self._name, {'shared': self.shared}, 'webs')
-            self._enrolled = time.monotonic()
+        self._catch_up(int(moment * 1000))
+        self._trouble = self._enrol()
 
-    def _catch_up(self) -> None:
+    def _enrol(self) -> errors.Refusal | None:
+        """Say that this process is there; why that, and thus anything else, cannot be written."""
+        is_refused = isinstance(self._trouble, errors.BrokerRefuses)
+        if is_refused or time.monotonic() - self._enrolled > HEARTBEAT / 3:
+            try:
+                self.ledger.enrol(self._name, {'shared': self.shared}, 'webs')
+            except errors.BrokerRefuses as refusal:
+                if not is_refused:
+                    logger.error('The broker takes no jobs: %s', refusal.__cause__)
+                return errors.BrokerRefuses()
+            self._enrolled = time.monotonic()
+        return None
+
+    def _catch_up(self, moment: int) -> None:
         """Fetch what has ended, remove what was removed elsewhere."""
-        latest = max(self._heard.values(), default = 0)
-        for identity, moment in self.ledger.news(latest - 1000 if latest else 0):
-            if self._heard.get(identity) == moment:
-                continue
-            if self.ledger.is_removed(identity):
-                if job := self.store.find(identity):
-                    self.drop(job)
-            elif job := self._live.get(identity):
-                self._refresh(job)
-            elif found := self.ledger.find(identity, self.store.home / identity):
-                self._fetch(*found)
-            self._heard[identity] = moment
-        latest = max(self._heard.values(), default = 0)
-        self._heard = {name: at for name, at in self._heard.items() if at >= latest - 2000}
+        # Redis's clock may have been set back
+        since = min(max(self._heard.values(), default = 0), moment) - OVERLAP
+        for identity, at in self.ledger.news(max(0, since)):
+            if self._heard.get(identity) != at and self._attempt(
+                    identity, lambda identity = identity: self._deal_with(identity)):
+                self._heard[identity] = at
+        self._heard = {name: at for name, at in self._heard.items() if at >= since}
+        self._heard_at = time.monotonic()
+
+    def _deal_with(self, identity: str) -> None:
+        """One piece of news."""
+        if self.ledger.is_removed(identity):
+            if job := self.store.find(identity):
+                self.drop(job)
+        elif job := self._live.get(identity):
+            self._refresh(job)
+        elif found := self.ledger.find(identity, self.store.home / identity):
+            self._fetch(*found)
+
+    def _attempt(self, identity: str, work: Callable[[], None]) -> bool:
+        """Do something for one job; whether it need not be tried again. What hinders it, hinders no other."""
+        try:
+            work()
+        except errors.BrokerAway:
+            raise
+        except (errors.Refusal, OSError) as error:
+            if self._hindered.get(identity) != str(error):
+                logger.warning('Job %s is left aside: %s', identity, error, exc_info = error)
+            if len(self._hindered) < MOST_HINDERED:
+                self._hindered[identity] = str(error)
+            # what is unreadable stays so
+            return isinstance(error, errors.BadRecord)
+        finally:
+            self._heard_at = time.monotonic()
+        self._hindered.pop(identity, None)
+        return True
 
     def _refresh(self, job: Job) -> None:
         """Bring a job up to date."""
@@ -375,7 +457,7 @@ class RemoteQueue:
             self._fetch(fresh, fields)
         if job.has_ended:
             return
-        pictures = int(fields.get('pictures', 0))
+        pictures = int(fields['pictures'])
         job.attempts, job.started = fresh.attempts, fresh.started
         if fresh.state == 'running':
             job.progress = self._progress(job, fields, pictures)
@@ -393,9 +475,8 @@ class RemoteQueue:
     def _progress(self, job: Job, fields: dict[str, str], pictures: int) -> Progress:
         picture = job.progress.picture
         if pictures != job.pictures and (content := self.ledger.picture(job.id)):
-            picture = numpy.asarray(Image.open(BytesIO(content)).convert('RGB'))
-        told = json.loads(fields['progress']) if 'progress' in fields else ('', 0, 0)
-        return Progress(*told, picture)
+            picture = seen(content)
+        return replace(read_progress(fields.get('progress')), picture = picture)
 
     def _fetch(self, job: Job, fields: dict[str, str]) -> None:
         """Let a job that has ended rest here; once."""
@@ -405,10 +486,7 @@ class RemoteQueue:
             workshop = job.folder / WORKSHOP
             shutil.rmtree(workshop, ignore_errors = True)
             workshop.mkdir(parents = True)
-            files = self.ledger.files(job.id, fields.get('files', '0'))
-            if job.state == 'done' and job.file(job.request.format).name not in files:
-                logger.error('The files of job %s are gone', job.id)
-                job.end_as('failed', errors.EngineFailed())
+            files = self._files(job, fields)
             if photo := self.ledger.photo(job.id):
                 files['upload'] = photo
             for name, content in files.items():
@@ -418,6 +496,19 @@ class RemoteQueue:
         self._learn(job)
         self.on_end()
 
+    def _files(self, job: Job, fields: dict[str, str]) -> dict[str, bytes]:
+        """What was delivered; where that cannot be kept, the job has failed."""
+        names = delivered_names(job.request.format)
+        try:
+            files = self.ledger.files(job.id, fields.get('files', '0'), names)
+        except errors.ResultTooLarge as refusal:
+            job.end_as('failed', refusal)
+            return {}
+        if job.state == 'done' and names[0] not in files:
+            logger.error('The files of job %s are gone', job.id)
+            job.end_as('failed', errors.EngineFailed())
+        return files
+
     def _learn(self, job: Job) -> None:
         if job.id in self._own:
             self._own.discard(job.id)
@@ -426,3 +517,22 @@ class RemoteQueue:
             seconds = (job.finished - job.started).total_seconds()
             before = self._seconds.get(job.request.engine, seconds)
             self._seconds[job.request.engine] = before + 0.3 * (seconds - before)
+
+
+def seen(content: bytes) -> numpy.ndarray | None:
+    """
+    A small picture as a worker sent it.
+
+    :param content: what is said to be one
+    :type content: bytes
+    :return: uint8 [H, W, 3]; None where it is none
+    :rtype: numpy.ndarray | None
+    """
+    try:
+        with Image.open(BytesIO(content), formats = ['JPEG']) as picture:
+            if max(picture.size) > PREVIEW_SIDE:
+                return None
+            return numpy.asarray(picture.convert('RGB'))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        # Pillow's words for what is no picture
+        return None

@@ -17,9 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from modules import errors
-from modules.animation import Animator
+from modules.animation import FRAMES, MADE, PREVIEW, Animator
 from modules.configuration import StoreOptions
-from modules.jobs import Job, Queue, now
+from modules.jobs import Job, Queue, file_name, now
 from modules.jobs.store import WORKSHOP, Store, settle
 from modules.jobs.work import outcome
 
@@ -30,6 +30,18 @@ AT_ONCE = 2
 
 #: seconds between two looks for results that are too old
 ROUND = 600
+
+
+def delivered_names(format_name: str) -> tuple[str, ...]:
+    """
+    The files that a worker delivers; whatever else it says is neither read nor written.
+
+    :param format_name: the one that was asked for, of :data:`modules.encoders.TABLE`
+    :type format_name: str
+    :return: their names
+    :rtype: tuple[str, ...]
+    """
+    return file_name(format_name), FRAMES, MADE, PREVIEW
 
 
 class Results:

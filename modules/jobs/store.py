@@ -12,26 +12,23 @@ Libraries: filelock, whose refusal is understood here.
 """
 
 import contextlib
-import json
 import logging
 import os
 import re
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 
 import filelock
 
 from modules import errors
 from modules.folder_lock import FolderLock
-from modules.i18n import Text
 from modules.jobs import Job
-from modules.parameters import AnimationRequest
+from modules.jobs.record import read, written
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +47,9 @@ SCHEMA = '''
         state TEXT NOT NULL,
         record TEXT NOT NULL)
 '''
+
+#: seconds for which an answer holds whether jobs can be recorded
+CHECKED = 5.0
 
 SELECT = 'SELECT id, state, record FROM jobs '
 
@@ -83,6 +83,8 @@ class Store:
         self._readers: Counter[str] = Counter()
         #: ids of jobs that were refused although their row may be there
         self._doubtful: set[str] = set()
+        #: when, and with what result, a write was tried last
+        self._checked, self._is_writable = -CHECKED, False
 
     def open(self) -> None:
         """
@@ -162,6 +164,29 @@ class Store:
         with self._writing() as database:
             database.execute('DELETE FROM jobs WHERE id = ?', (job.id, ))
 
+    def check(self) -> None:
+        """
+        Try whether jobs can be recorded, as far as that is not known of a moment ago.
+
+        :raises modules.errors.DiskFull: when they cannot
+        """
+        with self._turn:
+            if time.monotonic() - self._checked >= CHECKED:
+                self._is_writable = False
+                self._checked = time.monotonic()
+                self._try_to_write()
+                self._is_writable = True
+            if not self._is_writable:
+                raise errors.DiskFull
+
+    def _try_to_write(self) -> None:
+        """Record a job, and take that back."""
+        with self._writing() as database:
+            database.execute('SAVEPOINT trial')
+            database.execute("INSERT INTO jobs (id, state, record) VALUES ('', 'queued', '')")
+            database.execute('ROLLBACK TO trial')
+            database.execute('RELEASE trial')
+
     def find(self, identity: str) -> Job | None:
         """
         A job by its id.
@@ -230,8 +255,8 @@ class Store:
     def _jobs(self, which: str, *values: str) -> Iterator[Job]:
         for identity, state, record in self._rows(SELECT + which, *values):
             try:
-                yield read(self.home / identity, state, json.loads(record))
-            except (KeyError, TypeError, ValueError):
+                yield read(self.home / identity, state, record)
+            except errors.BadRecord:
                 # another version may have written it; it must not keep the rest away
                 logger.exception('The record of job %s is not understood', identity)
 
@@ -317,65 +342,3 @@ def _connected(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
-
-
-def written(job: Job) -> str:
-    """
-    What is kept of a job.
-
-    :param job: the job
-    :type job: Job
-    :return: all but its id, its state and its folder, as JSON
-    :rtype: str
-    """
-    wanted = asdict(job.request)
-    del wanted['photo']
-    return json.dumps({
-        'request': wanted,
-        'is_awaited': job.is_awaited,
-        **{
-            name: moment and moment.isoformat()
-            for name, moment in (('created', job.created), ('started', job.started), ('finished', job.finished))
-        }, 'attempts': job.attempts,
-        'error': job.error and errors.described(job.error),
-        'model': job.model,
-        'version': job.version,
-        'notes': {
-            name: note.described()
-            for name, note in job.notes.items()
-        }
-    })
-
-
-def read(folder: Path, state: str, record: dict) -> Job:
-    """
-    A job as it was kept.
-
-    :param folder: its folder
-    :type folder: Path
-    :param state: its state
-    :type state: str
-    :param record: what :func:`written` wrote
-    :type record: dict
-    :return: the job
-    :rtype: Job
-    """
-    moments = {
-        name: record[name] and datetime.fromisoformat(record[name])
-        for name in ('created', 'started', 'finished')
-    }
-    return Job(
-        folder.name,
-        folder,
-        AnimationRequest(photo = folder / 'upload', **record['request']),
-        record['is_awaited'],
-        state = state,
-        **moments,
-        attempts = record['attempts'],
-        error = record['error'] and errors.restored(record['error']),
-        model = record['model'],
-        version = record['version'],
-        notes = {
-            name: Text.restored(note)
-            for name, note in record['notes'].items()
-        })

@@ -21,11 +21,13 @@ from modules import errors, signals
 from modules.animation import MADE, Animator, Made
 from modules.configuration import Configuration
 from modules.engines import Engines, Progress, gpus
-from modules.i18n import text
+from modules.i18n import of_this_machine, text
 from modules.jobs import Job
-from modules.jobs.broker import AWAY, HEARTBEAT, Post
+from modules.jobs.broker import HEARTBEAT, Post
+from modules.jobs.contact import AWAY
 from modules.jobs.fleet import common, differences, queue_name
 from modules.jobs.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
+from modules.jobs.results import delivered_names
 from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.sandbox import Sandbox, SandboxedReader
 
@@ -35,6 +37,12 @@ logger = logging.getLogger(__name__)
 PICTURES, GLANCE = 0.5, 0.5
 #: seconds between two tries to reach a broker that is away
 AGAIN = 0.5
+#: jobs that are handed back one after the other, because their files cannot be written, before the worker ends
+MOST_FAULTS = 10
+#: tries to deliver to a broker that answers, and does not take a result
+MOST_DELIVERIES = 5
+#: seconds that an answer may take which tells of the time
+PROMPT = 1.0
 
 
 class Worker:
@@ -73,6 +81,11 @@ class Worker:
         self._closing = threading.Event()
         #: (animator, post) of each device
         self._posts: dict[Animator, Post] = {}
+        self._threads: dict[Animator, threading.Thread] = {}
+        #: jobs that were handed back one after the other
+        self._faults = 0
+        #: it has ended because it could not work
+        self.has_failed = False
         #: after an outage nobody has been heard of for a while, and nobody is dead because of that
         self._quiet_until = time.monotonic() + heartbeat
         self._said = ''
@@ -91,18 +104,30 @@ class Worker:
             else:
                 animators.append(other)
         self._posts = {each: self._new_post(each) for each in animators}
-        threads = [
-            threading.Thread(
-                target = self._work, args = (each, ), name = f'worker {number}', daemon = True)
+        self._threads = {
+            each: self._thread(f'worker {number}', lambda each = each: self._work(each))
             for number, each in enumerate(animators, 1)
-        ]
-        beating = threading.Thread(target = self._beat, daemon = True)
-        for thread in (*threads, beating):
+        }
+        beating = self._thread('heartbeat', self._beat)
+        for thread in (*self._threads.values(), beating):
             thread.start()
-        for thread in (*threads, beating):
+        for thread in (*self._threads.values(), beating):
             self._pauses.join(thread)
         with contextlib.suppress(errors.BrokerAway):
             self.ledger.dismiss(self.name)
+        self.ledger.close()
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """A thread with which the whole worker ends: whoever started it starts it anew."""
+
+        def end() -> None:
+            state, _refusal = outcome(f'The thread {name}', work)
+            if state != 'done':
+                logger.error('This worker cannot work and ends: %s has failed', name)
+                self.has_failed = True
+                self.stop()
+
+        return threading.Thread(target = end, name = name, daemon = True)
 
     def stop(self) -> None:
         """End soon."""
@@ -128,20 +153,32 @@ class Worker:
     def _beat(self) -> None:
         while not self._closing.is_set():
             try:
+                self._check_clock()
                 is_quiet = time.monotonic() < self._quiet_until
-                for post in list(self._posts.values()):
+                alive = [
+                    post for each, post in self._posts.items() if self._threads[each].is_alive()
+                ]
+                for post in alive:
                     post.beat(looks_after_dead = not is_quiet)
                 self.ledger.enrol(
                     self.name, {
                         'shared': self.shared,
                         'engines': self._able(self.animator),
                         'depth': self._depth(self.animator),
-                        'devices': len(self._posts)
+                        'devices': len(alive)
                     })
                 self._say_what_differs()
             except (*AWAY, errors.BrokerAway):
                 self._quiet_until = time.monotonic() + self.heartbeat
             self._closing.wait(self.heartbeat / 6)
+
+    def _check_clock(self) -> None:
+        """By their own clocks workers judge whether another one is silent, so one whose clock went wrong ends."""
+        skew = skew_of(self.ledger)
+        if abs(skew) > HEARTBEAT / 3:
+            words = text('cli.wrong_clock', seconds = round(skew)).in_(of_this_machine())
+            logger.error('%s', words)
+            raise errors.Unavailable
 
     def _say_what_differs(self) -> None:
         """In the log, once for each thing."""
@@ -162,7 +199,7 @@ class Worker:
             post = self._posts[animator]
             try:
                 if identity := post.next():
-                    self._take(animator, post, identity)
+                    self._take_or_hand_back(animator, post, identity)
                     idle_since = time.monotonic()
                 elif time.monotonic() - idle_since >= self.pause:
                     self._pauses.use(lambda: animator.prepare(self._stop_if_wanted))
@@ -178,9 +215,28 @@ class Worker:
         if waiting or self._closing.is_set():
             raise errors.Cancelled
 
+    def _take_or_hand_back(self, animator: Animator, post: Post, identity: str) -> None:
+        """Do one job; whatever happens before it has begun, it has an answer, or somebody else has it."""
+        try:
+            self._take(animator, post, identity)
+            self._faults = 0
+        except errors.BadRecord as error:
+            logger.error('The record of job %s is not understood: %s', identity, error.__cause__)
+            with contextlib.suppress(errors.BadRecord):
+                self.ledger.give_up(identity, error)
+            post.done()
+        except OSError:
+            logger.exception('Job %s is handed back', identity)
+            post.hand_back()
+            self._faults += 1
+            if self._faults >= MOST_FAULTS:
+                raise
+            self._closing.wait(AGAIN)
+
     def _take(self, animator: Animator, post: Post, identity: str) -> None:
         """Do one job, unless there is nothing left to do."""
-        with tempfile.TemporaryDirectory(prefix = 'turn-live-photos-worker-') as home:
+        with tempfile.TemporaryDirectory(
+                prefix = 'turn-live-photos-worker-', ignore_cleanup_errors = True) as home:
             found = self.ledger.find(identity, Path(home) / identity)
             if not found:
                 return post.done()
@@ -209,12 +265,15 @@ class Worker:
         watch = threading.Thread(
             target = self._watch, args = (job, attempt, has_ended), daemon = True)
         watch.start()
-        state, refusal = outcome(f'Job {job.id}', lambda: self._animate(animator, job, attempt))
+        files = {}
+
+        def work() -> None:
+            self._animate(animator, job, attempt)
+            files.update(_packed(job))
+
+        state, refusal = outcome(f'Job {job.id}', work)
         has_ended.set()
         watch.join()
-        files = {}
-        if state == 'done':
-            state, refusal, files = _packed(job)
         if state == 'cancelled' and self._closing.is_set() and self._is_wanted(job, attempt):
             job.put_back()
             self.ledger.hand_back(job, attempt)
@@ -229,7 +288,7 @@ class Worker:
     def _watch(self, job: Job, attempt: int, has_ended: threading.Event) -> None:
         """Stop the engine when the job is cancelled, given to another worker, or the program ends."""
         while not has_ended.wait(GLANCE):
-            with contextlib.suppress(errors.BrokerAway):
+            with contextlib.suppress(errors.BrokerAway, errors.BadRecord):
                 if self._closing.is_set() or not self._is_wanted(job, attempt):
                     job.cancel()
                     return
@@ -266,22 +325,55 @@ class Worker:
 
     def _deliver(self, job: Job, attempt: int, files: dict[str, bytes]) -> None:
         """As often as it takes, while the broker is away."""
+        tries = 0
         while True:
             try:
                 if not self.ledger.finish(job, attempt, files):
                     logger.warning('Job %s was given to another worker meanwhile', job.id)
                 return
-            except errors.BrokerAway:
+            except errors.BrokerAway as error:
                 if self._closing.wait(AGAIN):
                     raise
+                tries += self._is_not_taken(error)
+            if files and tries >= MOST_DELIVERIES:
+                # some brokers have limits of their own
+                size = sum(len(content) for content in files.values())
+                logger.error('The broker does not take the %d bytes of job %s', size, job.id)
+                job.end_as('failed', errors.ResultTooLarge(limit = size // 1_000_000))
+                files = {}
+
+    def _is_not_taken(self, error: errors.BrokerAway) -> bool:
+        """Whether the broker answers all the same, and there may be room later."""
+        if isinstance(error, errors.BrokerRefuses):
+            return False
+        with contextlib.suppress(errors.BrokerAway):
+            self.ledger.seconds()
+            return True
+        return False
 
 
-def _packed(job: Job) -> tuple[str, errors.Refusal | None, dict[str, bytes]]:
-    """State, refusal and files of a job that was done."""
-    made = [path for path in job.folder.iterdir() if path.is_file() and path != job.upload]
+def _packed(job: Job) -> dict[str, bytes]:
+    """The files of a job that was done."""
+    names = delivered_names(job.request.format)
+    made = [job.folder / name for name in names if (job.folder / name).is_file()]
     if sum(path.stat().st_size for path in made) > MOST_BYTES:
-        return 'failed', errors.ResultTooLarge(limit = MOST_BYTES // 1_000_000), {}
-    return 'done', None, {path.name: path.read_bytes() for path in made}
+        raise errors.ResultTooLarge(limit = MOST_BYTES // 1_000_000)
+    return {path.name: path.read_bytes() for path in made}
+
+
+def skew_of(ledger: Ledger) -> float:
+    """
+    How wrong this clock is.
+
+    :param ledger: knows the one that everybody shares
+    :type ledger: Ledger
+    :return: seconds by which that is ahead; 0 where the answer took too long to tell
+    :rtype: float
+    :raises modules.errors.BrokerAway: when there is none
+    """
+    began = time.monotonic()
+    skew = ledger.seconds() - time.time()
+    return skew if time.monotonic() - began < PROMPT else 0.0
 
 
 def run(options: Configuration, language: str, *, engines: Engines | None = None) -> int:
@@ -299,7 +391,7 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     """
     ledger = Ledger(options.queue.broker)
     try:
-        skew = ledger.seconds() - time.time()
+        skew = skew_of(ledger)
     except errors.BrokerAway as error:
         logger.error('%s', text('cli.no_contact', reason = error.__cause__).in_(language))
         return 1
@@ -315,19 +407,20 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
         return [Animator(each, reader, Engines(each)) for each in gpus.others(options)]
 
     try:
-        serve(Worker(animator, ledger, common(options), find_others = find_others))
+        return serve(Worker(animator, ledger, common(options), find_others = find_others))
     finally:
         sandbox.close()
-    return 0
 
 
-def serve(worker: Worker) -> None:
+def serve(worker: Worker) -> int:
     """
     Work until a signal asks for an end: the job at hand is handed back within a step, as if it had not been begun. A
     second signal ends it at once; the others notice that, and do the job.
 
     :param worker: the worker
     :type worker: Worker
+    :return: the exit code: 1 when it could not go on working
+    :rtype: int
     """
 
     def receive(number: int, _frame: object) -> None:
@@ -340,3 +433,4 @@ def serve(worker: Worker) -> None:
     for number in signals.endings():
         signal.signal(number, receive)
     worker.run()
+    return 1 if worker.has_failed else 0

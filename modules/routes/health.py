@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``GET /health``: is the program well, which engine is in use, why not another, and how far the model's download is.
+``GET /health``: is the program well, and if not, why; which engine is in use, why not another, and how far the model's
+download is.
 
 Libraries: Flask.
 """
@@ -22,9 +23,14 @@ def health() -> Response:
     :return: JSON; status 503 when no job can be done any more
     :rtype: Response
     """
-    status = services().queue.state()
+    problem = services().queue.problem()
+    status = 'FAILED' if problem else services().queue.state()
     response = jsonify(
         status = status,
+        problem = problem and {
+            'code': problem.code,
+            'message': problem.text.in_(language())
+        },
         version = VERSION,
         waiting = services().queue.waiting(),
         libraries = model.told(services().libraries.state(), language()),
