@@ -22,6 +22,7 @@ from modules.jobs.results import Results, Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader
+from modules.routes import forms
 from modules.sandbox import Sandbox, SandboxedReader
 from modules.weights.fetcher import Fetcher
 
@@ -53,6 +54,7 @@ def create_app(configuration: Configuration,
     :raises modules.jobs.store.HomeInUse: when another process keeps its jobs there
     """
     app = Flask(__name__)
+    app.request_class = forms.Request
     if limit := configuration.web.max_content_length:
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = limit + 1

@@ -63,6 +63,18 @@ class MalformedRequest(BadRequest):
     code = 'malformed_request'
 
 
+class MalformedForm(BadRequest):
+    """The body is no ``multipart/form-data``, although it is said to be."""
+
+    code = 'malformed_form'
+
+
+class IncompleteForm(MalformedForm):
+    """The form's last boundary did not come: something broke off on the way."""
+
+    code = 'incomplete_form'
+
+
 class MissingFile(BadRequest):
     """No photo came."""
 

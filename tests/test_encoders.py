@@ -25,7 +25,7 @@ EXPECTED = {
     'mp4': ('video/mp4', b'\0\0\0', r'my trip\.mp4'),
     'webp': ('image/webp', b'RIFF', r'my trip\.webp'),
     'live-photo': ('application/zip', b'PK', r'my trip\.pvt\.zip'),
-    'motion-photo': ('image/jpeg', b'\xff\xd8\xff\xe1', r'IMG_\d{8}_\d{6}_MP\.jpg'),
+    'motion-photo': ('image/jpeg', b'\xff\xd8\xff\xe1', r'IMG_\d{8}_\d{6}_\d{6}_MP\.jpg'),
 }
 
 

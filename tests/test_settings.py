@@ -8,6 +8,7 @@ Libraries: pytest, numpy, Pillow, hypothesis.
 
 import contextlib
 import json
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -166,7 +167,7 @@ def test_names_and_times_are_those_of_the_asking(tmp_path):
     with zipfile.ZipFile(bundle) as packed:
         for entry in packed.infolist():
             assert entry.date_time == (*local.timetuple()[:5], local.second // 2 * 2)
-            assert entry.filename.startswith(f'IMG_{local:%Y%m%d_%H%M%S}.pvt/')
+            assert re.match(rf'IMG_{local:%Y%m%d_%H%M%S}_\d{{6}}\.pvt/', entry.filename)
     for photo in (_photo(bundle), _written(tmp_path, 'motion-photo')):
         assert exiftool(photo)['IFD0:ModifyDate'] == f'{local:%Y:%m:%d %H:%M:%S}'
 

@@ -6,6 +6,7 @@ What writes clips. Adding a format: copy a sibling, add a line to :data:`TABLE`,
 Libraries: numpy, Pillow (in the encoders themselves).
 """
 
+import hashlib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Format:
             importlib.import_module('modules.encoders.marking').mark(path, (width, height))
         return given_up
 
-    def name(self, stem: str, created: datetime | None = None) -> str:
+    def name(self, stem: str, created: datetime | None = None, identity: str = '') -> str:
         """
         How the file is called when it is downloaded.
 
@@ -97,10 +98,12 @@ class Format:
         :type stem: str
         :param created: when the clip was asked for, with its time zone; None is now
         :type created: datetime | None
+        :param identity: of the job, so that clips of one second differ
+        :type identity: str
         :return: the name
         :rtype: str
         """
-        return (dated(created) if self.is_dated else stem) + self.extension
+        return (dated(created, identity) if self.is_dated else stem) + self.extension
 
 
 def local_time(created: datetime | None) -> datetime:
@@ -115,16 +118,19 @@ def local_time(created: datetime | None) -> datetime:
     return (created or datetime.now(timezone.utc)).astimezone()
 
 
-def dated(created: datetime | None = None) -> str:
+def dated(created: datetime | None = None, identity: str = '') -> str:
     """
     A name as cameras give it.
 
     :param created: the moment it tells, with its time zone; None is now
     :type created: datetime | None
-    :return: ``IMG_`` with the date and the time
+    :param identity: what tells it from others of the same second; told by six digits, the same for the same identity
+    :type identity: str
+    :return: ``IMG_`` with the date, the time and those digits, which nothing stands for where there is no identity
     :rtype: str
     """
-    return f'IMG_{local_time(created):%Y%m%d_%H%M%S}'
+    number = int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 10**6
+    return f'IMG_{local_time(created):%Y%m%d_%H%M%S}' + (f'_{number:06}' if identity else '')
 
 
 TABLE = {

@@ -54,7 +54,7 @@ def encode(clip: Clip, path: Path) -> None:
         clip.key_index / clip.fps,
         identifier,
         packet = xmp.source(xmp.GENERATED) if clip.is_generated else None)
-    name, when = dated(clip.created), local_time(clip.created)
+    name, when = dated(clip.created, identifier), local_time(clip.created)
     with zipfile.ZipFile(path, 'w') as bundle:
         # a folder of its own entry is what makes phones see the bundle
         _add(bundle, when, f'{name}.pvt/')

@@ -11,15 +11,19 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Response, request, send_file
 from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
-from modules import errors
+from modules import errors, names
 from modules.jobs import Job
 from modules.own_files import open_own
 from modules.routes import services
+
+#: besides letters and digits, what stands for itself in a name with its encoding (RFC 5987, attr-char)
+UNQUOTED = '!#$&+-.^_`|~'
 
 
 class HeldFile(io.FileIO):
@@ -75,7 +79,7 @@ def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool =
             file,
             mime_type,
             as_attachment = is_attached,
-            download_name = name,
+            download_name = names.plain_name(name),
             conditional = False,
             etag = f'{facts.st_mtime_ns:x}-{facts.st_size:x}',
             last_modified = facts.st_mtime)
@@ -89,6 +93,10 @@ def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool =
         # these are answered without their content, which nobody would close
         if request.method != 'HEAD' and response.status_code != 304:
             undo.pop_all()
+    if not name.isascii():
+        encoded = quote(name, safe = UNQUOTED)
+        # RFC 6266: programs that know this one take it
+        response.headers['Content-Disposition'] += f"; filename*=UTF-8''{encoded}"
     response.headers['Cache-Control'] = 'private, no-cache'
     return response
 

@@ -166,7 +166,7 @@ def answer(job: jobs.Job) -> Response:
     if job.state != 'done':
         raise errors.Unavailable
     kind = encoders.TABLE[job.request.format]
-    name = kind.name(job.request.stem, job.created)
+    name = kind.name(job.request.stem, job.created, job.id)
     response = sent(job, job.file(job.request.format), kind.mime_type, name)
     response.headers['X-Job-Id'] = job.id
     response.headers['X-Seed'] = str(job.request.seed)

@@ -156,7 +156,7 @@ def result(identity: str) -> Response:
         if not path.exists():
             with working():
                 path = services().results.file(job, wanted)
-        name = kind.name(job.request.stem, job.created)
+        name = kind.name(job.request.stem, job.created, job.id)
         is_attached = kind.extension.endswith('.zip') or request.args.get('download') == '1'
         return sent(job, path, kind.mime_type, name, is_attached = is_attached)
 
@@ -307,7 +307,7 @@ def described_result(job: jobs.Job, format_name: str, reader: str) -> dict:
     return {
         'format': format_name,
         'type': kind.mime_type,
-        'name': kind.name(job.request.stem, job.created),
+        'name': kind.name(job.request.stem, job.created, job.id),
         'bytes': path.stat().st_size if path.exists() else None,
         'url': f'jobs/{job.id}/result?format={format_name}',
         'note': note and note.in_(reader)
