@@ -17,14 +17,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
-from modules import errors, stills
+from modules import errors, photo_colours, photo_jpegs, stills
 
 logger = logging.getLogger(__name__)
 
 #: what is sniffed for (JPEG stands for MPO too); a file's name and declared type decide nothing
 FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
+
+#: those that can be decoded at a fraction of their size
+JPEGS = ('JPEG', 'MPO')
+
+#: where Pillow keeps EXIF; the latter is ImageMagick's, in PNG
+EXIF_KEYS = ('exif', 'Raw profile type exif')
 
 #: pixels of a clip's longer side; GIF ends at 65535, the camera's warp and H.264 well before
 LONGEST_SIDE = 16000
@@ -130,9 +136,9 @@ class PhotoReader:
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
-        with self._opened(photo) as image:
+        with self._opened(photo) as (image, _file):
             # an eighth of each side is enough to meet every byte of a JPEG
-            image.draft(None, (1, 1))
+            _draft(image, (1, 1))
             image.load()
 
     def read(self, photo: Path | BinaryIO, pixels: int | None = None) -> Photo:
@@ -149,14 +155,16 @@ class PhotoReader:
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
-        with self._opened(photo) as image:
+        with self._opened(photo) as (image, file):
             size = image.size
+            encoding = photo_colours.find_encoding(image, file)
             scale = min(1.0, math.sqrt((pixels or math.inf) / (size[0] * size[1])))
             wanted = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
-            image.draft(None, wanted)
+            _draft(image, wanted)
             image.load()
             turn = UPRIGHT.get(_orientation(image))
-            small = _to_srgb(_reduced(_to_eight_bits(image), wanted))
+            small = photo_colours.to_srgb(
+                _reduced(photo_colours.to_eight_bits(image), wanted), encoding)
             if turn is None:
                 return Photo(small, size)
             return Photo(small.transpose(turn), size[::-1] if turn in ON_ITS_SIDE else size)
@@ -172,7 +180,7 @@ class PhotoReader:
         :rtype: dict[int, dict[int, object]]
         :raises errors.UnreadableImage: when it is no image
         """
-        with self._opened(photo) as image:
+        with self._opened(photo) as (image, _file):
             try:
                 found = image.getexif()
                 inner = {int(each): found.get_ifd(each) for each in DIRECTORIES}
@@ -232,9 +240,11 @@ class PhotoReader:
                 logger.info('Not an image: %s', error)
                 raise errors.UnreadableImage('file') from error
             with image:
+                # Pillow turns TIFF by it, which no browser does
+                image.info.pop('xmp', None)
                 self.allow(image.width * image.height)
                 try:
-                    yield image
+                    yield _with_end(image, file), file
                 except DECODING_ERRORS as error:
                     logger.info('A damaged image: %s', error)
                     raise errors.DamagedImage('file') from error
@@ -265,61 +275,27 @@ def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
     return image
 
 
+def _draft(image: Image.Image, wanted: tuple[int, int]) -> None:
+    """Have a JPEG decoded at a fraction of its size; what others have for it is another picture, the thumbnail."""
+    if image.format in JPEGS:
+        image.draft(None, wanted)
+
+
+def _with_end(image: Image.Image, file: BinaryIO) -> Image.Image:
+    """The photo; a JPEG that lacks its end mark with one."""
+    if image.format not in JPEGS:
+        return image
+    file.seek(0)
+    completed = photo_jpegs.complete(file.read())
+    return Image.open(io.BytesIO(completed), formats = JPEGS) if completed else image
+
+
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; a photo whose EXIF is broken is taken as it lies."""
+    """EXIF orientation, 1 to 8, and not XMP's, of what Pillow has not turned; broken EXIF turns nothing."""
+    told = Image.new('1', (1, 1))
+    told.info = {key: image.info[key] for key in EXIF_KEYS if key in image.info}
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        return told.getexif().get(ExifTags.Base.Orientation, 1)
     except DECODING_ERRORS as error:
         logger.info('EXIF that cannot be read: %s', error)
         return 1
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Greys of 16 bits, 32 bits and floats, scaled instead of cut off."""
-    if not image.mode.startswith(('I', 'F')):
-        return image
-    if image.mode.startswith('I;16'):
-        white = 65535
-    else:
-        # files do not say which value means white
-        brightest = image.getextrema()[1]
-        white = next((usual for usual in (1, 255, 65535) if brightest <= usual), brightest)
-    info = image.info
-    deep = image.convert('I') if image.mode.startswith('I;') else image
-    image = deep.convert('F').point(lambda value: value * (255 / white) + 0.5).convert('L')
-    image.info = info
-    # the grey that means transparent has become another one too
-    if isinstance(info.get('transparency'), int):
-        image.info = {**info, 'transparency': round(info['transparency'] * 255 / white)}
-    return image
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Opaque sRGB: transparency on white, colour profile applied."""
-    profile = image.info.get('icc_profile')
-    if image.has_transparency_data:
-        layered = image.convert('RGBA')
-        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'),
-                                      layered).convert('RGB')
-    if profile:
-        try:
-            return _by_profile(image, profile)
-        except (ImageCms.PyCMSError, OSError, ValueError) as error:
-            logger.info('A colour profile that cannot be applied: %s', error)
-    return image.convert('RGB')
-
-
-def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    mode = {
-        'GRAY': 'L',
-        'CMYK': 'CMYK',
-        'Lab ': 'LAB'
-    }.get(source.profile.xcolor_space.strip(), 'RGB')
-    return ImageCms.profileToProfile(
-        image.convert(mode) if image.mode != mode else image,
-        source,
-        ImageCms.createProfile('sRGB'),
-        renderingIntent = ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode = 'RGB',
-        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION)

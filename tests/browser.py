@@ -216,3 +216,30 @@ def states(page, held):
     page.locator('.tile .open').nth(1).hover()
     page.locator('.tile .remove').nth(1).click()
     yield 'done, and asked whether to delete'
+
+
+def pixels(page, content, mime_type):
+    """
+    A picture as the browser shows it, on white: uint8 [H, W, 3]; None where it cannot.
+
+    :param page: any page
+    :param content: the file
+    :param mime_type: of the file
+    """
+    found = page.evaluate(
+        '''async ([content, type]) => {
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            const picture = new Image();
+            picture.src = URL.createObjectURL(new Blob([bytes], {type}));
+            try { await picture.decode(); } catch { return null; }
+            const [width, height] = [picture.naturalWidth, picture.naturalHeight];
+            const canvas = new OffscreenCanvas(width, height).getContext('2d');
+            canvas.fillStyle = 'white';
+            canvas.fillRect(0, 0, width, height);
+            canvas.drawImage(picture, 0, 0);
+            return [width, height, [...canvas.getImageData(0, 0, width, height).data]];
+        }''', [base64.b64encode(content).decode(), mime_type])
+    if found is None:
+        return None
+    width, height, values = found
+    return numpy.array(values, numpy.uint8).reshape(height, width, 4)[:, :, :3]

@@ -17,7 +17,7 @@ import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from modules import errors
 from modules.photos import PhotoReader, result_size
@@ -103,6 +103,39 @@ def test_turns_photos_upright(reader, tmp_path, kind, orientation):
     path = saved(tmp_path, lying, kind, exif = exif.tobytes(), quality = 95)
     photo = reader.read(path)
     assert photo.full_size == photo.image.size == (64, 48)
+    assert_close(corner_colours(photo.image), [RED, GREEN, BLUE, WHITE], 25)
+
+
+@pytest.mark.parametrize('kind', ['AVIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP'])
+@pytest.mark.parametrize('form', ['tiff:Orientation="6"', '<tiff:Orientation>6</tiff:Orientation>'])
+def test_orientation_in_xmp_alone_turns_nothing(reader, tmp_path, kind, form):
+    """As no browser does."""
+    pillow_heif.register_heif_opener()
+    tag = f'<rdf:Description {form}/>' if '=' in form else f'<rdf:Description>{form}</rdf:Description>'
+    packet = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{tag}</x:xmpmeta>'.encode()
+    if kind == 'PNG':
+        told = PngImagePlugin.PngInfo()
+        told.add_itxt('XML:com.adobe.xmp', packet.decode())
+        path = saved(tmp_path, corners(), kind, pnginfo = told)
+    elif kind == 'TIFF':
+        path = saved(tmp_path, corners(), kind, tiffinfo = {700: packet})
+    elif kind == 'HEIF':
+        # its writer would turn the picture
+        path = saved(tmp_path, corners(), kind, xmp = packet.replace(b'6', b'1'), quality = 95)
+        path.write_bytes(path.read_bytes().replace(packet.replace(b'6', b'1'), packet))
+    else:
+        path = saved(tmp_path, corners(), kind, xmp = packet, quality = 95)
+    photo = reader.read(path)
+    assert photo.full_size == photo.image.size == (64, 48)
+    assert_close(corner_colours(photo.image), [RED, GREEN, BLUE, WHITE], 25)
+
+
+def test_orientation_in_exif_counts_whatever_xmp_says(reader, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="3"/></x:xmpmeta>'
+    lying = corners().transpose(TURNS[6])
+    photo = reader.read(saved(tmp_path, lying, 'JPEG', exif = exif, xmp = packet, quality = 95))
     assert_close(corner_colours(photo.image), [RED, GREEN, BLUE, WHITE], 25)
 
 
@@ -300,6 +333,12 @@ def test_refuses_truncated_files(reader, tmp_path, kind):
     path.write_bytes(content[:len(content) // 2])
     with pytest.raises(errors.UnreadableImage):
         reader.check(path)
+
+
+def test_the_thumbnail_of_a_heic_is_not_taken_for_the_picture(reader, tmp_path):
+    pillow_heif.register_heif_opener()
+    path = saved(tmp_path, noise(), 'HEIF', thumbnails = [64])
+    assert reader.read(path, 40 * 30).image.size == (40, 30)
 
 
 def test_refuses_a_progressive_jpeg_that_breaks_off(reader, tmp_path):

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Colours that are told without an ICC profile: by code points (Recommendation ITU-T H.273: ``cICP`` in PNG, ``nclx`` in
+AVIF and HEIF) or by numbers (``gAMA`` and ``cHRM`` in PNG) → sRGB. High dynamic range is brought into it.
+
+Libraries: numpy, Pillow.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy
+from PIL import Image
+
+#: x and y of red, green, blue and white, by H.273's numbers
+PRIMARIES = {
+    1: (.640, .330, .300, .600, .150, .060, .3127, .3290),
+    4: (.670, .330, .210, .710, .140, .080, .3100, .3160),
+    5: (.640, .330, .290, .600, .150, .060, .3127, .3290),
+    6: (.630, .340, .310, .595, .155, .070, .3127, .3290),
+    7: (.630, .340, .310, .595, .155, .070, .3127, .3290),
+    8: (.681, .319, .243, .692, .145, .049, .3100, .3160),
+    9: (.708, .292, .170, .797, .131, .046, .3127, .3290),
+    10: (1.0, .0, .0, 1.0, .0, .0, 1 / 3, 1 / 3),
+    11: (.680, .320, .265, .690, .150, .060, .3140, .3510),
+    12: (.680, .320, .265, .690, .150, .060, .3127, .3290),
+    22: (.630, .340, .295, .605, .155, .077, .3127, .3290),
+}
+BT709, BT2020 = PRIMARIES[1], PRIMARIES[9]
+SRGB, PQ, HLG = 13, 16, 18
+
+#: cd/m² of white paper in a picture of high dynamic range, and of the brightest light where none is told (BT.2408)
+WHITE, BRIGHTEST = 203, 1000
+#: how far the shoulder of the tone curve stays straight (SMPTE ST 2094-50)
+SHOULDER = 0.65
+#: cones of the eye (Bradford), in which one white becomes another
+CONES = numpy.array([[.8951, .2664, -.1614], [-.7502, 1.7135, .0367], [.0389, -.0685, 1.0296]])
+#: how much each colour of BT.2020 adds to luminance
+LUMINANCE = numpy.array([.2627, .6780, .0593], numpy.float32)
+#: pixels converted at once; each needs some 60 bytes meanwhile
+BLOCK = 1 << 20
+
+
+@dataclass(frozen = True)
+class Encoding:
+    """How a picture's numbers stand for colours."""
+
+    #: x and y of red, green, blue and white
+    primaries: tuple[float, ...] = BT709
+    #: H.273's number; None: a power of ``gamma``
+    transfer: int | None = SRGB
+    gamma: float = 1.0
+    #: cd/m² of the brightest light in it, for PQ
+    brightest: float = BRIGHTEST
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether there is nothing to convert."""
+        return self.primaries == BT709 and self.transfer == SRGB
+
+
+def by_numbers(primaries: int, transfer: int, brightest: float = 0) -> Encoding | None:
+    """
+    Find what H.273's numbers stand for; "unspecified" is taken for sRGB.
+
+    :param primaries: ``ColourPrimaries``
+    :type primaries: int
+    :param transfer: ``TransferCharacteristics``
+    :type transfer: int
+    :param brightest: cd/m² of the brightest light in it; 0 where it is not told
+    :type brightest: float
+    :return: the encoding; None where the numbers are reserved, or stand for what no picture uses
+    :rtype: Encoding | None
+    """
+    corners = BT709 if primaries == 2 else PRIMARIES.get(primaries)
+    curve = SRGB if transfer == 2 else transfer
+    if not corners or curve not in (*CURVES, PQ, HLG):
+        return None
+    return Encoding(corners, curve, brightest = max(brightest, WHITE) if brightest else BRIGHTEST)
+
+
+def to_srgb(image: Image.Image, encoding: Encoding) -> Image.Image:
+    """
+    Convert a picture.
+
+    :param image: RGB, 8 bits
+    :type image: Image.Image
+    :param encoding: what its numbers stand for
+    :type encoding: Encoding
+    :return: the same in sRGB; colours beyond it are cut off, light beyond white is brought below it
+    :rtype: Image.Image
+    """
+    pixels, convert = numpy.asarray(image), _conversion(encoding)
+    result = numpy.empty_like(pixels)
+    rows = max(1, BLOCK // image.width)
+    for top in range(0, image.height, rows):
+        part = pixels[top:top + rows]
+        result[top:top + rows] = convert(part.reshape(-1, 3)).reshape(part.shape)
+    return Image.fromarray(result)
+
+
+def _conversion(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """What turns uint8 [N, 3] into sRGB, uint8 [N, 3]."""
+    steps = numpy.arange(256, dtype = numpy.float64) / 255
+    is_high = encoding.transfer in (PQ, HLG)
+    table = _linear(encoding, steps).astype(numpy.float32)
+    matrix = _between(encoding.primaries, BT2020 if is_high else BT709)
+    narrow = _between(BT2020, BT709)
+    levels = (255 * _encoded(numpy.arange(65536) / 65535) + 0.5).astype(numpy.uint8)
+
+    def convert(pixels: numpy.ndarray) -> numpy.ndarray:
+        light = table[pixels] @ matrix
+        if is_high:
+            light = _low(
+                _displayed(light) if encoding.transfer == HLG else light,
+                encoding.brightest) @ narrow
+        return levels[(numpy.clip(light, 0, 1) * 65535 + 0.5).astype(numpy.uint16)]
+
+    return convert
+
+
+def _between(source: tuple[float, ...], target: tuple[float, ...]) -> numpy.ndarray:
+    """The matrix, to be multiplied from the right, from one set of primaries to another."""
+    here, there = _to_xyz(source), _to_xyz(target)
+    eye, white = CONES @ here.sum(1), CONES @ there.sum(1)
+    adapted = numpy.linalg.inv(CONES) @ numpy.diag(white / eye) @ CONES
+    return (numpy.linalg.inv(there) @ adapted @ here).T.astype(numpy.float32)
+
+
+def _to_xyz(primaries: tuple[float, ...]) -> numpy.ndarray:
+    """Columns: red, green and blue, which together are white."""
+    x, y = numpy.reshape(primaries, (4, 2)).T
+    corners = numpy.stack([x, y, 1 - x - y])[:, :3]
+    white = numpy.array([x[3], y[3], 1 - x[3] - y[3]]) / y[3]
+    return corners * numpy.linalg.solve(corners, white)
+
+
+def _linear(encoding: Encoding, value: numpy.ndarray) -> numpy.ndarray:
+    """Light of a signal, 1 for white; of HLG light before the camera, 1 for the brightest."""
+    if encoding.transfer is None:
+        return value**encoding.gamma
+    if encoding.transfer == PQ:
+        # SMPTE ST 2084
+        root = value**(32 / 2523)
+        part = numpy.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
+        return part**(16384 / 2610) * 10000 / WHITE
+    if encoding.transfer == HLG:
+        # ARIB STD-B67
+        return numpy.where(value <= .5, value**2 / 3, (numpy.exp(
+            (value - .55991073) / .17883277) + .28466892) / 12)
+    return CURVES[encoding.transfer](value)
+
+
+def _displayed(scene: numpy.ndarray) -> numpy.ndarray:
+    """HLG's light on a display of 1000 cd/m² (BT.2100), 1 for white."""
+    bright = numpy.maximum(scene @ LUMINANCE, 0)**numpy.float32(.2)
+    return scene * (bright * numpy.float32(BRIGHTEST / WHITE))[:, None]
+
+
+def _low(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
+    """
+    Light of a high range, white paper being 1, in a low one: the reference tone mapping of SMPTE ST 2094-50, in
+    BT.2020, as browsers do. Below white it is a straight line, above it a quadratic Bézier curve.
+    """
+    top = brightest / WHITE
+    if top <= 1:
+        return light
+    paper = 1 - .5 * min(numpy.log(top) / numpy.log(BRIGHTEST / WHITE), 1)
+    middle = (1 - SHOULDER) + SHOULDER / paper
+    knee = (1 - SHOULDER) * paper + SHOULDER
+    highest = numpy.maximum(light.max(1), 1e-6)
+    beyond = numpy.clip(highest, 1, top) - 1
+    a, b = 1 - 2 * middle + top, 2 * (middle - 1)
+    t = 2 * beyond / (b + numpy.sqrt(b * b + 4 * a * beyond) + 1e-9)
+    curved = ((paper - 2 * knee + 1) * t + 2 * (knee - paper)) * t + paper
+    mapped = numpy.where(highest <= 1, highest * paper, curved)
+    return light * (mapped / highest).astype(numpy.float32)[:, None]
+
+
+def _encoded(light: numpy.ndarray) -> numpy.ndarray:
+    return numpy.where(light <= .0031308, 12.92 * light, 1.055 * light**(1 / 2.4) - .055)
+
+
+def _power(gamma: float) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    return lambda value: value**gamma
+
+
+#: light of a signal, by H.273's numbers; of the cameras' curves, that of the displays they are made for (BT.1886)
+CURVES = {
+    **dict.fromkeys((1, 6, 14, 15), _power(2.4)),
+    4: _power(2.2),
+    5: _power(2.8),
+    7: lambda v: numpy.where(v < .0913, v / 4, ((v + .1115) / 1.1115)**(1 / .45)),
+    8: _power(1.0),
+    SRGB: lambda v: numpy.where(v <= .04045, v / 12.92, ((v + .055) / 1.055)**2.4),
+    17: lambda v: v**2.6 * 52.37 / 48,
+}
