@@ -123,7 +123,7 @@ FLOORS = [
     (r'modules/libraries\.py', 2),
     (r'modules/(additions|program)\.py', 2),
     (r'modules/weights', 1),
-    (r'modules/(photos|usage)\.py', 1),
+    (r'modules/(photos|photo_\w+|usage)\.py', 1),
     (r'modules/(engines|encoders)', 2),
     (r'modules/parameters\.py', 3),
     (r'modules/terminal\.py', 3),
