@@ -221,12 +221,16 @@ def animate(given: arguments.Arguments, options: configuration.Configuration, la
     :return: the exit code
     :rtype: int
     """
-    from modules import batch
+    from modules import batch, terminal
     from modules.animation import Animator
     from modules.engines import Engines
     from modules.photos import PhotoReader
     animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
-    return batch.animate(animator, given, language)
+    try:
+        return batch.animate(animator, given, language)
+    except terminal.Unheard as unheard:
+        terminal.fall_silent(unheard, language)
+        return 1
 
 
 def download(given: arguments.Arguments, options: configuration.Configuration,

@@ -6,6 +6,7 @@
 Libraries: none but the standard one.
 """
 
+import errno
 import os
 import sys
 import tempfile
@@ -14,18 +15,15 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from modules import encoders, errors, i18n, parameters, terminal
+from modules import encoders, errors, i18n, parameters, sources, targets, terminal
 from modules.animation import Animator, tell_together
 from modules.arguments import Arguments
 from modules.engines import StopIfCancelled
 from modules.jobs.work import interruptible
 
-#: what is taken from a folder; a photo named on the command line may have any ending
-ENDINGS = ('.avif', '.bmp', '.heic', '.heif', '.jpeg', '.jpg', '.mpo', '.png', '.tif', '.tiff',
-           '.webp')
-
 #: a file's ending → its format
 FORMATS = {Path('x' + kind.extension).suffix: name for name, kind in encoders.TABLE.items()}
+FORMATS['.jpeg'] = FORMATS['.jpg']
 
 
 class Unsuitable(Exception):
@@ -52,51 +50,40 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     :type language: str
     :return: 0 when every photo became a clip, 1 when some did not, 2 when nothing could be started
     :rtype: int
+    :raises terminal.Unheard: when nobody reads what is said any more; the clip that was told of is there
     """
-    photos = list(found(arguments.photos))
     try:
+        photos = list(sources.found(arguments.photos))
         target = named_file(arguments.output, len(photos))
         fields = list(_fields(target, arguments))
         wanted = parameters.parse(fields, Path(), '', animator.engines.preferred)
         wanted = animator.settled(wanted)
+        check_folder(target.parent if target else folder(arguments.output))
         if target:
             check_target(target, photos, wanted.format)
     except errors.Refusal as refusal:
         return _refuse(refusal.text, language)
     except Unsuitable as error:
         return _refuse(error.args[0], language)
+    except OSError as error:
+        words = i18n.text('cli.unusable', path = error.filename, reason = _reason(error))
+        return _refuse(words, language)
     if not photos:
         return _refuse(i18n.text('cli.no_photos'), language)
     extension = encoders.TABLE[wanted.format].extension
-    targets = [target] if target else outputs(photos, folder(arguments.output), extension)
+    places = [targets.Named(target)] if target else numbered(photos, folder(arguments.output),
+                                                             extension)
     draws = not any(name == 'seed' for name, _value in fields)
     created = arguments.again.created if arguments.again else None
     failed = 0
     with terminal.count(len(photos)) as count:
-        for photo, path in zip(photos, targets, strict = True):
+        for photo, place in zip(photos, places, strict = True):
             seed = parameters.draw_seed() if draws else wanted.seed
-            stem = parameters.safe_stem(photo.name)
+            stem = parameters.safe_stem(sources.name_of(photo).name)
             request = replace(wanted, photo = photo, stem = stem, seed = seed)
-            failed += not _one(animator, request, path, created, language)
+            failed += not _one(animator, request, place, created, language)
             count()
     return int(failed > 0)
-
-
-def found(places: Iterable[Path]) -> Iterator[Path]:
-    """
-    The photos among files and folders.
-
-    :param places: files, taken as they are, and folders, whose photos are taken in the order of their names
-    :type places: Iterable[Path]
-    :yield: photos
-    :ytype: Path
-    """
-    for place in places:
-        if place.is_dir():
-            yield from sorted(path for path in place.iterdir()
-                              if path.suffix.lower() in ENDINGS and path.is_file())
-        else:
-            yield place
 
 
 def folder(output: str | None) -> Path | None:
@@ -126,17 +113,30 @@ def named_file(output: str | None, photos: int) -> Path | None:
     :rtype: Path | None
     :raises Unsuitable: when many photos are to go into one file
     """
-    if not output or output.endswith(('/', '\\')) or Path(output).is_dir():
+    if not output or output.endswith(('/', '\\')) or targets.is_folder(Path(output)):
         return None
     path = Path(output)
-    if photos > 1 and (path.suffix.lower() in FORMATS or path.exists()):
+    is_there = targets.facts(path) is not None
+    if photos > 1 and (path.suffix.lower() in FORMATS or is_there):
         raise Unsuitable(i18n.text('cli.not_a_folder', path = output))
-    return path if photos <= 1 and (path.suffix or path.exists()) else None
+    return path if photos <= 1 and (path.suffix or is_there) else None
+
+
+def check_folder(wanted: Path | None) -> None:
+    """
+    Refuse to write into what is no folder.
+
+    :param wanted: a folder, which need not be there yet; None for beside each photo
+    :type wanted: Path | None
+    :raises Unsuitable: with the reason
+    """
+    if wanted and not targets.is_folder(there := targets.nearest(wanted)):
+        raise Unsuitable(i18n.text('cli.file_not_folder', path = there))
 
 
 def check_target(target: Path, photos: Iterable[Path], format_name: str) -> None:
     """
-    Refuse to write over a photo, or a kind of file under another kind's ending.
+    Refuse to write over a photo, or a kind of file under another kind's ending, or under a name that is too long.
 
     :param target: the file
     :type target: Path
@@ -146,13 +146,16 @@ def check_target(target: Path, photos: Iterable[Path], format_name: str) -> None
     :type format_name: str
     :raises Unsuitable: with the reason
     """
-    if target.exists() and any(photo.exists() and target.samefile(photo) for photo in photos):
+    there = targets.facts(target)
+    if there and any(os.path.samestat(there, own) for own in map(targets.facts, photos) if own):
         raise Unsuitable(i18n.text('cli.over_the_photo', path = target))
     if FORMATS.get(target.suffix.lower()) != format_name:
         extension = encoders.TABLE[format_name].extension
         raise Unsuitable(
             i18n.text(
                 'cli.wrong_ending', path = target, extension = extension, format = format_name))
+    if len(os.fsencode(target.name)) > targets.longest_name(target.parent):
+        raise Unsuitable(i18n.text('cli.name_too_long', path = target))
 
 
 def _fields(target: Path | None, arguments: Arguments) -> Iterator[tuple[str, str]]:
@@ -170,9 +173,28 @@ def _fields(target: Path | None, arguments: Arguments) -> Iterator[tuple[str, st
         yield from (field for field in arguments.again.fields if field[0] not in given)
 
 
-def outputs(photos: list[Path], output: Path | None, extension: str) -> Iterator[Path]:
+def numbered(photos: Iterable[Path], output: Path | None,
+             extension: str) -> Iterator[targets.Numbered]:
     """
     Where each clip goes: no two to the same place, and onto no file that is there already.
+
+    :param photos: the photos
+    :type photos: Iterable[Path]
+    :param output: a folder, or None for beside each photo
+    :type output: Path | None
+    :param extension: of the clips, with its dot
+    :type extension: str
+    :yield: places, in the order of ``photos``
+    :ytype: targets.Numbered
+    """
+    taken: set[str] = set()
+    for photo in map(sources.name_of, photos):
+        yield targets.Numbered(output or photo.parent, photo.stem, extension, taken)
+
+
+def outputs(photos: list[Path], output: Path | None, extension: str) -> Iterator[Path]:
+    """
+    Names for clips that are free now, as :func:`numbered` finds them.
 
     :param photos: the photos
     :type photos: list[Path]
@@ -183,39 +205,34 @@ def outputs(photos: list[Path], output: Path | None, extension: str) -> Iterator
     :yield: paths, in the order of ``photos``
     :ytype: Path
     """
-    taken: set[str] = set()
-    for photo in photos:
-        path = (output or photo.parent) / f'{photo.stem}{extension}'
-        number = 2
-        while path.exists() or _key(path) in taken:
-            path = path.with_name(f'{photo.stem}-{number}{extension}')
-            number += 1
-        taken.add(_key(path))
-        yield path
+    for place in numbered(photos, output, extension):
+        yield place.find()
 
 
-def _key(path: Path) -> str:
-    """Some file systems take ``A.gif`` and ``a.gif`` for one file."""
-    return str(path.resolve()).casefold()
-
-
-def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
-         created: datetime | None, language: str) -> bool:
+def _one(animator: Animator, request: parameters.AnimationRequest,
+         place: targets.Named | targets.Numbered, created: datetime | None, language: str) -> bool:
     """Make one clip; say what became of it."""
+    name = request.photo
     try:
-        animator.reader.check(request.photo)
-        target.parent.mkdir(parents = True, exist_ok = True)
-        with tempfile.TemporaryDirectory(prefix = '.', dir = target.parent) as room:
-            made = Path(room) / 'clip'
-            request, note = _made(animator, request, made, created)
-            made.replace(target)
+        with sources.kept(name) as photo:
+            animator.reader.check(photo)
+            try:
+                path, done, note = _placed(animator, replace(request, photo = photo), place,
+                                           created)
+            except OSError as error:
+                raise Unsuitable(
+                    i18n.text(
+                        'cli.not_written', photo = name, path = place,
+                        reason = _reason(error))) from error
     except errors.Refusal as refusal:
-        terminal.say(f'{request.photo}: {refusal.text.in_(language)}', sys.stderr)
+        terminal.say(f'{name}: {refusal.text.in_(language)}', sys.stderr)
+    except Unsuitable as error:
+        terminal.say(error.args[0].in_(language), sys.stderr)
     except OSError as error:
-        terminal.say(f'{request.photo}: {error.strerror or error}', sys.stderr)
+        words = i18n.text('cli.unusable', path = name, reason = _reason(error))
+        terminal.say(words.in_(language), sys.stderr)
     else:
-        written = i18n.text(
-            'cli.written', path = target, seed = request.seed, engine = request.engine)
+        written = i18n.text('cli.written', path = path, seed = done.seed, engine = done.engine)
         terminal.say(written.in_(language), sys.stdout)
         if note:
             terminal.say(note.in_(language), sys.stderr)
@@ -223,19 +240,50 @@ def _one(animator: Animator, request: parameters.AnimationRequest, target: Path,
     return False
 
 
+def _placed(animator: Animator, request: parameters.AnimationRequest,
+            place: targets.Named | targets.Numbered,
+            created: datetime | None) -> tuple[Path, parameters.AnimationRequest, i18n.Text | None]:
+    """Make a clip and put it into its place; the place, and what :func:`_made` tells."""
+    place.folder.mkdir(parents = True, exist_ok = True)
+    with tempfile.TemporaryDirectory(prefix = '.', dir = place.folder) as room:
+        made = Path(room) / 'clip'
+        request, note = _made(animator, request, made, created)
+        return place.put(made), request, note
+
+
 def _made(animator: Animator, request: parameters.AnimationRequest, path: Path,
           created: datetime | None) -> tuple[parameters.AnimationRequest, i18n.Text | None]:
     """Write a clip; the request as it was done, perhaps with another engine, and what had to be given up."""
+    hindrances = []
 
     def work(stop_if_cancelled: StopIfCancelled) -> i18n.Text | None:
         with terminal.progress_bar(request.stem, True) as show:
-            return animator.animate(request, path, show, stop_if_cancelled, created = created)
+            try:
+                return animator.animate(request, path, show, stop_if_cancelled, created = created)
+            except OSError as error:
+                if error.errno not in errors.DISK_ERRORS:
+                    raise
+                # no accident of the program, so nothing for its log
+                hindrances.append(error)
+                return None
+
+    def attempt() -> i18n.Text | None:
+        note = interruptible(str(request.photo), work)
+        if hindrances:
+            raise hindrances[0]
+        return note
 
     try:
-        return request, interruptible(str(request.photo), work)
+        return request, attempt()
     except errors.EngineUnavailable as refusal:
         request, note = animator.redirected(request, refusal)
-    return request, tell_together(note, interruptible(str(request.photo), work))
+    return request, tell_together(note, attempt())
+
+
+def _reason(error: OSError) -> object:
+    """Why a file or folder cannot be used, as the system says it."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return i18n.text('cli.no_room') if is_full else error.strerror or error
 
 
 def _refuse(words: i18n.Text, language: str) -> int:

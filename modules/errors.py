@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from modules.i18n import Text
 
 #: what a file system says when it has no room or gives no permission
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM)
 
 
 class Refusal(Exception):

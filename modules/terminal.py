@@ -6,6 +6,9 @@ Progress bars in the terminal, and words beside them.
 Libraries: tqdm.
 """
 
+import errno
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -68,6 +71,38 @@ def count(total: int) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
+class Unheard(Exception):  # noqa: N818
+    """
+    What is said can be written nowhere.
+
+    :param file: standard output or standard error
+    :type file: TextIO
+    :param reason: what the system says
+    :type reason: OSError
+    """
+
+    def __init__(self, file: TextIO, reason: OSError):
+        super().__init__(reason)
+        self.file, self.reason = file, reason
+
+
+def fall_silent(unheard: Unheard, language: str) -> None:
+    """
+    Write nothing more where nobody reads, as behind ``| head``; tell of anything else, such as a full disk.
+
+    :param unheard: what happened
+    :type unheard: Unheard
+    :param language: of what is said
+    :type language: str
+    """
+    # Python itself writes once more when it ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), unheard.file.fileno())
+    if unheard.file is not sys.stderr and unheard.reason.errno != errno.EPIPE:
+        reason = unheard.reason.strerror or unheard.reason
+        words = i18n.text('cli.unheard', reason = reason)
+        sys.stderr.write(words.in_(language) + '\n')
+
+
 def say(words: object, file: TextIO) -> None:
     """
     Write a line without tearing the bars apart.
@@ -76,6 +111,10 @@ def say(words: object, file: TextIO) -> None:
     :type words: object
     :param file: standard output or standard error
     :type file: TextIO
+    :raises Unheard: when it cannot be written
     """
-    tqdm.tqdm.write(str(words), file = file)
-    file.flush()
+    try:
+        tqdm.tqdm.write(str(words), file = file)
+        file.flush()
+    except OSError as error:
+        raise Unheard(file, error) from error

@@ -21,7 +21,8 @@ from modules import names
 
 @pytest.fixture(scope = 'module')
 def port(tmp_path_factory):
-    with serve(tmp_path_factory.mktemp('home')) as port:
+    # more jobs than usually wait come at once
+    with serve(tmp_path_factory.mktemp('home'), waiting = 1000) as port:
         program.ready(port)
         yield port
 

@@ -27,8 +27,9 @@ def encode(clip: Clip, path: Path) -> None:
     """
     count = len(clip.frames)
     starts = [round(1000 * number / clip.fps) for number in range(count + 1)]
-    imageio.imwrite(
-        path,
+    # to a disk that is full imageio would write once more, when nobody hears of it
+    content = imageio.imwrite(
+        '<bytes>',
         clip.frames,
         extension = '.webp',
         plugin = 'pillow',
@@ -37,3 +38,4 @@ def encode(clip: Clip, path: Path) -> None:
         method = EFFORT,
         exif = jpeg.comment(settings.to_text(clip.settings)) if clip.settings else b'',
         duration = [end - start for start, end in zip(starts, starts[1:], strict = False)])
+    path.write_bytes(content)
