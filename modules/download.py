@@ -55,6 +55,8 @@ def run(configuration: Configuration,
 
 
 def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
+    if kind == VIDEO and (file := weights.find_single_file(configuration)):
+        _say(text('engines.svd_single_file', file = file.name), language)
     planned = plan(configuration, terms = terms, kind = kind)
     for words in planned.told:
         _say(words, language)

@@ -23,7 +23,11 @@ blueprint = Blueprint('pages', __name__)
 SHOWN_PIXELS = 1600 * 1200
 
 #: why Stable Video Diffusion cannot work → what the page helps to bring
-LACKS = {'engines.svd_no_libraries': 'libraries', 'engines.svd_no_weights': 'model'}
+LACKS = {
+    'engines.svd_no_libraries': 'libraries',
+    'engines.svd_no_weights': 'model',
+    'engines.svd_single_file': 'model'
+}
 
 
 @blueprint.get('/')

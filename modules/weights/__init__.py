@@ -8,15 +8,15 @@ Libraries: none here.
 """
 
 import contextlib
-import functools
 import json
 import os
-import struct
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.configuration import ROOT, Configuration
 from modules.i18n import Text
+from modules.weights import tensors
 
 
 @dataclass(frozen = True)
@@ -59,8 +59,8 @@ DEPTH = Kind(
     lack = 'weights.no_depth_model',
     hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
 
-#: a safetensors header longer than this is none
-_LONGEST_HEADER = 100_000_000
+#: what Stable Video Diffusion in one file is called, as other programs take it
+SINGLE_FILE = re.compile(r'(?i)svd([_-].*)?\.safetensors')
 
 
 class WeightsError(Exception):
@@ -95,11 +95,31 @@ def find(configuration: Configuration, kind: Kind = VIDEO) -> Path | None:
     :return: the absolute path of a folder that holds a whole model, or None
     :rtype: Path | None
     """
+    places = (*_places(configuration, kind), *_cached(kind.name(configuration)))
+    return next((place for place in places if is_whole(place, kind)), None)
+
+
+def _places(configuration: Configuration, kind: Kind) -> tuple[Path, ...]:
     name = Path(kind.name(configuration)).expanduser()
     home = configuration.store.models_home
-    places = (Path.cwd() / name, ROOT / name, home / name, home / name.name,
-              *_cached(kind.name(configuration)))
-    return next((place for place in places if is_whole(place, kind)), None)
+    return Path.cwd() / name, ROOT / name, home / name, home / name.name
+
+
+def find_single_file(configuration: Configuration) -> Path | None:
+    """
+    Stable Video Diffusion in one file, as other programs take it and this one does not: diffusers, which reads the
+    model, has no converter for it.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :return: the file, where ``ModelName`` names it or the folder it is in, or it lies in ``ModelsHome``; or None
+    :rtype: Path | None
+    """
+    for place in (*_places(configuration, VIDEO), configuration.store.models_home):
+        files = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
+        if found := next((file for file in files if SINGLE_FILE.fullmatch(file.name)), None):
+            return found
+    return None
 
 
 def _cached(name: str) -> list[Path]:
@@ -173,26 +193,7 @@ def _content(path: Path) -> dict:
 
 def _is_whole_file(path: Path) -> bool:
     try:
-        status = path.stat()
-        return status.st_size == _described_size(path, status.st_size, status.st_mtime_ns)
+        described = tensors.describe(path)
+        return described is not None and path.stat().st_size == described.size
     except OSError:
         return False
-
-
-@functools.lru_cache(maxsize = 64)
-def _described_size(path: Path, size: int, _changed: int) -> int:
-    """The length a safetensors file should have by its own header; -1 where it has no header."""
-    with path.open('rb') as file:
-        start = file.read(8)
-        length = struct.unpack('<Q', start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
-            return -1
-        try:
-            tensors = json.loads(file.read(length))
-            ends = [
-                tensor['data_offsets'][1] for name, tensor in tensors.items()
-                if name != '__metadata__'
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return -1
-    return 8 + length + max(ends, default = 0)

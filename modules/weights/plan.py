@@ -236,7 +236,7 @@ def hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
     :raises LocalError: when ``ModelName`` is a folder
     """
     name = kind.name(configuration)
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name.endswith('.safetensors'):
         raise LocalError(text('weights.no_hub_name', name = name))
     return name
 

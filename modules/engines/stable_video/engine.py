@@ -93,6 +93,7 @@ class StableVideo:
         #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
         self.device = devices.expected(self.model.device)
         self._find = lambda: find(configuration)
+        self._find_single_file = partial(weights.find_single_file, configuration)
         self._sampler: Sampler | None = None
         self._failure: Text | None = None
         self._fits = False
@@ -122,8 +123,14 @@ class StableVideo:
             return text(
                 'engines.svd_few_steps', model = checkpoints.public_name(self.model.model_name))
         if folder is None:
-            return text('engines.svd_no_weights', model = self.model.model_name)
+            return self._no_weights()
         return self._too_slow(folder) or self._too_large(folder)
+
+    def _no_weights(self) -> Text:
+        file = self._find_single_file()
+        if file:
+            return text('engines.svd_single_file', file = file.name)
+        return text('engines.svd_no_weights', model = self.model.model_name)
 
     def warnings(self) -> list[Text]:
         """

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.configuration import ModelOptions
+from modules.weights import tensors
 
 GIB = 2**30
 
@@ -82,9 +83,8 @@ def needs(folder: Path, variant: str | None, model: ModelOptions, *, width: int)
         json.loads((folder / part / 'config.json').read_text(encoding = 'utf-8'))
         for part in ('unet', 'vae'))
     pixels = model.image_prompt_width * model.image_prompt_height
-    stored = 2 if variant == 'fp16' else 4
     weights = {
-        part: bytes_on_disk(folder, variant, part) * width // stored
+        part: sum(_bytes_at(file, width) for file in _loaded_files(folder, variant, part))
         for part in ('unet', 'vae', 'image_encoder')
     }
     of_unet = pixels * model.output_frames * width * unet['block_out_channels'][0] // 640
@@ -111,10 +111,20 @@ def bytes_on_disk(folder: Path, variant: str | None, part: str = '*') -> int:
     :return: bytes
     :rtype: int
     """
+    return sum(file.stat().st_size for file in _loaded_files(folder, variant, part))
+
+
+def _loaded_files(folder: Path, variant: str | None, part: str) -> list[Path]:
     files = list(folder.glob(f'{part}/*.safetensors'))
     halves = {file.parent for file in files if '.fp16' in file.name} if variant else set()
-    return sum(file.stat().st_size for file in files
-               if ('.fp16' in file.name) == (file.parent in halves))
+    return [file for file in files if ('.fp16' in file.name) == (file.parent in halves)]
+
+
+def _bytes_at(file: Path, width: int) -> int:
+    """Bytes of a file's tensors, of numbers so wide; plain files may hold half-precision numbers as well."""
+    if described := tensors.describe(file):
+        return described.bytes_at(width)
+    return file.stat().st_size * width // (2 if '.fp16' in file.name else 4)
 
 
 def chunk_size(frames: int, bytes_free: int, bytes_per_frame: int) -> int:
