@@ -17,7 +17,7 @@ from importlib import metadata
 from modules import VERSION, errors, i18n
 from modules.configuration import Configuration
 from modules.engines import Engines
-from modules.engines.stable_video import devices, ladder
+from modules.engines.stable_video import devices, ladder, toolchain
 from modules.i18n import Text
 from modules.weights import find
 from modules.weights.plan import free_bytes
@@ -72,6 +72,8 @@ def report(configuration: Configuration, engines: Engines,
         yield library, version(library) or words['not_installed']
     if version('torch'):
         yield words['device'], devices.described(configuration.model.device)
+        if configuration.model.unet and devices.expected(configuration.model.device) == 'cuda':
+            yield words['compiling'], toolchain.why_not() or words['works']
     yield words['model'], str(find(configuration) or words['no_model'])
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():

@@ -10,6 +10,7 @@ Libraries: pytest, torch, diffusers, numpy.
 import os
 import subprocess
 import sys
+import threading
 import venv
 from pathlib import Path
 
@@ -25,6 +26,8 @@ pytest.importorskip('diffusers')
 import tiny_checkpoint  # noqa: E402
 from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
 from torch._dynamo.utils import counters  # noqa: E402
+
+from modules.engines.stable_video.denoising import OneToken  # noqa: E402
 
 LANDSCAPE, PORTRAIT = (256, 128), (128, 256)
 
@@ -150,6 +153,30 @@ def test_a_compiler_that_fails_is_left_alone(checkpoint, monkeypatch):
     prepare(engine)
     assert numpy.array_equal(animate(engine, photo(), request()), expected)
     assert len(tried) == 1 and engine.settings(request())['UNet'] is False
+
+
+def test_what_another_thread_compiles_changes_no_clip(checkpoint):
+    """While a compiler is at work, torch says so in every thread of the process."""
+    unet = loaded(checkpoint)._sampler.pipe.unet
+    layer = next(layer for name, layer in unet.named_modules() if name.endswith('.attn2'))
+    queries, context = torch.randn(2, 40, layer.query_dim), torch.randn(2, 1, 32)
+    one_token = OneToken()
+    expected, seen = one_token(layer, queries, context), []
+
+    def backend(graph, inputs):
+
+        def eager():
+            one_token.known = {}
+            seen.append((torch.equal(one_token(layer, queries, context),
+                                     expected), list(one_token.known) == [layer]))
+
+        beside = threading.Thread(target = eager)
+        beside.start()
+        beside.join()
+        return graph.forward
+
+    torch.compile(lambda number: number + 1, backend = backend)(torch.ones(1))
+    assert seen == [(True, True)]
 
 
 def test_weights_that_move_are_not_computed_with_by_compiled_code(checkpoint, monkeypatch):

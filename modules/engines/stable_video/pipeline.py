@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modules.engines import missing_libraries
+from modules.engines.stable_video import toolchain
 from modules.engines.stable_video.ladder import Rung
 from modules.engines.stable_video.loading import loading
 
@@ -145,15 +145,20 @@ def _stream(pipe: 'StableVideoDiffusionPipeline', device: str) -> None:
 
 def can_compile(device: str) -> bool:
     """
-    Whether ``torch.compile`` can work: on a GPU, with the compiler it needs for one, which torch brings along on
-    Linux and not on Windows.
+    Tell whether ``torch.compile`` can work: on a GPU, with the tools it needs for one. What is missing is written to
+    the log.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
     :return: the answer
     :rtype: bool
     """
-    return device.startswith('cuda') and not missing_libraries('triton')
+    if not device.startswith('cuda'):
+        return False
+    reason = toolchain.why_not()
+    if reason:
+        toolchain.warn(reason.in_('en'))
+    return reason is None
 
 
 def restore(pipe: 'StableVideoDiffusionPipeline') -> None:
