@@ -9,17 +9,19 @@ Libraries: pytest, torch, diffusers, numpy.
 
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy
 import program
 import pytest
 
 from app import create_app
-from modules import arguments, batch, errors
+from modules import arguments, batch, errors, parameters
 from modules.animation import Animator
 from modules.configuration import Configuration, ModelOptions, WebOptions
 from modules.engines import TABLE, Engines
 from modules.engines.stable_video import StableVideo
+from modules.jobs import Job, new_id, record
 from modules.photos import PhotoReader
 
 torch = pytest.importorskip('torch')
@@ -360,6 +362,13 @@ def test_jobs_that_wait_for_a_gpu_that_fails_its_test_are_all_answered(serve):
     assert generate(port).headers['X-Engine'] == 'camera'
     answer = generate(port, engine = 'svd')
     assert (answer.status, answer.json['code']) == (503, 'engine_unavailable')
+
+
+@pytest.mark.parametrize('is_auto', [False, True])
+def test_whether_the_engine_was_left_to_the_program_is_known_after_a_restart(tmp_path, is_auto):
+    wanted = replace(parameters.parse([], tmp_path, 'a', 'svd'), is_auto = is_auto)
+    job = Job(new_id(), tmp_path, wanted)
+    assert record.read(tmp_path, 'queued', record.written(job)).request.is_auto is is_auto
 
 
 def test_a_gpu_that_fails_while_it_serves_is_left_alone_and_every_job_is_answered(serve):

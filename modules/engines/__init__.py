@@ -331,6 +331,17 @@ class Engines:
             raise errors.EngineUnavailable('engine', engine = name, reason = reason)
         return self._engines[name]
 
+    def has_failed(self, name: str) -> bool:
+        """
+        Whether an engine worked and does not any more; in another process it may.
+
+        :param name: an engine
+        :type name: str
+        :return: the answer
+        :rtype: bool
+        """
+        return name in self._loaded and self._engines[name].unavailable() is not None
+
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         """
         Let engines that are loaded do what makes later clips faster.

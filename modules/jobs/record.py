@@ -200,6 +200,7 @@ def _request(photo: Path, kept: dict) -> AnimationRequest:
         values[parameter.name] = None if value is None else parameter.parse(told)
     if values['seed'] is None or values['engine'] is None:
         raise ValueError(kept)
+    values['is_auto'] = kept.get('is_auto') is True
     return AnimationRequest(photo, safe_stem(f'{kept.get("stem", "")}.'), **values)
 
 

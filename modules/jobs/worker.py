@@ -278,9 +278,24 @@ class Worker:
             job.put_back()
             self.ledger.hand_back(job, attempt)
             return post.hand_back()
+        if isinstance(refusal, errors.EngineUnavailable) and self._is_wanted(job, attempt):
+            return self._leave(animator, post, job, attempt)
         job.end_as(state, refusal)
         self._deliver(job, attempt, files)
         return post.done()
+
+    def _leave(self, animator: Animator, post: Post, job: Job, attempt: int) -> None:
+        """Leave a job to others whose engine cannot work here any more."""
+        if animator.engines.has_failed(job.request.engine):
+            # neither done nor handed back, as if it had ended the process: a job that does so again is given up
+            logger.error('This worker cannot work and ends: its engine has failed')
+            self.has_failed = True
+            return self.stop()
+        logger.warning('Job %s is handed back: its engine cannot work here', job.id)
+        job.put_back()
+        self.ledger.hand_back(job, attempt)
+        self._posts[animator] = self._new_post(animator)
+        return post.hand_back()
 
     def _is_wanted(self, job: Job, attempt: int) -> bool:
         return self.ledger.tell(job.id, attempt)
