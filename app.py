@@ -18,7 +18,8 @@ from modules.configuration import Configuration
 from modules.engines import Engines, gpus
 from modules.jobs import Queue
 from modules.jobs.local import LocalQueue
-from modules.jobs.results import Results, Retention
+from modules.jobs.results import Results
+from modules.jobs.retention import Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
 from modules.photos import PhotoReader

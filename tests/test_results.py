@@ -23,9 +23,11 @@ from modules.animation import Animator
 from modules.configuration import Configuration, OutputOptions, StoreOptions
 from modules.engines import Engines
 from modules.jobs import Job, new_id, now
+from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local import LocalQueue
-from modules.jobs.results import Results, Retention, size
-from modules.jobs.store import WORKSHOP, Store
+from modules.jobs.results import Results
+from modules.jobs.retention import Retention, size
+from modules.jobs.store import Store
 from modules.photos import PhotoReader
 
 
@@ -221,11 +223,40 @@ def three(tmp_path):
         yield queue, jobs
 
 
-def tidied(queue, **options):
-    retention = Retention(queue, queue.store, replace(StoreOptions(), **options))
-    # its own thread may be at it too
+class Clock:
+    """
+    Both clocks of a machine on which no time passes by itself.
+
+    :param hours: before now
+    """
+
+    def __init__(self, hours = 0):
+        self.wall, self.steady = time.time() - hours * 3600, 1000.0
+
+    def pass_by(self, hours):
+        self.wall += hours * 3600
+        self.steady += hours * 3600
+
+
+def looking(queue, clock, **options):
+    """What removes results, without a thread of its own."""
+    retention = Retention(
+        queue,
+        queue.store,
+        replace(StoreOptions(), **options),
+        clock = lambda: clock.wall,
+        steady = lambda: clock.steady)
     retention.close()
-    retention.tidy()
+    return retention
+
+
+def tidied(queue, **options):
+    """After four hours in which somebody looks every quarter of an hour."""
+    clock = Clock(4)
+    retention = looking(queue, clock, **options)
+    for _quarter in range(16):
+        clock.pass_by(0.25)
+        retention.tidy()
 
 
 def left(jobs):
@@ -244,6 +275,95 @@ def test_the_oldest_go_first_until_the_rest_is_small_enough(three):
     size = sum(path.stat().st_size for path in jobs[0].folder.iterdir() if path.is_file())
     tidied(queue, max_outputs_bytes = int(1.5 * size))
     assert left(jobs) == [True, False, False]
+
+
+def test_who_sends_most_loses_the_oldest_and_others_keep_theirs(three):
+    queue, jobs = three
+    jobs += [done(queue), done(queue)]
+    # the oldest is of somebody who has no other
+    for job, sender, hours in zip(jobs, 'abccc', (1, 9, 5, 4, 3), strict = True):
+        job.sender, job.finished = sender, now() - timedelta(hours = hours)
+        queue.store.save(job)
+    one = size(jobs[0].folder)
+    tidied(queue, max_outputs_bytes = int(3.5 * one))
+    assert left(jobs) == [True, True, False, False, True]
+    assert [job.sender for job in queue.store.ended()] == ['a', 'b', 'c']
+
+
+def test_a_clock_that_is_ahead_once_removes_nothing(three):
+    queue, jobs = three
+    clock = Clock()
+    retention = looking(queue, clock, retention_hours = 168)
+    retention.tidy()
+    # ten years, for twenty hours of this run, and of the next
+    clock.wall += 10 * 365 * 86400
+    for _hour in range(20):
+        clock.pass_by(1)
+        retention.tidy()
+    assert left(jobs) == [True, True, True]
+    clock.wall -= 10 * 365 * 86400
+    retention.tidy()
+    clock.wall += 10 * 365 * 86400
+    retention = looking(queue, clock, retention_hours = 168)
+    for _hour in range(11):
+        clock.pass_by(1)
+        retention.tidy()
+    assert left(jobs) == [True, True, True]
+    # and once it is right, they go when their time has come
+    clock.wall -= 10 * 365 * 86400
+    for _hour in range(200):
+        clock.pass_by(1)
+        retention.tidy()
+    assert left(jobs) == [False, False, False]
+
+
+def test_what_looks_old_at_the_first_glance_stays_for_a_while(three):
+    queue, jobs = three
+    for job in jobs:
+        job.finished = now() - timedelta(days = 3000)
+        queue.store.save(job)
+    retention = Retention(queue, queue.store, StoreOptions())
+    retention.close()
+    retention.tidy()
+    assert left(jobs) == [True, True, True]
+
+
+def test_a_program_that_runs_for_minutes_a_day_removes_what_is_old(three):
+    queue, jobs = three
+    clock = Clock()
+    for day in range(12):
+        retention = looking(queue, clock, retention_hours = 168)
+        retention.tidy()
+        clock.pass_by(0.1)
+        retention.tidy()
+        assert left(jobs) == [day < 8] * 3
+        clock.wall += 86400
+        clock.steady = 5.0
+
+
+@pytest.mark.parametrize('words', ['', '{', '[]', '{"since": 3}', '{"since": {"a": "x"}}'])
+def test_ages_that_are_not_understood_are_begun_anew(three, words):
+    queue, jobs = three
+    (queue.store.home / 'jobs.ages').write_text(words)
+    tidied(queue, retention_hours = 2.5)
+    assert left(jobs) == [True, False, True]
+
+
+def test_what_was_set_aside_goes_when_it_is_old(three):
+    queue, jobs = three
+    aside = queue.store.home / 'unknown' / ('a' * 32)
+    aside.mkdir(parents = True)
+    (aside / 'clip.gif').write_bytes(b'x' * 100)
+    (aside.parent / 'holiday').mkdir()
+    tidied(queue, retention_hours = 100)
+    assert aside.exists()
+    clock = Clock(-99)
+    retention = looking(queue, clock, retention_hours = 100)
+    for _hour in range(30):
+        clock.pass_by(1)
+        retention.tidy()
+    assert not aside.exists()
+    assert (aside.parent / 'holiday').exists()
 
 
 def test_without_limits_all_stay(three):

@@ -23,7 +23,8 @@ import pytest
 from modules import errors, parameters
 from modules.i18n import text
 from modules.jobs import Job, new_id
-from modules.jobs.store import WORKSHOP, HomeInUse, Store
+from modules.jobs.leftovers import WORKSHOP
+from modules.jobs.store import HomeInUse, Store
 
 
 @pytest.fixture
@@ -168,6 +169,57 @@ def test_what_a_crash_leaves_is_swept_and_nothing_else(store):
     assert not orphan.folder.exists()
     assert (foreign / 'picture').read_text() == 'precious'
     assert note.is_file()
+
+
+@pytest.mark.parametrize('lose', [
+    lambda path: path.unlink(),
+    lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(path.read_bytes()[:4096]),
+])
+def test_a_record_that_is_lost_takes_no_results_along(store, lose):
+    jobs = [job(store), job(store)]
+    for one in jobs:
+        store.add(one)
+    (jobs[0].folder / 'clip.gif').write_bytes(b'a result')
+    store.close()
+    lose(store.home / 'jobs.sqlite')
+    fresh = Store(store.home)
+    with contextlib.suppress(errors.DiskFull):
+        fresh.open()
+        fresh.sweep()
+    fresh.close()
+    left = {path.name: path for path in store.home.rglob('?' * 32)}
+    assert (left[jobs[0].id] / 'clip.gif').read_bytes() == b'a result'
+    assert all((left[one.id] / 'upload').read_bytes() == b'a photo' for one in jobs)
+
+
+def test_a_record_of_yesterday_takes_no_results_of_today_along(store, caplog):
+    first, second = job(store), job(store)
+    store.add(first)
+    copy = (store.home / 'jobs.sqlite').read_bytes()
+    store.add(second)
+    (second.folder / 'clip.gif').write_bytes(b'a result')
+    store.close()
+    (store.home / 'jobs.sqlite').write_bytes(copy)
+    store.open()
+    store.sweep()
+    assert first.upload.exists()
+    assert (store.home / 'unknown' / second.id / 'clip.gif').read_bytes() == b'a result'
+    assert 'unknown' in caplog.text
+
+
+def test_what_was_removed_goes_at_the_next_start_where_it_could_not_at_once(store):
+    gone = job(store)
+    store.add(gone)
+    (gone.folder / 'clip.gif').write_bytes(b'a result')
+    # killed before its files are removed
+    store.remove(gone)
+    fresh = again(store)
+    fresh.sweep()
+    assert not gone.folder.exists()
+    assert not (store.home / 'unknown').exists()
+    assert fresh._rows('SELECT * FROM removed') == []
+    fresh.close()
 
 
 HOLDER = '''

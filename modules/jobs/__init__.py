@@ -85,6 +85,8 @@ class Job:
     notes: dict[str, Text] = field(default_factory = dict)
     #: who sent it; never written down, and empty after a restart and for the person at this machine
     client: str = ''
+    #: the same for all that one client has sent to one run of the program, and tells nothing of it
+    sender: str = ''
     progress: Progress = QUEUED
     #: counts the pictures of the clip as it forms
     pictures: int = 0

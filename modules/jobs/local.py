@@ -22,9 +22,10 @@ from modules.animation import MADE, Animator, Made, tell_together
 from modules.engines import Progress
 from modules.i18n import Text
 from modules.jobs import Job
+from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
-from modules.jobs.store import WORKSHOP, HomeInUse, Store, settle
+from modules.jobs.store import HomeInUse, Store, settle
 from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.terminal import progress_bar
 

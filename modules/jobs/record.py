@@ -40,6 +40,7 @@ def written(job: Job) -> str:
     return json.dumps({
         'request': wanted,
         'is_awaited': job.is_awaited,
+        'sender': job.sender,
         **{
             name: moment and moment.isoformat()
             for name, moment in (('created', job.created), ('started', job.started), ('finished', job.finished))
@@ -185,6 +186,7 @@ def _job(folder: Path, state: str, record: dict) -> Job:
         error = _error(record.get('error')),
         model = _words(record.get('model')),
         version = _words(record.get('version')) or VERSION,
+        sender = _words(record.get('sender')) or '',
         notes = {
             name: note
             for name, note in notes.items() if note

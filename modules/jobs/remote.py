@@ -31,12 +31,13 @@ from modules.jobs import QUEUED, Job, now
 from modules.jobs.broker import HEARTBEAT
 from modules.jobs.fleet import fitting, queue_name
 from modules.jobs.ledger import Ledger
+from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local import put_in_place, until_done
 from modules.jobs.meter import Meter
 from modules.jobs.pace import FIRST_GUESS
 from modules.jobs.record import read_progress
 from modules.jobs.results import delivered_names
-from modules.jobs.store import FOLDER, WORKSHOP, Store
+from modules.jobs.store import FOLDER, Store
 from modules.jobs.work import outcome
 
 logger = logging.getLogger(__name__)

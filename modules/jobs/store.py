@@ -2,8 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 The durable record of jobs: a folder for each job's files and an SQLite database beside them. A crash at any moment
-leaves a whole job or none: a job exists when its row does, which is written last and removed first; folders without
-a row are swept away at the next start.
+leaves a whole job or none: a job exists when its row does, which is written last and removed first.
 
 SQLite's rollback journal rather than its write-ahead log, because the latter needs shared memory, which network
 drives do not have.
@@ -14,8 +13,6 @@ Libraries: filelock, whose refusal is understood here.
 import contextlib
 import logging
 import os
-import re
-import shutil
 import sqlite3
 import threading
 import time
@@ -27,26 +24,22 @@ import filelock
 
 from modules import errors
 from modules.folder_lock import FolderLock
-from modules.jobs import Job
+from modules.jobs import Job, leftovers
+from modules.jobs.leftovers import FOLDER
 from modules.jobs.record import read, written
 
 logger = logging.getLogger(__name__)
 
 DATABASE, LOCK = 'jobs.sqlite', 'jobs.lock'
 
-#: in a job's folder, where files are made that a crash may leave unfinished
-WORKSHOP = 'unfinished'
-
-#: what is ours in a folder that may hold other things
-FOLDER = re.compile(r'[0-9a-f]{32}')
-
-SCHEMA = '''
+#: what was removed is remembered until its folder is gone for sure
+SCHEMA = ('''
     CREATE TABLE IF NOT EXISTS jobs (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
         state TEXT NOT NULL,
         record TEXT NOT NULL)
-'''
+''', 'CREATE TABLE IF NOT EXISTS removed (id TEXT PRIMARY KEY)')
 
 #: seconds for which an answer holds whether jobs can be recorded
 CHECKED = 5.0
@@ -79,6 +72,8 @@ class Store:
         self.home = home
         self._lock = FolderLock(home, LOCK)
         self._database: sqlite3.Connection | None = None
+        #: the record was not there when the store was opened
+        self._is_new = False
         self._turn = threading.RLock()
         self._readers: Counter[str] = Counter()
         #: ids of jobs that were refused although their row may be there
@@ -101,6 +96,8 @@ class Store:
             try:
                 self.home.mkdir(parents = True, exist_ok = True)
                 self._lock.acquire()
+                path = self.home / DATABASE
+                self._is_new = not path.exists() or path.stat().st_size == 0
                 self._database = _connected(self.home / DATABASE)
                 self._drop_refused()
             except filelock.Timeout:
@@ -161,8 +158,8 @@ class Store:
         :type job: Job
         :raises modules.errors.DiskFull: when it cannot be written
         """
-        with self._writing() as database:
-            database.execute('DELETE FROM jobs WHERE id = ?', (job.id, ))
+        with self._writing():
+            self._delete([job.id])
 
     def check(self) -> None:
         """
@@ -295,21 +292,24 @@ class Store:
             self._delete(lost)
 
     def _delete(self, identities: Iterable[str]) -> None:
-        self._database.executemany('DELETE FROM jobs WHERE id = ?',
-                                   [(identity, ) for identity in identities])
+        rows = [(identity, ) for identity in identities]
+        self._database.executemany('DELETE FROM jobs WHERE id = ?', rows)
+        self._database.executemany('INSERT OR IGNORE INTO removed VALUES (?)', rows)
 
     def sweep(self) -> None:
         """
-        Remove what a crash has left: folders without a job, and what was unfinished in the others.
+        Remove what a crash has left: folders of jobs that were removed or never accepted, and what was unfinished in
+        the others. What may be a result that the record has lost is set aside.
 
-        :raises modules.errors.DiskFull: when the record cannot be read
+        :raises modules.errors.DiskFull: when the record cannot be read or written
         """
         known = {identity for identity, in self._rows('SELECT id FROM jobs')}
-        for folder in self.home.iterdir():
-            if not FOLDER.fullmatch(folder.name) or not folder.is_dir():
-                continue
-            leftover = folder / WORKSHOP if folder.name in known else folder
-            shutil.rmtree(leftover, ignore_errors = True)
+        removed = {identity for identity, in self._rows('SELECT id FROM removed')}
+        leftovers.sweep(self.home, leftovers.Record(known, removed, self._is_new))
+        gone = [(name, ) for name in removed if not (self.home / name).exists()]
+        if gone:
+            with self._writing() as database:
+                database.executemany('DELETE FROM removed WHERE id = ?', gone)
 
 
 def settle(path: Path) -> None:
@@ -337,7 +337,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         # the folder is synchronised too, so that a finished journal does not come back
         database.execute('PRAGMA synchronous = EXTRA')
         with database:
-            database.execute(SCHEMA)
+            for table in SCHEMA:
+                database.execute(table)
     except sqlite3.Error:
         database.close()
         raise

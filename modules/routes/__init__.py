@@ -16,9 +16,11 @@ from modules.animation import Animator
 from modules.configuration import Configuration
 from modules.i18n import LANGUAGES
 from modules.jobs import Queue
-from modules.jobs.results import Results, Retention
+from modules.jobs.results import Results
+from modules.jobs.retention import Retention
 from modules.jobs.store import Store
 from modules.libraries import LibraryFetcher
+from modules.routes.senders import Senders
 from modules.sandbox import Sandbox
 from modules.weights.fetcher import Fetcher
 
@@ -48,6 +50,9 @@ class Services:
     #: connections that may be kept open for progress
     streams: threading.BoundedSemaphore = field(
         default_factory = lambda: threading.BoundedSemaphore(MOST_STREAMS))
+
+    #: names for clients, under which their clips are counted
+    senders: Senders = field(default_factory = Senders)
 
     def close(self) -> None:
         """End whatever runs in the background; jobs that wait go on after the next start."""

@@ -65,8 +65,14 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     fields = [(name or '', value) for name, value in request.form.items(multi = True)]
     wanted = parameters.parse(fields, upload, parameters.safe_stem(photo.filename),
                               services().configuration.model.engine)
+    client = proxies.client(request)
     job = jobs.Job(
-        identity, folder, animator.settled(wanted), is_awaited, client = proxies.client(request))
+        identity,
+        folder,
+        animator.settled(wanted),
+        is_awaited,
+        client = client,
+        sender = services().senders.name(client))
     queue.check_room(job.client)
     with working(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
