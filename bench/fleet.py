@@ -4,13 +4,17 @@
 What a fleet does and what its queue costs, with a real Redis and real processes on this machine.
 
     python bench/fleet.py [clips] [waiting]
+    python bench/fleet.py storm [JOBS] [MINUTES] [SEED]
 
 ``clips``: clips a minute with 1, 2 and 4 workers, of camera motion and of a stand-in that sleeps as long as a GPU would
 take. ``waiting``: what one job costs the queue while 10, 1 000 and 100 000 others wait. Without a word: both.
+``storm``: JOBS (1000) are submitted within MINUTES (10) to two web processes and three workers, while each of them, and
+Redis, is killed, ended, stopped and started again at random.
 
 Libraries: those of the tests; the program redis-server.
 """
 
+import random
 import statistics
 import sys
 import tempfile
@@ -23,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 import fleet  # noqa: E402
 import program  # noqa: E402
 from crashing import photo  # noqa: E402
+from storm import Storm  # noqa: E402
 
 from modules import parameters  # noqa: E402
 from modules.jobs import Job, new_id  # noqa: E402
@@ -114,7 +119,38 @@ def waiting():
             print(f'{count:7} {times} {memory:28.0f}', flush = True)
 
 
+def storm(count = 1000, minutes = 10, seed = 1):
+    with tempfile.TemporaryDirectory() as folder, fleet.fleet(folder) as (redis, members):
+        weather = Storm(members, redis, random.Random(seed))
+        for port in weather.ports.values():
+            program.ready(port, 120)
+        began = time.monotonic()
+        weather.rage(count, 60 * minutes)
+        raged = (time.monotonic() - began) / 60
+        found = weather.outcomes()
+        done = found.pop('done', set())
+        mixed_up = found.pop('mixed up', set())
+        crashed = found.pop('crashed', set())
+        lost = set().union(*found.values()) | (set(range(count)) - set(weather.accepted))
+        print('| jobs | minutes | done | given up, told so | lost | mixed up |')
+        print('|---|---|---|---|---|---|')
+        print(
+            f'| {count} | {raged:.1f} | {len(done - crashed)} | {len(crashed)} | {len(lost)} | {len(mixed_up)} |'
+        )
+        for title, counted in (('happened', weather.happened), ('refused', weather.refused)):
+            print(f'{title}: ' + ', '.join(f'{name} {times}'
+                                           for name, times in sorted(counted.items())))
+        for word, numbers in found.items():
+            print(f'{word}: {[(number, weather.accepted[number]) for number in sorted(numbers)]}')
+        if lost or mixed_up:
+            print(Path(folder, 'log').read_text()[-20_000:], file = sys.stderr)
+            sys.exit(1)
+
+
 if __name__ == '__main__':
     wanted = sys.argv[1:] or ['clips', 'waiting']
+    if wanted[0] == 'storm':
+        storm(*map(int, wanted[1:]))
+        sys.exit()
     for name in wanted:
         {'clips': clips, 'waiting': waiting}[name]()

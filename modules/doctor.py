@@ -137,16 +137,19 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     :ytype: tuple[str, str]
     """
     from modules.jobs.broker import HEARTBEAT
-    from modules.jobs.fleet import common, differences
+    from modules.jobs.fleet import common, differences, eviction_warning
     from modules.jobs.ledger import Ledger
     words = i18n.words(language)['doctor']
     try:
         with contextlib.closing(Ledger(configuration.queue.broker, is_hurried = True)) as ledger:
             workers, (waiting, running) = ledger.workers(), ledger.counts()
+            warning = eviction_warning(ledger)
     except errors.BrokerAway as error:
         yield 'Broker', error.text.in_(language)
         return
     yield 'Broker', f'{waiting} + {running}'
+    if warning:
+        yield words['warning'], warning.in_(language)
     if not workers:
         yield words['worker'], words['no_worker']
     for name, facts in sorted(workers.items()):

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
+import crashing  # noqa: E402
 import program  # noqa: E402
 import stand_ins  # noqa: E402
 
@@ -27,6 +28,10 @@ HEARTBEAT = 3.0
 
 class Slow(stand_ins.Slow):
     """Twenty steps of a tenth of a second."""
+
+
+class Gated(crashing.Gated):
+    """Waits in its first step until a file is there."""
 
 
 class Steady(stand_ins.Instant):
@@ -45,10 +50,11 @@ class Redis:
     A real Redis, that keeps what it is told in a file.
 
     :param folder: where it keeps that
+    :param options: of its command line
     """
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, *options):
+        self.folder, self.options = Path(folder), options
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             self.port = free.getsockname()[1]
@@ -59,17 +65,21 @@ class Redis:
         command = ['redis-server', '--port', str(self.port), '--bind', '127.0.0.1']
         command += [
             '--dir',
-            str(self.folder), '--appendonly', 'yes', '--appendfsync', 'always', '--save', ''
+            str(self.folder), '--appendonly', 'yes', '--appendfsync', 'always', '--save', '',
+            *self.options
         ]
         self.process = subprocess.Popen(command, stdout = subprocess.DEVNULL)
         import redis
         patience = time.monotonic() + 20
         with redis.Redis(port = self.port) as client:
             while time.monotonic() < patience:
-                with contextlib.suppress(redis.exceptions.RedisError):
-                    client.ping()
+                with contextlib.suppress(redis.exceptions.ConnectionError):
+                    # one that wants a password is there too
+                    with contextlib.suppress(redis.exceptions.AuthenticationError):
+                        client.ping()
                     return
                 time.sleep(0.02)
+        self.stop()
         raise AssertionError('Redis did not start')
 
     def stop(self):
@@ -78,9 +88,9 @@ class Redis:
 
 
 @contextlib.contextmanager
-def redis_server(folder):
+def redis_server(folder, *options):
     """Redis, from its start to its end."""
-    server = Redis(folder)
+    server = Redis(folder, *options)
     server.start()
     try:
         yield server
@@ -157,9 +167,9 @@ class Fleet:
         self.processes.append(started)
         return int(started.stdout.readline()), started
 
-    def worker(self, frames = 2, engine = 'Steady', seconds = 0.4):
-        started = process(
-            self.folder / 'log', 'worker', self.url, frames, engine, SECONDS = str(seconds))
+    def worker(self, frames = 2, engine = 'Steady', seconds = 0.4, **environment):
+        environment = {'SECONDS': str(seconds), **environment}
+        started = process(self.folder / 'log', 'worker', self.url, frames, engine, **environment)
         self.processes.append(started)
         assert started.stdout.readline() == 'working\n'
         return started

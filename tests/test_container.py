@@ -21,6 +21,7 @@ from modules import VERSION
 
 PHOTO = ROOT / 'docs' / 'photo.jpg'
 HERE = 'http://localhost:5000'
+SECRET = 'a1b2c3'
 
 
 @pytest.fixture(scope = 'module')
@@ -127,7 +128,8 @@ def has_worker(web):
 def composed(image):
     """What Docker Compose makes of compose.yaml."""
     shutil.copy(ROOT / 'compose.yaml', image.base)
-    command = ('docker-compose', '-f', '/compose.yaml', '--profile', '*', 'config')
+    command = ('env', f'REDIS_PASSWORD={SECRET}', 'docker-compose', '-f', '/compose.yaml',
+               '--profile', '*', 'config')
     return json.loads(container.run('chroot', image.base, *command, '--format', 'json'))
 
 
@@ -136,6 +138,9 @@ def test_compose_has_a_page_a_queue_and_workers(composed):
     assert set(services) == {'web', 'redis', 'camera', 'gpu'}
     assert [port['host_ip'] for port in services['web']['ports']] == ['127.0.0.1']
     assert 'ports' not in services['redis']
+    command = services['redis']['command']
+    assert command[command.index('--requirepass') + 1] == SECRET
+    assert f':{SECRET}@' in composed['configs']['settings']['content']
     # of what is built here, nothing is asked of a registry
     assert all('image' not in services[name] for name in ('web', 'gpu'))
     assert services['camera']['image'] == f'{composed["name"]}-web'

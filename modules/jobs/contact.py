@@ -76,10 +76,15 @@ class Contact:
         :ytype: None
         :raises modules.errors.BrokerAway: when it does not answer, or did not a moment ago
         """
-        if time.monotonic() < self._away_until:
+        if self.is_away:
             raise errors.BrokerAway
         with self._translated():
             yield
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the broker did not answer a moment ago."""
+        return time.monotonic() < self._away_until
 
     def probe(self) -> float:
         """

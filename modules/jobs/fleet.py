@@ -160,3 +160,16 @@ def fitting(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -
         facts for facts in ledger.workers().values()
         if facts['silent'] <= within and facts['shared'] == shared and facts['engines']
     ]
+
+
+def eviction_warning(ledger: Ledger) -> Text | None:
+    """
+    What is to be said of a broker that throws jobs away.
+
+    :param ledger: knows the broker
+    :type ledger: Ledger
+    :return: the words; None where it keeps all
+    :rtype: Text | None
+    """
+    policy = ledger.eviction()
+    return text('doctor.evicts', policy = policy) if policy else None

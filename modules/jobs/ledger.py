@@ -44,6 +44,9 @@ MOST_ATTEMPTS = 2
 
 CHANGED = 'tlp:changed'
 
+#: the rule by which Redis throws nothing away
+KEEPING = 'noeviction'
+
 #: the greatest millisecond that a moment can be; beyond are numbers that are none
 LAST_MOMENT = 2**53
 
@@ -500,6 +503,22 @@ class Ledger:
         :rtype: float
         """
         return self.contact.probe()
+
+    def eviction(self) -> str | None:
+        """
+        By which rule the broker throws jobs away when it is full.
+
+        :return: its ``maxmemory-policy``; None where it keeps all, or does not tell
+        :rtype: str | None
+        """
+        try:
+            # hosted ones forbid CONFIG
+            with self.contact.reaching():
+                told = self.client.info('memory')
+        except errors.BrokerAway:
+            return None
+        policy = told.get('maxmemory_policy', KEEPING)
+        return policy if told.get('maxmemory') and policy != KEEPING else None
 
     def enrol(self, name: str, facts: dict, kind: str = 'workers') -> None:
         """

@@ -27,9 +27,10 @@ from modules import errors
 from modules.animation import PREVIEW_SIDE, Animator
 from modules.configuration import QueueOptions
 from modules.engines import Progress
+from modules.i18n import Text, of_this_machine
 from modules.jobs import QUEUED, Job, now
 from modules.jobs.broker import HEARTBEAT
-from modules.jobs.fleet import fitting, queue_name
+from modules.jobs.fleet import eviction_warning, fitting, queue_name
 from modules.jobs.ledger import Ledger
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local import put_in_place, until_done
@@ -100,6 +101,8 @@ class RemoteQueue:
         #: why this process does not hear of changes, or jobs are not taken
         self._trouble: errors.Refusal | None = None
         self._heard_at = time.monotonic()
+        #: what was said of the broker
+        self._warned: Text | None = None
         self._name = f'{platform.node()}-{os.getpid()}'
         self._enrolled = -HEARTBEAT
         self._looked = 0.0
@@ -303,8 +306,8 @@ class RemoteQueue:
         """
         if self._closing.is_set():
             return errors.ShuttingDown()
-        if self._trouble:
-            return self._trouble
+        if self._trouble or self.ledger.contact.is_away:
+            return self._trouble or errors.BrokerAway()
         is_deaf = time.monotonic() - self._heard_at > DEAF
         if is_deaf or not self._listener.is_alive():
             return errors.NotListening()
@@ -374,6 +377,11 @@ class RemoteQueue:
     def _follow_changes(self) -> None:
         """Until the program ends, or something fails."""
         self._follow(set())
+        # whenever it is there again it may be set otherwise
+        warning = eviction_warning(self.ledger)
+        if warning and warning != self._warned:
+            logger.warning('%s', warning.in_(of_this_machine()))
+        self._warned = warning
         for identities in self.ledger.changes():
             if self._closing.is_set():
                 return

@@ -25,7 +25,7 @@ from modules.i18n import of_this_machine, text
 from modules.jobs import Job
 from modules.jobs.broker import HEARTBEAT, Post
 from modules.jobs.contact import AWAY
-from modules.jobs.fleet import common, differences, queue_name
+from modules.jobs.fleet import common, differences, eviction_warning, queue_name
 from modules.jobs.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
 from modules.jobs.results import delivered_names
 from modules.jobs.work import PAUSE, Pauses, outcome
@@ -414,6 +414,8 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     if abs(skew) > HEARTBEAT / 3:
         logger.error('%s', text('cli.wrong_clock', seconds = round(skew)).in_(language))
         return 1
+    if warning := eviction_warning(ledger):
+        logger.warning('%s', warning.in_(language))
     sandbox = Sandbox(options.web.max_pixels)
     reader = SandboxedReader(sandbox, options.web.max_pixels)
     animator = Animator(options, reader, engines or Engines(options))

@@ -23,8 +23,10 @@ def health() -> Response:
     :return: JSON; status 503 when no job can be done any more
     :rtype: Response
     """
+    # in this order, because the first one may find that the broker has gone
+    status = services().queue.state()
     problem = services().queue.problem()
-    status = 'FAILED' if problem else services().queue.state()
+    status = 'FAILED' if problem else status
     response = jsonify(
         status = status,
         problem = problem and {
