@@ -16,7 +16,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from modules import VERSION, arguments, configuration, i18n, installed_torch, logs, signals, spaces
+from modules import (
+    VERSION,
+    allocator,
+    arguments,
+    configuration,
+    i18n,
+    installed_torch,
+    logs,
+    signals,
+    spaces,
+)
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -63,9 +73,7 @@ def run(given: arguments.Arguments) -> int:
     language = i18n.of_this_machine()
     logs.start(given.logging_level)
     installed_torch.set_variables()
-    if given.max_split_size_mb:
-        # torch reads it once, when it is imported
-        os.environ.setdefault('PYTORCH_CUDA_ALLOC_CONF', allocator(given.max_split_size_mb))
+    allocator.prepare(os.environ, given.max_split_size_mb)
     path = given.config if given.config.is_file() else None
     try:
         options = configuration.read(path, given.overrides)
@@ -75,20 +83,6 @@ def run(given: arguments.Arguments) -> int:
         print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
         return 2
     return COMMANDS[given.command](given, spaces.settled(options, os.environ), language)
-
-
-def allocator(megabytes: int, is_windows: bool = os.name == 'nt') -> str:
-    """
-    How torch's CUDA allocator is to behave.
-
-    :param megabytes: blocks larger than this are not split
-    :type megabytes: int
-    :param is_windows: whether segments cannot grow here
-    :type is_windows: bool
-    :return: a value for ``PYTORCH_CUDA_ALLOC_CONF``
-    :rtype: str
-    """
-    return f'max_split_size_mb:{megabytes}' + ('' if is_windows else ',expandable_segments:True')
 
 
 def serve(given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:

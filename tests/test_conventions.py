@@ -117,7 +117,7 @@ def test_libraries_stay_in_their_rooms(library):
 
 #: a room may import from rooms of a lower number
 FLOORS = [
-    (r'modules/(__init__|i18n|errors|logs|configuration|text_files|names)\.py', 0),
+    (r'modules/(__init__|allocator|i18n|errors|logs|configuration|text_files|names)\.py', 0),
     (r'modules/(environment|dependencies|installed_torch)\.py', 1),
     (r'modules/launch\.py', 2),
     (r'modules/libraries\.py', 2),

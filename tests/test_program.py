@@ -27,7 +27,7 @@ import program
 import pytest
 from PIL import Image
 
-from modules import VERSION
+from modules import VERSION, allocator
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n'
@@ -380,12 +380,15 @@ def test_the_address_is_one_a_browser_takes(host, url):
     assert runpy.run_path(str(ROOT / '__main__.py'))['address'](host, 7) == url
 
 
-def test_the_split_size_reaches_torch_and_the_environment_goes_first(small):
+@pytest.mark.parametrize('split', [['--max-split-size-mb=64'], []])
+def test_the_split_size_reaches_torch_and_the_environment_goes_first(small, split):
+    """Where segments can grow they do, with that option and without."""
     code = ('import os, runpy, sys; sys.path.insert(0, ".");'
             'runpy.run_path("__main__.py")["main"]();'
-            'print("is", os.environ["PYTORCH_CUDA_ALLOC_CONF"])')
-    command = [sys.executable, '-c', code, 'doctor', '--max-split-size-mb=64', '--config', small]
-    wanted = 'max_split_size_mb:64' + ('' if os.name == 'nt' else ',expandable_segments:True')
+            'print("is", os.environ.get("PYTORCH_CUDA_ALLOC_CONF", ""))')
+    command = [sys.executable, '-c', code, 'doctor', *split, '--config', small]
+    growing = ['expandable_segments:True'] if allocator.can_grow() else []
+    wanted = ','.join(['max_split_size_mb:64'] * len(split) + growing)
     for given, expected in ((None, wanted), ('backend:native', 'backend:native')):
         environment = {k: v for k, v in os.environ.items() if k != 'PYTORCH_CUDA_ALLOC_CONF'}
         environment |= {'PYTORCH_CUDA_ALLOC_CONF': given} if given else {}
@@ -397,11 +400,6 @@ def test_the_split_size_reaches_torch_and_the_environment_goes_first(small):
             encoding = 'utf-8',
             check = True)
         assert f'is {expected}' in found.stdout.splitlines()
-
-
-def test_windows_has_no_expandable_segments():
-    allocator = runpy.run_path(str(ROOT / '__main__.py'))['allocator']
-    assert allocator(64, True) == 'max_split_size_mb:64'
 
 
 def test_the_bars_name_the_photo_count_and_speak_to_the_reader(tmp_path, small):

@@ -304,7 +304,9 @@ def gpu(gibibytes):
         is_available = lambda: True,
         device_count = lambda: 1,
         get_device_name = lambda device: 'A Card 3000',
-        mem_get_info = lambda device: (gibibytes * GIB, gibibytes * GIB))
+        mem_get_info = lambda device: (gibibytes * GIB, gibibytes * GIB),
+        memory_reserved = lambda device: 0,
+        memory_allocated = lambda device: 0)
     backends = types.SimpleNamespace(mps = types.SimpleNamespace(is_available = lambda: False))
     return types.SimpleNamespace(cuda = cuda, backends = backends)
 

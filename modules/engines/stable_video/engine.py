@@ -405,6 +405,7 @@ class StableVideo:
         logger.info('The device is %s', device)
         self.device, self._fits = device, False
         try:
+            devices.prepare(device, torch)
             self._gpu_bytes = devices.total_memory(device, torch)
         except RuntimeError as error:
             logger.exception('%s does not answer', device)
@@ -476,7 +477,8 @@ class StableVideo:
 
     def _needs(self, folder: Path, model: ModelOptions | None = None) -> memory.Needs:
         model = model or self._applied()
-        return memory.needs(folder, self._variant(folder), model, width = self._width())
+        needs = memory.needs(folder, self._variant(folder), model, width = self._width())
+        return devices.adjust(needs, self.device)
 
     def _width(self) -> int:
         """Bytes of a number that is computed with."""

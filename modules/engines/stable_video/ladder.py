@@ -101,7 +101,7 @@ def fits(rung: Rung, needs: Needs, there: int) -> bool:
     :return: the answer, as far as it can be foretold
     :rtype: bool
     """
-    return peak(rung, needs) + memory.OVERHEAD <= there
+    return peak(rung, needs) + memory.OVERHEAD + needs.fragments <= there
 
 
 def chosen(device: str, needs: Needs, there: int) -> Rung:

@@ -32,7 +32,7 @@ ENCODING_BYTES = 2580
 #: of the UNet's weights, the part that its largest layer holds
 LARGEST_LAYER = 1 / 48
 
-#: what context, workspaces and fragmentation take besides
+#: what context and workspaces take besides, with the smallest gaps between tensors
 OVERHEAD = 1 * GIB
 
 #: real decoders were seen to hold half as much again as their live tensors
@@ -57,6 +57,8 @@ class Needs:
     encoding: int
     #: frames the model was trained for
     trained_frames: int
+    #: what torch holds beyond tensors, for gaps between them
+    fragments: int = 0
 
     @property
     def weights(self) -> int:
