@@ -12,6 +12,7 @@ import re
 import struct
 import time
 import zipfile
+from datetime import datetime, timedelta, timezone
 
 import box_walker
 import numpy as np
@@ -47,6 +48,13 @@ def _written(tmp_path, clip):
     with zipfile.ZipFile(tmp_path / 'clip.zip') as bundle:
         bundle.extractall(tmp_path)
     return next(tmp_path.glob('*.pvt/*.JPG')), next(tmp_path.glob('*.pvt/*.MOV'))
+
+
+def _clip_date(photo):
+    """When a photo without a date was asked for, as Apple's cameras write dates."""
+    date = exiftool(photo)['IFD0:ModifyDate']
+    zone = f'{datetime.strptime(date, "%Y:%m:%d %H:%M:%S").astimezone():%z}'
+    return (date[:10].replace(':', '-') + 'T' + date[11:] + zone).encode()
 
 
 def _maker_note(path):
@@ -135,11 +143,13 @@ def test_the_metadata_is_in_quicktimes_own_form(tmp_path):
     meta = box_walker.file(path.read_bytes()).one('moov/meta')
     assert meta.is_quicktime
     assert meta.one('hdlr').content == bytes(8) + b'mdta' + bytes(14)
-    key = b'com.apple.quicktime.content.identifier'
-    assert meta.one('keys').content == bytes.fromhex('00000000000000010000002e') + b'mdta' + key
+    keys = (b'com.apple.quicktime.content.identifier', b'com.apple.quicktime.creationdate')
+    rows = [struct.pack('>I', 8 + len(key)) + b'mdta' + key for key in keys]
+    assert meta.one('keys').content == bytes.fromhex('0000000000000002') + b''.join(rows)
     identifier = _pair(photo, path)[1].encode()
-    item = struct.pack('>III4sII', 60, 1, 52, b'data', 1, 0)
-    assert meta.one('ilst').content == item + identifier
+    assert meta.one('ilst').content == b''.join(
+        (struct.pack('>III4sII', 60, 1, 52, b'data', 1, 0) + identifier,
+         struct.pack('>III4sII', 48, 2, 40, b'data', 1, 0) + _clip_date(photo)))
 
 
 def test_the_reader_of_boxes_tells_another_form_apart(tmp_path):
@@ -211,6 +221,82 @@ def test_the_photo_keeps_its_size_date_and_camera(tmp_path):
     assert told['ExifIFD:OffsetTimeOriginal'] == '+08:00'
     assert (told['ExifIFD:ExifImageWidth'], told['File:ImageWidth']) == (641, 641)
     assert UUID.fullmatch(_pair(photo, photo)[0])
+
+
+#: what a photo tells, and when the movie says it was taken: by UTC, and by the clock on the wall
+DATES = [
+    ({
+        0x9003: '2019:05:04 12:34:56',
+        0x9011: '+08:00'
+    }, '2019:05:04 04:34:56', '2019:05:04 12:34:56+08:00'),
+    ({
+        0x9003: '2019:01:01 00:30:00',
+        0x9011: '-11:30'
+    }, '2019:01:01 12:00:00', '2019:01:01 00:30:00-11:30'),
+    ({
+        0x9004: '2019:05:04 12:34:56',
+        0x9012: '+00:00'
+    }, '2019:05:04 12:34:56', '2019:05:04 12:34:56+00:00'),
+    ({
+        0x9003: '0000:00:00 00:00:00',
+        0x9004: '2001:02:03 04:05:06',
+        0x9012: '+01:00'
+    }, '2001:02:03 03:05:06', '2001:02:03 04:05:06+01:00'),
+    ({
+        0x9003: '2019:13:45 12:34:56'
+    }, '2026:03:03 21:06:07', None),
+    ({
+        0x9003: '    :  :     :  :  '
+    }, '2026:03:03 21:06:07', None),
+    ({
+        0x9003: '2019:05:04 12:34:56',
+        0x9011: 'Z'
+    }, None, '2019:05:04 12:34:56'),
+    ({
+        0x9003: '1899:12:31 23:59:59',
+        0x9011: '+00:00'
+    }, '0000:00:00 00:00:00', '1899:12:31 23:59:59+00:00'),
+    ({
+        0x9003: '2099:01:01 00:00:00',
+        0x9011: '+00:00'
+    }, '0000:00:00 00:00:00', '2099:01:01 00:00:00+00:00'),
+    ({}, '2026:03:03 21:06:07', None),
+]
+
+
+@pytest.mark.parametrize(('camera', 'utc', 'wall'), DATES)
+def test_the_movie_tells_when_the_photo_was_taken(tmp_path, camera, utc, wall):
+    still = encode(scenery(64, 40), {0x8769: camera})
+    created = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone(timedelta(hours = 8)))
+    clip = _clip(read_still = lambda: still, created = created)
+    _, movie = _written(tmp_path, clip)
+    told = exiftool(movie)
+    dates = {
+        told[f'{group}:{tag}']
+        for group, tag in (('QuickTime', 'CreateDate'), ('QuickTime', 'ModifyDate'),
+                           ('Track1', 'TrackCreateDate'), ('Track1', 'MediaCreateDate'),
+                           ('Track2', 'TrackCreateDate'), ('Track2', 'MediaCreateDate'))
+    }
+    local = f'{created.astimezone():%Y:%m:%d %H:%M:%S%z}'
+    assert told['Keys:CreationDate'] == (wall or f'{local[:-2]}:{local[-2:]}')
+    if utc:
+        assert dates == {utc}
+    else:
+        assert len(dates) == 1
+        naive = datetime.strptime(wall, '%Y:%m:%d %H:%M:%S')
+        assert dates == {f'{naive.astimezone(timezone.utc):%Y:%m:%d %H:%M:%S}'}
+    assert b'OK' in say('exiftool', '-validate', '-warning', movie)
+
+
+def test_ffprobe_and_mediainfo_tell_when_the_photo_was_taken(tmp_path):
+    exif = {0x8769: {0x9003: '2019:05:04 12:34:56', 0x9011: '+08:00'}}
+    still = encode(scenery(64, 40), exif)
+    _, movie = _written(tmp_path, _clip(read_still = lambda: still))
+    for stream in streams(movie):
+        assert stream['tags']['creation_time'] == '2019-05-04T04:34:56.000000Z'
+    said = say('mediainfo', movie).decode()
+    assert said.count('2019-05-04 04:34:56 UTC') >= 2
+    assert '2019-05-04T12:34:56+0800' in said
 
 
 @pytest.mark.parametrize('value', [b'\xff', '', 7, (), ('a', ), '\ud800', 'x' * 70000, None])
@@ -290,23 +376,23 @@ def _with_64_bit_sizes(movie):
 
 def test_refuses_a_movie_whose_index_comes_first(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a MOV of'):
-        quicktime.paired(_raw(tmp_path, movflags = 'faststart'), 0, 'U')
+        quicktime.paired(_raw(tmp_path, movflags = 'faststart'), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 def test_refuses_another_container(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a MOV of'):
-        quicktime.paired(_raw(tmp_path, 'mp4'), 0, 'U')
+        quicktime.paired(_raw(tmp_path, 'mp4'), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 def test_refuses_sizes_of_64_bits(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a box'):
-        quicktime.paired(_with_64_bit_sizes(_raw(tmp_path)), 0, 'U')
+        quicktime.paired(_with_64_bit_sizes(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 @pytest.mark.parametrize('damage', [lambda movie: movie[:-1], lambda movie: movie + b'\0'])
 def test_refuses_a_movie_that_breaks_off_or_goes_on(tmp_path, damage):
     with pytest.raises(UnknownLayout, match = 'a box'):
-        quicktime.paired(damage(_raw(tmp_path)), 0, 'U')
+        quicktime.paired(damage(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 @pytest.mark.parametrize('damage', [lambda movie: movie[:-1], lambda movie: movie + b'\0'])

@@ -6,6 +6,7 @@ Motion Photos, as exiftool, FFmpeg, Pillow and a reader of the published rules s
 Libraries: pytest, numpy, Pillow.
 """
 
+import json
 import re
 import struct
 from xml.parsers import expat
@@ -22,6 +23,8 @@ from modules.stills import encode
 #: what phones' own readers match names and values with
 FLAGS = ('GCamera:MotionPhoto', 'GCamera:MotionPhotoVersion')
 MOMENT = 'GCamera:MotionPhotoPresentationTimestampUs'
+OPLUS = ('MotionPhotoPrimaryPresentationTimestampUs', 'MotionPhotoOwner', 'OLivePhotoVersion',
+         'VideoLength')
 
 
 def _clip(count = 5, fps = 15, key_frame = 'end', **more):
@@ -171,6 +174,56 @@ def test_motion_made_up_by_a_model_is_told(tmp_path):
 
 def test_motion_made_of_the_photo_alone_is_not_called_made_up(tmp_path):
     assert b'digitalsourcetype' not in _written(tmp_path, _clip()).read_bytes()
+
+
+def test_tells_what_galleries_of_oppo_look_for(tmp_path):
+    path = _written(tmp_path, _clip())
+    data, told = path.read_bytes(), exiftool(path)
+    length = int(_packet(data)[1][1]['Item:Length'])
+    assert {
+        name: told[f'XMP-OpCamera:{name}']
+        for name in OPLUS
+    } == {
+        'MotionPhotoPrimaryPresentationTimestampUs':
+        told['XMP-GCamera:MotionPhotoPresentationTimestampUs'],
+        'MotionPhotoOwner':
+        'oplus',
+        'OLivePhotoVersion':
+        2,
+        'VideoLength':
+        length
+    }
+    # phones of others look at what stands first
+    assert data.index(b'OpCamera') > data.index(MOMENT.encode())
+    assert _packet(data)[0]['xmlns:OpCamera'] == 'http://ns.oplus.com/photos/1.0/camera/'
+    assert not complain('exiv2', '-px', path)
+    assert b'Xmp.OpCamera.VideoLength' in say('exiv2', '-px', path)
+
+
+@pytest.mark.parametrize('kind', [False, True])
+def test_what_servers_and_viewers_look_for_leads_to_the_movie(tmp_path, kind):
+    path = _written(tmp_path, _clip(is_generated = kind))
+    data = path.read_bytes()
+    movie = data[_picture_end(data):]
+    # Immich: the flag, then the item of that meaning, counted from the end of the file
+    told = exiftool(path, '-struct')
+    length, = (
+        entry['Item']['Length'] for entry in told['XMP-Container:Directory']
+        if entry['Item']['Semantic'] == 'MotionPhoto')
+    assert told['XMP-GCamera:MotionPhoto'] == 1
+    assert data[-length:] == movie
+    # Nextcloud Memories: the same among tags of one name, told apart by their number
+    told = json.loads(say('exiftool', '-json', '-n', '-a', '-G4', path))[0]
+    number, = (tag.split(':')[0] for tag, value in told.items()
+               if tag.endswith('DirectoryItemSemantic') and value == 'MotionPhoto')
+    assert told[f'{number}:DirectoryItemLength'] == len(movie)
+    # PhotoPrism: one of these in a JPEG
+    told = json.loads(say('exiftool', '-json', '-n', path))[0]
+    assert (told['MIMEType'], told['MotionPhoto']) == ('image/jpeg', 1)
+    # Aves: a picture and a movie, each with a length, and none of the older fields, which it would take first
+    assert [item['Item:Mime'] for item in _packet(data)[1]] == ['image/jpeg', 'video/mp4']
+    assert all(int(item['Item:Length']) >= 0 for item in _packet(data)[1])
+    assert b'MicroVideo' not in data
 
 
 def test_is_called_as_phones_call_it():

@@ -9,21 +9,20 @@ Apple's readers do not accept.
 Libraries: none.
 """
 
-import re
 import struct
 from collections.abc import Mapping
 from datetime import datetime
 
-from modules.encoders import Still, UnknownLayout, local_time
+from modules.encoders import Still, UnknownLayout, local_time, moments
+from modules.encoders.moments import CAMERA, DIGITIZED, MODIFIED, TAKEN
 
 #: characters, and numbers, that an entry of the photo's own may have
 LONGEST_TEXT, MOST_VALUES = 200, 4
 
 #: types of TIFF entries
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL = 1, 2, 3, 4, 5, 7, 10
-#: tags of IFD0 that point to the other directories
-CAMERA, PLACE = 0x8769, 0x8825
-MODIFIED, TAKEN, DIGITIZED, MAKER_NOTE = 0x0132, 0x9003, 0x9004, 0x927C
+#: the tag of IFD0 that points to the place, and the one of cameras' own notes
+PLACE, MAKER_NOTE = 0x8825, 0x927C
 #: where EXIF keeps words of any kind
 USER_COMMENT = 0x9286
 
@@ -104,7 +103,7 @@ def exif(still: Still,
     :rtype: bytes
     """
     main, camera, place = (_kept(still.exif, directory) for directory in (0, CAMERA, PLACE))
-    taken = _date(still.exif)
+    taken = moments.date_of(still.exif)
     width, height = still.size
     main |= {
         0x0112: _numbers(SHORT, 1),
@@ -191,15 +190,6 @@ def _entry(kind: int, value: object) -> Entry:
         numbers = [part for each in values for part in (each.numerator, each.denominator)]
         return kind, len(values), struct.pack(f'>{len(numbers)}{"iI"[kind == RATIONAL]}', *numbers)
     return _numbers(kind, *values)
-
-
-def _date(found: Mapping[int, Mapping[int, object]]) -> str | None:
-    """When the photo was taken, as well as its EXIF tells."""
-    for directory, tag in ((CAMERA, TAKEN), (CAMERA, DIGITIZED), (0, MODIFIED)):
-        value = str(found.get(directory, {}).get(tag, '')).strip('\0 ')
-        if re.fullmatch(r'[12]\d{3}:\d\d:\d\d \d\d:\d\d:\d\d', value, re.ASCII):
-            return value
-    return None
 
 
 def _numbers(kind: int, *values: int) -> Entry:

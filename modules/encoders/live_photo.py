@@ -22,6 +22,7 @@ from modules.encoders import (
     dated,
     jpeg,
     local_time,
+    moments,
     mp4,
     quicktime,
     settings,
@@ -49,10 +50,13 @@ def encode(clip: Clip, path: Path) -> None:
     identifier = identify(still, words)
     tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, words = words)
     photo = jpeg.parts(still, tiff, xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
+    moment = moments.taken(still.exif, clip.created)
     movie = quicktime.paired(
-        _movie(clip, path.parent),
-        clip.key_index / clip.fps,
-        identifier,
+        _movie(clip, moment, path.parent),
+        clip.key_index / clip.fps, {
+            quicktime.IDENTIFIER: identifier,
+            quicktime.DATE: moment.quicktime
+        },
         packet = xmp.source(xmp.GENERATED) if clip.is_generated else None)
     name, when = dated(clip.created, identifier), local_time(clip.created)
     with zipfile.ZipFile(path, 'w') as bundle:
@@ -97,11 +101,12 @@ def maker_note(identifier: str) -> bytes:
     return head + entry + bytes(4) + identifier.encode() + b'\0'
 
 
-def _movie(clip: Clip, folder: Path) -> bytes:
+def _movie(clip: Clip, moment: moments.Moment, folder: Path) -> bytes:
     """The clip alone. Without B-frames its first frame is shown at time 0 without any correction."""
+    date = {'creation_time': f'{moment.utc:%Y-%m-%dT%H:%M:%SZ}'} if moment.utc else {}
     with tempfile.TemporaryDirectory(dir = folder) as room:
         path = Path(room) / 'clip.mov'
-        mp4.write(clip, path, 'mov', muxer = {}, encoder = {'bf': '0'})
+        mp4.write(clip, path, 'mov', muxer = {}, encoder = {'bf': '0'}, tags = date)
         return path.read_bytes()
 
 

@@ -10,12 +10,14 @@ Libraries: none.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from modules.encoders import UnknownLayout
 
-IDENTIFIER_KEY = b'com.apple.quicktime.content.identifier'
+#: keys of movie metadata: what the still has too, and when the photo was taken
+IDENTIFIER = 'com.apple.quicktime.content.identifier'
+DATE = 'com.apple.quicktime.creationdate'
 STILL_TIME_KEY = b'com.apple.quicktime.still-image-time'
 
 #: the one sample: its length, the number of its key, the value -1 in one byte
@@ -37,7 +39,10 @@ class Box:
     body: bytes
 
 
-def paired(movie: bytes, seconds: float, identifier: str, packet: bytes | None = None) -> bytes:
+def paired(movie: bytes,
+           seconds: float,
+           words: Mapping[str, str],
+           packet: bytes | None = None) -> bytes:
     """
     Make a MOV the counterpart of a still. Its video is left as it is.
 
@@ -45,8 +50,8 @@ def paired(movie: bytes, seconds: float, identifier: str, packet: bytes | None =
     :type movie: bytes
     :param seconds: when the still is shown
     :type seconds: float
-    :param identifier: the UUID the still has too
-    :type identifier: str
+    :param words: movie metadata, ASCII: :data:`IDENTIFIER`, and others
+    :type words: Mapping[str, str]
     :param packet: an XMP packet to put in
     :type packet: bytes | None
     :return: the completed MOV
@@ -60,9 +65,9 @@ def paired(movie: bytes, seconds: float, identifier: str, packet: bytes | None =
     # the sample goes to the end of the media data, so that nothing in there moves
     grown = _box(b'mdat', media.body, SAMPLE)
     sample_at = media.start + len(grown) - len(SAMPLE)
-    moov = _moov(list(boxes(index.body)), seconds, sample_at, identifier, packet)
+    moov = _moov(list(boxes(index.body)), seconds, sample_at, words, packet)
     completed = movie[:media.start] + grown + moov
-    _check(completed, sample_at, identifier)
+    _check(completed, sample_at, words)
     return completed
 
 
@@ -86,9 +91,9 @@ def boxes(data: bytes) -> Iterator[Box]:
         start += size
 
 
-def _moov(parts: list[Box], seconds: float, sample_at: int, identifier: str,
+def _moov(parts: list[Box], seconds: float, sample_at: int, words: Mapping[str, str],
           packet: bytes | None) -> bytes:
-    """The index anew: the movie's header, its video track, the metadata track, the identifier."""
+    """The index anew: the movie's header, its video track, the metadata track, the words."""
     kinds = [part.kind for part in parts if part.kind != b'udta']
     if kinds != [b'mvhd', b'trak'] or parts[0].body[0] != 0:
         raise UnknownLayout(f'a moov of {kinds}')
@@ -98,26 +103,33 @@ def _moov(parts: list[Box], seconds: float, sample_at: int, identifier: str,
     if first.kind != b'tkhd' or first.body[0] != 0:
         raise UnknownLayout(f'a track that begins with {first.kind!r}')
     video_id, = struct.unpack_from('>I', first.body, 12)
-    track = _metadata_track(video_id, timescale, round(seconds * timescale), sample_at)
+    # when the movie was made and changed
+    dates = header[4:12]
+    track = _metadata_track(video_id, timescale, round(seconds * timescale), sample_at, dates)
     return _box(b'moov', _box(b'mvhd', header[:-4], struct.pack('>I', video_id + 2)),
-                _box(b'trak', video), track, _identifier(identifier),
+                _box(b'trak', video), track, _metadata(words),
                 _box(b'udta', _box(b'XMP_', packet)) if packet else b'')
 
 
-def _identifier(identifier: str) -> bytes:
+def _metadata(words: Mapping[str, str]) -> bytes:
     """Movie metadata in QuickTime's own form, which has no version and flags in front."""
-    data = _box(b'data', struct.pack('>II', 1, 0), identifier.encode())
+    keys = [_box(b'mdta', key.encode()) for key in words]
+    values = [
+        _box(struct.pack('>I', number), _box(b'data', struct.pack('>II', 1, 0), value.encode()))
+        for number, value in enumerate(words.values(), 1)
+    ]
     return _box(b'meta', _box(b'hdlr', bytes(8), b'mdta', bytes(14)),
-                _box(b'keys', struct.pack('>II', 0, 1), _box(b'mdta', IDENTIFIER_KEY)),
-                _box(b'ilst', _box(struct.pack('>I', 1), data)))
+                _box(b'keys', struct.pack('>II', 0, len(keys)), *keys), _box(b'ilst', *values))
 
 
-def _metadata_track(video_id: int, timescale: int, still: int, sample_at: int) -> bytes:
+def _metadata_track(video_id: int, timescale: int, still: int, sample_at: int,
+                    dates: bytes) -> bytes:
     """A track that refers to the video and holds one sample, of one tick, at the still's time."""
-    header = struct.pack('>6I', 0x0F, 0, 0, video_id + 1, 0, still + 1)
+    flags = struct.pack('>I', 0x0F)
+    header = flags + dates + struct.pack('>3I', video_id + 1, 0, still + 1)
     wait = struct.pack('>IiI', still, -1, ONE) if still else b''
     edits = wait + struct.pack('>IiI', 1, 0, ONE)
-    media = struct.pack('>5IHH', 0, 0, 0, timescale, 1, UNDETERMINED, 0)
+    media = bytes(4) + dates + struct.pack('>IIHH', timescale, 1, UNDETERMINED, 0)
     return _box(
         b'trak', _box(b'tkhd', header, bytes(16), IDENTITY, bytes(8)),
         _box(b'edts', _box(b'elst', struct.pack('>II', 0,
@@ -160,12 +172,12 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack('>I', len(body) + 8) + kind + body
 
 
-def _check(movie: bytes, sample_at: int, identifier: str) -> None:
-    """Look at the result as a reader would: sizes add up, sample and identifier are where they are said to be."""
+def _check(movie: bytes, sample_at: int, words: Mapping[str, str]) -> None:
+    """Look at the result as a reader would: sizes add up, sample and words are where they are said to be."""
     index = list(boxes(movie))[-1]
     kinds = [box.kind for box in boxes(index.body) if box.kind != b'udta']
     found = movie[sample_at:sample_at + len(SAMPLE)]
     if kinds != [b'mvhd', b'trak', b'trak', b'meta'] or found != SAMPLE:
         raise UnknownLayout(f'a completed moov of {kinds} with the sample {found.hex()}')
-    if identifier.encode() not in index.body:
-        raise UnknownLayout('a completed MOV without its identifier')
+    if any(word.encode() not in index.body for word in words.values()):
+        raise UnknownLayout('a completed MOV without its metadata')

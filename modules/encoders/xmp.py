@@ -32,6 +32,13 @@ _MOTION = '''      xmlns:GCamera="http://ns.google.com/photos/1.0/camera/"
       GCamera:MotionPhotoVersion="1"
       GCamera:MotionPhotoPresentationTimestampUs="{microseconds}"'''
 
+# what cameras of OPPO, OnePlus and realme write besides, and galleries of theirs look for
+_OPLUS = '''      xmlns:OpCamera="http://ns.oplus.com/photos/1.0/camera/"
+      OpCamera:MotionPhotoPrimaryPresentationTimestampUs="{microseconds}"
+      OpCamera:MotionPhotoOwner="oplus"
+      OpCamera:OLivePhotoVersion="2"
+      OpCamera:VideoLength="{length}"'''
+
 _DIRECTORY = '''>
       <Container:Directory>
         <rdf:Seq>
@@ -60,7 +67,7 @@ def source(kind: str) -> bytes:
 
 def motion_photo(length: int, microseconds: int, kind: str | None = None) -> bytes:
     """
-    The packet of a Motion Photo (Google's Motion Photo format 1.0).
+    The packet of a Motion Photo (Google's Motion Photo format 1.0), with what OPPO's galleries look for behind that.
 
     :param length: bytes of the MP4 that ends the file
     :type length: int
@@ -71,7 +78,7 @@ def motion_photo(length: int, microseconds: int, kind: str | None = None) -> byt
     :return: the packet, UTF-8
     :rtype: bytes
     """
-    attributes = _MOTION.format(microseconds = microseconds)
+    attributes = '\n'.join((_MOTION, _OPLUS)).format(microseconds = microseconds, length = length)
     if kind:
         attributes += '\n' + _SOURCE.format(source = kind)
     return _PACKET.format(
