@@ -9,6 +9,7 @@ Libraries: waitress, Werkzeug (languages).
 
 import collections
 import contextlib
+import functools
 import json
 import logging
 import re
@@ -23,17 +24,20 @@ from collections.abc import Callable
 import waitress
 from flask import Flask
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header, parse_cookie
 
 from modules import errors, signals
+from modules.bodies import Bodies, NoRoom
 from modules.configuration import WebOptions
 from modules.i18n import LANGUAGES
+from modules.routes.heads import HEAD_ONLY, IS_WANTED
 from modules.routes.proxies import TunnelDoor
 
 logger = logging.getLogger(__name__)
@@ -62,10 +66,23 @@ SPARE_THREADS = 12
 
 
 class Parser(HTTPRequestParser):
-    """A request as it comes in; whatever is wrong with it, it gets an answer."""
+    """
+    A request as it comes in; whatever is wrong with it, it gets an answer.
+
+    :param adj: limits, as waitress has them
+    :type adj: Adjustments
+    :param is_wanted: asked once its head has come, whether to take its body; None takes every one
+    :type is_wanted: Callable[['Parser'], bool] | None
+    """
 
     #: what is refused before its first line was understood has none, but waitress writes it into the log
     path = ''
+    #: its head is not let in, so that its body is not wanted
+    is_unwanted = False
+
+    def __init__(self, adj: Adjustments, is_wanted: Callable[['Parser'], bool] | None = None):
+        super().__init__(adj)
+        self._is_wanted = is_wanted
 
     def received(self, data: bytes) -> int:
         """
@@ -80,10 +97,20 @@ class Parser(HTTPRequestParser):
         if not self.completed and self._overhead() > MOST_OVERHEAD:
             self.error = BadRequest('Chunks too small')
             self.completed = True
+        if self.headers_finished and not self.completed and self._is_wanted:
+            ask, self._is_wanted = self._is_wanted, None
+            if not ask(self):
+                self._end_without_body()
         if self.completed:
             # there is no body to come, or it is not wanted; waitress would ask for it, and wait
             self.expect_continue = False
         return taken
+
+    def _end_without_body(self) -> None:
+        """The app refuses it, as it does without a body; what is sent all the same is thrown away."""
+        self.headers['CONTENT_LENGTH'] = '0'
+        self.headers['CONNECTION'] = 'close'
+        self.is_unwanted = self.completed = True
 
     def _overhead(self) -> int:
         """Bytes beside those of the body itself and an eighth of it; lines without end are read anew with each byte."""
@@ -126,6 +153,9 @@ class JsonErrorTask(ErrorTask):
             refusal = errors.UploadTooLarge(limit = f'{limit:.3g}')
         elif status == 500:
             refusal = errors.Refusal()
+        elif status == 503:
+            refusal = errors.DiskFull()
+            self.response_headers.append(('Retry-After', str(refusal.retry_after)))
         request_id = secrets.token_hex(8)
         body = self._body(refusal, request_id)
         self.status = f'{status} {self.request.error.reason}'
@@ -158,11 +188,64 @@ class JsonErrorTask(ErrorTask):
 class LingeringChannel(HTTPChannel):
     """A connection that, once refused, is read to its end for a while before it is closed."""
 
-    parser_class = Parser
     error_task_class = JsonErrorTask
     lingers = False
     _ends: float | None = None
     _left = LINGER_BYTES
+
+    @property
+    def parser_class(self) -> Callable[[Adjustments], Parser]:
+        """Makes parsers that know when a body is not wanted."""
+        return functools.partial(Parser, is_wanted = self._is_wanted)
+
+    def _is_wanted(self, head: Parser) -> bool:
+        """Whether the app wants a body; it answers to the head alone."""
+        environ = {**WSGITask(self, head).get_environment(), HEAD_ONLY: True}
+        for _part in self.server.application(environ, lambda *_answer: None):
+            pass
+        return environ.get(IS_WANTED, True)
+
+    def received(self, data: bytes) -> bool:
+        """
+        Take bytes of requests.
+
+        :param data: what came
+        :type data: bytes
+        :return: whether it was taken
+        :rtype: bool
+        """
+        try:
+            taken = super().received(data)
+        except OSError as error:
+            if error.errno not in errors.DISK_ERRORS:
+                raise
+            logger.error('What is sent cannot be kept: %s', error.strerror)
+            self.give_up()
+            return False
+        # what is refused in the middle of its body is listened to for a while
+        self.lingers |= any(each.is_unwanted for each in list(self.requests))
+        bodies = self.server.bodies
+        bodies.note(self, self.request.body_bytes_received if self.request else 0)
+        if one := bodies.one_too_many():
+            logger.warning('An unfinished upload of %s makes room for others', one.addr[0])
+            one.give_up()
+        return taken
+
+    def give_up(self) -> None:
+        """Refuse what has not come whole, because there is no room for it."""
+        with self.requests_lock:
+            request, self.request = self.request, None
+            if not request:
+                return
+            # what could not be written is tried once more when the file is closed
+            with contextlib.suppress(OSError):
+                request.close()
+            request.body_rcv, request.error, request.completed = None, NoRoom(''), True
+            self.requests.append(request)
+            is_first = len(self.requests) == 1
+        self.server.bodies.note(self, 0)
+        if is_first:
+            self.server.add_task(self)
 
     def readable(self) -> bool:
         """
@@ -204,6 +287,7 @@ class LingeringChannel(HTTPChannel):
 
     def handle_close(self) -> None:
         """Close; a refused client is first told that nothing more comes."""
+        self.server.bodies.note(self, 0)
         if self.lingers and self.connected and self._ends is None:
             self._ends = time.monotonic() + LINGER_SECONDS
             self.will_close = False
@@ -255,8 +339,9 @@ class Server:
             max_request_body_size = (web.max_content_length or 2**60) + 1,
             ident = None)
         self._listeners = [s for s in self._sockets.values() if isinstance(s, TcpWSGIServer)]
+        bodies = Bodies(web.max_content_length)
         for listener in self._listeners:
-            listener.channel_class = LingeringChannel
+            listener.channel_class, listener.bodies = LingeringChannel, bodies
         self.port = self._listeners[0].effective_port
         self.tunnel_port = self._listeners[-1].effective_port if has_tunnel else None
         self.tunnel_door = TunnelDoor(app)

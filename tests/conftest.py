@@ -8,6 +8,7 @@ Libraries: pytest.
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -62,3 +63,17 @@ def directed_port(tmp_path_factory):
     with program.served(app, options.web) as port:
         program.ready(port)
         yield port
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for little more than a record; gone after the test."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=256k', 'none', disk],
+                           capture_output = True,
+                           check = False)
+    if mount.returncode:
+        pytest.skip('only root can mount')
+    yield disk
+    subprocess.run(['umount', '-l', disk], check = True)

@@ -132,7 +132,7 @@ FLOORS = [
     (r'modules/(again|arguments)\.py', 6),
     (r'modules/(batch|doctor|download|sources|targets)\.py', 6),
     (r'modules/(messages|picture_process|pictures|process_limits|stills)\.py', 1),
-    (r'modules/(folder_lock|homes|own_files|sandbox|signals|spaces|tunnel)\.py', 1),
+    (r'modules/(bodies|folder_lock|homes|own_files|sandbox|signals|spaces|tunnel)\.py', 1),
     (r'modules/routes', 6),
     (r'modules/server\.py', 6),
     (r'modules/notebook\.py', 7),

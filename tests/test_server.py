@@ -7,8 +7,12 @@ serving others.
 Libraries: pytest, waitress.
 """
 
+import base64
 import contextlib
+import gc
+import json
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -22,7 +26,7 @@ import stand_ins
 from waitress.adjustments import Adjustments
 
 from app import create_app
-from modules import server
+from modules import bodies, server
 from modules.configuration import Configuration, WebOptions
 from modules.engines import Engines
 
@@ -74,6 +78,115 @@ def test_who_asks_whether_to_send_may(port):
         assert program.beginning(client) == b'HTTP/1.1 100'
         client.sendall(b'hello')
         assert b'HTTP/1.1 400' in client.makefile('rb').read()
+
+
+@pytest.fixture(scope = 'module')
+def locked(tmp_path_factory):
+    """The same, behind a password."""
+    options = Configuration(web = WebOptions(port = 0, password = 'secret'))
+    engines = Engines(options, stand_ins.table(camera = 'Instant'))
+    app = create_app(options, tmp_path_factory.mktemp('home'), engines = engines)
+    with program.served(app, options.web) as port:
+        yield port
+
+
+def told(port, head, seconds = 10):
+    """All that is said to a head, whose body never comes, until the server says no more."""
+    with socket.create_connection(('127.0.0.1', port), seconds) as client:
+        client.sendall(head + b'\r\n')
+        return client.makefile('rb').read()
+
+
+LARGE = b'Content-Length: 30000000\r\n'
+OTHERS = b'POST /jobs HTTP/1.1\r\nHost: evil.example\r\n'
+#: what a head has beside the length of its body → status and code
+UNWANTED = {
+    'no password': (b'POST /jobs HTTP/1.1\r\n' + LOCAL, 401, 'password_needed'),
+    'a wrong one':
+    (b'POST /jobs HTTP/1.1\r\nAuthorization: Basic YTpi\r\n' + LOCAL, 401, 'password_needed'),
+    'a name of a stranger': (OTHERS, 403, 'host_not_served'),
+    'another site':
+    (b'POST /jobs HTTP/1.1\r\nSec-Fetch-Site: cross-site\r\n' + LOCAL, 403, 'cross_site'),
+}
+
+
+@pytest.mark.parametrize('asks', [b'', b'Expect: 100-continue\r\n'])
+@pytest.mark.parametrize('length', [LARGE, b'Transfer-Encoding: chunked\r\n'])
+@pytest.mark.parametrize('name', UNWANTED)
+def test_no_body_is_taken_of_who_is_not_let_in(locked, name, length, asks):
+    head, status, code = UNWANTED[name]
+    said = told(locked, head + length + asks)
+    assert said.startswith(b'HTTP/1.1 %d ' % status)
+    assert json.loads(said.partition(b'\r\n\r\n')[2])['code'] == code
+    assert b'Connection: close' in said
+    assert (b'www-authenticate' in said.lower()) == (status == 401)
+
+
+def test_who_sends_a_body_unasked_is_told_and_nothing_of_it_is_a_request(locked):
+    smuggled = b'GET /health HTTP/1.1\r\n' + LOCAL + b'\r\n'
+    request = b'POST /jobs HTTP/1.1\r\n' + LOCAL + LARGE + b'\r\n' + smuggled * 100
+    assert answers(locked, request) == [401]
+
+
+def test_who_has_the_password_is_asked_for_the_body(locked):
+    password = b'Authorization: Basic ' + base64.b64encode(b':secret') + b'\r\n'
+    head = UPLOAD + password + b'Content-Length: 5\r\nExpect: 100-continue\r\n\r\n'
+    with socket.create_connection(('127.0.0.1', locked), 10) as client:
+        client.sendall(head)
+        assert program.beginning(client) == b'HTTP/1.1 100'
+        client.sendall(b'hello')
+        assert b'HTTP/1.1 400' in client.makefile('rb').read()
+
+
+def unfinished(port, address = '127.0.0.1', size = 90_000):
+    """A connection that has sent so much of a longer body."""
+    client = socket.create_connection(('127.0.0.1', port), 10, (address, 0))
+    client.sendall(b'POST /jobs HTTP/1.1\r\n' + LOCAL + b'Content-Length: 100000\r\n\r\n')
+    client.sendall(b'x' * size)
+    return client
+
+
+def test_unfinished_bodies_have_a_sum_and_who_has_most_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(bodies, 'MOST_BYTES', 800_000)
+    monkeypatch.setattr(bodies, 'MOST_OF_THE_LARGEST', 1)
+    options = Configuration(web = WebOptions(port = 0, max_content_length = 100_000))
+    app = create_app(
+        options, tmp_path, engines = Engines(options, stand_ins.table(camera = 'Instant')))
+    with program.served(app, options.web) as port, contextlib.ExitStack() as closing:
+        honest = closing.enter_context(unfinished(port, '127.0.0.2', 95_000))
+        others = [closing.enter_context(unfinished(port)) for _number in range(8)]
+        readable, _w, _x = select.select([honest, *others], [], [], 10)
+        assert len(readable) == 1
+        assert readable[0] is not honest
+        said = readable[0].makefile('rb').read()
+        assert said.startswith(b'HTTP/1.1 503 ')
+        assert b'Retry-After: ' in said
+        assert json.loads(said.partition(b'\r\n\r\n')[2])['code'] == 'disk_full'
+        # one that gives up makes room as well
+        others[0 if readable[0] is not others[0] else 1].close()
+        closing.enter_context(unfinished(port))
+        honest.sendall(b'x' * 5_000)
+        assert honest.makefile('rb').readline().startswith(b'HTTP/1.1 400 ')
+
+
+# a file that waitress had just begun is closed by Python
+@pytest.mark.filterwarnings('ignore::ResourceWarning',
+                            'ignore::pytest.PytestUnraisableExceptionWarning')
+def test_a_full_folder_for_temporary_files_is_told(tmp_path, small_disk, monkeypatch):
+    monkeypatch.setattr('tempfile.tempdir', str(small_disk))
+    options = Configuration(web = WebOptions(port = 0))
+    app = create_app(
+        options, tmp_path, engines = Engines(options, stand_ins.table(camera = 'Instant')))
+    with program.served(app, options.web) as port:
+        for _time in range(2):
+            body, headers = program.form([], [('file', 'a.jpg', b'no photo' * 500_000)])
+            answer = program.call(port, 'POST', '/jobs', body, headers)
+            assert (answer.status, answer.json['code']) == (503, 'disk_full')
+            assert answer.headers['Retry-After']
+        # nothing of it is left
+        small, headers = program.form([], [('file', 'a.jpg', b'no photo')])
+        assert program.call(port, 'POST', '/jobs', small, headers).status == 415
+    gc.collect()
 
 
 def test_whatever_is_refused_can_be_told_in_the_log():

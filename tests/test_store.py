@@ -349,20 +349,6 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(store):
     assert [one.id for one in store.unfinished()] == [first.id, second.id]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system with room for little more than a record; gone after the test."""
-    disk = tmp_path / 'disk'
-    disk.mkdir()
-    mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=256k', 'none', disk],
-                           capture_output = True,
-                           check = False)
-    if mount.returncode:
-        pytest.skip('only root can mount')
-    yield disk
-    subprocess.run(['umount', '-l', disk], check = True)
-
-
 def filled(disk):
     """A file that leaves no room."""
     file = disk / 'filling'

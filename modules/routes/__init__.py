@@ -108,8 +108,9 @@ def register(app: Flask) -> None:
         openapi,
         pages,
     )
+    from modules.routes.heads import HeadDoor
     from modules.routes.proxies import BehindProxies
-    app.wsgi_app = BehindProxies(app.wsgi_app,
-                                 app.extensions['services'].configuration.web.trusted_proxies)
+    app.wsgi_app = BehindProxies(
+        HeadDoor(app, app.wsgi_app), app.extensions['services'].configuration.web.trusted_proxies)
     for door in (errors, access, pages, generate, jobs, health, metrics, openapi, model):
         app.register_blueprint(door.blueprint)

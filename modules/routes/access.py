@@ -86,30 +86,41 @@ def guard() -> Response | None:
 
     :return: what a browser wants to know before it lets another site's page ask; else None
     :rtype: Response | None
-    :raises errors.MalformedRequest: when the address is in no alphabet
-    :raises errors.HostNotServed: against DNS rebinding
-    :raises errors.CrossSite: against other sites' pages that would use this machine
     """
     web, limits = services().configuration.web, current_app.extensions['limits']
-    try:
-        _readable = request.args
-    except UnicodeDecodeError as error:
-        raise errors.MalformedRequest from error
-    allowed = (*web.allowed_hosts, *proxies.public_hosts(request))
-    # a page that has its own name point here may tell of any other one
-    for host in (request.host, request.environ.get(proxies.HOST_AS_SENT)):
-        if host is not None and not is_served(host, allowed):
-            raise errors.HostNotServed(host = host[:100])
+    check_origin(request, web)
     if is_preflight(request) and request.origin in web.allowed_origins:
         return Response(status = 204)
-    if request.method not in ('GET', 'HEAD', 'OPTIONS') and is_cross_site(
-            request, web.allowed_origins):
-        raise errors.CrossSite
     if request.endpoint not in NOT_COUNTED:
         limits.count(proxies.client(request))
     if web.password and request.endpoint not in OPEN_DOORS:
         check_password(request, web.password, limits)
     return None
+
+
+def check_origin(asked: Request, web: WebOptions) -> None:
+    """
+    Refuse what comes by a name that is not served, or from another site's page.
+
+    :param asked: the request
+    :type asked: Request
+    :param web: the options
+    :type web: WebOptions
+    :raises errors.MalformedRequest: when the address is in no alphabet
+    :raises errors.HostNotServed: against DNS rebinding
+    :raises errors.CrossSite: against other sites' pages that would use this machine
+    """
+    try:
+        _readable = asked.args
+    except UnicodeDecodeError as error:
+        raise errors.MalformedRequest from error
+    allowed = (*web.allowed_hosts, *proxies.public_hosts(asked))
+    # a page that has its own name point here may tell of any other one
+    for host in (asked.host, asked.environ.get(proxies.HOST_AS_SENT)):
+        if host is not None and not is_served(host, allowed):
+            raise errors.HostNotServed(host = host[:100])
+    if asked.method not in ('GET', 'HEAD', 'OPTIONS') and is_cross_site(asked, web.allowed_origins):
+        raise errors.CrossSite
 
 
 @blueprint.after_app_request
