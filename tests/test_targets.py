@@ -85,6 +85,23 @@ def test_two_runs_into_one_folder_write_two_files(photo):
     assert sorted(path.name for path in (photo.parent / 'out').iterdir()) == ['a-2.gif', 'a.gif']
 
 
+class Overtaken(targets.Numbered):
+    """Another run takes the first name between the look and the grasp."""
+
+    def find(self):
+        path = super().find()
+        if not path.stem.endswith('-2'):
+            path.write_text('of another run')
+        return path
+
+
+def test_a_name_that_is_taken_at_the_last_moment_stays_the_others(tmp_path):
+    (tmp_path / 'made').write_text('mine')
+    assert Overtaken(tmp_path, 'a', '.gif').put(tmp_path / 'made') == tmp_path / 'a-2.gif'
+    assert (tmp_path / 'a.gif').read_text() == 'of another run'
+    assert (tmp_path / 'a-2.gif').read_text() == 'mine'
+
+
 def test_a_link_that_leads_nowhere_is_no_free_name(photo):
     (photo.parent / 'a.gif').symlink_to('nowhere')
     assert run(StandIn(), photo) == 0
