@@ -200,6 +200,18 @@ class DamagedImage(UnreadableImage):
     code = 'damaged_image'
 
 
+class UnknownKind(UnreadableImage):
+    """A picture of a kind that is known by name, and cannot be read; ``details``: ``kind``."""
+
+    code = 'unknown_kind'
+
+
+class CameraRaw(UnreadableImage):
+    """What a camera's sensor has seen, without a photo beside it that is large enough."""
+
+    code = 'camera_raw'
+
+
 class TooManyRequests(Refusal):
     """More requests than one client may send in a minute."""
 

@@ -7,6 +7,7 @@ AVIF and HEIF) or by numbers (``gAMA`` and ``cHRM`` in PNG) → sRGB. High dynam
 Libraries: numpy, Pillow.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,10 +37,12 @@ WHITE, BRIGHTEST = 203, 1000
 SHOULDER = 0.65
 #: cones of the eye (Bradford), in which one white becomes another
 CONES = numpy.array([[.8951, .2664, -.1614], [-.7502, 1.7135, .0367], [.0389, -.0685, 1.0296]])
+#: x and y of the white of L*a*b*
+D50 = (.3457, .3585)
 #: how much each colour of BT.2020 adds to luminance
 LUMINANCE = numpy.array([.2627, .6780, .0593], numpy.float32)
-#: pixels converted at once; each needs some 60 bytes meanwhile
-BLOCK = 1 << 20
+#: pixels converted at once: so few that they stay in the processor's cache and on one of its cores
+BLOCK = 1 << 14
 
 
 @dataclass(frozen = True)
@@ -93,11 +96,38 @@ def to_srgb(image: Image.Image, encoding: Encoding) -> Image.Image:
     """
     pixels, convert = numpy.asarray(image), _conversion(encoding)
     result = numpy.empty_like(pixels)
-    rows = max(1, BLOCK // image.width)
-    for top in range(0, image.height, rows):
-        part = pixels[top:top + rows]
-        result[top:top + rows] = convert(part.reshape(-1, 3)).reshape(part.shape)
+    before, after = pixels.reshape(-1, 3), result.reshape(-1, 3)
+    for start in range(0, len(before), BLOCK):
+        after[start:start + BLOCK] = convert(before[start:start + BLOCK])
     return Image.fromarray(result)
+
+
+def from_lab(light: numpy.ndarray, a: numpy.ndarray, b: numpy.ndarray) -> numpy.ndarray:
+    """
+    Convert L*a*b* of D50.
+
+    :param light: L*, 0–100
+    :type light: numpy.ndarray
+    :param a: a*, about -128 to 127
+    :type a: numpy.ndarray
+    :param b: b*, likewise
+    :type b: numpy.ndarray
+    :return: sRGB, uint8, with three channels at the end
+    :rtype: numpy.ndarray
+    """
+    y = (light + 16) / 116
+    root = numpy.stack([y + a / 500, y, y - b / 200], -1)
+    white = numpy.array([D50[0], D50[1], 1 - D50[0] - D50[1]]) / D50[1]
+    xyz = numpy.where(root > 6 / 29, root**3, 3 * (6 / 29)**2 * (root - 4 / 29)) * white
+    linear = numpy.clip(xyz @ _from_xyz(white), 0, 1)
+    return (255 * _encoded(linear) + 0.5).astype(numpy.uint8)
+
+
+def _from_xyz(white: numpy.ndarray) -> numpy.ndarray:
+    """The matrix, to be multiplied from the right, from XYZ of a white to BT.709."""
+    there = _to_xyz(BT709)
+    adapted = numpy.linalg.inv(CONES) @ numpy.diag((CONES @ there.sum(1)) / (CONES @ white)) @ CONES
+    return (numpy.linalg.inv(there) @ adapted).T
 
 
 def _conversion(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
@@ -155,7 +185,8 @@ def _linear(encoding: Encoding, value: numpy.ndarray) -> numpy.ndarray:
 def _displayed(scene: numpy.ndarray) -> numpy.ndarray:
     """HLG's light on a display of 1000 cd/m² (BT.2100), 1 for white."""
     bright = numpy.maximum(scene @ LUMINANCE, 0)**numpy.float32(.2)
-    return scene * (bright * numpy.float32(BRIGHTEST / WHITE))[:, None]
+    scene *= (bright * numpy.float32(BRIGHTEST / WHITE))[:, None]
+    return scene
 
 
 def _low(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
@@ -163,19 +194,22 @@ def _low(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
     Light of a high range, white paper being 1, in a low one: the reference tone mapping of SMPTE ST 2094-50, in
     BT.2020, as browsers do. Below white it is a straight line, above it a quadratic Bézier curve.
     """
-    top = brightest / WHITE
+    top = numpy.float32(brightest / WHITE)
     if top <= 1:
         return light
-    paper = 1 - .5 * min(numpy.log(top) / numpy.log(BRIGHTEST / WHITE), 1)
+    paper = numpy.float32(1 - .5 * min(math.log(top) / math.log(BRIGHTEST / WHITE), 1))
     middle = (1 - SHOULDER) + SHOULDER / paper
     knee = (1 - SHOULDER) * paper + SHOULDER
-    highest = numpy.maximum(light.max(1), 1e-6)
-    beyond = numpy.clip(highest, 1, top) - 1
+    highest = numpy.maximum(numpy.maximum(light[:, 0], light[:, 1]), light[:, 2])
+    gain = numpy.full_like(highest, paper)
+    is_beyond = highest > 1
+    above = highest[is_beyond]
+    beyond = numpy.minimum(above, top) - 1
     a, b = 1 - 2 * middle + top, 2 * (middle - 1)
     t = 2 * beyond / (b + numpy.sqrt(b * b + 4 * a * beyond) + 1e-9)
-    curved = ((paper - 2 * knee + 1) * t + 2 * (knee - paper)) * t + paper
-    mapped = numpy.where(highest <= 1, highest * paper, curved)
-    return light * (mapped / highest).astype(numpy.float32)[:, None]
+    gain[is_beyond] = (((paper - 2 * knee + 1) * t + 2 * (knee - paper)) * t + paper) / above
+    light *= gain[:, None]
+    return light
 
 
 def _encoded(light: numpy.ndarray) -> numpy.ndarray:

@@ -7,6 +7,7 @@ mark is missing, refused where a part of the picture is.
 Libraries: PyAV, whose decoder of JPEG can be told to complain.
 """
 
+import contextlib
 import hashlib
 import re
 import struct
@@ -21,6 +22,8 @@ START, END = b'\xff\xd8', b'\xff\xd9'
 START_OF_SCAN, END_OF_IMAGE = 0xda, 0xd9
 #: what heads a picture; C4, C8 and CC are something else
 FRAMES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
+#: those that can only be decoded at full size
+LOSSLESS = (0xc3, 0xc7, 0xcb, 0xcf)
 PROGRESSIVE = (0xc2, 0xc6, 0xca, 0xce)
 #: marks without a length
 BARE = (0x01, *range(0xd0, 0xd9))
@@ -66,6 +69,28 @@ def complete(data: bytes) -> bytes | None:
     raise Incomplete('the data of the picture end too early')
 
 
+def find_kind(data: bytes) -> tuple[int, int]:
+    """
+    Find of which kind a JPEG is.
+
+    :param data: the file
+    :type data: bytes
+    :return: the mark at the head of its picture, and bits a sample; zeros where there is none
+    :rtype: tuple[int, int]
+    """
+    position = len(START)
+    with contextlib.suppress(IndexError, struct.error):
+        while data[position] == 0xff and data[position + 1] not in (START_OF_SCAN, END_OF_IMAGE):
+            marker = data[position + 1]
+            if marker in FRAMES:
+                return marker, data[position + 4]
+            if marker == 0xff or marker in BARE:
+                position += 1 if marker == 0xff else 2
+            else:
+                position += 2 + struct.unpack_from('>H', data, position + 2)[0]
+    return 0, 0
+
+
 @dataclass
 class _Scans:
     """What is still to come of a picture: component → its coefficients that are not there with their last bit."""
@@ -73,7 +98,8 @@ class _Scans:
     #: how many have come, and whether the end mark has
     count: int = 0
     has_end: bool = False
-    is_progressive: bool = False
+    #: the mark at the head of the picture
+    marker: int = 0
     missing: dict[int, set[int]] = field(default_factory = dict)
 
     def begin(self, marker: int, head: bytes) -> None:
@@ -85,7 +111,7 @@ class _Scans:
         :param head: what follows the length
         :type head: bytes
         """
-        self.is_progressive = marker in PROGRESSIVE
+        self.marker = marker
         self.missing = {head[6 + 3 * number]: set(range(64)) for number in range(head[5])}
 
     def add(self, head: bytes) -> bool:
@@ -101,7 +127,7 @@ class _Scans:
         count = head[0]
         first, last, bits = head[1 + 2 * count:4 + 2 * count]
         for component in head[1:1 + 2 * count:2]:
-            if not self.is_progressive:
+            if self.marker not in PROGRESSIVE:
                 self.missing.pop(component, None)
             elif bits & 15 == 0 and component in self.missing:
                 self.missing[component] -= set(range(first, last + 1))

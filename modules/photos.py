@@ -19,15 +19,9 @@ from typing import BinaryIO
 import pillow_heif
 from PIL import ExifTags, Image
 
-from modules import errors, photo_colours, photo_jpegs, stills
+from modules import errors, photo_colours, photo_files, stills
 
 logger = logging.getLogger(__name__)
-
-#: what is sniffed for (JPEG stands for MPO too); a file's name and declared type decide nothing
-FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
-
-#: those that can be decoded at a fraction of their size
-JPEGS = ('JPEG', 'MPO')
 
 #: where Pillow keeps EXIF; the latter is ImageMagick's, in PNG
 EXIF_KEYS = ('exif', 'Raw profile type exif')
@@ -136,9 +130,9 @@ class PhotoReader:
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
-        with self._opened(photo) as (image, _file):
+        with self._opened(photo) as (image, file):
             # an eighth of each side is enough to meet every byte of a JPEG
-            _draft(image, (1, 1))
+            photo_files.draft(image, file, (1, 1))
             image.load()
 
     def read(self, photo: Path | BinaryIO, pixels: int | None = None) -> Photo:
@@ -160,11 +154,10 @@ class PhotoReader:
             encoding = photo_colours.find_encoding(image, file)
             scale = min(1.0, math.sqrt((pixels or math.inf) / (size[0] * size[1])))
             wanted = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
-            _draft(image, wanted)
-            image.load()
+            photo_files.draft(image, file, wanted)
             turn = UPRIGHT.get(_orientation(image))
-            small = photo_colours.to_srgb(
-                _reduced(photo_colours.to_eight_bits(image), wanted), encoding)
+            image = photo_colours.to_eight_bits(photo_files.load(image))
+            small = photo_colours.to_srgb(_reduced(image, wanted), encoding)
             if turn is None:
                 return Photo(small, size)
             return Photo(small.transpose(turn), size[::-1] if turn in ON_ITS_SIDE else size)
@@ -235,16 +228,17 @@ class PhotoReader:
                 raise errors.EmptyImage('file')
             file.seek(0)
             try:
-                image = Image.open(file, formats = FORMATS)
+                image = photo_files.open_photo(file)
             except DECODING_ERRORS as error:
                 logger.info('Not an image: %s', error)
+                self.allow(photo_files.find_pixels(file))
                 raise errors.UnreadableImage('file') from error
             with image:
                 # Pillow turns TIFF by it, which no browser does
                 image.info.pop('xmp', None)
                 self.allow(image.width * image.height)
                 try:
-                    yield _with_end(image, file), file
+                    yield photo_files.complete(image, file), file
                 except DECODING_ERRORS as error:
                     logger.info('A damaged image: %s', error)
                     raise errors.DamagedImage('file') from error
@@ -273,21 +267,6 @@ def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
     image = image.reduce(factor)
     image.info = info
     return image
-
-
-def _draft(image: Image.Image, wanted: tuple[int, int]) -> None:
-    """Have a JPEG decoded at a fraction of its size; what others have for it is another picture, the thumbnail."""
-    if image.format in JPEGS:
-        image.draft(None, wanted)
-
-
-def _with_end(image: Image.Image, file: BinaryIO) -> Image.Image:
-    """The photo; a JPEG that lacks its end mark with one."""
-    if image.format not in JPEGS:
-        return image
-    file.seek(0)
-    completed = photo_jpegs.complete(file.read())
-    return Image.open(io.BytesIO(completed), formats = JPEGS) if completed else image
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,7 +13,7 @@ import pillow_heif
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from modules import process_limits, stills
+from modules import photo_samples, process_limits, stills
 from modules.photos import Photo, PhotoReader
 
 #: seconds of processor time for any picture, and for a hundred megapixels; the slowest honest ones of that size take a
@@ -28,6 +28,7 @@ def prepare() -> None:
     """Load all that is loaded by need otherwise: later, no file can be opened."""
     Image.init()
     pillow_heif.libheif_info()
+    photo_samples.prepare()
 
 
 def seconds_for(pixels: int) -> float:
