@@ -22,7 +22,8 @@ from app import create_app
 from modules import errors
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
 from modules.engines import Engines, gpus
-from modules.jobs.local import LocalQueue, until_done
+from modules.jobs.crew import assign
+from modules.jobs.local import LocalQueue
 from modules.jobs.store import Store
 
 
@@ -117,7 +118,9 @@ def test_devices_that_show_themselves_with_the_first_job_are_used_from_then_on(t
     ([3.0, 4.0], 2, [5.0, 5.0, 5.0], 13),
 ])
 def test_the_time_left_counts_whoever_is_free_first(left, workers, waiting, seconds):
-    assert until_done(left, workers, waiting) == seconds
+    free = dict(enumerate(left + [0.0] * (workers - len(left))))
+    ends = [done for _, _, done in assign(free, (dict.fromkeys(free, one) for one in waiting))]
+    assert ends[-1] == seconds
 
 
 @pytest.mark.parametrize(('device', 'count', 'others'), [

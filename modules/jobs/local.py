@@ -22,6 +22,7 @@ from modules.animation import MADE, Animator, Made, tell_together
 from modules.engines import Progress
 from modules.i18n import Text
 from modules.jobs import Job
+from modules.jobs.crew import Crew, kind_of
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 #: a job that the program did not survive this often is not tried again
 MOST_ATTEMPTS = 2
+#: seconds after which a device that leaves a job to a faster one looks again
+GLANCE = 1.0
 
 
 class LocalQueue:
@@ -77,6 +80,7 @@ class LocalQueue:
         self.progress_bar = progress_bar
         self.pause = pause
         self.pace = Pace()
+        self._crew = Crew(self.pace)
         #: called after every job, on the worker
         self.on_end: Callable[[], None] = bool
         self._waiting: collections.deque[Job] = collections.deque()
@@ -97,8 +101,7 @@ class LocalQueue:
             self.store.sweep()
         except errors.DiskFull:
             logger.error('Jobs are refused until %s can be written', store.home)
-        self._workers: list[threading.Thread] = []
-        self._employ(animator, self._run_first)
+        self._crew.employ(animator, self._run_first)
 
     def submit(self, job: Job) -> None:
         """
@@ -118,7 +121,7 @@ class LocalQueue:
             self._record_ends()
             self._live[job.id] = job
             self._waiting.append(job)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def check_room(self, client: str = '') -> None:
         """
@@ -142,7 +145,7 @@ class LocalQueue:
 
     def _soon(self) -> int:
         """Seconds until a place becomes free, by and large."""
-        return max(1, round(self.pace.guess() / max(1, len(self._workers))))
+        return max(1, round(self.pace.guess() / max(1, len(self._crew))))
 
     def find(self, identity: str) -> Job:
         """
@@ -190,9 +193,7 @@ class LocalQueue:
             if job not in self._waiting:
                 return None
             ahead = list(self._waiting)[:self._waiting.index(job) + 1]
-            parts = [self.pace.whole(each.request.engine) for each in ahead]
-            left = [self.pace.left(each) for each in self._running]
-            return None if None in parts + left else until_done(left, len(self._workers), parts)
+            return self._crew.seconds_left(ahead)
 
     def cancel(self, job: Job) -> None:
         """
@@ -244,7 +245,7 @@ class LocalQueue:
         :return: ``STARTING``, ``READY``, ``BUSY`` or ``FAILED``
         :rtype: str
         """
-        if not any(worker.is_alive() for worker in self._workers):
+        if not any(worker.is_alive() for worker in self._crew.threads):
             return 'FAILED'
         if not self._started:
             return 'STARTING'
@@ -257,7 +258,7 @@ class LocalQueue:
         :return: the reason; None when all is well
         :rtype: errors.Refusal | None
         """
-        if not any(worker.is_alive() for worker in self._workers):
+        if not any(worker.is_alive() for worker in self._crew.threads):
             return errors.ShuttingDown() if self._closing else errors.Unavailable()
         try:
             self.store.check()
@@ -293,7 +294,7 @@ class LocalQueue:
                 self._interrupt(job)
             self._record_ends()
             self._changed.notify_all()
-            workers = list(self._workers)
+            workers = self._crew.threads
         patience = time.monotonic() + 10
         for worker in workers:
             self._pauses.join(worker, patience)
@@ -316,7 +317,7 @@ class LocalQueue:
             self._restore()
         except HomeInUse as error:
             raise errors.DiskFull from error
-        self._changed.notify()
+        self._changed.notify_all()
 
     def _restore(self) -> None:
         """Stand jobs of an earlier run in line."""
@@ -341,12 +342,6 @@ class LocalQueue:
                 self._waiting.append(job)
         self._restored = True
 
-    def _employ(self, animator: Animator, work: Callable[[Animator], None]) -> None:
-        name = f'worker {len(self._workers) + 1}'
-        worker = threading.Thread(target = work, args = (animator, ), name = name, daemon = True)
-        self._workers.append(worker)
-        worker.start()
-
     def _run_first(self, animator: Animator) -> None:
         # failing here fails no job: an engine that can work later is asked again by the job that wants it
         _state, refusal = outcome('Loading', animator.load)
@@ -354,37 +349,63 @@ class LocalQueue:
             logger.warning('No engine is ready yet: %s', refusal)
         self._started = True
         self._look_for_others()
-        self._work(animator, then = self._look_for_others)
+        self._work(animator)
 
     def _look_for_others(self) -> None:
         """The library that knows the devices comes with the engine, which may be loaded by a job only."""
-        if len(self._workers) > 1 or self._closing:
+        if len(self._crew) > 1 or self._closing:
             return
-        for other in self._find_others():
-            self._employ(other, self._run_other)
+        others = self._find_others()
+        with self._changed:
+            for other in others:
+                self._crew.employ(other, self._run_other)
 
     def _run_other(self, animator: Animator) -> None:
         _state, refusal = outcome('Loading', animator.load)
+        if refusal is None:
+            refusal = self._work(animator, is_first = False)
         if refusal:
             # it would only fail jobs that the first one can do
             logger.warning('A further device takes no jobs: %s', refusal)
             with self._changed:
-                self._workers.remove(threading.current_thread())
-            return
-        self._work(animator)
+                self._crew.dismiss(animator)
+                self._changed.notify_all()
 
-    def _work(self, animator: Animator, then: Callable[[], None] = bool) -> None:
+    def _work(self,
+              animator: Animator,
+              *,
+              is_first: bool = True) -> errors.EngineUnavailable | None:
+        """Work until the program ends, or the engine of a further device has become unable to."""
         while job := self._next(animator):
-            self.pace.begin(job.request.engine, job)
+            self.pace.begin(kind_of(job), job, animator)
             state, refusal = outcome(
                 f'Job {job.id}', lambda job = job: self._animate(animator, job))
             self._observe(job, self.pace.end(state == 'done', job))
             with self._changed:
-                self._end(job, state, refusal)
+                self._crew.end(animator)
                 self._running.remove(job)
+                if not self._put_back(animator, job, refusal):
+                    self._end(job, state, refusal)
                 self._tell_line()
+                self._changed.notify_all()
             self.on_end()
-            then()
+            if is_first:
+                self._look_for_others()
+            elif isinstance(refusal, errors.EngineUnavailable):
+                return refusal
+        return None
+
+    def _put_back(self, animator: Animator, job: Job, refusal: errors.Refusal | None) -> bool:
+        """Let another device do a job whose engine does not work on this one; False where that is not to be."""
+        is_wanted = job.id in self._live and not job.is_unwanted and not self._closing
+        if not isinstance(refusal, errors.EngineUnavailable) or not is_wanted:
+            return False
+        if not self._crew.others_can(animator, job):
+            return False
+        job.put_back()
+        self._save(job)
+        self._waiting.appendleft(job)
+        return True
 
     def _prepare(self, animator: Animator) -> None:
         """Use time in which nobody waits for what makes later jobs faster."""
@@ -397,15 +418,26 @@ class LocalQueue:
 
     def _next(self, animator: Animator) -> Job | None:
         """The job whose turn it is; None when the program ends."""
+        idle_since = time.monotonic()
         while True:
             with self._changed:
-                if self._changed.wait_for(lambda: self._waiting or self._closing, self.pause):
-                    return None if self._closing else self._begin_first()
-            self._prepare(animator)
+                if self._closing:
+                    return None
+                if job := self._crew.next_for(animator, self._waiting):
+                    return self._begin(animator, job)
+                # who leaves a job to a faster one looks again whether it is as fast as it was thought to be
+                rest = idle_since + self.pause - time.monotonic()
+                is_over = not self._waiting and rest <= 0
+                if not is_over:
+                    self._changed.wait(GLANCE if self._waiting else rest)
+            if is_over:
+                self._prepare(animator)
+                idle_since = time.monotonic()
 
-    def _begin_first(self) -> Job:
-        job = self._waiting.popleft()
+    def _begin(self, animator: Animator, job: Job) -> Job:
+        self._waiting.remove(job)
         self._running.append(job)
+        self._crew.begin(animator, job)
         job.begin()
         self._save(job)
         job.notify()
@@ -417,9 +449,12 @@ class LocalQueue:
         try:
             return self._make(animator, job)
         except errors.EngineUnavailable as refusal:
+            with self._changed:
+                if self._crew.others_can(animator, job):
+                    raise
             job.request, note = animator.redirected(job.request, refusal)
         logger.warning('Job %s is done by the engine %s instead', job.id, job.request.engine)
-        self.pace.begin(job.request.engine, job)
+        self.pace.begin(kind_of(job), job, animator)
         return self._make(animator, job, note)
 
     def _make(self, animator: Animator, job: Job, *notes: Text) -> None:

@@ -25,7 +25,8 @@ FIRST_GUESS = 20.0
 class _Run:
     """The job that is being done."""
 
-    engine: str
+    #: what it is, and what it is done with
+    kind: Hashable
     began: float
     phase: str
     phase_began: float
@@ -45,23 +46,25 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._seconds: dict[str, dict[str, float]] = defaultdict(dict)
+        self._seconds: dict[Hashable, dict[str, float]] = defaultdict(dict)
         self._guess = FIRST_GUESS
         self._runs: dict[Hashable, _Run] = {}
         self._turn = threading.Lock()
 
-    def begin(self, engine: str, worker: Hashable = None) -> None:
+    def begin(self, kind: Hashable, worker: Hashable = None, device: Hashable = None) -> None:
         """
         A job begins.
 
-        :param engine: which engine does it
-        :type engine: str
+        :param kind: what jobs that take equally long have in common
+        :type kind: Hashable
         :param worker: who does it; needs no name where there is only one
         :type worker: Hashable
+        :param device: what it is done with; needs no name where there is only one
+        :type device: Hashable
         """
         now = self._clock()
         with self._turn:
-            self._runs[worker] = _Run(engine, now, '', now, Progress(''), now)
+            self._runs[worker] = _Run((kind, device), now, '', now, Progress(''), now)
 
     def note(self, progress: Progress, worker: Hashable = None) -> tuple[str, float] | None:
         """
@@ -113,7 +116,7 @@ class Pace:
             run = self._runs.get(worker)
             if not run:
                 return None
-            learnt = self._seconds[run.engine]
+            learnt = self._seconds[run.kind]
             rest = self._rest_of_phase(run, learnt.get(run.phase))
             if rest is None:
                 return None
@@ -123,18 +126,37 @@ class Pace:
                 return None
             return rest + sum(learnt.get(phase, 0) for phase in later)
 
-    def whole(self, engine: str) -> float | None:
+    def whole(self, kind: Hashable, device: Hashable = None) -> float | None:
         """
         A whole job.
 
-        :param engine: which engine does it
-        :type engine: str
+        :param kind: what jobs that take equally long have in common
+        :type kind: Hashable
+        :param device: what it is done with
+        :type device: Hashable
         :return: seconds; None where nothing is known
         :rtype: float | None
         """
         with self._turn:
-            learnt = self._seconds[engine]
-            return sum(learnt.values()) if 'step' in learnt else None
+            return self._whole((kind, device))
+
+    def is_late(self, worker: Hashable = None) -> bool:
+        """
+        Whether the running job takes much longer than the ones before did.
+
+        :param worker: who does it
+        :type worker: Hashable
+        :return: whether it has taken twice as long already
+        :rtype: bool
+        """
+        with self._turn:
+            run = self._runs.get(worker)
+            whole = self._whole(run.kind) if run else None
+            return whole is not None and self._clock() - run.began > 2 * whole
+
+    def _whole(self, kind: Hashable) -> float | None:
+        learnt = self._seconds[kind]
+        return sum(learnt.values()) if 'step' in learnt else None
 
     def guess(self) -> float:
         """
@@ -148,7 +170,7 @@ class Pace:
     def _end_phase(self, run: _Run, now: float) -> tuple[str, float] | None:
         if not run.phase:
             return None
-        self._seconds[run.engine][run.phase] = now - run.phase_began
+        self._seconds[run.kind][run.phase] = now - run.phase_began
         return run.phase, now - run.phase_began
 
     def _rest_of_phase(self, run: _Run, learnt: float | None) -> float | None:
