@@ -626,7 +626,7 @@ def test_every_format_has_its_type_and_name_and_its_size_once_made(api, wanted):
     assert (answer.status, answer.headers['Content-Type']) == (200, kind)
     told = next(r for r in api.job(job['id'])['results'] if r['format'] == wanted)
     assert (told['bytes'], told['type']) == (len(answer.body), kind)
-    assert re.fullmatch(name.replace('*', r'\d{8}_\d{6}'), told['name'])
+    assert re.fullmatch(name.replace('*', r'\d{8}_\d{6}_\d{6}'), told['name'])
     assert told['name'] in answer.headers['Content-Disposition']
     assert told['url'] == f'jobs/{job["id"]}/result?format={wanted}'
     attached = api.call('GET', f'/{told["url"]}&download=1').headers['Content-Disposition']

@@ -265,7 +265,7 @@ def test_all_five_formats_are_what_they_say(page):
         assert bundle.testzip() is None
         ends = {name.rpartition('.')[2] for name in bundle.namelist()}
         assert {'JPG', 'MOV', 'plist'} <= ends
-    assert re.fullmatch(r'IMG_\d{8}_\d{6}_MP\.jpg', kept['motion-photo'][0])
+    assert re.fullmatch(r'IMG_\d{8}_\d{6}_\d{6}_MP\.jpg', kept['motion-photo'][0])
     assert b'ftyp' in kept['motion-photo'][1]
     assert (kept['mp4'][0], kept['mp4'][1][4:8]) == ('奶奶 1968.mp4', b'ftyp')
     for name, kind in (('motion-photo', 'JPEG'), ('gif', 'GIF'), ('webp', 'WEBP')):
