@@ -3,7 +3,7 @@
 """
 MP4s, as FFmpeg reads them.
 
-Libraries: pytest, numpy.
+Libraries: hypothesis, numpy, pytest.
 """
 
 import json
@@ -11,7 +11,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from modules import encoders
 from modules.encoders import Clip, mp4
 
 PATCHES = np.uint8([[255, 255, 255], [0, 0, 0], [128, 128, 128], [220, 30, 30], [30, 200, 40],
@@ -99,3 +102,49 @@ def test_any_even_size_is_kept(tmp_path, size):
 def test_the_same_clip_makes_the_same_bytes(tmp_path):
     assert _written(tmp_path, _frames(6)).read_bytes() == _written(tmp_path,
                                                                    _frames(6)).read_bytes()
+
+
+@pytest.mark.parametrize(('size', 'expected'), [((4880, 122), (4096, 102)),
+                                                ((122, 4880), (102, 4096)),
+                                                ((4096, 96), (4096, 96))])
+def test_no_side_is_longer_than_phones_decode(tmp_path, size, expected):
+    """What a panorama of 20000 × 500 gives; it was 4880 wide."""
+    frames = np.zeros((3, size[1], size[0], 3), np.uint8)
+    frames[:, :, :size[0] // 2] = 200
+    told = mp4.encode(Clip(frames, 30), tmp_path / 'clip.mp4')
+    stream, _ = _stream(tmp_path / 'clip.mp4')
+    assert (stream['width'], stream['height']) == expected
+    assert stream['level'] <= 52
+    assert stream['nb_read_frames'] == '3'
+    found = _decoded(tmp_path / 'clip.mp4', expected[1], expected[0])[1]
+    assert abs(int(found[0, 0, 0]) - 200) < 6
+    assert found[-1, -1, 0] < 6
+    if size == expected:
+        assert told is None
+    else:
+        for language in ('en', 'zh'):
+            assert f'{expected[0]} × {expected[1]}' in told.in_(language)
+            assert f'{size[0]} × {size[1]}' in told.in_(language)
+
+
+@given(st.integers(1, 8000), st.integers(1, 8000), st.sampled_from([1, 15, 30, 60, 120]))
+def test_videos_have_a_level_that_phones_take(half_width, half_height, fps):
+    """H.264 level 5.2, by the table in its annex A."""
+    size = 2 * half_width, 2 * half_height
+    width, height = mp4.fitted(size, fps)
+    blocks = -(-width // 16) * -(-height // 16)
+    assert width % 2 == height % 2 == 0
+    assert max(width, height) <= 4096
+    assert blocks <= 36864
+    assert blocks * fps <= 2073600
+    if max(size) <= 1920 and fps <= 60:
+        assert (width, height) == size
+    if min(width, height) > 100:
+        assert width / height == pytest.approx(size[0] / size[1], rel = 0.03)
+
+
+@pytest.mark.parametrize('kind', ['live-photo', 'motion-photo'])
+def test_phones_formats_tell_of_a_smaller_video_too(tmp_path, kind):
+    clip = Clip(np.zeros((3, 104, 4400, 3), np.uint8), 15)
+    told = encoders.TABLE[kind].encode(clip, tmp_path / 'made')
+    assert '4096 × 96' in told.in_('en')

@@ -28,6 +28,7 @@ from modules.encoders import (
     settings,
     xmp,
 )
+from modules.i18n import Text
 
 #: the sum of what Apple's loader of bundles asks for
 PLIST = {'PFVideoComplementMetadataVersionKey': '1'}
@@ -35,7 +36,7 @@ PLIST = {'PFVideoComplementMetadataVersionKey': '1'}
 FAMILY = uuid.UUID('6f0a7b2e-94a3-4bb0-8d3c-5c1f2b7e9a44')
 
 
-def encode(clip: Clip, path: Path) -> None:
+def encode(clip: Clip, path: Path) -> Text | None:
     """
     Write a Live Photo.
 
@@ -43,6 +44,8 @@ def encode(clip: Clip, path: Path) -> None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
+    :return: what had to be given up
+    :rtype: Text | None
     :raises modules.encoders.UnknownLayout: when a part cannot be completed
     """
     still = clip.still()
@@ -51,8 +54,9 @@ def encode(clip: Clip, path: Path) -> None:
     tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, words = words)
     photo = jpeg.parts(still, tiff, xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
     moment = moments.taken(still.exif, clip.created)
+    movie, given_up = _movie(clip, moment, path.parent)
     movie = quicktime.paired(
-        _movie(clip, moment, path.parent),
+        movie,
         clip.key_index / clip.fps, {
             quicktime.IDENTIFIER: identifier,
             quicktime.DATE: moment.quicktime
@@ -65,6 +69,7 @@ def encode(clip: Clip, path: Path) -> None:
         _add(bundle, when, f'{name}.pvt/{name}.JPG', *photo)
         _add(bundle, when, f'{name}.pvt/{name}.MOV', movie)
         _add(bundle, when, f'{name}.pvt/metadata.plist', plistlib.dumps(PLIST))
+    return given_up
 
 
 def identify(still: Still, words: str | None) -> str:
@@ -101,13 +106,13 @@ def maker_note(identifier: str) -> bytes:
     return head + entry + bytes(4) + identifier.encode() + b'\0'
 
 
-def _movie(clip: Clip, moment: moments.Moment, folder: Path) -> bytes:
+def _movie(clip: Clip, moment: moments.Moment, folder: Path) -> tuple[bytes, Text | None]:
     """The clip alone. Without B-frames its first frame is shown at time 0 without any correction."""
     date = {'creation_time': f'{moment.utc:%Y-%m-%dT%H:%M:%SZ}'} if moment.utc else {}
     with tempfile.TemporaryDirectory(dir = folder) as room:
         path = Path(room) / 'clip.mov'
-        mp4.write(clip, path, 'mov', muxer = {}, encoder = {'bf': '0'}, tags = date)
-        return path.read_bytes()
+        given_up = mp4.write(clip, path, 'mov', muxer = {}, encoder = {'bf': '0'}, tags = date)
+        return path.read_bytes(), given_up
 
 
 def _add(bundle: zipfile.ZipFile, when: datetime, name: str, *parts: bytes | memoryview) -> None:

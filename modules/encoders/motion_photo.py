@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 from modules.encoders import Clip, jpeg, mp4, settings, xmp
+from modules.i18n import Text
 
 
-def encode(clip: Clip, path: Path) -> None:
+def encode(clip: Clip, path: Path) -> Text | None:
     """
     Write a Motion Photo.
 
@@ -21,10 +22,12 @@ def encode(clip: Clip, path: Path) -> None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
+    :return: what had to be given up
+    :rtype: Text | None
     :raises modules.encoders.UnknownLayout: when the still cannot be completed
     """
     with tempfile.TemporaryDirectory(dir = path.parent) as room:
-        mp4.encode(clip, Path(room) / 'clip.mp4')
+        given_up = mp4.encode(clip, Path(room) / 'clip.mp4')
         movie = (Path(room) / 'clip.mp4').read_bytes()
     still = clip.still()
     packet = xmp.motion_photo(
@@ -34,3 +37,4 @@ def encode(clip: Clip, path: Path) -> None:
     tiff = jpeg.exif(still, created = clip.created, words = words)
     with path.open('wb') as file:
         file.writelines([*jpeg.parts(still, tiff, packet), movie])
+    return given_up

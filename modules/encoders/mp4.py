@@ -6,6 +6,7 @@ Writes a clip as an MP4 that every phone and browser plays: H.264 High, 4:2:0, c
 Libraries: PyAV, because imageio cannot tag colours, nor set the timescale that makes every frame equally long.
 """
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from modules.encoders import Clip, settings
+from modules.i18n import Text, text
 
 #: ticks a frame lasts
 TICKS = 100
@@ -20,8 +22,11 @@ TICKS = 100
 #: its macroblock tree reads memory it has not written, so that a clip would not be the same file every time
 ENCODER = {'crf': '18', 'preset': 'medium', 'profile': 'high', 'mbtree': '0'}
 
+#: what phones decode (H.264 level 5.2): pixels of a side, blocks of 16 × 16 in a picture and in a second
+LONGEST_SIDE, MOST_BLOCKS, MOST_BLOCKS_A_SECOND = 4096, 36864, 2073600
 
-def encode(clip: Clip, path: Path) -> None:
+
+def encode(clip: Clip, path: Path) -> Text | None:
     """
     Write an MP4 that plays before all of it has arrived.
 
@@ -29,8 +34,10 @@ def encode(clip: Clip, path: Path) -> None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
+    :return: what had to be given up
+    :rtype: Text | None
     """
-    write(
+    return write(
         clip,
         path,
         'mp4',
@@ -45,7 +52,7 @@ def write(clip: Clip,
           *,
           muxer: dict[str, str],
           encoder: dict[str, str],
-          tags: dict[str, str] | None = None) -> None:
+          tags: dict[str, str] | None = None) -> Text | None:
     """
     Write the one H.264 stream of a clip.
 
@@ -61,24 +68,55 @@ def write(clip: Clip,
     :type encoder: dict[str, str]
     :param tags: what is told beside the pictures, by FFmpeg's names
     :type tags: dict[str, str] | None
+    :return: what had to be given up
+    :rtype: Text | None
     """
+    height, width = clip.frames.shape[1:3]
+    size = fitted((width, height), clip.fps)
     rate = Fraction(clip.fps).limit_denominator(1000)
     ticks = str(TICKS * rate.numerator)
     clock = {'movie_timescale': ticks, 'video_track_timescale': ticks}
     with av.open(path, 'w', container, container_options = {**clock, **muxer}) as file:
         file.metadata.update(tags or {})
         stream = file.add_stream('libx264', rate, options = {**ENCODER, **encoder})
-        stream.height, stream.width = clip.frames.shape[1:3]
+        stream.width, stream.height = size
         stream.pix_fmt = 'yuv420p'
         _tag(stream.codec_context)
         for number, pixels in enumerate(clip.frames):
             picture = av.VideoFrame.from_ndarray(pixels, 'rgb24').reformat(
+                *size,
                 format = 'yuv420p',
                 dst_colorspace = Colorspace.ITU709,
                 dst_color_range = ColorRange.MPEG)
             picture.pts, picture.time_base = number, 1 / rate
             file.mux(stream.encode(picture))
         file.mux(stream.encode())
+    if size == (width, height):
+        return None
+    made, asked = (f'{wide} × {high}' for wide, high in (size, (width, height)))
+    return text('notes.video_smaller', size = made, asked = asked)
+
+
+def fitted(size: tuple[int, int], fps: float) -> tuple[int, int]:
+    """
+    Find the largest size of a video that phones decode.
+
+    :param size: width and height of the clip, even
+    :type size: tuple[int, int]
+    :param fps: frames a second
+    :type fps: float
+    :return: the same, or a smaller one of the same shape, even
+    :rtype: tuple[int, int]
+    """
+    most = min(MOST_BLOCKS, MOST_BLOCKS_A_SECOND / fps)
+    scale = min(1.0, LONGEST_SIDE / max(size))
+    while True:
+        width, height = (max(2, 2 * round(side * scale / 2)) for side in size)
+        blocks = math.ceil(width / 16) * math.ceil(height / 16)
+        if blocks <= most or min(width, height) <= 2:
+            return width, height
+        # a little more than what is too much, because sides are rounded up to blocks
+        scale *= min(0.998, math.sqrt(most / blocks))
 
 
 def _tag(context: av.VideoCodecContext) -> None:
