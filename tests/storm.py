@@ -142,7 +142,7 @@ class Storm:
             time.sleep(0.1)
         if told.get('state') != 'done':
             error = told.get('error') or {}
-            return error.get('code') or told.get('code') or f'still {told.get("state")}'
+            return error.get('code') or f'{told.get("state")} {told.get("code")}'
         content = program.call(self.ports[name], 'GET', f'{path}/result').body
         with Image.open(io.BytesIO(content)) as clip:
             pixel = clip.convert('RGB').getpixel((20, 20))

@@ -24,7 +24,7 @@ from program import until
 from storm import Storm
 
 from app import create_app
-from modules import doctor
+from modules import doctor, errors
 from modules.animation import Animator
 from modules.engines import Engines, Progress
 from modules.jobs.fleet import common
@@ -154,6 +154,26 @@ def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_pat
         with working(Ledger(redis.url)):
             assert is_like(picture(port, identity), COLOUR)
         ledger.close()
+
+
+class Interrupted(Ledger):
+    """Does not get a photo at once, as when Redis is killed between two questions."""
+
+    away = 3
+
+    def photo(self, identity):
+        self.away -= 1
+        if self.away >= 0:
+            raise errors.BrokerAway
+        return super().photo(identity)
+
+
+def test_a_broker_that_goes_just_before_the_photo_comes_is_no_fault_of_the_job(tmp_path):
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url,
+                                                        tmp_path / 'home') as port, working(
+                                                            Interrupted(redis.url)):
+        program.ready(port)
+        assert is_like(picture(port, submitted(port)), COLOUR)
 
 
 class Skewed(Ledger):

@@ -309,11 +309,8 @@ class Worker:
                     return
 
     def _animate(self, animator: Animator, job: Job, attempt: int) -> None:
-        photo = self.ledger.photo(job.id)
-        if photo is None:
-            raise errors.PhotoGone
         job.folder.mkdir()
-        job.upload.write_bytes(photo)
+        job.upload.write_bytes(self._photo(job))
         last = 0.0
 
         def on_progress(progress: Progress) -> None:
@@ -337,6 +334,19 @@ class Worker:
         if note:
             job.notes[job.request.format] = note
         job.model = Made.read(job.folder / MADE).model
+
+    def _photo(self, job: Job) -> bytes:
+        """The upload; a broker that is away is no fault of the job's."""
+        while True:
+            try:
+                photo = self.ledger.photo(job.id)
+            except errors.BrokerAway:
+                job.stop_if_cancelled()
+                self._closing.wait(AGAIN)
+                continue
+            if photo is None:
+                raise errors.PhotoGone
+            return photo
 
     def _deliver(self, job: Job, attempt: int, files: dict[str, bytes]) -> None:
         """As often as it takes, while the broker is away."""
