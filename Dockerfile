@@ -4,7 +4,9 @@ FROM ${BASE}
 
 # What to install: requirements-core.txt is camera motion, requirements.txt Stable Video Diffusion too.
 ARG REQUIREMENTS=requirements-core.txt
-# Read by pip: where everything comes from, and where else to look for PyTorch.
+# Where PyTorch alone comes from. Asked together with another index, pip takes what is newest, whatever it was built for.
+ARG PYTORCH_INDEX_URL
+# Read by pip: where everything comes from, and where else to look.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 
@@ -18,7 +20,12 @@ RUN if [ "$REQUIREMENTS" != requirements-core.txt ]; then \
 
 WORKDIR /app
 COPY requirements-core.txt requirements.txt ./
-RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir -r "$REQUIREMENTS"
+RUN python3 -m venv /venv && \
+    torch=$(sed -n 's/^\(torch[<>=][^ #]*\).*/\1/p' "$REQUIREMENTS") && \
+    if [ -n "$torch" ] && [ -n "$PYTORCH_INDEX_URL" ]; then \
+        /venv/bin/pip install --no-cache-dir --no-deps --index-url "$PYTORCH_INDEX_URL" "$torch"; \
+    fi && \
+    /venv/bin/pip install --no-cache-dir -r "$REQUIREMENTS" ${PYTORCH_INDEX_URL:+--extra-index-url "$PYTORCH_INDEX_URL"}
 
 COPY . .
 # Whatever the umask of whoever builds, all can be read, and these two alone be written to.

@@ -2,19 +2,20 @@
 rem Finds a Python and hands everything to modules\launch.py, where every decision is made.
 setlocal
 rem Only running it tells: a name may lead to Python 2, to an old one, or to the Microsoft Store; to a batch file, hence call.
+rem With -E it is not led astray by PYTHONHOME and the like.
 set "check=import sys; sys.exit(sys.version_info < (3, 10))"
 set "python=py -3"
-call %python% -c "%check%" <nul >nul 2>nul
+call %python% -E -c "%check%" <nul >nul 2>nul
 if not errorlevel 1 goto run
 set "python=python"
-call %python% -c "%check%" <nul >nul 2>nul
+call %python% -E -c "%check%" <nul >nul 2>nul
 if not errorlevel 1 goto run
 set "python=python3"
-call %python% -c "%check%" <nul >nul 2>nul
+call %python% -E -c "%check%" <nul >nul 2>nul
 if errorlevel 1 goto none
 
 :run
-%python% "%~dp0modules\launch.py" %*
+%python% -E "%~dp0modules\launch.py" %*
 set "code=%errorlevel%"
 goto end
 

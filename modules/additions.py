@@ -55,13 +55,24 @@ def add(wanted: list[str], options: InstallationOptions) -> None:
     :type options: InstallationOptions
     :raises Failure: with what pip said
     """
+    torch = [line for line in wanted if re.match(r'torch\b(?![-.])', line)]
+    if torch:
+        options = dependencies.settle(options)
+        if options.pytorch_index_url:
+            # of two indexes pip takes what is newest, which may be a build for other cards
+            _install(['--no-deps', '--index-url', options.pytorch_index_url, *torch], wanted)
+    _install([*dependencies.index_arguments(EVERYTHING, options), *wanted], wanted)
+
+
+def _install(arguments: list[str], wanted: list[str]) -> None:
+    """Let pip install something, and nothing in the place of what is there."""
     with tempfile.TemporaryDirectory() as room:
         kept = Path(room) / 'kept.txt'
         kept.write_text(''.join(f'{pin}\n' for pin in _pins()), encoding = 'utf-8')
         command = [
             sys.executable, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
             '--disable-pip-version-check', '--constraint',
-            str(kept), *dependencies.index_arguments(EVERYTHING, options), *wanted
+            str(kept), *arguments
         ]
         done = subprocess.run(
             command,

@@ -10,25 +10,58 @@ import contextlib
 import hashlib
 import importlib.metadata
 import os
+import platform
 import re
-import shutil
-import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules import inventory, nvidia, torch_builds
 from modules.configuration import InstallationOptions
-from modules.environment import WINDOWS, Failure, run
-from modules.i18n import text
+from modules.environment import Failure, run
+from modules.i18n import Text, text
 
-#: where PyTorch keeps its builds, one folder for each kind of GPU
-BUILDS = 'https://download.pytorch.org/whl/'
+#: companions of a build of PyTorch: those of another one have files of the same names
+COMPANIONS = r'nvidia-.*|cuda-.*|(pytorch-)?triton.*'
 
-#: for NVIDIA's cards on Windows: what cards must at least be able to compute, and the build for them
-CUDA_BUILDS = (((7, 5), 'cu128'), ((0, 0), 'cu126'))
 
-#: the first driver of CUDA 12 on Windows, and the build for those before it
-CUDA_12_DRIVER, OLD_BUILD = 528, 'cu118'
+@dataclass(frozen = True)
+class SettledOptions(InstallationOptions):
+    """The indexes, with the one for PyTorch chosen where nobody has set it."""
+
+    #: why that one
+    reason: Text = field(default_factory = lambda: text('torch.set'))
+    #: whether a build that is installed and comes from elsewhere has to go
+    is_certain: bool = True
+    #: the index, where it was chosen here
+    chosen_index: str = ''
+
+
+def settle(options: InstallationOptions, remembered: str = '') -> SettledOptions:
+    """
+    Choose where PyTorch comes from; what somebody has set is left as it is.
+
+    :param options: the indexes
+    :type options: InstallationOptions
+    :param remembered: what was chosen the last time, for when NVIDIA's driver gives no answer, or half of one
+    :type remembered: str
+    :return: the indexes
+    :rtype: SettledOptions
+    """
+    if options.pytorch_index_url:
+        return SettledOptions(**vars(options))
+    has_amd = Path('/dev/kfd').exists()
+    choice = torch_builds.choose(nvidia.ask_driver(), sys.platform, platform.machine(), has_amd)
+    if remembered and not choice.is_certain:
+        choice = torch_builds.Choice(remembered, text('torch.remembered', index = remembered))
+    given = {**vars(options), 'pytorch_index_url': choice.index}
+    return SettledOptions(
+        **given,
+        reason = choice.reason,
+        is_certain = choice.is_certain,
+        chosen_index = choice.index)
 
 
 def closure(requirements: Path) -> list[Path]:
@@ -88,44 +121,9 @@ def index_arguments(requirements: Path, options: InstallationOptions) -> list[st
     :rtype: list[str]
     """
     arguments = ['--index-url', options.pip_mirror_url] if options.pip_mirror_url else []
-    if 'torch' in names(requirements) and (index := torch_index(options)):
-        arguments += ['--extra-index-url', index]
+    if 'torch' in names(requirements) and options.pytorch_index_url:
+        arguments += ['--extra-index-url', options.pytorch_index_url]
     return arguments
-
-
-def torch_index(options: InstallationOptions, windows: bool = WINDOWS) -> str:
-    """
-    Where PyTorch comes from. On Windows, what pip takes by itself knows no GPU.
-
-    :param options: the indexes
-    :type options: InstallationOptions
-    :param windows: whether this is Windows
-    :type windows: bool
-    :return: an index; empty where pip's own is right
-    :rtype: str
-    """
-    if options.pytorch_index_url or not windows:
-        return options.pytorch_index_url
-    if not _sees_nvidia():
-        return ''
-    cards = _ask_nvidia('--query-gpu=compute_cap,driver_version', '--format=csv,noheader')
-    return BUILDS + cuda_build(cards)
-
-
-def cuda_build(cards: str) -> str:
-    """
-    The build of PyTorch for NVIDIA's cards.
-
-    :param cards: a line for each, as ``8.6, 572.16``; old drivers do not know what is asked
-    :type cards: str
-    :return: as ``cu128``
-    :rtype: str
-    """
-    found = re.findall(r'^(\d+)\.(\d+), *(\d+)\.', cards, re.MULTILINE)
-    if min((int(driver) for *_, driver in found), default = 0) < CUDA_12_DRIVER:
-        return OLD_BUILD
-    weakest = min((int(major), int(minor)) for major, minor, _driver in found)
-    return next(build for least, build in CUDA_BUILDS if weakest >= least)
 
 
 def commands(python: Path, requirements: Path, options: InstallationOptions) -> list[list[str]]:
@@ -139,18 +137,35 @@ def commands(python: Path, requirements: Path, options: InstallationOptions) -> 
     :type requirements: Path
     :param options: the indexes
     :type options: InstallationOptions
-    :return: what follows ``pip install``
+    :return: what follows ``pip``
     :rtype: list[list[str]]
     """
     arguments = index_arguments(requirements, options)
-    whole = ['-r', str(requirements), *arguments]
-    if '--extra-index-url' not in arguments:
+    whole = ['install', '-r', str(requirements), *arguments]
+    if 'torch' not in names(requirements):
         return [whole]
-    index = arguments[-1]
+    found = inventory.take(python)
+    libraries = found.whole if found else {}
+    index = options.pytorch_index_url
+    if not _must_be_replaced(libraries.get('torch'), options):
+        first = ['install', '--no-deps', '--index-url', index, requirement('torch', requirements)]
+        return [first, whole] if index else [whole]
     # another build of the same library is there already, as far as pip is concerned
-    again = [] if _torch_build(python) in (
-        '', index.rstrip('/').rpartition('/')[2]) else ['--force-reinstall']
-    return [['--no-deps', *again, '--index-url', index, requirement('torch', requirements)], whole]
+    source = ['--index-url', index] if index else arguments
+    first = ['install', '--no-deps', '--force-reinstall', *source]
+    old = sorted(name for name in libraries if re.fullmatch(COMPANIONS, name))
+    return [[*first, requirement('torch', requirements)],
+            *([['uninstall', '--yes', *old]] if old else []), whole]
+
+
+def _must_be_replaced(version: str | None, options: InstallationOptions) -> bool:
+    """Whether the PyTorch that is installed, if one is, is another build than it should be."""
+    if version is None:
+        return False
+    build = version.partition('+')[2]
+    if options.pytorch_index_url:
+        return build != options.pytorch_index_url.rstrip('/').rpartition('/')[2]
+    return bool(build) and isinstance(options, SettledOptions) and options.is_certain
 
 
 def requirement(name: str, requirements: Path) -> str:
@@ -186,6 +201,23 @@ def names(requirements: Path) -> list[str]:
     ]
 
 
+def demanded(requirements: Path) -> set[str]:
+    """
+    The libraries that must be there once a requirements file is installed.
+
+    :param requirements: the file
+    :type requirements: Path
+    :return: names as the inventory has them, but of lines that hold for some Pythons only
+    :rtype: set[str]
+    """
+    lines = [
+        line.partition('#')[0] for file in closure(requirements)
+        for line in file.read_text(encoding = 'utf-8').splitlines()
+    ]
+    found = [re.match(r'[A-Za-z0-9][\w.-]*', line) for line in lines if ';' not in line]
+    return {inventory.normalize(name[0]) for name in found if name}
+
+
 def missing(requirements: Path) -> list[str]:
     """
     What the Python in use lacks; versions are left to pip.
@@ -208,7 +240,8 @@ def missing(requirements: Path) -> list[str]:
 def install(python: Path,
             requirements: Path,
             options: InstallationOptions,
-            may_ask: bool = False) -> None:
+            may_ask: bool = False,
+            variables: Mapping[str, str] | None = None) -> None:
     """
     Let pip install a requirements file, its words going straight to the terminal.
 
@@ -220,11 +253,13 @@ def install(python: Path,
     :type options: InstallationOptions
     :param may_ask: whether somebody is there to answer when an index wants a password
     :type may_ask: bool
+    :param variables: pip's environment; None for that of this process
+    :type variables: Mapping[str, str] | None
     :raises Failure: with pip's exit code
     """
     quiet = [] if may_ask else ['--no-input']
     for command in commands(python, requirements, options):
-        status = run([str(python), '-m', 'pip', 'install', *quiet, *command])
+        status = run([str(python), '-m', 'pip', *quiet, *command], variables)
         if not status:
             continue
         managed = Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED').is_file()
@@ -246,29 +281,4 @@ def sees_gpu(root: Path = Path('/')) -> bool:
         return os.uname().machine == 'arm64'
     if any((root / 'proc/driver/nvidia/gpus').glob('*')) or (root / 'dev/kfd').exists():
         return True
-    return _sees_nvidia()
-
-
-def _torch_build(python: Path) -> str:
-    """The build of PyTorch that is installed, as ``cu128``; empty where none is."""
-    script = 'import importlib.metadata as m; print(m.version("torch").partition("+")[2] or "plain")'
-    done = subprocess.run([python, '-c', script], capture_output = True, text = True, check = False)
-    return done.stdout.strip()
-
-
-def _sees_nvidia() -> bool:
-    return 'GPU 0' in _ask_nvidia('-L')
-
-
-def _ask_nvidia(*question: str) -> str:
-    """What the tool of NVIDIA's driver answers; nothing where it is not there."""
-    tool = shutil.which('nvidia-smi')
-    try:
-        return subprocess.run([tool, *question],
-                              capture_output = True,
-                              encoding = 'utf-8',
-                              errors = 'replace',
-                              timeout = 20,
-                              check = False).stdout if tool else ''
-    except (OSError, subprocess.TimeoutExpired):
-        return ''
+    return nvidia.ask_driver(root = root) is not None

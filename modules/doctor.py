@@ -14,11 +14,11 @@ import unicodedata
 from collections.abc import Iterator
 from importlib import metadata
 
-from modules import VERSION, errors, i18n
+from modules import VERSION, dependencies, environment, errors, i18n, unseen_gpu
 from modules.configuration import Configuration
 from modules.engines import Engines
 from modules.engines.stable_video import devices, ladder, toolchain
-from modules.i18n import Text
+from modules.i18n import Text, text
 from modules.weights import find
 from modules.weights.plan import free_bytes
 
@@ -70,10 +70,12 @@ def report(configuration: Configuration, engines: Engines,
     yield words['disk'], f'{free_bytes(configuration.store.models_home) / 2**30:.1f} GiB'
     for library in LIBRARIES:
         yield library, version(library) or words['not_installed']
-    if version('torch'):
-        yield words['device'], devices.described(configuration.model.device)
+    device = devices.described(configuration.model.device) if version('torch') else ''
+    if device:
+        yield words['device'], device
         if configuration.model.unet and devices.expected(configuration.model.device) == 'cuda':
             yield words['compiling'], toolchain.why_not() or words['works']
+    yield from _torch(configuration, device, words)
     yield words['model'], str(find(configuration) or words['no_model'])
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
@@ -89,6 +91,19 @@ def report(configuration: Configuration, engines: Engines,
     yield words['rungs'], ', '.join(ladder.NAMES)
     if configuration.queue.broker:
         yield from fleet(configuration, language)
+
+
+def _torch(configuration: Configuration, device: str | Text,
+           words: dict[str, str]) -> Iterator[tuple[str, str | Text]]:
+    """The PyTorch that START would take, and why the one that is here sees no GPU."""
+    note = environment.read_note(configuration.store.venv_home)
+    settled = dependencies.settle(configuration.installation, note.torch_index if note else '')
+    index = settled.pytorch_index_url or text('launch.usual_index')
+    yield words['torch'], text('doctor.torch_from', index = index, reason = settled.reason)
+    is_missing = isinstance(device, Text) and device.key == 'engines.svd_no_device'
+    wanted = configuration.model.device if device == 'cpu' or is_missing else 'cpu'
+    if reason := unseen_gpu.explain(wanted):
+        yield words['gpu'], reason
 
 
 def depth_of(engines: Engines, name: str) -> dict[str, object] | None:

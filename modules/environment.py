@@ -13,10 +13,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules import pip_settings
 from modules.i18n import Text, text
 
 #: the note inside the virtual environment
@@ -56,18 +57,24 @@ class Note:
     python: str = ''
     #: requirements file → fingerprint of what was installed by it
     installed: dict = field(default_factory = dict)
+    #: the index that was chosen for PyTorch; empty for pip's own, and where somebody has set one
+    torch_index: str = ''
+    #: the libraries that were found there
+    libraries: list = field(default_factory = list)
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], variables: Mapping[str, str] | None = None) -> int:
     """
     Run a command whose words go straight to the terminal, and see it end even when this program is told to stop.
 
     :param command: program and arguments
     :type command: list[str]
+    :param variables: its environment; None for that of this process
+    :type variables: Mapping[str, str] | None
     :return: its exit code
     :rtype: int
     """
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env = variables) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -163,6 +170,23 @@ def ready(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> N
     note, version = read_note(home), version_of(interpreter(home), oldest)
     if version and (note.python == version if note else _has_pip(home)):
         return note or Note(version)
+    return make_again(home, oldest, say)
+
+
+def make_again(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
+    """
+    Make the virtual environment anew, whatever is left of an earlier one.
+
+    :param home: the environment's folder
+    :type home: Path
+    :param oldest: major and minor version its Python must have at least
+    :type oldest: tuple[int, int]
+    :param say: called with a :class:`Text` before that
+    :type say: Callable[[Text], None]
+    :return: a note of an environment with nothing in it
+    :rtype: Note
+    :raises Failure: when there can be none
+    """
     if home.exists():
         _must_be_an_environment(home)
     say(text('launch.venv_again' if home.exists() else 'launch.venv_new', home = home))
@@ -209,10 +233,14 @@ def _must_be_an_environment(home: Path) -> None:
 
 
 def _create(home: Path) -> None:
+    # Python refuses such a folder, the newer ones at least: its scripts could not be found
+    if os.pathsep in str(home):
+        raise Failure(text('launch.venv_separator', home = home, separator = os.pathsep))
     version = f'{sys.version_info.major}.{sys.version_info.minor}'
     if not all(importlib.util.find_spec(name) for name in ('venv', 'ensurepip')):
         raise Failure(text('launch.no_venv', version = version))
-    status = run([sys.executable, '-m', 'venv', '--clear', str(home)])
+    command = [sys.executable, '-m', 'venv', '--clear', str(home)]
+    status = run(command, pip_settings.python_variables())
     if status:
         raise Failure(text('launch.venv_failed', home = home), status)
 

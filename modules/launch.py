@@ -40,7 +40,7 @@ import signal  # noqa: E402
 import subprocess  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 
-from modules import configuration, dependencies, environment, i18n, weights  # noqa: E402
+from modules import configuration, dependencies, environment, i18n, pip_settings, repairs, weights  # noqa: E402  # noqa: E402
 from modules.environment import Failure  # noqa: E402
 from modules.i18n import Text, text  # noqa: E402
 
@@ -164,6 +164,18 @@ def without_token(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     return rest + arguments[end:], found
 
 
+def program_variables(options: configuration.LaunchOptions) -> dict[str, str]:
+    """
+    The environment of the program.
+
+    :param options: how it is launched
+    :type options: configuration.LaunchOptions
+    :return: that of this process; for the program's own Python without what leads it to other libraries
+    :rtype: dict[str, str]
+    """
+    return pip_settings.python_variables() if options.use_venv else dict(os.environ)
+
+
 def at_terminal() -> bool:
     """
     Whether somebody is there to be asked.
@@ -197,6 +209,7 @@ class Launcher:
             self.given = run_arguments(options.launch.run_arguments) + self.given
         #: what the program is told to fetch while it serves
         self.later: list[str] = []
+        self._settled: dependencies.SettledOptions | None = None
 
     def say(self, words: Text) -> None:
         """
@@ -248,7 +261,7 @@ class Launcher:
         if not self.options.launch.use_venv:
             return self._python_in_use()
         home = self.options.store.venv_home
-        note = environment.ready(home, FLOOR, self.say)
+        note = repairs.check(home, FLOOR, self.say)
         python, wanted = environment.interpreter(home), self._wanted(note.installed)
         lacking = [file for file in wanted if not self._is_installed(file, note)]
         if ROOT / SVD in lacking and environment.is_too_deep(home):
@@ -256,10 +269,9 @@ class Launcher:
         if lacking and self.ask('launch.ask_dependencies', True):
             for file in map(self._now, lacking):
                 if not self._is_installed(file, note):
-                    self._install(python, file)
-                    done = dependencies.fingerprints(file, self.options.installation)
-                    note = environment.Note(note.python, {**note.installed, **done})
-                    environment.write_note(home, note)
+                    indexes = self._indexes(file, note)
+                    self._install(python, file, indexes, pip_settings.pip_variables(python))
+                    note = repairs.remember(home, note, file, indexes)
         self._ask_for_the_model(SVD in note.installed)
         return python
 
@@ -283,13 +295,18 @@ class Launcher:
     def _python_in_use(self) -> Path:
         """It belongs to somebody, so nothing is installed unless that somebody says so."""
         python = Path(sys.executable)
+        # START has this Python look past a variable by which the program will find libraries
+        sys.path += filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep))
         lacking = {file: dependencies.missing(file) for file in self._wanted({})}
         names = sum(lacking.values(), [])
         if names:
             self.say(text('launch.missing', names = ', '.join(names), python = python))
             if self.orders.yes or self.ask('launch.ask_install_here', False):
                 for file in filter(lacking.get, lacking):
-                    self._install(python, file)
+                    # a PyTorch that is there stays as it is
+                    has_torch = 'torch' not in lacking[file]
+                    self._install(python, file,
+                                  self.options.installation if has_torch else self._indexes(file))
         return python
 
     def _wanted(self, installed: dict) -> list[Path]:
@@ -301,15 +318,30 @@ class Launcher:
         return [ROOT / name for name in (SVD if svd else CORE, *tunnel)]
 
     def _is_installed(self, requirements: Path, note: environment.Note) -> bool:
-        return dependencies.fingerprints(
-            requirements, self.options.installation).items() <= note.installed.items()
+        done = dependencies.fingerprints(requirements, self._indexes(requirements, note))
+        return done.items() <= note.installed.items()
 
-    def _install(self, python: Path, requirements: Path) -> None:
+    def _indexes(self,
+                 requirements: Path,
+                 note: environment.Note | None = None) -> configuration.InstallationOptions:
+        """Where its libraries come from; of the GPU nobody asks before PyTorch is to be had."""
+        if 'torch' not in dependencies.names(requirements):
+            return self.options.installation
+        if self._settled is None:
+            remembered = note.torch_index if note else ''
+            self._settled = dependencies.settle(self.options.installation, remembered)
+        return self._settled
+
+    def _install(self,
+                 python: Path,
+                 requirements: Path,
+                 indexes: configuration.InstallationOptions,
+                 variables: dict[str, str] | None = None) -> None:
         self.say(text('launch.installing', file = requirements.name))
-        index = dependencies.torch_index(self.options.installation)
-        if index and 'torch' in dependencies.names(requirements):
-            self.say(text('launch.torch_index', index = index))
-        dependencies.install(python, requirements, self.options.installation, may_ask = self.asks)
+        if isinstance(indexes, dependencies.SettledOptions):
+            index = indexes.pytorch_index_url or text('launch.usual_index')
+            self.say(text('launch.torch_index', index = index, reason = indexes.reason))
+        dependencies.install(python, requirements, indexes, self.asks, variables)
 
     def program(self, python: Path) -> int:
         """
@@ -322,7 +354,7 @@ class Launcher:
         """
         given, token = without_token(self.later + self.given)
         command = [str(python), str(ROOT / '__main__.py'), *given]
-        variables = {**os.environ, **token}
+        variables = {**program_variables(self.options.launch), **token}
         sys.stdout.flush()
         if not environment.WINDOWS:
             os.execve(command[0], command, variables)  # noqa: S606
@@ -348,7 +380,8 @@ class Launcher:
             self.say(text('launch.check', name = name))
             there = [word for word in command if word not in SOURCES or (ROOT / word).exists()]
             more = self.orders.rest[self.orders.rest.index('test') + 1:] if name == 'pytest' else ()
-            results[name] = environment.run([str(python), *there, *more])
+            results[name] = environment.run([str(python), *there, *more],
+                                            program_variables(self.options.launch))
         for name, status in results.items():
             self.say(
                 text(

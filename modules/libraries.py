@@ -18,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from modules import dependencies, environment
+from modules import dependencies, environment, pip_settings, repairs
 from modules.configuration import ROOT, Configuration
-from modules.i18n import text
+from modules.environment import Failure
+from modules.i18n import Text, text
 from modules.weights.download import State
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class LibraryFetcher:
         self._requirements = requirements
         self._state = State('running' if is_coming else 'idle')
         self._pip: subprocess.Popen | None = None
+        self._variables: dict[str, str] | None = None
         self._closed = False
 
     def start(self, then: Callable[[], None] = lambda: None) -> None:
@@ -91,36 +93,59 @@ class LibraryFetcher:
             self._pip.terminate()
 
     def _run(self, then: Callable[[], None]) -> None:
-        status = None
+        is_done = False
         try:
-            self._renew_pip()
-            calls = dependencies.commands(
-                Path(sys.executable), self._requirements, self._options.installation)
-            status = next(filter(None, (self._install(*call) for call in calls)), 0)
+            is_done = self._install()
+        except Failure as failure:
+            logger.error('%s', failure.words.in_('en'))
+            self._fail(failure.words)
         finally:
             # whatever happens, nobody waits for libraries that do not come
-            if status != 0:
-                self._fail(status)
-        if status == 0:
-            self._remember()
+            if not is_done and self.is_coming():
+                self._fail(self._words(None))
+        if is_done:
             importlib.invalidate_caches()
             self._state = State('done')
             then()
 
+    def _install(self) -> bool:
+        """Everything, in its order; False where pip fails."""
+        python, note = Path(sys.executable), self._note()
+        if sys.prefix != sys.base_prefix:
+            self._variables = pip_settings.pip_variables(python)
+            self._renew_pip()
+        indexes = dependencies.settle(self._options.installation, note.torch_index if note else '')
+        logger.info('PyTorch comes from %s: %s', indexes.pytorch_index_url or 'the usual index',
+                    indexes.reason.in_('en'))
+        for call in dependencies.commands(python, self._requirements, indexes):
+            if status := self._run_pip(*call):
+                self._fail(self._words(status))
+                return False
+        repairs.require(python, self._requirements)
+        if note:
+            # spare the next start what was done now
+            repairs.remember(self._options.store.venv_home, note, self._requirements, indexes)
+        return True
+
+    def _note(self) -> environment.Note | None:
+        """Of the environment that this Python lives in, where the program made it."""
+        home = self._options.store.venv_home
+        is_here = Path(sys.prefix).resolve() == home.resolve()
+        return environment.read_note(home) if is_here else None
+
     def _renew_pip(self) -> None:
         """An environment's first pip is that of its Python, often too old to tell how far it is."""
-        is_own = sys.prefix != sys.base_prefix
         mirror = self._options.installation.pip_mirror_url
         newer = [_NEWER_PIP, *(['--index-url', mirror] if mirror else [])]
-        if is_own and _version('pip') < _RAW_PROGRESS and self._install(*newer):
+        if _version('pip') < _RAW_PROGRESS and self._run_pip('install', *newer):
             logger.warning('pip could not be renewed; it will not tell how far it is')
 
-    def _install(self, *what: str) -> int:
-        """Run pip to its end; 0 when that is installed."""
+    def _run_pip(self, *arguments: str) -> int:
+        """Run pip to its end; its exit code."""
         if self._closed:
             return 1
-        command = [sys.executable, '-m', 'pip', 'install', '--no-input', *what]
-        if _version('pip') >= _RAW_PROGRESS:
+        command = [sys.executable, '-m', 'pip', '--no-input', *arguments]
+        if arguments[0] == 'install' and _version('pip') >= _RAW_PROGRESS:
             command.append('--progress-bar=raw')
         with subprocess.Popen(
                 command,
@@ -128,16 +153,19 @@ class LibraryFetcher:
                 stdout = subprocess.PIPE,
                 stderr = subprocess.STDOUT,
                 encoding = 'utf-8',
-                errors = 'replace') as self._pip:
+                errors = 'replace',
+                env = self._variables) as self._pip:
             for line in self._pip.stdout:
                 self._hear(line.strip())
         return self._pip.returncode
 
-    def _fail(self, status: int | None) -> None:
+    def _words(self, status: int | None) -> Text:
+        return text('libraries.pip_failed', file = self._requirements.name, status = status)
+
+    def _fail(self, words: Text) -> None:
         if self._closed:
             self._state = State()
             return
-        words = text('libraries.pip_failed', file = self._requirements.name, status = status)
         self._state = replace(self._state, state = 'failed', error = words)
 
     def _hear(self, line: str) -> None:
@@ -153,15 +181,6 @@ class LibraryFetcher:
             self._state = State('running', bytes_total = total, file = name.rpartition('/')[2])
         elif line.startswith('Installing collected packages'):
             self._state = State('running')
-
-    def _remember(self) -> None:
-        """Spare the next start what was done now."""
-        home = self._options.store.venv_home
-        note = environment.read_note(home)
-        if note and Path(sys.prefix).resolve() == home.resolve():
-            done = dependencies.fingerprints(self._requirements, self._options.installation)
-            installed = {**note.installed, **done}
-            environment.write_note(home, environment.Note(note.python, installed))
 
 
 def _version(library: str) -> tuple[int, ...]:

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ('__init__', 'launch', 'environment', 'dependencies', 'configuration', 'text_files',
-           'i18n')
+MODULES = ('__init__', 'launch', 'environment', 'repairs', 'inventory', 'dependencies', 'nvidia',
+           'torch_builds', 'pip_settings', 'configuration', 'text_files', 'i18n')
 
 #: tells its arguments and its Python, then ends as the environment says
 STAND_IN = '''
@@ -127,17 +127,33 @@ def build(home: Path) -> SmallProgram:
     return program
 
 
-def make_wheel(folder: Path, name: str, version: str = '1', requires: str = '') -> None:
-    """A library of one empty module."""
+def make_wheel(folder: Path,
+               name: str,
+               version: str = '1',
+               requires: str = '',
+               file: str = '') -> Path:
+    """A library of one module that knows its name and version; or of another file that holds them."""
+    folder.mkdir(parents = True, exist_ok = True)
     info = f'{name}-{version}.dist-info'
     facts = f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
     needs = f'Requires-Dist: {requires}\n' if requires else ''
-    with zipfile.ZipFile(folder / f'{name}-{version}-py3-none-any.whl', 'w') as wheel:
-        wheel.writestr(f'{name}.py', '')
+    path = folder / f'{name}-{version}-py3-none-any.whl'
+    with zipfile.ZipFile(path, 'w') as wheel:
+        wheel.writestr(file or f'{name}.py', f'__version__ = "{name} {version}"\n')
         wheel.writestr(f'{info}/METADATA', facts + needs)
         wheel.writestr(f'{info}/WHEEL',
                        'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
-        wheel.writestr(f'{info}/RECORD', f'{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n')
+        wheel.writestr(f'{info}/RECORD', '')
+    return path
+
+
+def make_index(folder: Path, *wheels: dict) -> str:
+    """A package index of wheels as :func:`make_wheel` makes them; its address."""
+    for wheel in wheels:
+        project = folder / wheel['name'].replace('_', '-')
+        made = make_wheel(project, **wheel)
+        (project / 'index.html').write_text(f'<a href="{made.name}">{made.name}</a>')
+    return folder.as_uri()
 
 
 def told(output: str) -> dict:

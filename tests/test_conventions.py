@@ -118,7 +118,8 @@ def test_libraries_stay_in_their_rooms(library):
 #: a room may import from rooms of a lower number
 FLOORS = [
     (r'modules/(__init__|allocator|i18n|errors|logs|configuration|text_files|names)\.py', 0),
-    (r'modules/(environment|dependencies|installed_torch)\.py', 1),
+    (r'modules/(environment|dependencies|inventory|repairs|pip_settings)\.py', 1),
+    (r'modules/(nvidia|torch_builds|installed_torch|unseen_gpu)\.py', 1),
     (r'modules/launch\.py', 2),
     (r'modules/libraries\.py', 2),
     (r'modules/(additions|program)\.py', 2),

@@ -66,33 +66,6 @@ def test_names_the_mirror_always_and_the_index_of_pytorch_only_with_torch():
         SVD, both) == [*mirror, '--extra-index-url', 'https://pytorch.example/']
 
 
-@pytest.mark.parametrize(('cards', 'build'), [
-    ('8.6, 572.16\n', 'cu128'),
-    ('12.0, 580.88\n', 'cu128'),
-    ('7.5, 528.02\n', 'cu128'),
-    ('6.1, 560.94\n', 'cu126'),
-    ('8.9, 560.94\n6.1, 560.94\n', 'cu126'),
-    ('8.6, 472.12\n', 'cu118'),
-    ('Field "compute_cap" is not a valid field to query.\n', 'cu118'),
-])
-def test_windows_gets_the_build_for_its_cards(tmp_path, monkeypatch, cards, build):
-    (tmp_path / 'cards').write_text(cards)
-    tool = tmp_path / 'nvidia-smi'
-    tool.write_text(f'#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: A" || cat "{tmp_path}/cards"\n')
-    tool.chmod(0o755)
-    monkeypatch.setenv('PATH', f'{tmp_path}:/bin:/usr/bin')
-    expected = f'https://download.pytorch.org/whl/{build}'
-    assert dependencies.torch_index(PLAIN, windows = True) == expected
-    assert dependencies.torch_index(PLAIN, windows = False) == ''
-    own = InstallationOptions(pytorch_index_url = 'https://pytorch.example/rocm')
-    assert dependencies.torch_index(own, windows = True) == 'https://pytorch.example/rocm'
-
-
-def test_windows_without_a_card_takes_what_pip_takes(monkeypatch, tmp_path):
-    monkeypatch.setenv('PATH', str(tmp_path))
-    assert dependencies.torch_index(PLAIN, windows = True) == ''
-
-
 def wheel(folder, name, version, needs = ''):
     """A library of one empty module."""
     folder.mkdir(parents = True, exist_ok = True)

@@ -110,11 +110,14 @@ def test_libraries_arrive_while_the_program_runs(environment, tmp_path, wheels):
     assert set(remembered) == {'requirements-core.txt', 'requirements.txt'}
 
 
-#: tells its progress as a newer pip does, and installs nothing
+#: tells its progress as a newer pip does, and installs nothing but the name of what it should
 TELLING_PIP = """
-import sys, time
+import pathlib, sys, time
 if '--progress-bar=raw' in sys.argv:
     print('Downloading big.whl (10 bytes)', 'Progress 5 of 10', sep = '\\n', flush = True)
+    made = pathlib.Path(__file__).parent.with_name('anything-1.dist-info')
+    made.mkdir()
+    (made / 'METADATA').write_text('Name: anything\\nVersion: 1\\n')
     time.sleep(0.5)
 """
 
@@ -150,6 +153,16 @@ def test_without_a_newer_pip_the_old_one_does_it(old, tmp_path, wheels):
     assert words[2:6] == ['then', 'done None', 'True', 'False'] and 'could not be renewed' in log
 
 
+def test_what_pip_says_it_installed_and_nobody_finds_is_told(old, tmp_path, wheels):
+    """Whatever sent it elsewhere, the next start must not believe that it is there."""
+    from modules.environment import Note, read_note, write_note
+    write_note(old, Note('3', {'requirements-core.txt': 'core'}))
+    write_wheel(wheels, 'pip', '99.0', {'pip/__init__.py': '', 'pip/__main__.py': ''})
+    words, _log = install(old, tmp_path, wheels, 'anything')
+    assert words[2] == 'failed launch.not_found'
+    assert read_note(old).installed == {'requirements-core.txt': 'core'}
+
+
 def test_a_failure_is_told(environment, tmp_path, wheels):
     words, log = install(environment, tmp_path, wheels, 'a-library-that-is-nowhere')
     assert words[2] == 'failed libraries.pip_failed'
@@ -180,7 +193,9 @@ def test_closing_ends_pip(tmp_path, monkeypatch):
     requirements.write_text('--index-url http://192.0.2.1/simple\nanything\n')
     fetcher = LibraryFetcher(Configuration(), requirements)
     fetcher.start()
-    time.sleep(1.5)
+    patience = time.monotonic() + 60
+    while fetcher._pip is None and time.monotonic() < patience:
+        time.sleep(0.05)
     fetcher.close()
     patience = time.monotonic() + 10
     while fetcher._pip.poll() is None and time.monotonic() < patience:

@@ -146,7 +146,7 @@ def test_start_passes_over_a_python_that_is_too_old(program, version, status):
     pretend = f'import sys; sys.version_info = {version}; exec(sys.argv[1])'
     stub(
         program.home.parent / 'path', 'python3',
-        f'[ "$1" = -c ] || exec "{sys.executable}" "$@"\nexec "{sys.executable}" -c "{pretend}" "$2"'
+        f'[ "$2" = -c ] || exec "{sys.executable}" "$@"\nexec "{sys.executable}" -c "{pretend}" "$3"'
     )
     assert start(program).returncode == status
 
@@ -166,6 +166,15 @@ def test_start_works_where_readlink_finds_no_whole_path(program, shell):
     real(program, 'python3')
     stub(program.home.parent / 'path', 'readlink', 'echo "illegal option -- f" >&2; exit 1')
     assert told(start(program, 'doctor', shell = shell).stdout)['arguments'] == ['doctor']
+
+
+def test_start_finds_a_python_that_variables_lead_astray(program, tmp_path):
+    real(program, 'python3')
+    (tmp_path / 'site.py').write_text('raise SystemExit(1)')
+    program.set_options(f'[StoreOptions]\nVenvHome = {tmp_path / "venv"}\n')
+    program.environment |= {'PYTHONHOME': '/nowhere', 'PYTHONPATH': str(tmp_path)}
+    done = start(program, '--version')
+    assert told(done.stdout)['prefix'] == str(tmp_path / 'venv'), done.stderr
 
 
 def test_start_leaves_standard_input_to_the_program(program):
@@ -235,7 +244,7 @@ def start_bat(program, wine, *arguments, pythons = (), cwd = None):
 
 
 #: answers the question for its version, then tells its arguments and ends with 7
-PYTHON = 'if "%1"=="-c" exit /b 0\nif "%2"=="-c" exit /b 0\necho {name} %*\nexit /b 7'
+PYTHON = 'if "%2"=="-c" exit /b 0\nif "%3"=="-c" exit /b 0\necho {name} %*\nexit /b 7'
 
 
 @judge('wine', 'wineserver')
@@ -299,7 +308,7 @@ def test_start_bat_works_in_any_folder_under_every_code_page(tmp_path, wine, cod
     (tmp_path / 'path').mkdir()
     program = small_program.build(tmp_path / 'a & b (照片) !x')
     # Wine starts programs of this system too
-    stub(tmp_path / 'path', 'python.exe', '[ "$1" = -c ] || printf "<%s>\\n" "$@"')
+    stub(tmp_path / 'path', 'python.exe', '[ "$2" = -c ] || printf "<%s>\\n" "$@"')
     shown = at_console(program, wine, f'chcp {code_page} & .\\START.bat 照片.jpg --seed=1=2 & chcp')
     assert '\\a & b (照片) !x\\modules\\launch.py>' in shown
     assert '<照片.jpg>' in shown and '<--seed=1=2>' in shown

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from PIL import Image
 
-from modules import errors, weights
+from modules import errors, unseen_gpu, weights
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import (
     COMING,
@@ -453,7 +453,11 @@ class StableVideo:
         if self.device != 'cpu' or self.model.engine == 'svd':
             return None
         is_small = memory.bytes_on_disk(folder, self._variant(folder)) <= SMALL
-        return None if is_small else text('engines.svd_slow')
+        if is_small:
+            return None
+        reason = unseen_gpu.explain(self.model.device)
+        return text(
+            'engines.svd_gpu_not_seen', reason = reason) if reason else text('engines.svd_slow')
 
     def _too_large(self, folder: Path) -> Text | None:
         """Asked until it fits once: what loading and running take must not count against the next request."""
