@@ -69,6 +69,7 @@ def create_app(configuration: Configuration,
 
     def find_others() -> list[Animator]:
         found = [Engines(each) for each in gpus.others(configuration)] if not engines else []
+        animator.engines.join([*found, *more_engines])
         return [Animator(configuration, reader, each) for each in (*found, *more_engines)]
 
     store = Store(home)

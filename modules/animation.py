@@ -133,8 +133,9 @@ class Animator:
         :rtype: tuple[AnimationRequest, Text]
         :raises modules.errors.EngineUnavailable: when no other one may or can
         """
-        engine = self.engines.choose('auto') if request.is_auto else request.engine
-        if engine == request.engine:
+        able = [name for name, reason in self.engines.own_reasons().items() if not reason]
+        engine = next((name for name in able if name != request.engine), None)
+        if engine is None or not request.is_auto:
             raise refusal
         note = text('engines.redirected', reason = refusal.details['reason'], engine = engine)
         return replace(request, engine = engine), note

@@ -32,7 +32,7 @@ class Device:
 
     def __init__(self, **reasons):
         able = {'svd': None, 'camera': None, **reasons}
-        self.engines = types.SimpleNamespace(reasons = lambda: able)
+        self.engines = types.SimpleNamespace(own_reasons = lambda: able)
 
 
 def waiting(engine = 'svd', preset = 'quality'):
@@ -172,7 +172,7 @@ class Mortal(Animator):
 
     def __init__(self):
         super().__init__(deadly = lambda _stop: self.fail())
-        self.engines.reasons = lambda: {'auto': None if self.is_sound else GONE}
+        self.engines.own_reasons = lambda: {'auto': None if self.is_sound else GONE}
 
     def fail(self):
         self.is_sound = False

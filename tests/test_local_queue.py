@@ -48,7 +48,9 @@ class Animator:
         self.begun = []
         # a job of these tests names no engine
         self.engines = types.SimpleNamespace(
-            reasons = lambda: {'auto': None}, depth_use = lambda name: None)
+            reasons = lambda: {'auto': None},
+            own_reasons = lambda: {'auto': None},
+            depth_use = lambda name: None)
 
     def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
         self.begun.append(request.stem)

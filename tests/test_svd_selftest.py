@@ -306,7 +306,7 @@ def serve(tmp_path, checkpoint):
     """Runs the whole program with another engine under the name of svd; gives its port."""
     with contextlib.ExitStack() as running:
 
-        def start(kind):
+        def start(kind, *further):
             model = ModelOptions(
                 model_name = str(checkpoint),
                 device = 'cpu',
@@ -315,10 +315,15 @@ def serve(tmp_path, checkpoint):
                 output_frames = 2,
                 inference_steps = 2)
             options = Configuration(web = WebOptions(port = 0), model = model)
-            table = {**TABLE, 'svd': ('test_svd_selftest', kind.__name__)}
-            app = create_app(options, tmp_path, engines = Engines(options, table))
+            first, *more = (
+                Engines(options, {
+                    **TABLE, 'svd': ('test_svd_selftest', each.__name__)
+                }) for each in (kind, *further))
+            app = create_app(options, tmp_path, engines = first, more_engines = more)
+            start.queues.append(app.extensions['services'].queue)
             return running.enter_context(program.served(app, options.web))
 
+        start.queues = []
         yield start
 
 
@@ -387,6 +392,19 @@ def test_a_gpu_that_fails_while_it_serves_is_left_alone_and_every_job_is_answere
     assert (answer.status, answer.json['code']) == (503, 'engine_unavailable')
     answer = generate(port)
     assert answer.headers['X-Engine'] == 'camera' and 'X-Note' not in answer.headers
+
+
+@pytest.mark.parametrize('gpus', [(WithoutCode, Gpu), (Gpu, WithoutCode)])
+def test_of_two_gpus_the_one_that_computes_does_all_jobs(serve, caplog, gpus):
+    port = serve(*gpus)
+    until(lambda: 'no kernel image' in caplog.text)
+    crew = serve.queues[0]._crew
+    until(lambda: any(each.engines.own_reasons()['svd'] is None for each in crew._there()))
+    assert health(port) == ('svd', None)
+    for fields in ({}, {}, {'engine': 'svd'}):
+        answer = generate(port, **fields)
+        assert (answer.status, answer.headers['X-Engine']) == (200, 'svd')
+        assert 'X-Note' not in answer.headers
 
 
 def test_the_job_in_which_a_gpu_fails_says_so_where_its_engine_was_named(serve):

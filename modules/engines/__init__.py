@@ -11,7 +11,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Protocol
@@ -234,15 +234,38 @@ class Engines:
             engine.are_libraries_coming = are_libraries_coming
         self._loaded: set[str] = set()
         self._loading = threading.Lock()
+        self._others: Sequence[Engines] = ()
 
-    def reasons(self) -> dict[str, Text | None]:
+    def join(self, others: 'Sequence[Engines]') -> None:
         """
-        What can work here and what cannot.
+        Tell as well what further devices can do.
+
+        :param others: their engines
+        :type others: Sequence[Engines]
+        """
+        self._others = others
+
+    def own_reasons(self) -> dict[str, Text | None]:
+        """
+        What can work on this device and what cannot.
 
         :return: name → why it cannot, or None when it can
         :rtype: dict[str, Text | None]
         """
         return {name: engine.unavailable() for name, engine in self._engines.items()}
+
+    def reasons(self) -> dict[str, Text | None]:
+        """
+        What can work here, on any device, and what cannot.
+
+        :return: name → why it cannot, or None when it can
+        :rtype: dict[str, Text | None]
+        """
+        others = [each.own_reasons() for each in self._others]
+        return {
+            name: None if any(reasons.get(name, reason) is None for reasons in others) else reason
+            for name, reason in self.own_reasons().items()
+        }
 
     def warnings(self, name: str) -> list[Text]:
         """

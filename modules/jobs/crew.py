@@ -148,7 +148,7 @@ class Crew:
         :return: the answer
         :rtype: bool
         """
-        others = (each.engines.reasons() for each in self._there() if each is not animator)
+        others = (each.engines.own_reasons() for each in self._there() if each is not animator)
         return any(reasons.get(job.request.engine) is None for reasons in others)
 
     def seconds_left(self, line: Sequence[Job]) -> float | None:
@@ -183,7 +183,7 @@ class Crew:
 
     def _seconds(self, line: Sequence[Job]) -> Iterator[dict[Animator, float]]:
         """For each job what it takes each worker who can do it; everybody, to give an answer, where nobody can."""
-        reasons = {each: each.engines.reasons() for each in self._there()}
+        reasons = {each: each.engines.own_reasons() for each in self._there()}
         for job in line:
             able = [each for each in reasons if reasons[each].get(job.request.engine) is None]
             known = {each: self._pace.whole(kind_of(job), each) for each in able or reasons}
