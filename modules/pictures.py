@@ -13,7 +13,7 @@ import pillow_heif
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from modules import photo_samples, process_limits, stills
+from modules import errors, photo_samples, picture_markers, process_limits, stills
 from modules.photos import Photo, PhotoReader
 
 #: seconds of processor time for any picture, and for a hundred megapixels; the slowest honest ones of that size take a
@@ -57,6 +57,14 @@ class LimitedReader(PhotoReader):
         process_limits.limit_time(seconds_for(pixels))
 
 
+def _reader(upload: BinaryIO, max_pixels: int) -> LimitedReader:
+    """What may read a picture, unless it makes too much work."""
+    # the content of a file in memory is not copied
+    if picture_markers.is_laborious(upload.read()):
+        raise errors.DamagedImage('file')
+    return LimitedReader(max_pixels)
+
+
 def check(upload: BinaryIO, max_pixels: int) -> Found:
     """
     :meth:`modules.photos.PhotoReader.check`.
@@ -68,7 +76,7 @@ def check(upload: BinaryIO, max_pixels: int) -> Found:
     :return: nothing
     :rtype: Found
     """
-    LimitedReader(max_pixels).check(upload)
+    _reader(upload, max_pixels).check(upload)
     return {}, b''
 
 
@@ -85,7 +93,7 @@ def read(upload: BinaryIO, max_pixels: int, pixels: int | None) -> Found:
     :return: for :func:`to_photo`
     :rtype: Found
     """
-    photo = LimitedReader(max_pixels).read(upload, pixels)
+    photo = _reader(upload, max_pixels).read(upload, pixels)
     return {'size': photo.image.size, 'full_size': photo.full_size}, photo.image.tobytes()
 
 
@@ -116,7 +124,7 @@ def exif(upload: BinaryIO, max_pixels: int) -> Found:
     :return: for :func:`to_exif`
     :rtype: Found
     """
-    return {'exif': from_exif(LimitedReader(max_pixels).exif(upload))}, b''
+    return {'exif': from_exif(_reader(upload, max_pixels).exif(upload))}, b''
 
 
 def still(upload: BinaryIO, max_pixels: int, ratio: tuple[int, int]) -> Found:
@@ -132,7 +140,7 @@ def still(upload: BinaryIO, max_pixels: int, ratio: tuple[int, int]) -> Found:
     :return: for :func:`to_still`
     :rtype: Found
     """
-    made = LimitedReader(max_pixels).still(upload, ratio)
+    made = _reader(upload, max_pixels).still(upload, ratio)
     return {'size': made.size, 'exif': from_exif(made.exif)}, made.jpeg
 
 
@@ -163,7 +171,7 @@ def show(upload: BinaryIO, max_pixels: int, pixels: int) -> Found:
     :return: JPEG, upright
     :rtype: Found
     """
-    return {}, LimitedReader(max_pixels).show(upload, pixels)
+    return {}, _reader(upload, max_pixels).show(upload, pixels)
 
 
 def to_size(found: list[int]) -> tuple[int, int]:

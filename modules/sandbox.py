@@ -26,6 +26,7 @@ from typing import Any
 
 from modules import errors, messages, photos, pictures, stills
 from modules.configuration import ROOT
+from modules.fair_line import FairLine
 from modules.own_files import read_own
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ PATIENCE = 60
 BASE_MEMORY, MEMORY_PER_PIXEL = 1 << 30, 24
 #: bytes of an answer for each pixel, and beside them
 CONTENT_PER_PIXEL, MORE_CONTENT = 4, 1 << 20
-#: processes at the most; each keeps some 40 MB
-MOST_PROCESSES = 4
+#: processes at the most, each of which keeps some 40 MB; and those beside pictures that take long
+MOST_PROCESSES, SPARE_PROCESSES = 4, 2
 
 #: bytes of an upload that are handed over at once
 PART = 1 << 20
@@ -69,15 +70,16 @@ class Sandbox:
         self.patience = patience
         self.most = MORE_CONTENT + CONTENT_PER_PIXEL * max_pixels
         self.rooms = rooms
-        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
-        self._extra: queue.LifoQueue[_Child | None] = queue.LifoQueue()
-        for _place in range(min(MOST_PROCESSES, os.cpu_count() or 1)):
-            self._free.put(None)
+        #: who may open a picture next; public for those who ask how busy it is
+        self.line = FairLine(min(MOST_PROCESSES, os.cpu_count() or 1), SPARE_PROCESSES)
+        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._extra: queue.LifoQueue[_Child] = queue.LifoQueue()
 
     def run(self,
             function: Function,
             upload: Path,
             *arguments: object,
+            client: str = '',
             at_once: bool = False) -> pictures.Found:
         """
         Call a function in another process; waits while all of them are busy.
@@ -88,6 +90,8 @@ class Sandbox:
         :type upload: Path
         :param arguments: what JSON can hold
         :type arguments: object
+        :param client: for whom; who has made much work of late stands behind others. Empty for one who is not counted
+        :type client: str
         :param at_once: do not stand in line behind strangers: take a process besides, where all are busy
         :type at_once: bool
         :return: what it returns, as JSON brings it
@@ -97,11 +101,22 @@ class Sandbox:
         :raises MemoryError: when it needed too much
         :raises OSError: when the upload cannot be read
         """
-        line, child = self._take(at_once)
-        is_well = False
+        if not at_once:
+            with self.line.place(client):
+                return self._run(self._free, function, upload, arguments)
+        with self.line.place_at_once() as has_place:
+            return self._run(self._free if has_place else self._extra, function, upload, arguments)
+
+    def _run(self, line: queue.LifoQueue, function: Function, upload: Path,
+             arguments: tuple) -> pictures.Found:
+        child, is_well = None, False
+        with contextlib.suppress(queue.Empty):
+            child = line.get_nowait()
         try:
-            if not (child and child.is_alive()):
-                child = _Child(self.memory, self.most, self.rooms)
+            if child and not child.is_alive():
+                child.end()
+                child = None
+            child = child or _Child(self.memory, self.most, self.rooms)
             answer, content = child.call(self.patience, function, upload, arguments)
             refusal = _refusal(answer)
             is_well = True
@@ -112,28 +127,18 @@ class Sandbox:
             # after any fault, an answer may still be on its way, and must not reach the next caller
             if child and not is_well:
                 child.end()
-            line.put(child if is_well else None)
+            elif child:
+                line.put(child)
         if refusal:
             raise refusal
         return answer['found'], content
-
-    def _take(self, at_once: bool) -> tuple[queue.LifoQueue, '_Child | None']:
-        """A process, or room for one, and where it belongs."""
-        if not at_once:
-            return self._free, self._free.get()
-        for line in (self._free, self._extra):
-            with contextlib.suppress(queue.Empty):
-                return line, line.get_nowait()
-        return self._extra, None
 
     def close(self) -> None:
         """End the processes that are free; those at work end when their work does, or with the program."""
         for line in (self._free, self._extra):
             with contextlib.suppress(queue.Empty):
                 while True:
-                    child = line.get_nowait()
-                    if child:
-                        child.end()
+                    line.get_nowait().end()
 
 
 class SandboxedReader(photos.PhotoReader):

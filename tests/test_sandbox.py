@@ -9,6 +9,7 @@ Libraries: Pillow, pytest.
 import contextlib
 import io
 import os
+import re
 import signal
 import socket
 import sys
@@ -131,13 +132,14 @@ def test_the_largest_picture_that_is_allowed_fits_into_the_limit(tmp_path):
 
 
 def test_who_cannot_wait_gets_a_process_besides(sandbox):
+    sandbox.line.spare = 0
     busy = [
         threading.Thread(target = run, args = (sandbox, hostile.slow_process, 3))
-        for _place in range(sandbox._free.qsize())
+        for _place in range(sandbox.line.places)
     ]
     for person in busy:
         person.start()
-    while sandbox._free.qsize():
+    while sandbox.line._has_place():
         time.sleep(0.01)
     first = process(sandbox, at_once = True)
     assert process(sandbox, at_once = True) == first
@@ -306,6 +308,19 @@ def test_a_process_may_neither_dump_its_memory_nor_work_for_ever(sandbox):
     told = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()}
     assert told['Max core file size'] == told['Max file size'] == ['0', '0']
     assert int(told['Max cpu time'][0]) < 60
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
+def test_the_time_a_picture_may_take_grows_with_its_size(sandbox, tmp_path):
+    limits, number = [], process(sandbox)
+    for side in (30, 3000):
+        Image.new('L', (side, side)).save(tmp_path / 'upload', 'PNG')
+        sandbox.run(pictures.check, tmp_path / 'upload', 10_000_000)
+        words = Path(f'/proc/{number}/limits').read_text()
+        limits.append(int(re.search(r'Max cpu time +([0-9]+)', words)[1]))
+    assert process(sandbox) == number
+    assert 5 <= limits[0] < limits[1] < 12
+    assert (pictures.seconds_for(0), pictures.seconds_for(100_000_000)) == (5, 30)
 
 
 @pytest.mark.parametrize('kind', fuzzing.FORMATS)

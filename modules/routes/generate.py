@@ -77,7 +77,8 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     with working(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
-        services().sandbox.run(pictures.check, upload, services().configuration.web.max_pixels)
+        limit = services().configuration.web.max_pixels
+        services().sandbox.run(pictures.check, upload, limit, client = client)
         queue.submit(job)
         undo.pop_all()
     return job

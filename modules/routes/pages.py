@@ -13,7 +13,7 @@ from flask import Blueprint, Response, render_template, request
 
 from modules import VERSION, errors, i18n, jobs, pictures
 from modules.parameters import PARAMETERS
-from modules.routes import generate, health, language, model, services
+from modules.routes import generate, health, language, model, proxies, services
 from modules.routes.access import working
 from modules.weights import WeightsError, plan
 
@@ -82,8 +82,8 @@ def upright() -> Response:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
         generate.store(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
-        _found, content = services().sandbox.run(pictures.show, folder / 'upload', limit,
-                                                 SHOWN_PIXELS)
+        _found, content = services().sandbox.run(
+            pictures.show, folder / 'upload', limit, SHOWN_PIXELS, client = proxies.client(request))
     response = Response(content, mimetype = 'image/jpeg')
     response.headers['Cache-Control'] = 'no-store'
     return response
