@@ -106,6 +106,8 @@ class Hub:
         self.url = ''
         #: the request after which everything is slow to the point of silence
         self.silent = False
+        #: what the API answers, whatever it is asked
+        self.answer: bytes | None = None
         self.closing = threading.Event()
 
     @contextlib.contextmanager
@@ -220,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
             hub.closing.wait(10)
         elif status := self._refusal(path):
             self._answer(status, b'{"error": "no"}', {'X-Error-Code': hub.error_code})
+        elif hub.answer is not None:
+            self._answer(200, hub.answer, {})
         elif path == f'/api/models/{hub.name}':
             self._answer(200, json.dumps(hub.info()).encode(), {})
         elif path == f'/api/v1/models/{hub.name}/repo/files':

@@ -6,13 +6,16 @@ The model's files: found only when whole, fetched through the real huggingface_h
 Libraries: pytest, huggingface_hub, filelock.
 """
 
+import contextlib
 import dataclasses
+import http.server
 import json
 import logging
 import os
 import random
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -486,6 +489,110 @@ def test_says_when_a_login_page_answers(configuration, server, make):
     assert refusal(configuration, Terms((make(server.url), ), HASTE)).key == 'weights.no_hub'
 
 
+@pytest.mark.parametrize('make', [Hub, ModelScope])
+def test_a_list_of_files_without_end_is_given_up(configuration, make):
+    sent = []
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(b'{"Success": true, "siblings": [""')
+                while len(sent) < 400:
+                    self.wfile.write(b', "x"' * 200_000)
+                    sent.append(1_000_000)
+
+        def log_message(self, *_words):
+            """Say nothing."""
+
+    with socketserver.TCPServer(('127.0.0.1', 0), Endless) as server:
+        threading.Thread(target = server.serve_forever, args = (0.02, ), daemon = True).start()
+        try:
+            url = f'http://127.0.0.1:{server.server_address[1]}'
+            assert refusal(configuration, Terms((make(url), ), HASTE)).key == 'weights.no_hub'
+        finally:
+            server.shutdown()
+    assert sum(sent) < 40_000_000
+
+
+@pytest.mark.parametrize('make', [Hub, ModelScope])
+@pytest.mark.parametrize('damage', [
+    {
+        'rfilename': 7,
+        'Path': 7
+    },
+    {
+        'rfilename': 'a\033[2Jb',
+        'Path': 'a\033[2Jb'
+    },
+    {
+        'size': 10**400,
+        'Size': 10**400
+    },
+    {
+        'size': -1,
+        'Size': -1
+    },
+    {
+        'size': '5',
+        'Size': '5'
+    },
+    {
+        'lfs': [],
+        'blobId': {},
+        'Sha256': []
+    },
+    {
+        'lfs': {
+            'sha256': ['x']
+        },
+        'Sha256': {}
+    },
+])
+def test_a_list_of_files_that_makes_no_sense_is_none(configuration, server, make, damage):
+    info, scope = server.info(), server.scope()
+    info['siblings'][0] |= damage
+    scope['Data']['Files'][-1] |= damage
+    server.info, server.scope = lambda: info, lambda: scope
+    assert refusal(configuration, Terms((make(server.url), ), HASTE)).key == 'weights.no_hub'
+
+
+@pytest.mark.parametrize('make', [Hub, ModelScope])
+def test_a_list_that_is_nested_without_end_is_none(configuration, server, make):
+    server.answer = b'[' * 1_000_000
+    assert refusal(configuration, Terms((make(server.url), ), HASTE)).key == 'weights.no_hub'
+
+
+@pytest.mark.parametrize('index', [
+    b'[' * 1_000_000,
+    b'{"weight_map": ' + b'[' * 1_000_000,
+    b'{"weight_map": []}',
+    b'{"weight_map": {"a": {}}}',
+    b'{"weight_map": {"a": ["b"]}}',
+    b'{"weight_map": {"a": "../../b"}}',
+    b'{"weight_map": {"a": "/b"}}',
+    b'{"weight_map": {"a": ""}}',
+    b'{"weight_map": {"a": "b\\u0000"}}',
+])
+def test_an_index_that_makes_no_sense_is_of_no_model(configuration, index):
+    files = hub.model(60)
+    folder = write(configuration.store.models_home / hub.NAME, files)
+    for path in folder.glob('unet/*.safetensors'):
+        path.unlink()
+    (folder / 'unet/diffusion_pytorch_model.safetensors.index.json').write_bytes(index)
+    assert weights.find(configuration) is None
+
+
+def test_a_header_of_weights_that_is_nested_without_end_is_none(configuration):
+    folder = write(configuration.store.models_home / hub.NAME, hub.model(60))
+    nested = b'[' * 1_000_000
+    for path in folder.glob('unet/*.safetensors'):
+        path.write_bytes(len(nested).to_bytes(8, 'little') + nested)
+    assert weights.find(configuration) is None
+
+
 def test_says_beforehand_that_the_disk_is_too_small_and_asks_nobody_else(configuration, server):
     with hub.Hub(hub.model(100)).serving() as mirror:
         words = refusal(configuration, terms(server, mirror, reserve = 2**60))
@@ -594,9 +701,21 @@ def test_tries_hub_mirror_and_modelscope_in_turn(configuration, monkeypatch):
 @pytest.mark.parametrize('rest', ['', '/', f'/{hub.NAME}', f'/{hub.NAME}.git'])
 def test_the_named_host_comes_first_and_gets_the_token(configuration, monkeypatch, rest):
     monkeypatch.setenv('HF_TOKEN', 'hf_secret')
-    named = endpoints(with_url(configuration, f'http://mirror.example:8080{rest}'))
-    assert named[0] == (Hub, 'http://mirror.example:8080', 'hf_secret')
+    named = endpoints(with_url(configuration, f'https://mirror.example:8080{rest}'))
+    assert named[0] == (Hub, 'https://mirror.example:8080', 'hf_secret')
     assert len(named) == 4
+
+
+def test_no_token_goes_where_everybody_on_the_way_reads_it(configuration, monkeypatch, caplog):
+    monkeypatch.setenv('HF_TOKEN', 'hf_secret')
+    for host, token in (('mirror.example:8080', None), ('10.0.0.7', None), ('localhost:8080',
+                                                                            'hf_secret')):
+        monkeypatch.setenv('HF_ENDPOINT', f'http://{host}')
+        assert endpoints(configuration)[0] == (Hub, f'http://{host}', token)
+        named = with_url(configuration, f'http://{host}')
+        assert endpoints(named)[0] == (Hub, f'http://{host}', token)
+    assert 'mirror.example:8080' in caplog.text
+    assert 'hf_secret' not in caplog.text
 
 
 def test_understands_an_address_at_modelscope(configuration):

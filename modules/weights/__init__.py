@@ -59,6 +59,9 @@ DEPTH = Kind(
     lack = 'weights.no_depth_model',
     hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
 
+#: what an index may call a part of the weights: a file beside it
+SHARD = re.compile(r'\w[\w.-]*', re.ASCII)
+
 #: what Stable Video Diffusion in one file is called, as other programs take it
 SINGLE_FILE = re.compile(r'(?i)svd([_-].*)?\.safetensors')
 
@@ -178,15 +181,18 @@ def _has_weights(part: Path, variant: str | None) -> bool:
     if whole.is_file():
         return _is_whole_file(whole)
     index = _content(part.with_name(f'{part.name}.safetensors.index{dot}.json'))
-    shards = set(index.get('weight_map', {}).values())
-    return bool(shards) and all(_is_whole_file(part.with_name(shard)) for shard in shards)
+    named = index.get('weight_map')
+    shards = list(named.values()) if isinstance(named, dict) else []
+    if not all(isinstance(shard, str) and SHARD.fullmatch(shard) for shard in shards):
+        return False
+    return bool(shards) and all(_is_whole_file(part.with_name(shard)) for shard in set(shards))
 
 
 def _content(path: Path) -> dict:
     """What a JSON file says; nothing where there is none or it says no object."""
     try:
         content = json.loads(path.read_text(encoding = 'utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

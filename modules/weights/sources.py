@@ -7,9 +7,11 @@ copy a class, name it in :func:`usual`.
 Libraries: huggingface_hub, imported when a hub is asked.
 """
 
+import logging
 import os
 import re
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,11 +19,19 @@ from modules.configuration import Configuration
 from modules.i18n import text
 from modules.weights import VIDEO, Kind, LocalError, WeightsError
 from modules.weights.transfer import RemoteFile
-from modules.weights.web import Patience, host_of, read_json, refused, unreachable
+from modules.weights.web import Patience, host_of, read_json, refused
+
+logger = logging.getLogger(__name__)
 
 HUB = 'https://huggingface.co'
 HUB_MIRROR = 'https://hf-mirror.com'
 MODELSCOPE = 'https://www.modelscope.cn'
+
+#: characters of a name in a listing, and bytes of a file
+LONGEST_WORD, LARGEST_FILE = 1000, 1 << 50
+
+#: what a listing raises that is none
+UNUSABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 #: who keeps other owners' models on ModelScope
 MODELSCOPE_MIRROR = 'AI-ModelScope'
@@ -89,42 +99,32 @@ class Hub:
         :raises WeightsError: when the hub cannot be reached or does not have it
         """
         try:
-            import huggingface_hub
+            from huggingface_hub import constants, hf_hub_url
         except ImportError:
             raise WeightsError(text('weights.no_library')) from None
-        info = self._info(name, patience)
+        if constants.HF_HUB_OFFLINE:
+            raise LocalError(text('weights.offline'))
+        page = f'{self.endpoint}/{name}'
         secret = {'Authorization': f'Bearer {self.token}'} if self.token else {}
-        files = {}
-        for sibling in info.siblings or ():
-            path = sibling.rfilename
-            files[path] = RemoteFile(
-                path,
-                sibling.size or 0,
-                huggingface_hub.hf_hub_url(
-                    name, path, revision = info.sha, endpoint = self.endpoint),
-                f'{self.endpoint}/{name}',
-                sha256 = sibling.lfs.sha256 if sibling.lfs else '',
-                git_sha1 = sibling.blob_id or '',
-                secret = secret)
-        return Listing(files, *_licence(info.card_data, f'{self.endpoint}/{name}'))
-
-    def _info(self, name: str, patience: Patience) -> Any:
-        import huggingface_hub
-        from huggingface_hub import errors
-        host, page = host_of(self.endpoint), f'{self.endpoint}/{name}'
-        api = huggingface_hub.HfApi(endpoint = self.endpoint, token = self.token or False)
+        # the library's own way takes an answer of any length
+        info = read_json(
+            f'{self.endpoint}/api/models/{name}?blobs=true', patience, page = page, secret = secret)
         try:
-            return api.model_info(name, timeout = patience.timeout, files_metadata = True)
-        except errors.OfflineModeIsEnabled:
-            raise LocalError(text('weights.offline')) from None
-        except errors.HfHubHTTPError as error:
-            words = refused(error.response.status_code, host, page)
-            raise WeightsError(words) from None
-        except (errors.HTTPError, OSError) as error:
-            raise WeightsError(unreachable(error, host)) from None
-        except (ValueError, TypeError, KeyError, AttributeError):
-            # a login page or another server's answer, which the library tries to read as the hub's
-            raise WeightsError(text('weights.no_hub', host = host)) from None
+            files = {}
+            for sibling in info['siblings']:
+                path = _word(sibling['rfilename'])
+                files[path] = RemoteFile(
+                    path,
+                    _size(sibling.get('size')),
+                    hf_hub_url(name, path, revision = _word(info['sha']), endpoint = self.endpoint),
+                    page,
+                    sha256 = _word((sibling.get('lfs') or {}).get('sha256')),
+                    git_sha1 = _word(sibling.get('blobId')),
+                    secret = secret)
+            return Listing(files, *_licence(info.get('cardData') or {}, page))
+        except UNUSABLE:
+            # a login page or another server's answer
+            raise WeightsError(text('weights.no_hub', host = host_of(self.endpoint))) from None
 
 
 @dataclass(frozen = True)
@@ -162,38 +162,58 @@ class ModelScope:
         answer = read_json(
             f'{self.endpoint}/api/v1/models/{name}/repo/files?Revision=master&Recursive=true',
             patience)
-        if not isinstance(answer, dict) or 'Success' not in answer:
-            raise WeightsError(text('weights.no_hub', host = host))
-        if not answer['Success']:
-            raise WeightsError(refused(404, host, page))
-        files = {
-            entry['Path']:
-            RemoteFile(
-                entry['Path'],
-                entry.get('Size') or 0,
-                f'{page}/resolve/master/{urllib.parse.quote(entry["Path"])}',
-                page,
-                sha256 = entry.get('Sha256') or '')
-            for entry in answer['Data']['Files'] if entry.get('Type') != 'tree'
-        }
+        try:
+            if not answer['Success']:
+                raise WeightsError(refused(404, host, page))
+            entries = [entry for entry in answer['Data']['Files'] if entry.get('Type') != 'tree']
+            files = {
+                _word(entry['Path']):
+                RemoteFile(
+                    _word(entry['Path']),
+                    _size(entry.get('Size')),
+                    f'{page}/resolve/master/{urllib.parse.quote(_word(entry["Path"]))}',
+                    page,
+                    sha256 = _word(entry.get('Sha256')))
+                for entry in entries
+            }
+        except UNUSABLE:
+            raise WeightsError(text('weights.no_hub', host = host)) from None
         return Listing(files, '', page)
 
 
-def _licence(card: Any, page: str) -> tuple[str, str]:
+def _word(value: object) -> str:
+    """A name or a sum; empty where there is none."""
+    if value is None:
+        return ''
+    # what moves a terminal's cursor is none
+    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST_WORD:
+        raise ValueError(value)
+    return value
+
+
+def _size(value: object) -> int:
+    """Bytes of a file; 0 where that is not told."""
+    if value is None:
+        return 0
+    if not isinstance(value, int) or not 0 <= value <= LARGEST_FILE:
+        raise ValueError(value)
+    return value
+
+
+def _licence(card: Mapping[str, Any], page: str) -> tuple[str, str]:
     """Name and link, as a model's card tells them."""
-    told = card.to_dict() if card else {}
-    name = told.get('license_name') or told.get('license') or ''
-    link = told.get('license_link') or ''
+    name = card.get('license_name') or card.get('license') or ''
+    link = _word(card.get('license_link') or '')
     if link and '://' not in link:
         link = f'{page}/blob/main/{link}'
-    return str(name), link or page
+    return _word(str(name)), link or page
 
 
 def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...]:
     """
     Where a model is looked for, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
     where set, then the hub, its mirror, ModelScope. The token of ``HF_TOKEN``, or of the hub's login, goes to
-    the hub and to a host somebody named, never to mirrors that are tried by themselves.
+    the hub and to a host somebody named, never to mirrors that are tried by themselves, and never by plain http.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -209,7 +229,18 @@ def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...
     endpoints = list(dict.fromkeys([*named, HUB, HUB_MIRROR, MODELSCOPE]))
     return tuple(
         ModelScope(endpoint) if _is_modelscope(endpoint) else Hub(
-            endpoint, token if endpoint in (*named, HUB) else None) for endpoint in endpoints)
+            endpoint, token if endpoint in (*named, HUB) and _is_private(endpoint) else None)
+        for endpoint in endpoints)
+
+
+def _is_private(endpoint: str) -> bool:
+    """Whether nobody on the way reads what is sent there."""
+    parts = urllib.parse.urlsplit(endpoint)
+    if parts.scheme == 'https' or parts.hostname in ('localhost', '127.0.0.1', '::1'):
+        return True
+    logger.warning('No token is sent to %s, because its address does not begin with https',
+                   host_of(endpoint))
+    return False
 
 
 def _named(configuration: Configuration, kind: Kind) -> str:

@@ -12,16 +12,20 @@ import http.client
 import json
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modules import VERSION
 from modules.i18n import Text, text
 from modules.weights import WeightsError
+
+#: bytes and seconds of an answer that lists files; that of a model with a thousand files has a third of a megabyte
+MOST_BYTES, MOST_SECONDS = 16_000_000, 60.0
 
 #: answers after which the same request may succeed a moment later
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -86,7 +90,11 @@ def _trusted() -> ssl.SSLContext:
     return context
 
 
-def read_json(url: str, patience: Patience) -> Any:
+def read_json(url: str,
+              patience: Patience,
+              *,
+              page: str = '',
+              secret: Mapping[str, str] | None = None) -> Any:
     """
     Ask a server's API.
 
@@ -94,15 +102,31 @@ def read_json(url: str, patience: Patience) -> Any:
     :type url: str
     :param patience: how long to wait
     :type patience: Patience
+    :param page: where people read about the model; the address itself where there is none
+    :type page: str
+    :param secret: sent to the host, but not to where it redirects
+    :type secret: Mapping[str, str] | None
     :return: what the answer holds
     :rtype: Any
     :raises WeightsError: when there is no usable answer
     """
-    with told(url, url), open_url(url, {}, patience) as response:
+    with told(url, page or url), open_url(url, dict(secret or {}), patience) as response:
         try:
-            return json.loads(response.read())
-        except ValueError:
+            return json.loads(_read_all(response, time.monotonic() + MOST_SECONDS))
+        except (ValueError, RecursionError):
             raise WeightsError(text('weights.no_hub', host = host_of(url))) from None
+
+
+def _read_all(response: http.client.HTTPResponse, end: float) -> bytes:
+    """An answer that is not endless, be it in length or in time."""
+    content = bytearray()
+    while more := response.read1(1 << 16):
+        content += more
+        if len(content) > MOST_BYTES or time.monotonic() > end:
+            raise ValueError('no end')
+    if response.length:
+        raise http.client.IncompleteRead(bytes(content), response.length)
+    return bytes(content)
 
 
 @contextlib.contextmanager
