@@ -48,9 +48,14 @@ class Card:
         self.fraction = fraction
 
 
-def torch_with(card, empty = lambda *_size, **_options: None):
+def torch_with(card, empty = lambda *_size, **_options: None, version = '2.13.0', cudnn = None):
     return types.SimpleNamespace(
-        cuda = card, empty = empty, OutOfMemoryError = torch.OutOfMemoryError)
+        __version__ = version,
+        cuda = card,
+        empty = empty,
+        version = types.SimpleNamespace(hip = None),
+        backends = types.SimpleNamespace(cudnn = types.SimpleNamespace(version = lambda: cudnn)),
+        OutOfMemoryError = torch.OutOfMemoryError)
 
 
 def test_what_torch_keeps_for_later_counts_as_free():
@@ -79,7 +84,7 @@ def test_a_card_of_16_gibibytes_decodes_five_frames_at_once_after_denoising(tmp_
 def test_a_rung_leaves_room_for_gaps_between_tensors(tmp_path, monkeypatch, gibibytes, grows, rung):
     """Those measured: on 12 GiB a clip in turns ran out of memory, with either kind of segments."""
     monkeypatch.setattr(os, 'environ', {allocator.VARIABLES[0]: allocator.settings(None, grows)})
-    needs = devices.adjust(published(tmp_path), 'cuda:0')
+    needs = devices.adjust(published(tmp_path), 'cuda:0', True)
     assert ladder.chosen('cuda:0', needs, int(gibibytes * GIB)).name == rung
 
 
@@ -181,3 +186,24 @@ def test_segments_stop_growing_where_the_driver_cannot_do_it(monkeypatch, words,
     devices.prepare('cuda:0', torch_with(card, refuse))
     assert allocator.grows(os.environ) is stay
     assert card.settings == ([] if stay else ['expandable_segments:False'])
+
+
+@pytest.mark.parametrize(('version', 'cudnn', 'is_around'), [
+    ('2.13.0+cu126', 91002, True),
+    ('2.9.1', 91400, True),
+    ('2.9.1', 91500, False),
+    ('2.9.0+cu128', 91500, True),
+    ('2.11.0a0+gitabc', 91900, False),
+    ('2.8.0', 90800, False),
+    ('2.10.0', 90701, False),
+    ('2.13.0+cpu', None, False),
+])
+def test_decoding_is_foretold_to_need_an_eighth_more_where_torch_goes_around_cudnn(
+        tmp_path, monkeypatch, version, cudnn, is_around):
+    """That many columns are made of a convolution's input; 0.7 GiB were measured with five frames."""
+    needs = published(tmp_path)
+    monkeypatch.setitem(sys.modules, 'torch', torch_with(Card(8), version = version, cudnn = cudnn))
+    more = devices.adjust(needs, 'cuda:0', True).frame - needs.frame
+    assert more == (needs.frame // 8 if is_around else 0)
+    assert 5 * more == pytest.approx(0.7 * GIB * is_around, rel = 0.02)
+    assert devices.adjust(needs, 'cuda:0', False).frame == needs.frame

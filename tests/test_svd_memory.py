@@ -307,8 +307,12 @@ def gpu(gibibytes):
         mem_get_info = lambda device: (gibibytes * GIB, gibibytes * GIB),
         memory_reserved = lambda device: 0,
         memory_allocated = lambda device: 0)
-    backends = types.SimpleNamespace(mps = types.SimpleNamespace(is_available = lambda: False))
-    return types.SimpleNamespace(cuda = cuda, backends = backends)
+    backends = types.SimpleNamespace(
+        mps = types.SimpleNamespace(is_available = lambda: False),
+        cudnn = types.SimpleNamespace(version = lambda: 91900))
+    version = types.SimpleNamespace(hip = None)
+    return types.SimpleNamespace(
+        __version__ = '2.13.0', cuda = cuda, backends = backends, version = version)
 
 
 def test_doctor_tells_the_gpu_the_engine_in_use_and_what_is_set_badly(checkpoint, monkeypatch,

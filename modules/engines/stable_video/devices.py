@@ -9,6 +9,7 @@ Libraries: torch, handed in by the caller once it is imported; psutil, which acc
 import logging
 import os
 import platform
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from types import ModuleType
 
 from modules import allocator, installed_torch
 from modules.engines import in_one_line
+from modules.engines.stable_video import attention, memory
 from modules.engines.stable_video.memory import Needs
 from modules.i18n import Text, text
 
@@ -177,6 +179,10 @@ def prepare(device: str, torch: ModuleType) -> None:
     if not device.startswith('cuda'):
         return
     _try_growing(device, torch)
+    if goes_around_cudnn(torch):
+        logger.warning(
+            'This PyTorch does without cuDNN %s for a part of the model, which takes twice the '
+            'time; cuDNN 9.15 and newer it would use', torch.backends.cudnn.version())
     if sys.platform == 'win32' or allocator.is_wsl():
         kept = torch.cuda.memory_reserved(device)
         free, total = torch.cuda.mem_get_info(device)
@@ -198,7 +204,7 @@ def _try_growing(device: str, torch: ModuleType) -> None:
         os.environ[allocator.VARIABLES[0]] = 'expandable_segments:False'
 
 
-def adjust(needs: Needs, device: str) -> Needs:
+def adjust(needs: Needs, device: str, is_half: bool) -> Needs:
     """
     Tell what is needed on a device. On a GPU torch holds more than its tensors, because gaps between them fit nothing:
     as measured on an H200, 25 frames of 1024 × 576 on every rung, less what
@@ -208,12 +214,39 @@ def adjust(needs: Needs, device: str) -> Needs:
     :type needs: Needs
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
-    :return: what is needed there
+    :param is_half: whether it is computed at half precision
+    :type is_half: bool
+    :return: what is needed there, as far as it is known before torch is imported
     :rtype: Needs
     """
-    if not device.startswith('cuda'):
+    torch = sys.modules.get('torch')
+    if device != 'mps' and not (torch and device.startswith('cuda')):
         return needs
+    if not attention.is_fused(device, torch):
+        needs = replace(needs, scores = attention.COPIES * attention.MOST)
+    if device == 'mps':
+        return needs
+    if is_half and goes_around_cudnn(torch):
+        needs = replace(needs, frame = int(needs.frame * memory.AROUND_CUDNN))
     return replace(needs, fragments = 2**28 if allocator.grows(os.environ) else 2**30)
+
+
+def goes_around_cudnn(torch: ModuleType) -> bool:
+    """
+    Tell whether torch computes convolutions over time without cuDNN at half precision, in twice the time: some of
+    cuDNN's versions give wrong numbers for large ones (https://github.com/pytorch/pytorch/issues/163539).
+
+    :param torch: the library, built for CUDA
+    :type torch: ModuleType
+    :return: the answer
+    :rtype: bool
+    """
+    cudnn = torch.backends.cudnn.version()
+    release = [int(number) for number in re.findall(r'\d+', torch.__version__)[:3]]
+    if torch.version.hip or cudnn is None or release < [2, 9]:
+        return False
+    # the first release that does it does so with newer versions too
+    return cudnn >= 90800 and (cudnn < 91500 or release == [2, 9, 0])
 
 
 def is_out_of_memory(error: Exception, torch: ModuleType) -> bool:

@@ -482,7 +482,7 @@ class StableVideo:
     def _needs(self, folder: Path, model: ModelOptions | None = None) -> memory.Needs:
         model = model or self._applied()
         needs = memory.needs(folder, self._variant(folder), model, width = self._width())
-        return devices.adjust(needs, self.device)
+        return devices.adjust(needs, self.device, self._width() == 2)
 
     def _width(self) -> int:
         """Bytes of a number that is computed with."""

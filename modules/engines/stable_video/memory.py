@@ -29,6 +29,9 @@ VAE_BYTES = 2060
 #: bytes of a pixel of the photo while the VAE encodes it, at full precision
 ENCODING_BYTES = 2580
 
+#: what decoding holds where torch goes around cuDNN for convolutions over time, as a multiple
+AROUND_CUDNN = 9 / 8
+
 #: of the UNet's weights, the part that its largest layer holds
 LARGEST_LAYER = 1 / 48
 
@@ -59,6 +62,8 @@ class Needs:
     trained_frames: int
     #: what torch holds beyond tensors, for gaps between them
     fragments: int = 0
+    #: scores of attention, where they are kept
+    scores: int = 0
 
     @property
     def weights(self) -> int:

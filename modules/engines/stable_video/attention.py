@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Attention where torch does not fuse it: all scores of a layer are in memory there at once, 40 GiB of them for 25 frames
+of 1024 × 576 at half precision. In slices they are as many as fit, and equal bit for bit: no query asks another one.
+
+Libraries: torch and diffusers, through what is handed in and imported when the engine loads.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableVideoDiffusionPipeline
+    from diffusers.models.attention_processor import Attention
+
+#: bytes of scores that are in memory at once, as 32 bits each, which some versions of macOS make of 16. Metal indexes
+#: nothing beyond 4 GiB, and gives wrong numbers without a word from 2³² scores on.
+MOST = 3 * 2**27
+
+#: a processor computes so many queries at once, and with a multiple of them gives the same bits
+BLOCK = 256
+
+#: how often scores of that size are there while a slice is computed: as products and as shares of one
+COPIES = 2
+
+
+def is_fused(device: str, torch: ModuleType) -> bool:
+    """
+    Tell whether torch computes attention without keeping its scores.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param torch: the library
+    :type torch: ModuleType
+    :return: False on MPS, and with builds for AMD that have no such code for the GPU
+    :rtype: bool
+    """
+    if device == 'mps':
+        return False
+    if not device.startswith('cuda') or not torch.version.hip:
+        return True
+    asked = torch.empty(1, 5, 64, 64, dtype = torch.float16, device = device)
+    cuda = torch.backends.cuda
+    given = cuda.SDPAParams(asked, asked, asked, None, 0.0, False, False)
+    return cuda.can_use_flash_attention(given) or cuda.can_use_efficient_attention(given)
+
+
+def slice_where_needed(pipe: 'StableVideoDiffusionPipeline', device: str) -> None:
+    """
+    Let a pipeline attend in slices on a device where torch would keep all scores.
+
+    :param pipe: the pipeline
+    :type pipe: StableVideoDiffusionPipeline
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    """
+    import torch
+    if not is_fused(device, torch):
+        slice_all(pipe)
+
+
+def slice_all(pipe: 'StableVideoDiffusionPipeline', most: int = MOST) -> None:
+    """
+    Let every layer of a pipeline that attends to many tokens do so in slices.
+
+    :param pipe: the pipeline
+    :type pipe: StableVideoDiffusionPipeline
+    :param most: bytes of scores that are in memory at once
+    :type most: int
+    """
+    for part in (pipe.unet, pipe.vae):
+        part.set_attn_processor({
+            name: processor if '.attn2.' in name else Sliced(processor, most)
+            for name, processor in part.attn_processors.items()
+        })
+
+
+class Sliced:
+    """
+    Does what another processor does, with its attention in slices.
+
+    :param processor: the other one
+    :type processor: Callable
+    :param most: bytes of scores that are in memory at once
+    :type most: int
+    """
+
+    def __init__(self, processor: Callable, most: int = MOST):
+        self.processor = processor
+        self.most = most
+
+    def __call__(self,
+                 attention: 'Attention',
+                 hidden_states: 'torch.Tensor',
+                 encoder_hidden_states: 'torch.Tensor | None' = None,
+                 **options: Any) -> 'torch.Tensor':
+        """
+        As the other one's.
+
+        :param attention: the layer
+        :type attention: Attention
+        :param hidden_states: the queries, [B, N, C] or [B, C, H, W]
+        :type hidden_states: torch.Tensor
+        :param encoder_hidden_states: the context, [B, M, D]; None for the queries themselves
+        :type encoder_hidden_states: torch.Tensor | None
+        :param options: whatever else there is
+        :type options: Any
+        :return: like ``hidden_states``
+        :rtype: torch.Tensor
+        """
+        with _slicing()(self.most):
+            return self.processor(attention, hidden_states, encoder_hidden_states, **options)
+
+
+@functools.cache
+def _slicing() -> type:
+    """A context in which torch's attention is computed in slices, in its own thread only."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Slicing(TorchFunctionMode):
+
+        def __init__(self, most: int):
+            super().__init__()
+            self.most = most
+
+        def __torch_function__(self, func, types, args = (), kwargs = None):
+            if func is torch.nn.functional.scaled_dot_product_attention:
+                return attended(func, self.most, *args, **(kwargs or {}))
+            return func(*args, **(kwargs or {}))
+
+    return Slicing
+
+
+def attended(attend: Callable, most: int, query: 'torch.Tensor', key: 'torch.Tensor',
+             value: 'torch.Tensor', **options: Any) -> 'torch.Tensor':
+    """
+    Attention, so many heads at once as the limit allows, or so many queries of one head.
+
+    :param attend: torch's function
+    :type attend: Callable
+    :param most: bytes of scores that are in memory at once
+    :type most: int
+    :param query: [B, H, N, D]
+    :type query: torch.Tensor
+    :param key: [B, H, M, D]
+    :type key: torch.Tensor
+    :param value: [B, H, M, D]
+    :type value: torch.Tensor
+    :param options: no mask, no dropout; there are none in Stable Video Diffusion
+    :type options: Any
+    :return: [B, H, N, D]
+    :rtype: torch.Tensor
+    """
+    import torch
+    batch, heads, queries, _width = query.shape
+    rows = max(BLOCK, most // (4 * key.shape[2]) // BLOCK * BLOCK)
+    if batch * heads * queries <= rows:
+        return attend(query, key, value, **options)
+    made = torch.empty_like(query)
+    at_once = (max(1, rows // (heads * queries)), min(heads,
+                                                      max(1, rows // queries)), min(queries, rows))
+    for part in _parts((batch, heads, queries), at_once):
+        made[part] = attend(query[part], key[part[:2]], value[part[:2]], **options)
+    return made
+
+
+def _parts(whole: tuple[int, ...], at_once: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Slices of so many at once in each dimension that cover all."""
+    return itertools.product(*([slice(at, at + step) for at in range(0, size, step)]
+                               for size, step in zip(whole, at_once, strict = True)))
