@@ -76,11 +76,14 @@ def peak(rung: Rung, needs: Needs, chunk: int = 1) -> int:
     :rtype: int
     """
     half = needs.chunked_half if rung.is_chunked else needs.half
-    denoising = half if rung.is_split else 2 * half
+    halves = 1 if rung.is_split else 2
+    # where attention keeps scores, feed-forward layers hold no more than in parts
+    denoising = max(halves * half, halves * needs.chunked_half + needs.scores)
     decoding = (1 if rung.is_single else chunk) * needs.frame
     if rung.is_streamed:
-        layer = int(needs.unet * memory.LARGEST_LAYER)
-        return layer + max(denoising, decoding, needs.encoding)
+        # one computes, the next one is on its way
+        layers = 2 * int(needs.unet * memory.LARGEST_LAYER)
+        return layers + max(denoising, decoding, needs.encoding)
     if rung.takes_turns:
         # the VAE has encoded the photo when the UNet comes, and stays
         return max(needs.image_encoder, needs.vae + max(decoding, needs.encoding),

@@ -10,9 +10,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modules.engines.stable_video import toolchain
+from modules.engines.stable_video import lanes, toolchain
 from modules.engines.stable_video.ladder import Rung
 from modules.engines.stable_video.loading import loading
+from modules.engines.stable_video.streaming import Streaming, compute_on
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,7 @@ def encoder(folder: Path,
         return found.to(torch.float32 if device == 'cpu' or is_full else torch.float16)
 
 
-def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> None:
+def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> Streaming | None:
     """
     Move the pipeline to where it computes: for good, each part when its turn comes, or each layer.
 
@@ -124,23 +125,24 @@ def place(pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung) -> None
     :type device: str
     :param rung: the way memory is used
     :type rung: Rung
+    :return: what brings the layers' weights; None where no layer moves
+    :rtype: Streaming | None
     """
     if rung.is_streamed:
-        _stream(pipe, device)
-    elif rung.takes_turns:
+        return _stream(pipe, device)
+    if rung.takes_turns:
         pipe.enable_model_cpu_offload(device = device)
     else:
         pipe.to(device)
+    return None
 
 
-def _stream(pipe: 'StableVideoDiffusionPipeline', device: str) -> None:
-    import torch
-    from diffusers.hooks import apply_group_offloading
+def _stream(pipe: 'StableVideoDiffusionPipeline', device: str) -> Streaming:
     pipe.remove_all_hooks()
-    for part in (pipe.unet, pipe.vae):
-        part.to('cpu')
-        # without streams of its own: they expect the layers in the same order in every step
-        apply_group_offloading(part, torch.device(device), offload_type = 'leaf_level')
+    parts = [pipe.unet.to('cpu'), pipe.vae.to('cpu')]
+    for part in parts:
+        compute_on(part, device)
+    return Streaming(parts, device, lanes.best(device))
 
 
 def can_compile(device: str) -> bool:

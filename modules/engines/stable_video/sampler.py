@@ -16,6 +16,7 @@ from modules import errors
 from modules.configuration import ModelOptions
 from modules.engines import OnProgress, Progress, StopIfCancelled
 from modules.engines.stable_video import (
+    attention,
     compiling,
     decoding,
     devices,
@@ -29,6 +30,7 @@ from modules.engines.stable_video.embeddings import Embeddings
 from modules.engines.stable_video.ladder import Rung
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.presets import Preset
+from modules.engines.stable_video.streaming import Streaming
 
 if TYPE_CHECKING:
     import numpy
@@ -65,6 +67,7 @@ class Sampler:
         self.pipe = pipe
         self.device = device
         self.denoiser = Denoiser(pipe.unet)
+        attention.slice_where_needed(pipe, device)
         decoder = pipe.vae.decoder.forward = compiling.Compilable(pipe.vae.decoder.forward)
         self._compilables = [*self.denoiser.compilables, decoder]
         self.embeddings = Embeddings(pipe, load_encoder)
@@ -74,6 +77,7 @@ class Sampler:
         # chosen once for each kind of clip: the frames depend on it
         self._chunks: dict[Needs, int] = {}
         self.rung: Rung | None = None
+        self._streaming: Streaming | None = None
         while not self._has_room(rung):
             # only here, after the exception and what it held are gone
             self.pipe.to('cpu')
@@ -88,8 +92,6 @@ class Sampler:
         :param rung: the way memory is to be used
         :type rung: Rung
         """
-        moves = self.rung is None or _placement(rung) != _placement(self.rung)
-        self.rung = rung
         self.denoiser.is_split = rung.is_split
         self._chunks.clear()
         if rung.is_split:
@@ -97,8 +99,10 @@ class Sampler:
         if rung.takes_turns:
             # weights that move are no constants of compiled code
             self.stay_eager()
-        if moves:
-            pipeline.place(self.pipe, self.device, rung)
+        if self.rung is None or _placement(rung) != _placement(self.rung):
+            self._streaming = pipeline.place(self.pipe, self.device, rung)
+        # known only now: where weights find no room, they are still to be placed
+        self.rung = rung
 
     def _has_room(self, rung: Rung) -> bool:
         """Go to a rung; False when the weights themselves find no room there, and may further down."""
@@ -240,6 +244,8 @@ class Sampler:
         """Put all in order after a clip, whatever cut that short."""
         self.denoiser.end()
         pipeline.restore(self.pipe)
+        if self._streaming:
+            self._streaming.release()
 
     def _prepare(self, preset: Preset, model: ModelOptions) -> None:
         for part in self._compilables:
