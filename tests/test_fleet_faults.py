@@ -311,6 +311,28 @@ def test_a_redis_that_keeps_all_is_not_warned_of(tmp_path, options):
         ledger.close()
 
 
+def test_a_redis_fills_up_with_photos_only_so_far_that_workers_can_take_them_away(tmp_path):
+    """A worker that may write nothing takes no job: the line would stand for ever."""
+    large = photo() + bytes(300_000)
+    body, headers = program.form([], [('file', 'a.png', large)])
+    with fleet.redis_server(tmp_path, '--maxmemory',
+                            '8mb') as redis, serving(redis.url, tmp_path / 'home') as port:
+        ledger, accepted = Ledger(redis.url), []
+        facts = {'shared': common(fleet.options_of(redis.url, 2)), 'engines': ['camera']}
+        ledger.enrol('one that was there', facts)
+        answer = program.call(port, 'POST', '/jobs', body, headers)
+        while answer.status == 202:
+            accepted.append(answer.json['id'])
+            answer = program.call(port, 'POST', '/jobs', body, headers)
+        assert (answer.status, answer.json['code']) == (503, 'broker_refuses')
+        assert len(accepted) > 3
+        assert program.call(port, 'GET', '/health').json['problem']['code'] == 'broker_refuses'
+        with working(Ledger(redis.url)):
+            for identity in accepted:
+                assert is_like(picture(port, identity), COLOUR)
+        ledger.close()
+
+
 def test_a_redis_with_a_password_is_for_those_who_have_it(tmp_path):
     with fleet.redis_server(tmp_path, '--requirepass', 'a%b c') as redis:
         url = redis.url.replace('redis://', 'redis://:a%25b%20c@')

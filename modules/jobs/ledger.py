@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -43,6 +44,9 @@ FORGOTTEN = 24 * 3600
 MOST_ATTEMPTS = 2
 
 CHANGED = 'tlp:changed'
+
+#: part of Redis's memory that new photos may fill; the rest is for what workers write
+FILLED = 0.8
 
 #: the rule by which Redis throws nothing away
 KEEPING = 'noeviction'
@@ -248,6 +252,7 @@ class Ledger:
         photo = job.upload.read_bytes()
         if len(photo) > MOST_BYTES:
             raise errors.UploadTooLarge('file', limit = MOST_BYTES // 1_000_000)
+        self.check_memory(len(photo))
         key = f'tlp:photo:{job.id}'
         with self.contact.reaching():
             self.client.set(key, photo[:PIECE], ex = SUBMITTING_SECONDS)
@@ -511,14 +516,31 @@ class Ledger:
         :return: its ``maxmemory-policy``; None where it keeps all, or does not tell
         :rtype: str | None
         """
+        told = self._memory()
+        policy = told.get('maxmemory_policy', KEEPING)
+        return policy if told.get('maxmemory') and policy != KEEPING else None
+
+    def check_memory(self, more: int = 0) -> None:
+        """
+        Make sure that workers still have room when a photo is there too: in a full Redis they could take none away.
+
+        :param more: bytes of the photo
+        :type more: int
+        :raises errors.BrokerRefuses: when they would not
+        """
+        told = self._memory()
+        most = told.get('maxmemory') or math.inf
+        if told.get('used_memory', 0) + more > FILLED * most:
+            raise errors.BrokerRefuses
+
+    def _memory(self) -> dict:
+        """What the broker tells of its memory; nothing where it does not."""
         try:
             # hosted ones forbid CONFIG
             with self.contact.reaching():
-                told = self.client.info('memory')
+                return self.client.info('memory')
         except errors.BrokerAway:
-            return None
-        policy = told.get('maxmemory_policy', KEEPING)
-        return policy if told.get('maxmemory') and policy != KEEPING else None
+            return {}
 
     def enrol(self, name: str, facts: dict, kind: str = 'workers') -> None:
         """

@@ -407,9 +407,10 @@ class RemoteQueue:
         if is_refused or time.monotonic() - self._enrolled > HEARTBEAT / 3:
             try:
                 self.ledger.enrol(self._name, {'shared': self.shared}, 'webs')
+                self.ledger.check_memory()
             except errors.BrokerRefuses as refusal:
                 if not is_refused:
-                    logger.error('The broker takes no jobs: %s', refusal.__cause__)
+                    logger.error('The broker takes no jobs: %s', refusal.__cause__ or 'it is full')
                 return errors.BrokerRefuses()
             self._enrolled = time.monotonic()
         return None
