@@ -8,6 +8,7 @@ Libraries: Pillow, pillow-heif.
 
 import io
 import logging
+import re
 import struct
 from typing import BinaryIO
 
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 #: H.273's numbers of cameras' curves, which viewers of AVIF and HEIF take for sRGB's
 CAMERAS = (1, 6, 14, 15)
+#: boxes of HEIF and AVIF that tell cd/m² of the brightest light, or tenths of thousandths of the display's
+CONTENT_LIGHT = re.compile(rb'\0\0\0\x0cclli(..)', re.DOTALL)
+MASTERING = re.compile(rb'\0\0\0\x20mdcv.{16}(....)', re.DOTALL)
+#: bytes within which they stand
+HEIF_HEAD = 1 << 16
 #: where PNG tells of light: code points, the brightest light, the display it was made on
 CODES, LIGHT, MASTERED = b'cICP', b'cLLI', b'mDCV'
 #: chunks looked at for them; there is no more than a dozen before the pixels of an honest file
@@ -46,9 +52,9 @@ def find_encoding(image: Image.Image, file: BinaryIO) -> Encoding | None:
     elif image.info.get('icc_profile'):
         return None
     elif image.format == 'AVIF':
-        found = _of_heif(_avif_info(file))
+        found = _of_heif(_avif_info(file), file)
     elif image.format == 'HEIF':
-        found = _of_heif(image.info)
+        found = _of_heif(image.info, file)
     return None if found is None or found.is_srgb else found
 
 
@@ -131,13 +137,19 @@ def _avif_info(file: BinaryIO) -> dict:
         return {}
 
 
-def _of_heif(info: dict) -> Encoding | None:
+def _of_heif(info: dict, file: BinaryIO) -> Encoding | None:
     codes = info.get('nclx_profile')
     if not codes:
         return None
     transfer = codes['transfer_characteristics']
+    file.seek(0)
+    head = file.read(HEIF_HEAD)
+    content, mastered = CONTENT_LIGHT.search(head), MASTERING.search(head)
+    brightest = struct.unpack('>H', content[1])[0] if content else 0
+    if not brightest and mastered:
+        brightest = struct.unpack('>I', mastered[1])[0] / 10000
     return photo_cicp.by_numbers(codes['color_primaries'],
-                                 photo_cicp.SRGB if transfer in CAMERAS else transfer)
+                                 photo_cicp.SRGB if transfer in CAMERAS else transfer, brightest)
 
 
 def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:

@@ -165,6 +165,21 @@ def test_code_points_of_an_avif_are_what_chromium_shows(page, tmp_path, ramps, p
     assert_alike(read(tmp_path, content), browser.pixels(page, content, 'image/avif'))
 
 
+BOXES = {
+    'content of 400': b'\0\0\0\x0cclli' + struct.pack('>HH', 400, 50),
+    'display of 4000': b'\0\0\0\x20mdcv' + bytes(16) + struct.pack('>II', 40_000_000, 1)
+}
+
+
+@pytest.mark.parametrize('light', BOXES)
+def test_the_brightest_light_is_told_by_an_avif_as_by_a_png(tmp_path, ramps, light):
+    found = read(tmp_path, avif(ramps, 9, 16) + BOXES[light])[4::8, 2::4]
+    expected = read(tmp_path, png(ramps, cicp(9, 16, 0, 1), LIGHT[light]))
+    assert numpy.abs(found.astype(int) - expected).mean() < 1.5
+    plain = read(tmp_path, png(ramps, cicp(9, 16, 0, 1)))
+    assert numpy.abs(plain.astype(int) - expected).mean() > 1.5
+
+
 @pytest.mark.parametrize(('codes', 'expected'), [((1, 13), (200, 80, 20)), ((12, 13), (216, 69, 0)),
                                                  ((9, 16), (255, 0, 0))])
 @pytest.mark.parametrize('kind', ['PNG', 'AVIF', 'HEIF'])
