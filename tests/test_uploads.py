@@ -3,10 +3,11 @@
 """
 Uploads go to the disk as they come: the program's memory does not grow with them.
 
-Libraries: pytest.
+Libraries: Pillow, pytest.
 """
 
 import contextlib
+import io
 import re
 import socket
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import program
 import pytest
+from PIL import Image
 
 #: of one upload, just below the limit, and how many come at once
 SIZE, UPLOADS = 30_000_000, 8
@@ -66,3 +68,25 @@ def test_large_uploads_do_not_stay_in_memory(tmp_path):
         # less than a third of what came
         assert memory(process.pid) - before < SIZE * UPLOADS / 3
         assert [path for path in (tmp_path / 'outputs').iterdir() if path.is_dir()] == []
+
+
+def large_photo(side):
+    """A photo of next to no bytes and many pixels."""
+    content = io.BytesIO()
+    Image.new('RGB', (side, side), 'red').save(content, 'JPEG')
+    return content.getvalue()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
+@pytest.mark.parametrize('wanted', ['live-photo', 'motion-photo'])
+def test_a_photo_in_full_is_never_in_the_servers_memory(tmp_path, wanted):
+    ini = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\nImagePromptWidth = 128\nImagePromptHeight = 128\n'
+    with program.started(tmp_path, ini) as (process, port):
+        fields = [('format', wanted)]
+        for _time in range(2):
+            assert program.generate(port, large_photo(1000), fields).status == 200
+        before = memory(process.pid)
+        answer = program.generate(port, large_photo(6000), fields, timeout = 120)
+        assert answer.status == 200
+        # a third of what its pixels would take
+        assert memory(process.pid) - before < 6000 * 6000
