@@ -10,7 +10,7 @@ Libraries: torch, through what is handed in and imported when the engine loads.
 import math
 from typing import TYPE_CHECKING, Any
 
-from modules.engines.stable_video.compiling import Compilable
+from modules.engines.stable_video.compiling import Compilable, Layers
 from modules.engines.stable_video.presets import Preset
 
 if TYPE_CHECKING:
@@ -86,15 +86,17 @@ class Denoiser:
 
     :param unet: the UNet, wherever its weights are
     :type unet: UNetSpatioTemporalConditionModel
+    :param layers: those of the UNet that can be compiled; None to find them
+    :type layers: Layers | None
     """
 
-    def __init__(self, unet: 'UNetSpatioTemporalConditionModel'):
+    def __init__(self, unet: 'UNetSpatioTemporalConditionModel', layers: Layers | None = None):
         self.unet = unet
         #: two passes of one half each instead of one of both
         self.is_split = False
-        # keeping what the next step needs is code of its own
-        self._whole = {is_keeping: Compilable(unet.forward) for is_keeping in (False, True)}
-        self._last = Compilable(self._last_layers)
+        layers = layers or Layers(unet)
+        self._whole = Compilable(unet.forward, layers)
+        self._last = Compilable(self._last_layers, layers)
         self._preset = Preset()
         self._step = 0
         # of each half, what last reached the layers that every step computes
@@ -108,14 +110,13 @@ class Denoiser:
             name: self._one_token if '.attn2.' in name else processor
             for name, processor in unet.attn_processors.items()
         })
-        # there for good: code once compiled does not notice hooks that come later
         unet.up_blocks[-1].resnets[-LAST_LAYERS].register_forward_pre_hook(self._keep)
         unet.forward = self.forward
 
     @property
     def compilables(self) -> list[Compilable]:
         """What steps compute."""
-        return [*self._whole.values(), self._last]
+        return [self._whole, self._last]
 
     def begin(self, preset: Preset) -> None:
         """
@@ -171,7 +172,7 @@ class Denoiser:
                 self._one_token.known = self._answers.setdefault(halves, {})
             inputs = sample[part], timestep, *(condition[part] for condition in conditions)
             if is_whole:
-                made.append(self._whole[self._is_keeping](*inputs, return_dict = False)[0])
+                made.append(self._whole(*inputs, return_dict = False)[0])
                 if self._is_keeping:
                     self._kept |= zip(
                         range(*halves), self._entering.chunk(part.stop - part.start), strict = True)

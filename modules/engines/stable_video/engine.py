@@ -208,7 +208,7 @@ class StableVideo:
         """
         On a GPU, compile for the sizes that clips have; takes minutes where that was never done before.
 
-        :param stop_if_cancelled: called between steps; a compiler at work is waited for
+        :param stop_if_cancelled: called between steps and layers; a compiler at work on one is waited for
         :type stop_if_cancelled: StopIfCancelled
         :raises modules.errors.Cancelled: when there is something better to do
         """
@@ -220,12 +220,14 @@ class StableVideo:
                 sizes, self._to_compile = self._to_compile, []
                 logger.info('Compiling for %d x %d', *sizes[0])
                 try:
-                    self._sampler.compile(sizes[0], preset, self._applied(), stop_if_cancelled)
+                    is_done = self._sampler.compile(sizes[0], preset, self._applied(),
+                                                    stop_if_cancelled)
                 except errors.Cancelled:
                     self._to_compile = sizes
                     raise
-                self._to_compile = sizes[1:]
-                logger.info('Compiled for %d x %d', *sizes[0])
+                if is_done:
+                    self._to_compile = sizes[1:]
+                    logger.info('Compiled for %d x %d', *sizes[0])
 
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         """

@@ -30,6 +30,7 @@ from modules.engines.stable_video.embeddings import Embeddings
 from modules.engines.stable_video.ladder import Rung
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.presets import Preset
+from modules.engines.stable_video.rehearsal import Rehearsal, steps_of
 from modules.engines.stable_video.streaming import Streaming
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from modules.parameters import AnimationRequest
 
 logger = logging.getLogger(__name__)
-
-#: in a clip of so many steps, every preset has each kind of step that it has in a longer one
-REHEARSED_STEPS = 8
 
 
 class Sampler:
@@ -66,9 +64,11 @@ class Sampler:
                                                                                 'torch.nn.Module']):
         self.pipe = pipe
         self.device = device
-        self.denoiser = Denoiser(pipe.unet)
+        self._layers = compiling.Layers(pipe.unet, pipe.vae.decoder)
+        self.denoiser = Denoiser(pipe.unet, self._layers)
         attention.slice_where_needed(pipe, device)
-        decoder = pipe.vae.decoder.forward = compiling.Compilable(pipe.vae.decoder.forward)
+        decoder = pipe.vae.decoder.forward = compiling.Compilable(pipe.vae.decoder.forward,
+                                                                  self._layers)
         self._compilables = [*self.denoiser.compilables, decoder]
         self.embeddings = Embeddings(pipe, load_encoder)
         self._needs = needs
@@ -218,7 +218,7 @@ class Sampler:
         return decoding.has_numbers(self.pipe, latents[:, :self.chunk(model)])
 
     def compile(self, size: tuple[int, int], preset: Preset, model: ModelOptions,
-                stop_if_cancelled: StopIfCancelled) -> None:
+                stop_if_cancelled: StopIfCancelled) -> bool:
         """
         Compile for clips of a size, by making a short one.
 
@@ -228,12 +228,33 @@ class Sampler:
         :type preset: Preset
         :param model: the options as the preset changes them
         :type model: ModelOptions
-        :param stop_if_cancelled: called between steps; when it raises, what was compiled remains
+        :param stop_if_cancelled: called before each layer and between steps; when it raises, what was compiled
+            remains, and is used once all layers have code
         :type stop_if_cancelled: StopIfCancelled
+        :return: False when memory does not suffice for it, and clips are computed as written from now on
+        :rtype: bool
         """
-        with compiling.rehearsing(self._compilables):
-            self._prepare(preset, model)
-            self._rehearse(size, model, REHEARSED_STEPS, stop_if_cancelled)
+        import torch
+        devices.release(self.device)
+        needs = self._needs(model)
+        chunk = compiling.decoded_at_once(self.rung, needs, self.chunk(model), self.there(needs))
+        if chunk is None:
+            return False
+        played = Rehearsal(size, model.output_frames, steps_of(preset), chunk)
+        try:
+            with self._layers.rehearsing(stop_if_cancelled):
+                self._prepare(preset, model)
+                played.play(self.pipe, stop_if_cancelled)
+            return True
+        except (MemoryError, RuntimeError) as error:
+            if not devices.is_out_of_memory(error, torch):
+                raise
+            logger.warning('Nothing is compiled: %s', compiling.find_reason(error))
+            self.stay_eager()
+            return False
+        finally:
+            self.restore()
+            devices.release(self.device)
 
     def stay_eager(self) -> None:
         """Compute as written from now on, where it was compiled."""
@@ -275,29 +296,6 @@ class Sampler:
             callback_on_step_end = on_step_end,
             callback_on_step_end_tensor_inputs = preview.TENSORS,
             output_type = 'latent').frames
-
-    def _rehearse(self, size: tuple[int, int], model: ModelOptions, steps: int,
-                  stop_if_cancelled: StopIfCancelled) -> None:
-        """A clip of a grey picture, of which nothing is kept."""
-        import torch
-
-        def on_step_end(_pipe, _step, _time, tensors):
-            stop_if_cancelled()
-            return tensors
-
-        latents = self.pipe(
-            Image.new('RGB', size, 'grey'),
-            width = size[0],
-            height = size[1],
-            num_frames = model.output_frames,
-            num_inference_steps = steps,
-            callback_on_step_end = on_step_end,
-            output_type = 'latent').frames
-        parts = latents.split(self.chunk(model), dim = 1)
-        with torch.no_grad():
-            for part in {part.shape: part for part in parts}.values():
-                stop_if_cancelled()
-                self.pipe.decode_latents(part, part.shape[1], part.shape[1])
 
 
 def _placement(rung: Rung) -> tuple[bool, bool]:
