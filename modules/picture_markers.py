@@ -13,6 +13,8 @@ import struct
 #: scans of a JPEG: cameras make one, encoders about ten, the most careful ones some twenty; with each, a decoder goes
 #: through all of the picture
 MOST_SCANS = 64
+#: pixels that all scans together may go through, unless they are as few as any encoder makes
+MOST_SCANNED, FEW_SCANS = 2_000_000_000, 12
 #: segments of a JPEG, chunks of a PNG: a colour profile, a depth map or a second picture in EXIF and XMP come in pieces
 #: of 64 KB, of which the largest upload has some five hundred
 MOST_SEGMENTS = 4096
@@ -28,6 +30,8 @@ END_OF_DATA = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 #: markers without a length
 BARE = (0x01, *range(0xd0, 0xd9))
 START_OF_SCAN, END_OF_IMAGE = 0xda, 0xd9
+#: markers that tell the size
+SIZES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
 
 
 def is_laborious(data: bytes) -> bool:
@@ -46,6 +50,7 @@ def is_laborious(data: bytes) -> bool:
 
 def _is_laborious_jpeg(data: bytes) -> bool:
     position, segments, scans, filling = len(JPEG), 0, 0, 0
+    most_scans = MOST_SCANS
     while mark := MARK.search(data, position):
         filling += mark.start() - position
         segments += 1
@@ -56,14 +61,22 @@ def _is_laborious_jpeg(data: bytes) -> bool:
             return False
         if marker in BARE:
             continue
+        if marker in SIZES:
+            most_scans = _most_scans(data[position + 3:position + 7])
         position += int.from_bytes(data[position:position + 2], 'big')
         if marker == START_OF_SCAN:
             scans += 1
             end = END_OF_DATA.search(data, position)
-            if scans > MOST_SCANS or not end:
-                return scans > MOST_SCANS
+            if scans > most_scans or not end:
+                return scans > most_scans
             position = end.start()
     return len(data) - position > MOST_FILLING
+
+
+def _most_scans(size: bytes) -> int:
+    """Of a picture whose height and width are these."""
+    pixels = int.from_bytes(size[:2], 'big') * int.from_bytes(size[2:], 'big')
+    return min(MOST_SCANS, max(FEW_SCANS, MOST_SCANNED // max(1, pixels)))
 
 
 def _is_laborious_png(data: bytes) -> bool:

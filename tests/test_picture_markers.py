@@ -71,6 +71,18 @@ def test_what_makes_too_much_work_is_refused_at_once(tmp_path, name):
         sandbox.close()
 
 
+def test_the_larger_a_picture_is_the_fewer_scans_it_may_have():
+    content = scans(40)
+    assert not is_laborious(content)
+    # the same scans, of a picture that says it is ten thousand pixels wide and high
+    start = content.index(b'\xff\xc2') + 5
+    large = content[:start] + struct.pack('>HH', 10_000, 10_000) + content[start + 4:]
+    assert is_laborious(large)
+    few = saved(side = SIDE, progressive = True)
+    start = few.index(b'\xff\xc2') + 5
+    assert not is_laborious(few[:start] + struct.pack('>HH', 60_000, 60_000) + few[start + 4:])
+
+
 def jpeg_profile(size):
     return b'\0\0\0\0' * (size // 4)
 
