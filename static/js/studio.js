@@ -16,7 +16,9 @@ import {Strip} from './strip.js';
 import {put, say} from './words.js';
 
 // the photo itself is at fault, so trying the same again is no use
-const UNUSABLE = ['upload_too_large', 'too_many_pixels', 'unreadable_image', 'empty_image', 'damaged_image'];
+const UNUSABLE = [
+  'upload_too_large', 'too_many_pixels', 'unreadable_image', 'empty_image', 'damaged_image', 'unknown_kind', 'camera_raw',
+];
 const TITLES = {done: 'done_title', failed: 'failed_title'};
 // how long the page may wait for the piece that was on the table before it invites
 const PATIENCE = 500;
