@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Stable Video Diffusion as diffusers runs it, as it was once run here, and as it runs now: seconds, arithmetic, memory,
-distance. The numbers in the model are random, on which speed and memory do not depend; a distance between clips of
-noise tells only that two ways differ, not by how much a person would see.
+Stable Video Diffusion as diffusers runs it and as it runs here: seconds, arithmetic, memory, distance. The numbers in
+the model are random, on which speed and memory do not depend; a distance between clips of noise tells only that two
+ways differ, not by how much a person would see.
 
-    python bench/svd.py [WIDTHxHEIGHT] [FRAMES] [STEPS] [CHANNELS] [RUNS]
+    python bench/svd.py [WIDTHxHEIGHT] [FRAMES] [STEPS] [CHANNELS] [RUNS] [--seconds N] [--rungs]
 
 ``CHANNELS`` of the UNet's first level: 320 is the published architecture, fewer a smaller one of the same build. On a
-GPU all at half precision and every preset compiled, peak memory as its allocator tells it; on a processor in 32 bits,
-peak memory in counted live tensors besides the weights. Ways take turns, medians are told; "times" is against plain
-diffusers of the same round.
+GPU all at half precision, presets by compiled code, and peak memory as its allocator tells it (allocated / reserved),
+with the weights of both pipelines; on a processor in 32 bits, and peak memory in counted live tensors besides the
+weights. Ways take turns, medians are told; "times" is against plain diffusers of the same round. Each figure is printed
+when it is there, so that a run that is cut short leaves what it found. What would end after ``--seconds`` (540) is left
+out and named.
+
+``--rungs``, on a GPU: three steps on rungs of the memory ladder, the allocator's limit lowered to cards of 8 and 6 GiB.
 
 Libraries: torch, diffusers, transformers, numpy, Pillow.
 """
 
+import argparse
 import dataclasses
+import gc
 import statistics
 import sys
 import tempfile
@@ -36,13 +42,20 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
 from PIL import Image  # noqa: E402
+from torch._dynamo.utils import counters  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from modules import parameters  # noqa: E402
+from modules import errors, parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
 
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+GIB = 2**30
+
+#: rung → GiB of the card it is for
+RUNGS = {'split': 8, 'streamed': 6}
+
+#: of a GPU, GiB that its context takes from the allocator's share
+CONTEXT = 0.6
 
 #: called after every step
 OnStep = Callable[[], None]
@@ -54,54 +67,264 @@ class Way:
 
     name: str
     make: Callable[[OnStep], numpy.ndarray]
-    seconds: list[float] = dataclasses.field(default_factory = list)
+    #: compiled code cannot be counted
+    is_counted: bool = True
+    #: of each round
+    seconds: dict[int, float] = dataclasses.field(default_factory = dict)
     #: of each step but the first, of all clips
     step_seconds: list[float] = dataclasses.field(default_factory = list)
     flops: int = 0
-    peak: int = 0
+    peak: str = ''
     clip: numpy.ndarray | None = None
 
 
-def main(size: str, frames: int, steps: int, channels: int, runs: int) -> None:
+class Bench:
+    """
+    A run of the benchmark.
+
+    :param model: the options
+    :type model: ModelOptions
+    :param folder: the checkpoint
+    :type folder: Path
+    :param is_gpu: whether the allocator is asked and code is compiled
+    :type is_gpu: bool
+    :param seconds: after which no clip is to end
+    :type seconds: float
+    """
+
+    def __init__(self, model: ModelOptions, folder: Path, is_gpu: bool, seconds: float):
+        self.model = model
+        self.folder = folder
+        self.is_gpu = is_gpu
+        self._end = time.monotonic() + seconds
+        self._round = 0
+        self.left_out: list[str] = []
+        self.engine = self.load(model)
+        self.device = self.engine.device
+        noise = numpy.random.default_rng(0).integers(0, 256, (9, 16, 3), numpy.uint8)
+        size = model.image_prompt_width, model.image_prompt_height
+        self.image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+    def load(self, model: ModelOptions) -> StableVideo:
+        """
+        Load an engine.
+
+        :param model: the options
+        :type model: ModelOptions
+        :return: the engine
+        :rtype: StableVideo
+        """
+        engine = StableVideo(Configuration(model = model), lambda configuration: self.folder)
+        engine.load()
+        return engine
+
+    def run(self, runs: int) -> list[Way]:
+        """
+        Measure all ways.
+
+        :param runs: clips of each way
+        :type runs: int
+        :return: the ways
+        :rtype: list[Way]
+        """
+        chunk = self.engine._sampler.chunk(self.model)
+        plain = pipeline.load(self.folder, 'fp16', self.device).to(self.device)
+        ways = [Way(f'plain diffusers, chunk {chunk}', partial(self._plain, plain, chunk))]
+        if not self.is_gpu:
+            ways += self._own(parameters.PRESETS, '')
+            split = self.load(dataclasses.replace(self.model, memory = 'split'))
+            ways.append(Way('quality, Memory = split', partial(self._ours, split, 'quality')))
+        else:
+            ways += self._own(('quality', 'draft'), ', not compiled')
+        for way in ways:
+            self._first(way)
+        if self.is_gpu:
+            self._rounds(ways, 1)
+            ways += self._compiled()
+            self._rounds([ways[0], *ways[3:]], runs)
+        else:
+            self._rounds(ways, runs)
+        return ways
+
+    def _own(self, names: tuple[str, ...], words: str, is_counted: bool = True) -> list[Way]:
+        return [
+            Way(name + words, partial(self._ours, self.engine, name), is_counted) for name in names
+        ]
+
+    def _compiled(self) -> list[Way]:
+        """Code for ``fast`` is code for the presets before it as well."""
+        preset = presets.TABLE['fast']
+        self._reset_peak()
+        started, before = time.perf_counter(), counters['stats']['unique_graphs']
+        sampler = self.engine._sampler
+        try:
+            is_done = sampler.compile(self.image.size, preset, presets.applied(preset, self.model),
+                                      self._stop_in_time)
+        except errors.Cancelled:
+            is_done = False
+            self.left_out.append('compiled code')
+        tell(f'compiling: {time.perf_counter() - started:.1f} s, '
+             f'{counters["stats"]["unique_graphs"] - before} graphs, peak GiB {self._peak()}'
+             f'{"" if is_done else ", not done"}')
+        names = ('quality', 'balanced', 'fast') if is_done else ()
+        ways = self._own(names, ', compiled', is_counted = False)
+        for way in ways:
+            self._first(way)
+            if not sampler.denoiser.compilables[0].was_compiled:
+                way.name += ' (it was not)'
+        return ways
+
+    def _stop_in_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise errors.Cancelled
+
+    def _first(self, way: Way) -> None:
+        """A clip that is not timed: it loads kernels, and what is counted is counted."""
+        started = time.perf_counter()
+        if self.is_gpu:
+            self._reset_peak()
+            count_flops(way)
+            way.peak = self._peak()
+        else:
+            with LiveBytes() as live:
+                way.make(bool)
+            way.peak = f'{live.peak / GIB:.3f}'
+            count_flops(way)
+        tell(f'{way.name}: first clip {time.perf_counter() - started:.2f} s')
+
+    def _rounds(self, ways: list[Way], runs: int) -> None:
+        """There and back; what has no time any more is named once."""
+        for number in range(runs):
+            self._round += 1
+            for way in ways if number % 2 == 0 else reversed(ways):
+                expected = max(way.seconds.values(), default = 0)
+                if time.monotonic() + expected > self._end:
+                    self.left_out.append(f'{way.name}, run {number + 1}')
+                    continue
+                self._time(way)
+                tell(f'{way.name}: {way.seconds[self._round]:.2f} s')
+
+    def _time(self, way: Way) -> None:
+        moments, started = [], time.perf_counter()
+
+        def note():
+            if self.is_gpu:
+                torch.cuda.synchronize()
+            moments.append(time.perf_counter())
+
+        way.make(note)
+        way.seconds[self._round] = time.perf_counter() - started
+        way.step_seconds += [after - before for before, after in pairwise(moments)]
+
+    def _plain(self, pipe: diffusers.StableVideoDiffusionPipeline, chunk: int,
+               on_step: OnStep) -> numpy.ndarray:
+
+        def tell_step(_pipe, _step, _time, tensors):
+            on_step()
+            return tensors
+
+        pixels = pipe(
+            self.image,
+            width = self.image.width,
+            height = self.image.height,
+            num_frames = self.model.output_frames,
+            num_inference_steps = self.model.inference_steps,
+            decode_chunk_size = chunk,
+            generator = torch.Generator().manual_seed(3),
+            callback_on_step_end = tell_step,
+            output_type = 'np').frames[0]
+        return (pixels * 255).round().astype(numpy.uint8)
+
+    def _ours(self, engine: StableVideo, preset: str, on_step: OnStep) -> numpy.ndarray:
+        request = parameters.parse([('seed', '3'), ('preset', preset)], Path(), 'photo')
+        applied = presets.applied(presets.TABLE[preset], engine.model)
+        image = self.image.resize((applied.image_prompt_width, applied.image_prompt_height))
+        return engine.frames(image, request, lambda told: told.phase != 'step' or on_step(),
+                             lambda: None)
+
+    def rungs(self) -> list[Way]:
+        """
+        Measure three steps on frugal rungs, within the memory of the cards they are for.
+
+        :return: the ways
+        :rtype: list[Way]
+        """
+        self.engine = None
+        total = torch.cuda.mem_get_info()[1] / GIB
+        ways = []
+        for rung, size in RUNGS.items():
+            name = f'{rung}, {size} GiB, 3 steps'
+            if time.monotonic() > self._end:
+                self.left_out.append(name)
+                continue
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.set_per_process_memory_fraction(min(1.0, (size - CONTEXT) / total))
+            model = dataclasses.replace(self.model, memory = rung, inference_steps = 3)
+            engine = self.load(model)
+            ways.append(Way(name, partial(self._ours, engine, 'quality'), is_counted = False))
+            self._first(ways[-1])
+            self._rounds(ways[-1:], 1)
+            # it holds the engine; and three steps come to another clip
+            ways[-1].make = ways[-1].clip = None
+            del engine
+        return ways
+
+    def _reset_peak(self) -> None:
+        if self.is_gpu:
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _peak(self) -> str:
+        allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+        return f'{allocated / GIB:.2f} / {reserved / GIB:.2f}'
+
+
+def main(given: argparse.Namespace, is_gpu: bool) -> None:
     """
     Measure and print the table.
 
-    :param size: width × height given to the model
-    :type size: str
-    :param frames: frames of a clip
-    :type frames: int
-    :param steps: denoising steps of a clip
-    :type steps: int
-    :param channels: of the UNet's first level
-    :type channels: int
-    :param runs: clips of each way
-    :type runs: int
+    :param given: the command line
+    :type given: argparse.Namespace
+    :param is_gpu: whether the allocator is asked and code is compiled
+    :type is_gpu: bool
     """
-    width, height = (int(side) for side in size.split('x'))
+    started = time.monotonic()
+    width, height = (int(side) for side in given.size.split('x'))
     model = ModelOptions(
         image_prompt_width = width,
         image_prompt_height = height,
-        output_frames = frames,
-        inference_steps = steps,
+        output_frames = given.frames,
+        inference_steps = given.steps,
         engine = 'svd')
     with tempfile.TemporaryDirectory() as folder:
-        ways = _ways(_checkpoint(Path(folder), channels), model)
-        for way in ways:
-            _count(way)
-        for number in range(runs):
-            for way in ways if number % 2 == 0 else reversed(ways):
-                _time(way)
-    print(
-        f'{_machine()}, {frames} frames of {width} x {height}, {steps} steps, {channels} channels, '
-        f'medians of {runs}')
-    print(
-        f'{"":32} {"s/clip":>8} {"s/step":>7} {"times":>6} {"TFLOP":>8} {"peak GiB":>9} {"PSNR dB":>8}'
-    )
-    for way in ways:
-        _print(way, ways[0])
+        made = make_checkpoint(Path(folder), given.channels)
+        bench = Bench(model, made, is_gpu, given.seconds - (time.monotonic() - started))
+        ways = bench.run(given.runs)
+        print_table(
+            ways, f'{machine(is_gpu)}, {given.frames} frames of {given.size}, {given.steps} '
+            f'steps, {given.channels} channels, medians')
+        if given.rungs and is_gpu:
+            for way in ways:
+                way.make = None
+            print_table([ways[0], *bench.rungs()], 'rungs of the memory ladder')
+    for name in bench.left_out:
+        tell(f'left out, no time: {name}')
+    tell(f'{time.monotonic() - started:.0f} s in all')
 
 
-def _checkpoint(folder: Path, channels: int) -> Path:
+def make_checkpoint(folder: Path, channels: int) -> Path:
+    """
+    Save a model of the published build.
+
+    :param folder: where to
+    :type folder: Path
+    :param channels: of the UNet's first level
+    :type channels: int
+    :return: the folder
+    :rtype: Path
+    """
     torch.manual_seed(0)
     vae_channels = max(32, channels * 2 // 5 // 32 * 32)
     pipe = diffusers.StableVideoDiffusionPipeline(
@@ -127,124 +350,100 @@ def _checkpoint(folder: Path, channels: int) -> Path:
     return folder
 
 
-def _ways(folder: Path, model: ModelOptions) -> list[Way]:
-    noise = numpy.random.default_rng(0).integers(0, 256, (9, 16, 3), numpy.uint8)
-    size = model.image_prompt_width, model.image_prompt_height
-    image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
-    engine = StableVideo(Configuration(model = model), lambda configuration: folder)
-    engine.load()
-    chunk = engine._sampler.chunk(model)
-    plain = pipeline.load(folder, 'fp16', DEVICE).to(DEVICE)
-    rows = [Way(f'plain diffusers, chunk {chunk}', partial(_plain, plain, image, model, chunk))]
-    if DEVICE == 'cuda':
-        earlier = pipeline.load(folder, 'fp16', DEVICE)
-        earlier.enable_model_cpu_offload()
-        rows.append(
-            Way('as it was: autocast, chunk all',
-                partial(_autocast, earlier, image, model, model.output_frames)))
-    else:
-        rows.append(
-            Way('as it was: chunk all', partial(_plain, plain, image, model, model.output_frames)))
-    if DEVICE == 'cuda':
-        rows.append(Way('quality, not compiled', partial(_ours, engine, image, model, 'quality')))
-        compiled = StableVideo(Configuration(model = model), lambda configuration: folder)
-        compiled.load()
-        for preset in presets.TABLE.values():
-            applied = presets.applied(preset, model)
-            compiled._sampler.compile((applied.image_prompt_width, applied.image_prompt_height),
-                                      preset, applied, bool)
-        engine = compiled
-    for preset in parameters.PRESETS:
-        rows.append(Way(preset, partial(_ours, engine, image, model, preset)))
-    for rung in ('chunked', 'split', 'streamed', 'single') if DEVICE == 'cuda' else ('split', ):
-        frugal = StableVideo(
-            Configuration(model = dataclasses.replace(model, memory = rung)),
-            lambda configuration: folder)
-        frugal.load()
-        rows.append(
-            Way(f'quality, Memory = {rung}', partial(_ours, frugal, image, model, 'quality')))
-    return rows
+def machine(is_gpu: bool) -> str:
+    """
+    Name what computes.
+
+    :param is_gpu: whether a GPU does
+    :type is_gpu: bool
+    :return: the GPU's name, or the processor's threads
+    :rtype: str
+    """
+    name = torch.cuda.get_device_name() if is_gpu else f'{torch.get_num_threads()} CPU threads'
+    return f'{name}, torch {torch.__version__}, diffusers {diffusers.__version__}'
 
 
-def _plain(pipe: diffusers.StableVideoDiffusionPipeline, image: Image.Image, model: ModelOptions,
-           chunk: int, on_step: OnStep) -> numpy.ndarray:
+def print_table(ways: list[Way], title: str) -> None:
+    """
+    Print what was measured; of ways that were not timed, what there is.
 
-    def tell(_pipe, _step, _time, tensors):
-        on_step()
-        return tensors
-
-    pixels = pipe(
-        image,
-        width = image.width,
-        height = image.height,
-        num_frames = model.output_frames,
-        num_inference_steps = model.inference_steps,
-        decode_chunk_size = chunk,
-        generator = torch.Generator().manual_seed(3),
-        callback_on_step_end = tell,
-        output_type = 'np').frames[0]
-    return (pixels * 255).round().astype(numpy.uint8)
-
-
-def _autocast(*given: object) -> numpy.ndarray:
-    with torch.autocast('cuda'):
-        return _plain(*given)
-
-
-def _ours(engine: StableVideo, image: Image.Image, model: ModelOptions, preset: str,
-          on_step: OnStep) -> numpy.ndarray:
-    request = parameters.parse([('seed', '3'), ('preset', preset)], Path(), 'photo')
-    applied = presets.applied(presets.TABLE[preset], model)
-    image = image.resize((applied.image_prompt_width, applied.image_prompt_height))
-    return engine.frames(image, request, lambda told: told.phase != 'step' or on_step(),
-                         lambda: None)
+    :param ways: the rows, the first being what others are compared with
+    :type ways: list[Way]
+    :param title: of the table
+    :type title: str
+    """
+    tell(f'\n{title}\n{"":34} {"s/clip":>8} {"s/step":>7} {"times":>6} {"TFLOP":>8} '
+         f'{"peak GiB":>15} {"PSNR dB":>8}')
+    for way in ways:
+        seconds, step = (f'{statistics.median(values):.{digits}f}' if values else '-'
+                         for values, digits in ((way.seconds.values(), 2), (way.step_seconds, 3)))
+        plain = ways[0].seconds
+        pairs = [(plain[at], own) for at, own in way.seconds.items() if at in plain]
+        is_same = way.clip is not None and way.clip.shape == ways[0].clip.shape
+        times = f'{statistics.median(a / b for a, b in pairs):.2f}' if pairs else '-'
+        distance = measure_distance(way.clip, ways[0].clip) if is_same else '-'
+        flops = f'{way.flops / 1e12:.3f}' if way.flops else '-'
+        tell(f'{way.name:34} {seconds:>8} {step:>7} {times:>6} {flops:>8} {way.peak:>15} '
+             f'{distance:>8}')
 
 
-def _count(way: Way) -> None:
-    """Arithmetic and memory, in a run of their own: counting takes time."""
-    if DEVICE == 'cuda':
-        way.make(bool)
-        torch.cuda.reset_peak_memory_stats()
+def count_flops(way: Way) -> None:
+    """
+    Make a clip, and count its arithmetic where that is possible.
+
+    :param way: the way to make it; gets the clip and the sum
+    :type way: Way
+    """
+    if not way.is_counted:
         way.clip = way.make(bool)
-        way.peak = torch.cuda.max_memory_allocated()
-    else:
-        with LiveBytes() as live:
-            way.clip = way.make(bool)
-        way.peak = live.peak
+        return
     with FlopCounterMode(display = False) as counter:
-        way.make(bool)
+        way.clip = way.make(bool)
     way.flops = counter.get_total_flops()
 
 
-def _time(way: Way) -> None:
-    moments, started = [], time.perf_counter()
+def measure_distance(clip: numpy.ndarray, other: numpy.ndarray) -> str:
+    """
+    Measure how far two clips are from each other.
 
-    def note():
-        if DEVICE == 'cuda':
-            torch.cuda.synchronize()
-        moments.append(time.perf_counter())
-
-    way.make(note)
-    way.seconds.append(time.perf_counter() - started)
-    way.step_seconds += [after - before for before, after in pairwise(moments)]
-
-
-def _machine() -> str:
-    return torch.cuda.get_device_name(
-    ) if DEVICE == 'cuda' else f'{torch.get_num_threads()} CPU threads'
+    :param clip: uint8 [T, H, W, 3]
+    :type clip: numpy.ndarray
+    :param other: of the same shape
+    :type other: numpy.ndarray
+    :return: the ratio of peak signal and noise in decibels, or ``equal``
+    :rtype: str
+    """
+    error = numpy.square(clip.astype(float) - other).mean()
+    return f'{10 * numpy.log10(255**2 / error):.1f}' if error else 'equal'
 
 
-def _print(way: Way, plain: Way) -> None:
-    times = statistics.median(a / b for a, b in zip(plain.seconds, way.seconds, strict = True))
-    distance = '-'
-    if way.clip.shape == plain.clip.shape:
-        error = numpy.square(way.clip.astype(float) - plain.clip).mean()
-        distance = f'{10 * numpy.log10(255**2 / error):.1f}' if error else 'equal'
-    print(f'{way.name:32} {statistics.median(way.seconds):8.2f} '
-          f'{statistics.median(way.step_seconds):7.3f} {times:6.2f} {way.flops / 1e12:8.3f} '
-          f'{way.peak / 2**30:9.3f} {distance:>8}')
+def tell(line: str) -> None:
+    """
+    Print at once.
+
+    :param line: what to print
+    :type line: str
+    """
+    print(line, flush = True)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    :param words: the arguments
+    :type words: list[str]
+    :return: what they say
+    :rtype: argparse.Namespace
+    """
+    parser = argparse.ArgumentParser(description = __doc__.splitlines()[1])
+    parser.add_argument('size', nargs = '?', default = '256x128')
+    for name, usual in (('frames', 8), ('steps', 25), ('channels', 64), ('runs', 3)):
+        parser.add_argument(name, nargs = '?', type = int, default = usual)
+    parser.add_argument('--seconds', type = float, default = 540)
+    parser.add_argument('--rungs', action = 'store_true')
+    return parser.parse_args(words)
 
 
 if __name__ == '__main__':
-    given = sys.argv[1:] + ['256x128', '8', '25', '64', '3'][len(sys.argv) - 1:]
-    main(given[0], *(int(argument) for argument in given[1:]))
+    main(parse(sys.argv[1:]), torch.cuda.is_available())
