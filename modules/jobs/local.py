@@ -383,9 +383,10 @@ class LocalQueue:
             self._observe(job, self.pace.end(state == 'done', job))
             with self._changed:
                 self._crew.end(animator)
-                self._running.remove(job)
                 if not self._put_back(animator, job, refusal):
                     self._end(job, state, refusal)
+                # who sees that nothing runs finds the end recorded and counted
+                self._running.remove(job)
                 self._tell_line()
                 self._changed.notify_all()
             self.on_end()
