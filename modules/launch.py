@@ -40,7 +40,7 @@ import signal  # noqa: E402
 import subprocess  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 
-from modules import configuration, dependencies, environment, i18n, pip_settings, repairs, weights  # noqa: E402  # noqa: E402
+from modules import configuration, dependencies, environment, i18n, pip_settings, repairs, weights  # noqa: E402
 from modules.environment import Failure  # noqa: E402
 from modules.i18n import Text, text  # noqa: E402
 
