@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pillow_heif
 from PIL import Image
 
-from modules import errors, photo_bitmaps, photo_jpegs, photo_tiffs
+from modules import errors, photo_avifs, photo_bitmaps, photo_jpegs, photo_tiffs
 
 #: what Pillow is asked for (JPEG stands for MPO too); a file's name and declared type decide nothing
 FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'WEBP')
@@ -63,10 +63,22 @@ def open_photo(file: BinaryIO) -> Image.Image:
     except OSError:
         if photo_bitmaps.is_bitmap(head):
             return photo_bitmaps.MaskedBitmap(file)
+        joined = _joined(file, head)
+        if joined:
+            return Image.open(joined, formats = ('AVIF', ))
         kind = _name(file, head)
         if kind:
             raise errors.UnknownKind('file', kind = kind) from None
         raise
+
+
+def _joined(file: BinaryIO, head: bytes) -> BinaryIO | None:
+    """An AVIF that Pillow does not open for its tables, with those that it opens."""
+    if not photo_avifs.is_avif(head):
+        return None
+    file.seek(0)
+    joined = photo_avifs.join_tables(file.read())
+    return io.BytesIO(joined) if joined else None
 
 
 def _name(file: BinaryIO, head: bytes) -> str | None:
@@ -92,7 +104,7 @@ def find_pixels(file: BinaryIO) -> int:
     :rtype: int
     """
     file.seek(0)
-    if not file.read(12).startswith((b'ftypavif', b'ftypavis', b'ftypmif1'), 4):
+    if not photo_avifs.is_avif(file.read(12)):
         return 0
     file.seek(0)
     try:

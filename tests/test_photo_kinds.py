@@ -158,6 +158,43 @@ def test_an_avif_too_large_for_its_decoder_is_too_large(reader):
         reader.check(io.BytesIO(data))
 
 
+def avif_with_two_tables():
+    """An AVIF with transparency as cavif wrote it: the table of properties in two pieces, one for each part."""
+    cover = numpy.where(numpy.arange(WIDTH) < WIDTH // 2, 255, 128).astype(numpy.uint8)
+    pixels = numpy.dstack([picture(), numpy.broadcast_to(cover, (HEIGHT, WIDTH))])
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, 'AVIF', quality = 100, subsampling = '4:4:4')
+    data = bytearray(content.getvalue())
+    start = data.index(b'ipma') - 4
+    size, = struct.unpack_from('>I', data, start)
+    entries = data[start + 16:start + size]
+    # item, count, and as many bytes
+    first = entries[:3 + entries[2]]
+    tables = [
+        struct.pack('>I4sII', 16 + len(each), b'ipma', 0, 1) + each
+        for each in (first, entries[len(first):])
+    ]
+    data[start:start + size] = b''.join(tables)
+    for kind in (b'meta', b'iprp'):
+        place = data.index(kind) - 4
+        struct.pack_into('>I', data, place, struct.unpack_from('>I', data, place)[0] + 16)
+    locations = data.index(b'iloc') + 12
+    for place in (locations + 6, locations + 20):
+        struct.pack_into('>I', data, place, struct.unpack_from('>I', data, place)[0] + 16)
+    return bytes(data)
+
+
+def test_an_avif_whose_properties_stand_in_two_tables(page, reader):
+    content = avif_with_two_tables()
+    # what reads it otherwise does not
+    with pytest.raises(OSError):
+        Image.open(io.BytesIO(content))
+    assert_as_in(page, reader, content, 'image/avif')
+    for broken in (content[:content.index(b'ipma')], content.replace(b'ipco', b'free')):
+        with pytest.raises(errors.UnreadableImage):
+            reader.check(io.BytesIO(broken))
+
+
 def jpeg_head(marker, bits):
     """The beginning of a JPEG of a kind that no program at hand writes."""
     frame = struct.pack('>BHHB', bits, HEIGHT, WIDTH, 1) + b'\1\x11\0'
