@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What the PyTorch that is installed was built for, told without importing it, and what it has to be told before.
+What the PyTorch that is installed was built for, told without importing it, what it has to be told before, and whether
+it is imported.
 
 Libraries: none but the standard one.
 """
 
 import os
 import re
+import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 
 #: makes fused attention work on AMD's cards for players (RDNA); data centres' have it anyway. Read once, when attention
 #: is first computed. https://github.com/ROCm/aotriton/issues/16
@@ -44,6 +47,19 @@ def find() -> InstalledTorch | None:
     content = file.read_text(encoding = 'utf-8')
     found = dict(re.findall(r'''^(__version__|cuda|hip)\b[^=\n]*= *['"](.*)['"]''', content, re.M))
     return InstalledTorch(found.get('__version__', ''), found.get('cuda', ''), found.get('hip', ''))
+
+
+def find_imported() -> ModuleType | None:
+    """
+    Find PyTorch where somebody has imported it. While another thread is at that, which takes seconds, it is there
+    already and lacks most of its names.
+
+    :return: the library; None where it is not imported, or not to its end
+    :rtype: ModuleType | None
+    """
+    torch = sys.modules.get('torch')
+    is_half = getattr(getattr(torch, '__spec__', None), '_initializing', False)
+    return None if is_half else torch
 
 
 def set_variables(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -60,6 +60,19 @@ sys.path.insert(0, {place!r})
 engines.get('late')
 '''
 
+#: what a page asks while the worker imports torch, which lacks most of its names until then
+MEANWHILE = f'''
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from modules import installed_torch
+from modules.configuration import Configuration, ModelOptions
+from modules.engines import gpus
+from modules.engines.stable_video import StableVideo
+engine = StableVideo(Configuration(model = ModelOptions(device = 'cuda')), lambda _: Path(sys.argv[1]))
+print('is', engine.unavailable(), engine.memory_use(), engine.warnings(), gpus.others(Configuration()))
+'''
+
 
 @pytest.fixture
 def lay(tmp_path):
@@ -135,6 +148,13 @@ def test_a_build_for_amd_is_told_of_fused_attention_before_it_is_imported(
 def test_a_build_that_comes_while_the_program_runs_is_told_as_well(lay, tmp_path):
     code = LATE_ENGINE.format(root = str(ROOT), place = str(lay('2.13+rocm', None, '7.2')))
     assert said(tmp_path / 'nothing', '-c', code) == '1'
+
+
+def test_half_of_an_import_is_no_torch_to_ask(tmp_path, checkpoint):
+    (tmp_path / 'torch.py').write_text(MEANWHILE)
+    assert said(tmp_path, '-c', 'import torch', checkpoint) == 'None None [] []'
+    import torch
+    assert installed_torch.find_imported() is torch
 
 
 # Where the driver shows a card and PyTorch sees none

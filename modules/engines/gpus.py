@@ -7,8 +7,8 @@ Libraries: torch, where an engine has imported it.
 """
 
 import dataclasses
-import sys
 
+from modules import installed_torch
 from modules.configuration import Configuration
 
 
@@ -22,7 +22,7 @@ def others(configuration: Configuration) -> list[Configuration]:
     :return: the same options, with ``Device`` naming every GPU but the first
     :rtype: list[Configuration]
     """
-    torch = sys.modules.get('torch')
+    torch = installed_torch.find_imported()
     if configuration.model.device not in ('auto', 'cuda') or torch is None:
         return []
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -219,7 +219,7 @@ def adjust(needs: Needs, device: str, is_half: bool) -> Needs:
     :return: what is needed there, as far as it is known before torch is imported
     :rtype: Needs
     """
-    torch = sys.modules.get('torch')
+    torch = installed_torch.find_imported()
     if device != 'mps' and not (torch and device.startswith('cuda')):
         return needs
     if not attention.is_fused(device, torch):

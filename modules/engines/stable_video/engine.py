@@ -12,7 +12,6 @@ Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 
 import dataclasses
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from PIL import Image
 
-from modules import errors, unseen_gpu, weights
+from modules import errors, installed_torch, unseen_gpu, weights
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import (
     COMING,
@@ -176,7 +175,7 @@ class StableVideo:
 
     def _expected_memory(self, needs: memory.Needs) -> int | None:
         """What weights and clips will be able to use; of a GPU only torch can tell, where it is imported."""
-        torch = sys.modules.get('torch')
+        torch = installed_torch.find_imported()
         if self.device.startswith('cuda'):
             device = devices.pick(self.model.device, torch) if torch else None
             return devices.free_memory(device, torch) if device else None
