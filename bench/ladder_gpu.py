@@ -13,6 +13,7 @@ Libraries: torch, diffusers, transformers, numpy, Pillow.
 """
 
 import dataclasses
+import gc
 import os
 import sys
 import tempfile
@@ -25,8 +26,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'bench')]
 
 from modules import allocator  # noqa: E402
 
-# read once, when torch is imported
-allocator.prepare(os.environ)
+if __name__ == '__main__':
+    # as in the program; read once, when torch is imported
+    allocator.prepare(os.environ)
 
 import svd  # noqa: E402
 import torch  # noqa: E402
@@ -40,12 +42,14 @@ from modules.engines.stable_video import StableVideo, devices, ladder, memory  #
 CONTEXT = 0.6
 
 
-def main(sizes: list[int]) -> None:
+def main(sizes: list[int], model: ModelOptions) -> None:
     """
     Measure and print the table.
 
     :param sizes: GiB of each card
     :type sizes: list[int]
+    :param model: the options of a clip
+    :type model: ModelOptions
     """
     print(f'{torch.cuda.get_device_name()}, torch {torch.__version__}, '
           f'cuDNN {torch.backends.cudnn.version()}')
@@ -53,12 +57,15 @@ def main(sizes: list[int]) -> None:
           f'{"allocated":>9} {"reserved":>8}  notes')
     first = None
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = svd._checkpoint(Path(folder), 320)
+        checkpoint = svd.make_checkpoint(Path(folder), 320)
         for size in sizes:
-            first = measure(checkpoint, size, first)
+            first = measure(checkpoint, size, first, model)
+            # parts of the last model point at each other, and would take the next one's room
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
-def measure(checkpoint: Path, size: int, first: float | None) -> float:
+def measure(checkpoint: Path, size: int, first: float | None, model: ModelOptions) -> float:
     """
     Measure and print one row.
 
@@ -68,10 +75,12 @@ def measure(checkpoint: Path, size: int, first: float | None) -> float:
     :type size: int
     :param first: seconds of a step in the first row
     :type first: float | None
+    :param model: the options of a clip
+    :type model: ModelOptions
     :return: the same; this row's where it is the first
     :rtype: float
     """
-    there, model = int((size - CONTEXT) * memory.GIB), ModelOptions(inference_steps = 3)
+    there = int((size - CONTEXT) * memory.GIB)
     needs = devices.adjust(memory.needs(checkpoint, 'fp16', model, width = 2), 'cuda:0', True)
     rung = ladder.chosen('cuda:0', needs, there)
     chunk = ladder.chunk_size(rung, needs, model.output_frames, there)
@@ -124,4 +133,5 @@ def make(engine: StableVideo, model: ModelOptions, moments: list[float], notes: 
 if __name__ == '__main__':
     if not torch.cuda.is_available():
         raise SystemExit('There is no GPU; bench/ladder.py pretends one.')
-    main([int(size) for size in sys.argv[1:]] or [24, 16, 12, 8, 6, 4])
+    main([int(size) for size in sys.argv[1:]] or [24, 16, 12, 8, 6, 4],
+         ModelOptions(inference_steps = 3))

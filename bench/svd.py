@@ -22,6 +22,7 @@ Libraries: torch, diffusers, transformers, numpy, Pillow.
 import argparse
 import dataclasses
 import gc
+import os
 import statistics
 import sys
 import tempfile
@@ -34,6 +35,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+from modules import allocator  # noqa: E402
+
+if __name__ == '__main__':
+    # as in the program; read once, when torch is imported
+    allocator.prepare(os.environ)
 
 import diffusers  # noqa: E402
 import numpy  # noqa: E402

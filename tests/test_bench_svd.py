@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The benchmark of Stable Video Diffusion as it runs on a GPU, run here: with a small model, a compiler that leaves code
+The benchmarks of Stable Video Diffusion as they run on a GPU, run here: with a small model, a compiler that leaves code
 as it is, and an allocator that is pretended. So a first run on a real GPU finds no line that was never run.
 
 Libraries: pytest, torch, diffusers.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.configuration import ModelOptions
 from modules.engines.stable_video import compiling
 
 torch = pytest.importorskip('torch')
@@ -20,6 +21,7 @@ pytest.importorskip('diffusers')
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / 'bench'))
 
+import ladder_gpu  # noqa: E402
 import svd  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 
@@ -74,3 +76,14 @@ def test_what_there_is_no_time_for_is_named_and_the_rest_is_told(gpu, capsys):
     ]
     for name in ('plain diffusers, chunk 4, run 1', 'compiled code', 'split, 8 GiB, 3 steps'):
         assert f'left out, no time: {name}\n' in printed
+
+
+def test_the_ladder_of_a_gpu_comes_out(gpu, capsys):
+    model = ModelOptions(
+        image_prompt_width = 64, image_prompt_height = 64, output_frames = 4, inference_steps = 3)
+    ladder_gpu.main([24, 6], model)
+    printed = capsys.readouterr().out.splitlines()
+    assert 'A Card 3000' in printed[0] and len(printed) == 4
+    assert [line.split()[:4] for line in printed[2:]] == [[size, 'GiB', 'resident', '4']
+                                                          for size in ('24', '6')]
+    assert gpu == [pytest.approx(23.4 / 32), pytest.approx(5.4 / 32)]
