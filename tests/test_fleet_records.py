@@ -426,6 +426,24 @@ def test_a_listener_that_is_gone_is_told(redis, tmp_path):
         assert health(web.port)['problem']['code'] == 'not_listening'
 
 
+def test_what_could_not_be_fetched_is_fetched_later_though_other_news_came_meanwhile(
+        web, ledger, monkeypatch):
+    monkeypatch.setattr('modules.jobs.remote.OVERLAP', 0)
+    monkeypatch.setattr('modules.jobs.remote.HINDERED', 0.5)
+    identity = new_id()
+    # a disk on which this folder cannot be made just now
+    obstacle = web.home / identity
+    obstacle.write_bytes(b'')
+    put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()}, identity)
+    until(lambda: identity in web.services.queue._hindered)
+    for _ in range(2):
+        other = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
+        until(lambda other = other: web.services.store.find(other))
+    obstacle.unlink()
+    # nobody asks for it
+    until(lambda: web.services.store.find(identity))
+
+
 def test_news_are_heard_when_the_clock_of_redis_was_set_back(web, ledger):
     early = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
     ledger.client.zadd('tlp:news', {early: int((ledger.seconds() + 3600) * 1000)})

@@ -49,6 +49,9 @@ AGAIN = 1.0
 #: seconds without a whole round after which nobody is thought to listen; one job's files may take a while
 DEAF = 60.0
 
+#: seconds after which a clip that could not be fetched, because the disk is full for instance, is tried again
+HINDERED = 5.0
+
 #: jobs whose hindrance is remembered, so that the log has it once
 MOST_HINDERED = 10_000
 
@@ -108,6 +111,8 @@ class RemoteQueue:
         self._looked = 0.0
         #: id → moment of the news that was dealt with
         self._heard: dict[str, int] = {}
+        #: id → moment of the news that something hindered, and when it is tried again
+        self._missed: dict[str, tuple[int, float]] = {}
         self.meter.watch(lambda: self._counts()[0], lambda: self._counts()[1])
         self.meter.watch_workers(lambda: len(self._alive()))
         #: id → what hindered it, as the log has it
@@ -335,7 +340,7 @@ class RemoteQueue:
     def close(self) -> None:
         """End what this process does. Jobs go on, unless somebody waits for them on a line of this process."""
         self._closing.set()
-        for job in list(self._live.values()):
+        for job in self._held():
             if job.is_awaited and job.id in self._own and not job.has_ended:
                 job.end_as('failed', errors.ShuttingDown())
                 job.notify()
@@ -360,6 +365,10 @@ class RemoteQueue:
             return [name for name, facts in workers if facts['silent'] <= HEARTBEAT]
         except errors.BrokerAway:
             return []
+
+    def _held(self) -> list[Job]:
+        """Jobs that somebody holds; other threads may add some meanwhile, which ``values()`` does not stand."""
+        return [job for job in (held() for held in self._live.valuerefs()) if job is not None]
 
     def _listen(self) -> None:
         """Hear of changes; whatever goes wrong, begin anew."""
@@ -393,7 +402,7 @@ class RemoteQueue:
         is_time = time.monotonic() - self._looked > 1
         if is_time:
             self._looked = time.monotonic()
-        for job in list(self._live.values()):
+        for job in self._held():
             if not job.has_ended and (job.id in identities or is_time):
                 self._attempt(job.id, lambda job = job: self._refresh(job))
             elif job.state == 'queued':
@@ -418,11 +427,19 @@ class RemoteQueue:
     def _catch_up(self, moment: int) -> None:
         """Fetch what has ended, remove what was removed elsewhere."""
         # Redis's clock may have been set back
-        since = min(max(self._heard.values(), default = 0), moment) - OVERLAP
-        for identity, at in self.ledger.news(max(0, since)):
-            if self._heard.get(identity) != at and self._attempt(
-                    identity, lambda identity = identity: self._deal_with(identity)):
+        latest = min(max(self._heard.values(), default = 0), moment)
+        since = min([latest, *(at for at, _again in self._missed.values())]) - OVERLAP
+        news = dict(self.ledger.news(max(0, since)))
+        for identity, at in news.items():
+            _at, again = self._missed.get(identity, (at, 0.0))
+            if self._heard.get(identity) == at or time.monotonic() < again:
+                continue
+            # until it is dealt with, later news do not make it old
+            self._missed[identity] = at, time.monotonic() + HINDERED
+            if self._attempt(identity, lambda identity = identity: self._deal_with(identity)):
                 self._heard[identity] = at
+                del self._missed[identity]
+        self._missed = {name: kept for name, kept in self._missed.items() if name in news}
         self._heard = {name: at for name, at in self._heard.items() if at >= since}
         self._heard_at = time.monotonic()
 
