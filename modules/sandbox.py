@@ -27,6 +27,7 @@ from typing import Any
 from modules import errors, messages, photos, pictures, stills
 from modules.configuration import ROOT
 from modules.fair_line import FairLine
+from modules.i18n import LANGUAGES
 from modules.own_files import read_own
 
 logger = logging.getLogger(__name__)
@@ -224,9 +225,13 @@ def _refusal(answer: dict[str, Any]) -> errors.Refusal | None:
     if 'refusal' not in answer:
         return None
     try:
-        return errors.restored(answer['refusal'])
+        refusal = errors.restored(answer['refusal'])
+        # where values are missing, its words cannot be told
+        for language in LANGUAGES:
+            refusal.text.in_(language)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _Broken(f'a refusal that is none: {error!r}') from error
+    return refusal
 
 
 class _Child:

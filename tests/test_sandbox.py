@@ -224,6 +224,13 @@ def test_more_people_than_processes_wait_for_each_other(sandbox):
     'id': 1,
     'refusal': 'x'
 }, {
+    'id': 1,
+    'refusal': {
+        'code': 'out_of_range',
+        'field': 'seed',
+        'details': {}
+    }
+}, {
     'id': 1
 }])
 def test_an_answer_that_is_none_ends_the_process(sandbox, head):

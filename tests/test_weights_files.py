@@ -70,7 +70,9 @@ def test_a_file_says_what_it_takes_at_any_precision(tmp_path, kind):
 
 @pytest.mark.parametrize('content', [
     b'', b'\0' * 100, b'\2\0\0\0\0\0\0\0[]', b'\7\0\0\0\0\0\0\0{"a":1}',
-    b'\x10\0\0\0\0\0\0\0{"a":{"dtype":1}}', b'version https://git-lfs.github.com/spec/v1\n'
+    b'\x10\0\0\0\0\0\0\0{"a":{"dtype":1}}',
+    b'\x38\0\0\0\0\0\0\0{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,"x"]}}',
+    b'version https://git-lfs.github.com/spec/v1\n'
 ])
 def test_what_is_no_such_file_says_nothing(tmp_path, content):
     path = tmp_path / 'a.safetensors'

@@ -74,6 +74,6 @@ def _described(path: Path, size: int, _changed: int) -> Description | None:
             if tensor['dtype'] in _PRECISIONS)
         rest = sum(tensor['data_offsets'][1] - tensor['data_offsets'][0]
                    for tensor in tensors.values() if tensor['dtype'] not in _PRECISIONS)
+        return Description(8 + length + max(ends, default = 0), numbers, rest)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
-    return Description(8 + length + max(ends, default = 0), numbers, rest)
