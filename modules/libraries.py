@@ -111,7 +111,8 @@ class LibraryFetcher:
     def _install(self) -> bool:
         """Everything, in its order; False where pip fails."""
         python, note = Path(sys.executable), self._note()
-        if sys.prefix != sys.base_prefix:
+        is_own_environment = sys.prefix != sys.base_prefix
+        if is_own_environment:
             self._variables = pip_settings.pip_variables(python)
             self._renew_pip()
         indexes = dependencies.settle(self._options.installation, note.torch_index if note else '')
@@ -121,7 +122,9 @@ class LibraryFetcher:
             if status := self._run_pip(*call):
                 self._fail(self._words(status))
                 return False
-        repairs.require(python, self._requirements)
+        if is_own_environment:
+            # of another Python nobody knows where else its libraries lie
+            repairs.require(python, self._requirements)
         if note:
             # spare the next start what was done now
             repairs.remember(self._options.store.venv_home, note, self._requirements, indexes)

@@ -80,12 +80,11 @@ def install(environment, tmp_path, wheels, name):
     return run(environment, tmp_path, words, {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(wheels)})
 
 
-def run(environment, tmp_path, words, variables, indexes = ()):
+def run_with(python, tmp_path, words, variables, indexes = ()):
     """What the program prints that installs a requirements file of these words, and its log."""
     requirements = tmp_path / 'requirements.txt'
     requirements.write_text(words)
     code = INSTALL.format(root = str(ROOT), requirements = str(requirements), indexes = indexes)
-    python = interpreter(environment)
     found = subprocess.run([str(python), '-c', code],
                            capture_output = True,
                            encoding = 'utf-8',
@@ -96,6 +95,11 @@ def run(environment, tmp_path, words, variables, indexes = ()):
                            timeout = 120,
                            check = True)
     return found.stdout.split('\n'), found.stderr
+
+
+def run(environment, *rest):
+    """The same, by the Python of an environment."""
+    return run_with(interpreter(environment), *rest)
 
 
 def test_libraries_arrive_while_the_program_runs(environment, tmp_path, wheels):
@@ -161,6 +165,19 @@ def test_what_pip_says_it_installed_and_nobody_finds_is_told(old, tmp_path, whee
     words, _log = install(old, tmp_path, wheels, 'anything')
     assert words[2] == 'failed launch.not_found'
     assert read_note(old).installed == {'requirements-core.txt': 'core'}
+
+
+def test_a_python_of_somebody_else_may_have_its_libraries_elsewhere(environment, tmp_path, wheels):
+    """In a folder of the person's own, for instance, which Python is told of by a variable."""
+    pip, elsewhere = next(environment.rglob('site-packages')), tmp_path / 'elsewhere'
+    places = {
+        'PIP_NO_INDEX': '1',
+        'PIP_TARGET': str(elsewhere),
+        'PYTHONPATH': os.pathsep.join(map(str, (pip, elsewhere)))
+    }
+    words = f'--find-links {wheels.as_uri()}\na-small-library\n'
+    words, log = run_with(Path(sys._base_executable), tmp_path, words, places)
+    assert words[2:5] == ['then', 'done None', 'True'], log
 
 
 def test_a_failure_is_told(environment, tmp_path, wheels):
