@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 #: of the JPEG; colour is kept at full resolution
 QUALITY = 95
+#: pixels of a side; libjpeg writes no longer ones
+LONGEST_SIDE = 65500
 
 
 @dataclass(frozen = True)
 class Still:
     """The person's own photo, as it goes with the clip."""
 
-    #: JFIF, sRGB, upright, at full resolution in the clip's aspect ratio, with pixels and nothing else
+    #: JFIF, sRGB, upright, at full resolution, as far as a JPEG goes, in the clip's aspect ratio, with pixels and
+    #: nothing else
     jpeg: bytes
     #: width and height
     size: tuple[int, int]
@@ -34,7 +37,7 @@ def encode(image: 'Image.Image', exif: Mapping[int, Mapping[int, object]] | None
     """
     Make a still of a picture.
 
-    :param image: upright, RGB, sRGB; loses what it tells beside its pixels
+    :param image: upright, RGB, sRGB; loses what it tells beside its pixels, and what a JPEG has no room for
     :type image: Image.Image
     :param exif: what may be told of it
     :type exif: Mapping[int, Mapping[int, object]] | None
@@ -43,6 +46,7 @@ def encode(image: 'Image.Image', exif: Mapping[int, Mapping[int, object]] | None
     """
     # Pillow would carry over comments and the like of the original, which may tell a place
     image.info = {}
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     content = io.BytesIO()
     image.save(content, 'JPEG', quality = QUALITY, subsampling = 0)
     return Still(content.getvalue(), image.size, exif or {})

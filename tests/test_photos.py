@@ -434,3 +434,11 @@ def test_results_have_about_the_pixels_asked_for():
     for photo in ((4000, 3000), (3000, 4000), (5000, 5000), (9000, 1000)):
         width, height = result_size(photo, 1024 * 576)
         assert 0.97 < width * height / (1024 * 576) < 1.03
+
+
+def test_a_photo_longer_than_a_jpeg_can_be_has_a_still_that_is_as_long(tmp_path):
+    path = tmp_path / 'panorama'
+    Image.new('RGB', (70000, 140), (9, 99, 9)).save(path, 'PNG')
+    made = PhotoReader(10**8).still(path, (70000, 140))
+    with Image.open(io.BytesIO(made.jpeg)) as still:
+        assert still.size == made.size == (65500, 131)
