@@ -122,6 +122,13 @@ def test_no_body_is_taken_of_who_is_not_let_in(locked, name, length, asks):
     assert (b'www-authenticate' in said.lower()) == (status == 401)
 
 
+@pytest.mark.parametrize('asks', [b'', b'Expect: 100-continue\r\n'])
+@pytest.mark.parametrize('length', [LARGE, b'Transfer-Encoding: chunked\r\n'])
+def test_no_body_is_taken_where_everybody_is_let_in(locked, length, asks):
+    said = told(locked, b'GET /health HTTP/1.1\r\n' + LOCAL + length + asks)
+    assert said.startswith(b'HTTP/1.1 200 ') and b'Connection: close' in said
+
+
 def test_who_sends_a_body_unasked_is_told_and_nothing_of_it_is_a_request(locked):
     smuggled = b'GET /health HTTP/1.1\r\n' + LOCAL + b'\r\n'
     request = b'POST /jobs HTTP/1.1\r\n' + LOCAL + LARGE + b'\r\n' + smuggled * 100

@@ -61,6 +61,9 @@ def is_wanted(asked: Request) -> bool:
     :return: whether its body is worth having
     :rtype: bool
     """
+    if asked.method != 'POST':
+        # no other method has one that means anything, and /health is open to everybody
+        return False
     web, limits = services().configuration.web, current_app.extensions['limits']
     try:
         access.check_origin(asked, web)
