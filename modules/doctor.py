@@ -74,7 +74,7 @@ def report(configuration: Configuration, engines: Engines,
     if device:
         yield words['device'], device
         if configuration.model.unet and devices.expected(configuration.model.device) == 'cuda':
-            yield words['compiling'], toolchain.why_not() or words['works']
+            yield words['compiling'], _not_compiled(device) or words['works']
     yield from _torch(configuration, device, words)
     yield words['model'], str(find(configuration) or words['no_model'])
     yield words['asked'], engines.preferred
@@ -91,6 +91,14 @@ def report(configuration: Configuration, engines: Engines,
     yield words['rungs'], ', '.join(ladder.NAMES)
     if configuration.queue.broker:
         yield from fleet(configuration, language)
+
+
+def _not_compiled(device: str | Text) -> Text | None:
+    """Why nothing is compiled for the device, as :func:`devices.described` tells it."""
+    reason = toolchain.why_not()
+    if reason or isinstance(device, Text):
+        return reason
+    return toolchain.explain_card(device.partition(',')[0])
 
 
 def _torch(configuration: Configuration, device: str | Text,

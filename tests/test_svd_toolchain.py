@@ -115,6 +115,23 @@ def test_the_log_tells_it_once_for_all_gpus(machine, caplog):
     assert caplog.text.count('gcc is not there') == 1
 
 
+@pytest.mark.parametrize(('capability', 'hip', 'can'), [
+    ((6, 1), None, False),
+    ((7, 0), None, True),
+    ((6, 1), '7.2.53211', True),
+])
+def test_a_card_that_triton_does_not_know_is_not_compiled_for(machine, monkeypatch, caplog,
+                                                              capability, hip, can):
+    torch = pytest.importorskip('torch')
+    monkeypatch.setattr(torch.version, 'hip', hip)
+    for name, answer in (('is_available', True), ('get_device_capability', capability),
+                         ('get_device_name', 'A Card 1080')):
+        monkeypatch.setattr(torch.cuda, name, lambda *_device, answer = answer: answer)
+    with caplog.at_level(logging.WARNING):
+        assert pipeline.can_compile('cuda:0') is can
+    assert ('triton makes none for A Card 1080' in caplog.text) is not can
+
+
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_doctor_tells_whether_a_gpu_can_be_compiled_for(machine, monkeypatch, language):
     monkeypatch.setattr(devices, 'expected', lambda option: 'cuda')

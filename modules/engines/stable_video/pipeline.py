@@ -147,8 +147,8 @@ def _stream(pipe: 'StableVideoDiffusionPipeline', device: str) -> Streaming:
 
 def can_compile(device: str) -> bool:
     """
-    Tell whether ``torch.compile`` can work: on a GPU, with the tools it needs for one. What is missing is written to
-    the log.
+    Tell whether ``torch.compile`` can work: on a GPU it knows, with the tools it needs for one. What is missing is
+    written to the log.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
@@ -157,7 +157,7 @@ def can_compile(device: str) -> bool:
     """
     if not device.startswith('cuda'):
         return False
-    reason = toolchain.why_not()
+    reason = toolchain.why_not() or toolchain.explain_card(device)
     if reason:
         toolchain.warn(reason.in_('en'))
     return reason is None

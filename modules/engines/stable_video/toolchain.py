@@ -4,7 +4,7 @@
 What ``torch.compile`` needs on a GPU besides torch: triton, a C compiler and Python's headers, with which triton
 builds the small library that starts its kernels. Without them it fails minutes later, in words that help nobody.
 
-Libraries: none but the standard one.
+Libraries: none but the standard one; torch, imported by whoever asks about a GPU.
 """
 
 import functools
@@ -28,6 +28,9 @@ BUNDLED = Path('triton', 'runtime', 'tcc', 'tcc.exe')
 
 HEADER = 'Python.h'
 
+#: the major number of compute capability from which on triton makes code for NVIDIA's cards
+WEAKEST = 7
+
 
 def why_not() -> Text | None:
     """
@@ -44,6 +47,23 @@ def why_not() -> Text | None:
         return None
     headers = f'python{sys.version_info.major}.{sys.version_info.minor}-dev'
     return text('engines.no_c_compiler', missing = ', '.join(missing), headers = headers)
+
+
+def explain_card(device: str) -> Text | None:
+    """
+    Tell why nothing can be compiled for a GPU, whatever tools there are.
+
+    :param device: ``cuda:N``, or ``cuda`` for the first
+    :type device: str
+    :return: the reason; None when it can, or where torch sees no GPU
+    :rtype: Text | None
+    """
+    import torch
+    if torch.version.hip or not torch.cuda.is_available():
+        return None
+    if torch.cuda.get_device_capability(device)[0] >= WEAKEST:
+        return None
+    return text('engines.card_not_compiled', card = torch.cuda.get_device_name(device))
 
 
 def missing_tools() -> list[str]:
