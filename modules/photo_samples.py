@@ -191,9 +191,16 @@ class SampledTiff(ImageFile.ImageFile):
             part[:, :, -1] = numpy.clip(part[:, :, -1] * self._white, 0, 1)
         if self._page.photometric == PHOTOMETRIC.MINISWHITE:
             part[:, :, 0] = 1 - part[:, :, 0]
+        if self.mode == 'CMYK':
+            # ink that is laid on nothing is laid on white
+            return _to_bytes(part[:, :, :4] * self._cover(part))
         if self._is_premultiplied:
             part[:, :, :-1] /= numpy.maximum(part[:, :, -1:], 1e-9)
-        return (numpy.clip(part, 0, 1) * 255 + 0.5).astype(numpy.uint8)
+        return _to_bytes(part)
+
+    def _cover(self, part: numpy.ndarray) -> numpy.ndarray | float:
+        """How opaque ink is, where it does not tell itself."""
+        return part[:, :, 4:] if self._has_alpha and not self._is_premultiplied else 1.0
 
     def _from_lab(self, samples: numpy.ndarray) -> numpy.ndarray:
         """TIFF 6.0, section 23: a* and b* have a sign; ICC's L*a*b* has an offset instead."""
@@ -209,3 +216,7 @@ class SampledTiff(ImageFile.ImageFile):
         if self._has_alpha:
             result[:, :, 3] = samples[:, :, 3] / (2**bits - 1) * 255 + 0.5
         return result
+
+
+def _to_bytes(part: numpy.ndarray) -> numpy.ndarray:
+    return (numpy.clip(part, 0, 1) * 255 + 0.5).astype(numpy.uint8)

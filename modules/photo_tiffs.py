@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import tifffile
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from modules import errors
@@ -40,6 +40,9 @@ SENSORS = (32803, 34892)
 SENSOR_CODES = (32767, 32769, 32770, 34713, 65000, 65535)
 DNG_VERSION, JPEG_FROM_RAW, JPEG_START, JPEG_LENGTH = 50706, 46, 513, 514
 
+#: orientations that swap width and height
+ON_ITS_SIDE = (5, 6, 7, 8)
+
 #: kinds that Pillow reads right when they have one colour after the other: colours → bits
 BY_PILLOW = {
     PHOTOMETRIC.MINISWHITE: (1, 2, 4, 8),
@@ -49,6 +52,18 @@ BY_PILLOW = {
     PHOTOMETRIC.SEPARATED: (8, 16),
     PHOTOMETRIC.YCBCR: (8, ),
 }
+#: of those, which channels beside the colours it reads right (0: unknown, 1: multiplied in, 2: transparency, 999: the same
+#: by Corel): colours and bits → channels
+MORE_BY_PILLOW = {
+    (PHOTOMETRIC.MINISBLACK, 8): ((0, ), (2, )),
+    (PHOTOMETRIC.RGB, 8):
+    ((0, ), (1, ), (2, ), (999, ), (0, 0), (1, 0), (2, 0), (0, 0, 0), (1, 0, 0), (2, 0, 0)),
+    (PHOTOMETRIC.RGB, 16): ((0, ), (1, ), (2, )),
+    (PHOTOMETRIC.PALETTE, 8): ((0, ), (2, )),
+    (PHOTOMETRIC.SEPARATED, 8): ((0, ), (0, 0)),
+}
+#: the same where one colour stands after the other
+APART_BY_PILLOW = {(PHOTOMETRIC.RGB, 8): ((2, ), )}
 #: what Pillow can unpack: none, fax (three kinds), LZW, JPEG (two), deflate (two), PackBits, LZMA, Zstandard
 UNPACKED = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 
@@ -191,20 +206,27 @@ def _with_first(content: bytes, tiff: tifffile.TiffFile, offset: int) -> bytes:
 
 
 def _is_by_pillow(page: tifffile.TiffPage) -> bool:
-    bits, more = page.bitspersample, len(page.extrasamples)
-    is_apart = page.planarconfig == 2 and page.samplesperpixel > 1
+    bits = page.bitspersample
     if page.sampleformat != 1 or bits not in BY_PILLOW.get(page.photometric, ()):
         return False
-    if is_apart:
+    more = tuple(map(int, page.extrasamples))
+    known = MORE_BY_PILLOW
+    if page.planarconfig == 2 and page.samplesperpixel > 1:
         # deep ones become stripes where nothing is packed
-        return page.samplesperpixel - more >= 3 and (bits == 8 or page.compression != 1)
-    return bits != 16 or page.photometric != PHOTOMETRIC.MINISBLACK or more == 0
+        if page.samplesperpixel - len(more) < 3 or (bits == 16 and page.compression == 1):
+            return False
+        known = APART_BY_PILLOW
+    return not more or more in known.get((page.photometric, bits), ())
 
 
 def _turned(image: Image.Image, first: tifffile.TiffPage) -> Image.Image:
     """A preview with the orientation of the file, where it has none of its own."""
     turn = number_of(first, ExifTags.Base.Orientation)
-    if ExifTags.Base.Orientation in getattr(image, 'tag_v2', ()):
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if turn and ExifTags.Base.Orientation not in image.tag_v2:
+            # Pillow turns TIFF itself when it is decoded, and tells its size as it is then
+            image.getexif()[ExifTags.Base.Orientation] = turn
+            image._size = image.size[::-1] if turn in ON_ITS_SIDE else image.size
         return image
     told = Image.Exif()
     told.load(image.info.get('exif', b''))

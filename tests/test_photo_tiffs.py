@@ -99,6 +99,34 @@ def test_transparency_of_every_depth_is_laid_on_white(reader, kind, channels, la
     assert_shows(reader, content, parts * cover + 1 - cover, 2)
 
 
+@pytest.mark.parametrize('packed', [None, 'zlib'])
+@pytest.mark.parametrize('layout', ['contig', 'separate'])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'uint32', 'float32'])
+def test_channels_beside_the_colours(reader, kind, channels, layout, packed):
+    inks = {1: 'minisblack', 3: 'rgb', 4: 'separated'}[channels]
+    parts = numpy.concatenate([shades(), numpy.zeros((HEIGHT, WIDTH, 1))], 2)[:, :, :channels]
+    cover = numpy.where(numpy.arange(WIDTH) < WIDTH // 2, 0.5, 1)
+    cover = numpy.broadcast_to(cover[None, :, None], (HEIGHT, WIDTH, 1))
+    white = 0 if channels == 4 else 1
+    # unknown ones are no transparency, and what is multiplied in is not multiplied once more
+    laid = {'unspecified': parts, 'unassalpha': parts * cover + white * (1 - cover)}
+    laid['assocalpha'] = laid['unassalpha']
+    for more, expected in laid.items():
+        stored = parts * cover if more == 'assocalpha' else parts
+        pixels = as_kind(numpy.concatenate([stored, cover, cover], 2), kind)
+        for count in (1, 2):
+            part = pixels[:, :, :channels + count]
+            content = tiff(
+                numpy.moveaxis(part, 2, 0) if layout == 'separate' else part,
+                photometric = inks,
+                planarconfig = layout,
+                compression = packed,
+                extrasamples = [more, 'unspecified'][:count])
+            shown = 1 - expected[:, :, :3] if channels == 4 else expected
+            assert_shows(reader, content, shown, 3)
+
+
 def test_transparency_that_is_multiplied_in(reader):
     cover = numpy.full((HEIGHT, WIDTH, 1), 0.5)
     pixels = as_kind(numpy.concatenate([shades()[:, :, :1] * cover, cover], 2), 'float32')
@@ -308,6 +336,22 @@ def test_the_photo_inside_is_turned_as_the_raw_file_says(reader):
     own = Image.Exif()
     own[0x0112] = 1
     assert_green(read(reader, raw(preview = jpeg(1200, 800, exif = own), turn = 6)), (1200, 800))
+
+
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float32'])
+def test_a_full_picture_behind_a_thumbnail_is_turned_as_the_file_says(reader, kind):
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        file.write(
+            numpy.zeros((16, 24, 3), numpy.uint8),
+            photometric = 'rgb',
+            subfiletype = 1,
+            subifds = 1,
+            extratags = [(0x0112, 'H', 1, 6, True)],
+            metadata = None)
+        file.write(as_kind(shades(), kind), photometric = 'rgb', metadata = None)
+    assert_shows(reader, content.getvalue(), numpy.rot90(shades(), -1))
+    assert read(reader, content.getvalue()).full_size == (HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize('inside', [False, True])
