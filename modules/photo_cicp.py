@@ -33,6 +33,8 @@ SRGB, PQ, HLG = 13, 16, 18
 
 #: cd/m² of white paper in a picture of high dynamic range, and of the brightest light where none is told (BT.2408)
 WHITE, BRIGHTEST = 203, 1000
+#: twice the area of a triangle of primaries; that of sRGB is 0.22
+LEAST_AREA = 1e-4
 #: how far the shoulder of the tone curve stays straight (SMPTE ST 2094-50)
 SHOULDER = 0.65
 #: cones of the eye (Bradford), in which one white becomes another
@@ -81,6 +83,20 @@ def by_numbers(primaries: int, transfer: int, brightest: float = 0) -> Encoding 
     if not corners or curve not in (*CURVES, PQ, HLG):
         return None
     return Encoding(corners, curve, brightest = max(brightest, WHITE) if brightest else BRIGHTEST)
+
+
+def are_primaries(primaries: tuple[float, ...]) -> bool:
+    """
+    Decide whether numbers of a file can be primaries.
+
+    :param primaries: x and y of red, green, blue and white
+    :type primaries: tuple[float, ...]
+    :return: whether the colours are the corners of a triangle, and nothing is without light
+    :rtype: bool
+    """
+    red_x, red_y, green_x, green_y, blue_x, blue_y = primaries[:6]
+    area = (green_x - red_x) * (blue_y - red_y) - (blue_x - red_x) * (green_y - red_y)
+    return min(primaries[1::2]) > 0 and abs(area) > LEAST_AREA
 
 
 def to_srgb(image: Image.Image, encoding: Encoding) -> Image.Image:

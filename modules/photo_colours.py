@@ -164,9 +164,9 @@ def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:
     gamma, corners = image.info.get('gamma'), image.info.get('chromaticity')
     if not gamma or (not corners and SRGB_GAMMAS[0] < gamma < SRGB_GAMMAS[1]):
         return None
-    # white first, and y may not be nothing
-    usable = corners and min(corners[1::2]) > 0
-    return Encoding((*corners[2:], *corners[:2]) if usable else photo_cicp.BT709, None, 1 / gamma)
+    # white first
+    primaries = (*corners[2:], *corners[:2]) if corners else photo_cicp.BT709
+    return Encoding(primaries, None, 1 / gamma) if photo_cicp.are_primaries(primaries) else None
 
 
 def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:

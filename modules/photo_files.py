@@ -169,5 +169,6 @@ def load(image: Image.Image) -> Image.Image:
         return image
     # what no frame covers has the colour of number 0, or the other picture, in Pillow
     canvas = Image.new('RGBA', image.size)
+    canvas.info = image.info
     canvas.paste(image.convert('RGBA').crop(shown), shown)
     return canvas

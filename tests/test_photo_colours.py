@@ -21,6 +21,7 @@ from modules.photos import PhotoReader
 #: white, red, green, blue; x and y
 P3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+LINE = (31270, 32900, 10000, 10000, 20000, 20000, 30000, 30000)
 
 
 @pytest.fixture(scope = 'module')
@@ -123,6 +124,8 @@ NUMBERS = {
     'gamma of P3': (gama(0.45455), chrm(P3)),
     'gamma and corners of sRGB': (gama(0.45455), chrm(SRGB)),
     'corners alone': (chrm(P3), ),
+    'corners on a line': (gama(1), chrm(LINE)),
+    'corners without light': (gama(1), chrm((0, ) * 8)),
     'sRGB before gamma': ((b'sRGB', b'\0'), gama(1)),
     'code points before all': ((b'sRGB', b'\0'), gama(1), chrm(SRGB), cicp(12, 13, 0, 1)),
     'reserved code points': (cicp(3, 13, 0, 1), gama(1)),

@@ -14,7 +14,7 @@ import browser
 import numpy
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from modules import errors, pictures
 from modules.photos import PhotoReader
@@ -79,6 +79,18 @@ def apng(box = (0, 0, WIDTH, HEIGHT), frames = 2):
 @pytest.mark.parametrize('box', [(0, 0, WIDTH, HEIGHT), (8, 8, 40, 32)])
 def test_the_first_frame_of_an_apng_is_not_the_picture_beside_it(page, reader, box, frames):
     assert_as_in(page, reader, apng(box, frames), 'image/png')
+
+
+def test_a_frame_of_a_part_of_the_canvas_has_its_profile_applied(page, reader):
+    # red and green change places
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    red, green = profile.index(b'rXYZ'), profile.index(b'gXYZ')
+    profile = bytearray(profile)
+    profile[red:red + 4], profile[green:green + 4] = b'gXYZ', b'rXYZ'
+    content = apng((8, 8, 40, 32))
+    at = content.index(b'acTL') - 4
+    content = content[:at] + chunk(b'iCCP', b'own\0\0' + zlib.compress(profile)) + content[at:]
+    assert_as_in(page, reader, content, 'image/png')
 
 
 def gif(box, canvas = (WIDTH, HEIGHT), transparent = None):
