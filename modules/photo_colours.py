@@ -132,7 +132,7 @@ def _avif_info(file: BinaryIO) -> dict:
     file.seek(0)
     try:
         return pillow_heif.HeifFile(file).info
-    except (OSError, ValueError, RuntimeError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
         logger.info('AVIF whose colours are not told: %s', error)
         return {}
 

@@ -109,7 +109,7 @@ def find_pixels(file: BinaryIO) -> int:
     file.seek(0)
     try:
         width, height = pillow_heif.HeifFile(file).size
-    except (OSError, ValueError, RuntimeError, EOFError, IndexError):
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, IndexError):
         return 0
     return width * height
 

@@ -9,6 +9,7 @@ Libraries: numpy, Pillow, tifffile.
 
 import contextlib
 import io
+import zlib
 from typing import Any
 
 import numpy
@@ -17,6 +18,12 @@ from PIL import ExifTags, Image, ImageFile
 from tifffile import PHOTOMETRIC
 
 from modules import photo_cicp
+
+try:
+    from lzma import LZMAError
+except ImportError:
+    # a Python without it unpacks nothing that could be damaged
+    LZMAError = zlib.error
 
 #: colours that are understood → how many channels they have
 CHANNELS = {
@@ -158,7 +165,10 @@ class SampledTiff(ImageFile.ImageFile):
         """[H, W, channels], as they are in the file."""
         page = self._page
         # a limit of its own on threads; a picture process has little room for them
-        samples = page.asarray(maxworkers = 1)
+        try:
+            samples = page.asarray(maxworkers = 1)
+        except (zlib.error, LZMAError) as error:
+            raise OSError(str(error)) from error
         if page.planarconfig == 2 and page.samplesperpixel > 1:
             samples = numpy.moveaxis(samples, 0, -1)
         samples = samples.reshape(page.imagelength, page.imagewidth, -1)

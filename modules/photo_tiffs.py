@@ -52,8 +52,8 @@ BY_PILLOW = {
     PHOTOMETRIC.SEPARATED: (8, 16),
     PHOTOMETRIC.YCBCR: (8, ),
 }
-#: of those, which channels beside the colours it reads right (0: unknown, 1: multiplied in, 2: transparency, 999: the same
-#: by Corel): colours and bits → channels
+#: of those, which channels beside the colours it reads right: colours and bits → channels (0: unknown, 1: multiplied
+#: in, 2: transparency, 999: the same by Corel)
 MORE_BY_PILLOW = {
     (PHOTOMETRIC.MINISBLACK, 8): ((0, ), (2, )),
     (PHOTOMETRIC.RGB, 8):

@@ -207,6 +207,15 @@ def test_an_avif_whose_properties_stand_in_two_tables(page, reader):
             reader.check(io.BytesIO(broken))
 
 
+def test_an_avif_of_a_layout_to_come_is_refused(reader):
+    content = io.BytesIO()
+    Image.fromarray(picture()).save(content, 'AVIF')
+    data = bytearray(content.getvalue())
+    data[data.index(b'hdlr') + 4] = 42
+    with pytest.raises(errors.UnreadableImage):
+        reader.check(io.BytesIO(data))
+
+
 def jpeg_head(marker, bits):
     """The beginning of a JPEG of a kind that no program at hand writes."""
     frame = struct.pack('>BHHB', bits, HEIGHT, WIDTH, 1) + b'\1\x11\0'

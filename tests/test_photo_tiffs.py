@@ -255,6 +255,17 @@ def test_deep_ones_that_break_off_are_refused(reader, kind):
         reader.check(io.BytesIO(content[:len(content) // 2]))
 
 
+@pytest.mark.parametrize('packed', ['zlib', 'lzma'])
+def test_packed_data_that_are_damaged_are_refused(reader, packed):
+    content = bytearray(
+        tiff(as_kind(shades(), 'float32'), photometric = 'rgb', compression = packed))
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        start, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    content[start + size // 2:start + size // 2 + 8] = bytes(8)
+    with pytest.raises(errors.DamagedImage):
+        reader.check(io.BytesIO(content))
+
+
 def jpeg(width, height, colour = (30, 160, 40), exif = None):
     content = io.BytesIO()
     Image.new('RGB', (width, height), colour).save(content, 'JPEG', exif = exif or b'')
