@@ -66,17 +66,26 @@ def _look() -> dict:
     """What this Python finds, for JSON."""
     whole, broken = {}, []
     for library in importlib.metadata.distributions():
-        # the library's own parser reads whole descriptions, which takes longer than everything else
-        head = library.read_text('METADATA') or library.read_text('PKG-INFO') or ''
-        told = dict(re.findall(r'^(Name|Version): *(.*)$', head.partition('\n\n')[0], re.M))
+        told, places = _read(library)
         name = normalize(told.get('Name', ''))
         if not name or name in whole or name in broken:
             continue
-        if all(library.locate_file(place).exists() for place in _places(library)):
+        if all(library.locate_file(place).exists() for place in places):
             whole[name] = told.get('Version', '')
         else:
             broken.append(name)
     return {'whole': whole, 'broken': broken}
+
+
+def _read(library: importlib.metadata.Distribution) -> tuple[dict[str, str], set[str]]:
+    """A library's name and version, and where it lies; nothing of one that is not described in UTF-8, as pip's are."""
+    try:
+        # the library's own parser reads whole descriptions, which takes longer than everything else
+        head = library.read_text('METADATA') or library.read_text('PKG-INFO') or ''
+        return (dict(re.findall(r'^(Name|Version): *(.*)$',
+                                head.partition('\n\n')[0], re.M)), _places(library))
+    except UnicodeDecodeError:
+        return {}, set()
 
 
 def _places(library: importlib.metadata.Distribution) -> set[str]:

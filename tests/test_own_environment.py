@@ -321,6 +321,14 @@ def test_an_inventory_tells_what_is_whole(program):
     assert inventory.take(program.home / 'nowhere') is None
 
 
+def test_a_library_described_in_another_encoding_hides_no_other_one(program):
+    """Nothing would be found then, and the environment made again at every start."""
+    described = site_packages(program) / 'old-1.dist-info'
+    described.mkdir()
+    (described / 'METADATA').write_bytes('Name: old\nAuthor: José\n'.encode('latin-1'))
+    assert inventory.take(environment.interpreter(program.home / '.venv')).whole['tiny'] == '1'
+
+
 def test_this_environment_is_whole():
     found = inventory.take(Path(sys.executable))
     assert not found.broken and {'torch', 'pillow-heif', 'flask'} <= found.whole.keys()
