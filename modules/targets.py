@@ -190,4 +190,4 @@ def _is_there(path: Path) -> bool:
 
 def _key(path: Path) -> str:
     """Some file systems take ``A.gif`` and ``a.gif`` for one file."""
-    return str(path.resolve()).casefold()
+    return os.path.realpath(path).casefold()

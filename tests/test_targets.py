@@ -109,6 +109,11 @@ def test_a_link_that_leads_nowhere_is_no_free_name(photo):
     assert (photo.parent / 'a.gif').is_symlink()
 
 
+def test_a_link_to_itself_is_a_name_in_use(photo):
+    (photo.parent / 'a.gif').symlink_to('a.gif')
+    assert targets.Numbered(photo.parent, 'a', '.gif').find() == photo.parent / 'a-2.gif'
+
+
 @pytest.mark.parametrize('letter', ['长', 'x', 'é', '🌅'])
 @pytest.mark.parametrize('kind', ['gif', 'live-photo', 'motion-photo'])
 def test_a_photo_with_a_name_as_long_as_can_be_gets_a_clip(photo, letter, kind):
