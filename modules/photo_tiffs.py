@@ -148,7 +148,12 @@ def _open_meant(content: bytes, tiff: tifffile.TiffFile,
     image = max(filter(None, pictures), key = lambda each: each.width * each.height, default = None)
     if largest and (not image
                     or largest.imagewidth * largest.imagelength > image.width * image.height):
-        image = _open_page(content, tiff, largest)
+        try:
+            image = _open_page(content, tiff, largest)
+        except errors.UnknownKind:
+            # such as what a phone tells of skin and sky, beside the photo
+            if not image:
+                raise
     whole = max(width * height for width, height in sizes)
     if not image or (4 * image.width * image.height < whole and max(image.size) < ENOUGH):
         raise errors.CameraRaw('file')

@@ -349,6 +349,23 @@ def test_the_photo_inside_is_turned_as_the_raw_file_says(reader):
     assert_green(read(reader, raw(preview = jpeg(1200, 800, exif = own), turn = 6)), (1200, 800))
 
 
+def test_a_picture_that_cannot_be_read_hides_no_photo(reader):
+    photo = jpeg(1200, 800)
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        more = [(DNG_VERSION, 'B', 4, bytes([1, 6, 0, 0]), True), (PREVIEW, 'I', 1, 0, True),
+                (PREVIEW_LENGTH, 'I', 1, len(photo), True)]
+        thumbnail = numpy.zeros((60, 90, 3), numpy.uint8)
+        file.write(
+            thumbnail, photometric = 'rgb', subfiletype = 1, metadata = None, extratags = more)
+        file.write(numpy.zeros((1000, 1300), numpy.uint8), photometric = 52527, metadata = None)
+    with tifffile.TiffFile(io.BytesIO(content.getvalue())) as file:
+        at = file.pages[0].tags[PREVIEW].valueoffset
+    changed = bytearray(content.getvalue())
+    struct.pack_into('<I', changed, at, len(changed))
+    assert_green(read(reader, bytes(changed) + photo), (1200, 800))
+
+
 @pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float32'])
 def test_a_full_picture_behind_a_thumbnail_is_turned_as_the_file_says(reader, kind):
     content = io.BytesIO()
