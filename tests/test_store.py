@@ -7,6 +7,7 @@ Libraries: pytest.
 """
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 import program
 import pytest
@@ -206,6 +208,20 @@ def test_a_record_of_yesterday_takes_no_results_of_today_along(store, caplog):
     assert first.upload.exists()
     assert (store.home / 'unknown' / second.id / 'clip.gif').read_bytes() == b'a result'
     assert 'unknown' in caplog.text
+
+
+def test_a_folder_that_may_not_be_looked_into_keeps_the_program_from_nothing(store, monkeypatch):
+    closed, orphan, look = job(store), job(store), Path.iterdir
+
+    def iterdir(folder):
+        # as the system says it to anybody but root
+        if folder.name == closed.id:
+            raise PermissionError(errno.EACCES, 'Permission denied', str(folder))
+        return look(folder)
+
+    monkeypatch.setattr(Path, 'iterdir', iterdir)
+    store.sweep()
+    assert list(store.home.rglob(closed.id)) and not orphan.folder.exists()
 
 
 def test_what_was_removed_goes_at_the_next_start_where_it_could_not_at_once(store):

@@ -86,10 +86,14 @@ def has_more_than_upload(folder: Path) -> bool:
 
     :param folder: the folder
     :type folder: Path
-    :return: whether there are results
+    :return: whether there are results, or it may not be looked into
     :rtype: bool
     """
-    return any(path.name not in ('upload', WORKSHOP) for path in folder.iterdir())
+    try:
+        return any(path.name not in ('upload', WORKSHOP) for path in folder.iterdir())
+    except OSError as error:
+        logger.warning('%s cannot be looked into: %s', folder, error)
+        return True
 
 
 def set_aside(folder: Path) -> bool:
