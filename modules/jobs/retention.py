@@ -98,7 +98,7 @@ class Retention:
     def tidy(self) -> None:
         """Remove what is too old, then of whoever has most until the rest is small enough."""
         kept = sorted([*self._jobs(), *self._set_aside()], key = lambda each: each.finished)
-        old = self._old(kept) if self.seconds else []
+        old = set(self._old(kept) if self.seconds else ())
         left = [each for each in kept if each not in old or not self._drop(each, 'it is old')]
         while self.max_bytes and sum(each.size for each in left) > self.max_bytes:
             if not (gone := self._first_of_largest(left)):
