@@ -219,9 +219,13 @@ def test_a_folder_that_may_not_be_looked_into_keeps_the_program_from_nothing(sto
             raise PermissionError(errno.EACCES, 'Permission denied', str(folder))
         return look(folder)
 
+    # its record is there, and knows neither
+    fresh = again(store)
     monkeypatch.setattr(Path, 'iterdir', iterdir)
-    store.sweep()
-    assert list(store.home.rglob(closed.id)) and not orphan.folder.exists()
+    fresh.sweep()
+    fresh.close()
+    assert (store.home / 'unknown' / closed.id / 'upload').exists()
+    assert not orphan.folder.exists() and not (store.home / 'unknown' / orphan.id).exists()
 
 
 def test_what_was_removed_goes_at_the_next_start_where_it_could_not_at_once(store):
