@@ -19,7 +19,7 @@ PYTHON_VARIABLES = ('PYTHONHOME', 'PYTHONPATH', 'PYTHONPLATLIBDIR', 'PYTHONEXECU
 
 #: settings of pip after which nothing, or not everything, arrives in the environment whose pip it is
 ELSEWHERE = ('target', 'prefix', 'root', 'user', 'home', 'python', 'dry-run', 'ignore-installed',
-             'no-deps', 'platform', 'python-version', 'implementation', 'abi')
+             'no-deps', 'no-dependencies', 'platform', 'python-version', 'implementation', 'abi')
 
 #: sections of pip's configuration files that hold for ``pip install``, the weaker one first
 SECTIONS = ('global', 'install')

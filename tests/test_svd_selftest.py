@@ -260,8 +260,10 @@ def test_a_gpu_that_fails_later_is_not_used_any_more(checkpoint):
             again()
 
 
-@pytest.mark.parametrize(
-    'words', ['mat1 and mat2 shapes cannot be multiplied', 'CUDA error: invalid argument'])
+@pytest.mark.parametrize('words', [
+    'mat1 and mat2 shapes cannot be multiplied', 'CUDA error: invalid argument',
+    'cuDNN error: CUDNN_STATUS_EXECUTION_FAILED'
+])
 def test_what_fails_in_one_clip_on_a_gpu_that_computes_fails_that_clip_alone(checkpoint, words):
 
     class Picky(Gpu):

@@ -49,8 +49,7 @@ FAILURE_WORDS = ('illegal memory access', 'illegal instruction', 'misaligned add
                  'operation not supported on global/shared address space', 'hardware stack error',
                  'unspecified launch failure', 'device-side assert', 'launch timed out',
                  'uncorrectable ecc', 'uncorrectable nvlink', 'context is destroyed',
-                 'no kernel image', 'invalid device function', '_execution_failed',
-                 '_arch_mismatch')
+                 'no kernel image', 'invalid device function', '_arch_mismatch')
 
 
 def expected(option: str) -> str:
