@@ -426,6 +426,15 @@ def test_a_listener_that_is_gone_is_told(redis, tmp_path):
         assert health(web.port)['problem']['code'] == 'not_listening'
 
 
+def test_what_is_removed_is_gone_from_redis_too(web, worker, ledger):
+    identity = submitted(web.port)
+    assert is_like(picture(web.port, identity), COLOUR)
+    assert ledger.client.keys(f'tlp:files:{identity}:*')
+    assert program.call(web.port, 'DELETE', f'/jobs/{identity}').status == 204
+    # that it was removed is told to the other web processes
+    assert ledger.client.keys(f'*{identity}*') == [f'tlp:job:{identity}'.encode()]
+
+
 def test_what_could_not_be_fetched_is_fetched_later_though_other_news_came_meanwhile(
         web, ledger, monkeypatch):
     monkeypatch.setattr('modules.jobs.remote.OVERLAP', 0)

@@ -176,6 +176,9 @@ SCRIPTS = {
     'remove':
     '''
         leave()
+        for _, number in ipairs({'files', 'attempt'}) do
+            redis.call('del', 'tlp:files:' .. id .. ':' .. (redis.call('hget', job, number) or ''))
+        end
         redis.call('del', job, 'tlp:photo:' .. id, 'tlp:picture:' .. id)
         redis.call('hset', job, 'state', 'removed')
         redis.call('expire', job, 2 * KEPT)
