@@ -52,6 +52,7 @@ def test_a_gif_is_made_and_kept_where_nothing_but_volumes_may_be_written_to(imag
     head, clip, kept = tmp_path / 'head', tmp_path / 'moving.gif', tmp_path / 'kept.gif'
     with image.container(volumes = volumes) as running:
         running.wait_until(running.is_healthy)
+        assert 'no Password is set' in running.log
         running.curl('-D', head, '-o', clip, '-F', f'file=@{PHOTO}', f'{HERE}/generate')
         assert is_clip(clip)
         # a first process is ended by no signal that it does not care for
@@ -61,6 +62,26 @@ def test_a_gif_is_made_and_kept_where_nothing_but_volumes_may_be_written_to(imag
         running.wait_until(running.is_healthy)
         running.curl('-o', kept, f'{HERE}/jobs/{job}/result?format=gif')
     assert kept.read_bytes() == clip.read_bytes()
+
+
+def status(running, *arguments):
+    """What curl is answered within its network."""
+    quiet = ('curl', '--noproxy', '*', '-sS', '-o', os.devnull, '-w', '%{http_code}')
+    return int(container.run(*running.in_network(*quiet, *arguments)))
+
+
+def test_its_door_is_shut_without_the_password_and_to_other_names(image, tmp_path):
+    ini = tmp_path / 'configuration.ini'
+    ini.write_text('[WebOptions]\nHost = 0.0.0.0\nPassword = open sesame\n')
+    photo = ('-F', f'file=@{PHOTO}')
+    volumes = {folder(tmp_path / name): f'/app/{name}' for name in ('models', 'outputs')}
+    with image.container(volumes = {ini: '/app/configuration.ini', **volumes}) as running:
+        running.wait_until(running.is_healthy)
+        for path, more in (('/', ()), ('/generate', photo), ('/jobs', photo), ('/metrics', ())):
+            assert status(running, *more, HERE + path) == 401
+            assert status(running, '-u', ':open door', *more, HERE + path) == 401
+        assert status(running, '-u', ':open sesame', HERE) == 200
+        assert status(running, '-u', ':open sesame', '-H', 'Host: a.example', HERE) == 403
 
 
 def test_an_ordinary_user_runs_it_and_may_change_nothing_of_it(image):

@@ -140,6 +140,8 @@ def ask_the_page(said):
     photo = (ROOT / 'docs' / 'photo.jpg').read_bytes()
     headers = {'Host': COLAB_HOST, 'Sec-Fetch-Site': 'same-origin'}
     answers['clip'] = program.generate(int(port), photo, headers = headers)
+    # another address of this machine; only who listens on all of them hears it
+    answers['is open'] = is_served(int(port), '127.0.0.2')
     return answers
 
 
@@ -236,7 +238,7 @@ def test_another_format_is_made_of_the_same_frames(in_colab):
 
 def test_the_page_is_served_under_colabs_names_and_in_its_frame(in_colab):
     asked = in_colab[1]['asked']
-    assert (asked['colab'].status, asked['stranger'].status) == (200, 403)
+    assert (asked['colab'].status, asked['stranger'].status) == (200, 403) and not asked['is open']
     policy = asked['colab'].headers['Content-Security-Policy']
     assert 'https://*.googleusercontent.com' in policy.partition('frame-ancestors')[2]
     assert asked['clip'].status == 200 and asked['clip'].body.startswith(b'GIF89a')
@@ -307,11 +309,11 @@ def test_the_page_ends_with_the_notebook(in_jupyter):
         assert time.monotonic() < patience
 
 
-def is_served(port):
+def is_served(port, address = '127.0.0.1'):
     """Whether anybody takes a connection."""
     time.sleep(0.05)
     with contextlib.closing(socket.socket()) as client:
-        return client.connect_ex(('127.0.0.1', port)) == 0
+        return client.connect_ex((address, port)) == 0
 
 
 @pytest.fixture
