@@ -38,7 +38,8 @@ from modules.configuration import Configuration, ModelOptions, StoreOptions  # n
 from modules.engines import depth_prior, missing_libraries  # noqa: E402
 from modules.engines.camera_motion import CameraMotion  # noqa: E402
 from modules.engines.depth import LIBRARIES, Depth  # noqa: E402
-from modules.photos import Photo, PhotoReader, result_size  # noqa: E402
+from modules.photo_sizes import Photo, result_size  # noqa: E402
+from modules.photos import PhotoReader  # noqa: E402
 from modules.weights import DEPTH  # noqa: E402
 
 FRAMES, RUNS, PIXELS = 48, 5, 1024 * 576

@@ -37,7 +37,7 @@ from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines import Progress  # noqa: E402
 from modules.engines.camera_motion import CameraMotion  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting, preview  # noqa: E402
-from modules.photos import Photo  # noqa: E402
+from modules.photo_sizes import Photo  # noqa: E402
 
 FRAMES = 8
 

@@ -37,7 +37,7 @@ from app import create_app  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
 from modules.engines import Engines, OnProgress, Progress, StopIfCancelled  # noqa: E402
 from modules.parameters import AnimationRequest  # noqa: E402
-from modules.photos import Photo  # noqa: E402
+from modules.photo_sizes import Photo  # noqa: E402
 
 #: requests of a row, and seconds between two of them
 ASKED, PAUSE = 300, 0.02

@@ -32,7 +32,7 @@ from PIL import Image  # noqa: E402
 from modules import parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting, pipeline  # noqa: E402
-from modules.photos import Photo  # noqa: E402
+from modules.photo_sizes import Photo  # noqa: E402
 
 #: channels of the UNet's first level; 320 in the published weights
 WIDTH = 64

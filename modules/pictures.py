@@ -14,7 +14,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from modules import errors, photo_samples, picture_markers, process_limits, stills
-from modules.photos import Photo, PhotoReader
+from modules.photo_sizes import Photo
+from modules.photos import PhotoReader
 
 #: seconds of processor time for any picture, and for a hundred megapixels; the slowest honest ones of that size take a
 #: fifth of it on an old laptop

@@ -19,8 +19,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 
 def pytest_configure():
-    """A shell that starts tests in the background has them ignore interrupts, and all that they start."""
+    """What starts tests in the background may have them ignore signals, and all that they start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, 'SIGHUP'):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(hookwrapper = True)

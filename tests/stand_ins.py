@@ -14,7 +14,7 @@ import numpy
 from modules import errors
 from modules.engines import COMING, Progress, settings
 from modules.i18n import text
-from modules.photos import result_size
+from modules.photo_sizes import result_size
 
 
 class Instant:

@@ -22,7 +22,8 @@ from modules.animation import Animator
 from modules.configuration import Configuration
 from modules.encoders import Clip, sequence
 from modules.engines import Engines
-from modules.photos import PhotoReader, cropped
+from modules.photo_sizes import cropped
+from modules.photos import PhotoReader
 
 PLACE = {1: 'N', 2: (31.0, 14.0, 20.5), 3: 'E', 4: (121.0, 28.0, 40.25)}
 

@@ -19,7 +19,7 @@ from modules import errors, parameters
 from modules.configuration import ROOT, Configuration, ModelOptions
 from modules.engines import Progress, camera_motion, depth_prior
 from modules.engines.camera_motion import CameraMotion
-from modules.photos import Photo, result_size
+from modules.photo_sizes import Photo, result_size
 
 MOST = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL
 

@@ -35,7 +35,8 @@ from modules.engines import TABLE, Engines, camera_motion, depth_prior
 from modules.engines import depth as depths
 from modules.engines.camera_motion import CameraMotion
 from modules.engines.depth import MODEL, Depth
-from modules.photos import Photo, PhotoReader
+from modules.photo_sizes import Photo
+from modules.photos import PhotoReader
 from modules.weights import DEPTH, sources
 from modules.weights.download import download
 from modules.weights.plan import Terms
@@ -343,7 +344,7 @@ from PIL import Image
 from modules import parameters
 from modules.configuration import Configuration, ModelOptions, StoreOptions
 from modules.engines.camera_motion import CameraMotion
-from modules.photos import Photo
+from modules.photo_sizes import Photo
 engine = CameraMotion(Configuration(
     model = ModelOptions(output_frames = 2, depth = {depth!r}),
     store = StoreOptions(models_home = Path({home!r}))))

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from modules import errors
-from modules.photos import PhotoReader, result_size
+from modules.photo_sizes import result_size
+from modules.photos import PhotoReader
 
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 40), (20, 40, 200), (240, 240, 240)
 

@@ -28,7 +28,7 @@ from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
 from modules.engines.stable_video.sampler import Sampler
 from modules.parameters import AnimationRequest
-from modules.photos import Photo
+from modules.photo_sizes import Photo
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')

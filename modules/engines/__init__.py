@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy
 
     from modules.parameters import AnimationRequest
-    from modules.photos import Photo
+    from modules.photo_sizes import Photo
 
 logger = logging.getLogger(__name__)
 

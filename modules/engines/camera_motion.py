@@ -21,7 +21,7 @@ from modules.configuration import Configuration
 from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
 from modules.engines.depth import MODEL, Depth
 from modules.i18n import Text, text
-from modules.photos import Photo, result_size
+from modules.photo_sizes import Photo, result_size
 
 if TYPE_CHECKING:
     import numpy
