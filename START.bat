@@ -1,5 +1,5 @@
 @echo off
-rem Finds a Python and hands everything to modules\launch.py, where every decision is made.
+rem Finds a Python and hands everything to modules\install\launch.py, where every decision is made.
 setlocal
 rem Only running it tells: a name may lead to Python 2, to an old one, or to the Microsoft Store; to a batch file, hence call.
 rem With -E it is not led astray by PYTHONHOME and the like.
@@ -15,7 +15,7 @@ call %python% -E -c "%check%" <nul >nul 2>nul
 if errorlevel 1 goto none
 
 :run
-%python% -E "%~dp0modules\launch.py" %*
+%python% -E "%~dp0modules\install\launch.py" %*
 set "code=%errorlevel%"
 goto end
 

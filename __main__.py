@@ -16,22 +16,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from modules import (
-    VERSION,
-    allocator,
-    arguments,
-    configuration,
-    i18n,
-    installed_torch,
-    logs,
-    signals,
-    spaces,
-)
+from modules import VERSION, configuration, i18n, logs, signals
+from modules.commands import arguments
+from modules.configuration import spaces
+from modules.engines.diffusion import allocator
+from modules.install import installed_torch
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from modules.server import Server
+    from modules.web.server import Server
 
 logger = logging.getLogger('turn-live-photos')
 
@@ -99,8 +93,9 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
     :rtype: int
     """
     from app import create_app
-    from modules import homes, tunnel
+    from modules import homes
     from modules.jobs.store import HomeInUse
+    from modules.web import tunnel
     if given.ngrok and not (options.web.password or given.public):
         print(i18n.text('tunnel.no_password').in_(language), file = sys.stderr)
         return 2
@@ -127,8 +122,8 @@ def serve(given: arguments.Arguments, options: configuration.Configuration, lang
 def _serve(app: 'Flask', given: arguments.Arguments, options: configuration.Configuration,
            language: str) -> int:
     """Serve an app until a signal."""
-    from modules.routes.access import is_open_to_all
-    from modules.tunnel import TunnelError
+    from modules.web.access.guards import is_open_to_all
+    from modules.web.tunnel import TunnelError
     services = app.extensions['services']
     server = _server(app, given, options, language)
     if not server:
@@ -155,7 +150,7 @@ def _serve(app: 'Flask', given: arguments.Arguments, options: configuration.Conf
 def _tunnel(server: 'Server', given: arguments.Arguments, options: configuration.Configuration,
             language: str) -> Iterator[None]:
     """The way in from outside, where one is wanted."""
-    from modules import tunnel
+    from modules.web import tunnel
     if not given.ngrok:
         yield
         return
@@ -172,8 +167,8 @@ def _server(app: 'Flask', given: arguments.Arguments, options: configuration.Con
             language: str) -> 'Server | None':
     """The server; None, with a sentence, where it cannot listen."""
     from modules.routes import MOST_STREAMS
-    from modules.routes.quotas import MOST_AT_WORK
-    from modules.server import Server
+    from modules.web.access.quotas import MOST_AT_WORK
+    from modules.web.server import Server
     host, port = options.web.host, options.web.port
     try:
         held = options.queue.max_waiting + MOST_STREAMS + MOST_AT_WORK
@@ -215,10 +210,11 @@ def animate(given: arguments.Arguments, options: configuration.Configuration, la
     :return: the exit code
     :rtype: int
     """
-    from modules import batch, terminal
-    from modules.animation import Animator
+    from modules import terminal
+    from modules.clips.animator import Animator
+    from modules.commands import animate as batch
     from modules.engines import Engines
-    from modules.photos import PhotoReader
+    from modules.photos.reader import PhotoReader
     animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
     try:
         return batch.animate(animator, given, language)
@@ -242,7 +238,7 @@ def download(given: arguments.Arguments, options: configuration.Configuration,
     :rtype: int
     """
     from modules import weights
-    from modules.download import run
+    from modules.commands.download import run
     return run(options, language, kind = weights.DEPTH if given.depth else weights.VIDEO)
 
 
@@ -262,7 +258,7 @@ def worker(_given: arguments.Arguments, options: configuration.Configuration, la
     if not options.queue.broker:
         print(i18n.text('cli.no_broker').in_(language), file = sys.stderr)
         return 2
-    from modules.jobs.worker import run
+    from modules.jobs.fleet.worker import run
     return run(options, language)
 
 
@@ -279,7 +275,7 @@ def doctor(_given: arguments.Arguments, options: configuration.Configuration, la
     :return: the exit code
     :rtype: int
     """
-    from modules.doctor import examine
+    from modules.commands.doctor import examine
     from modules.engines import Engines
     try:
         code = examine(options, Engines(options), language)

@@ -13,18 +13,19 @@ from pathlib import Path
 from flask import Flask
 
 from modules import routes
-from modules.animation import Animator
+from modules.clips.animator import Animator
 from modules.configuration import Configuration
-from modules.engines import Engines, gpus
+from modules.engines import Engines
+from modules.engines.diffusion import gpus
+from modules.install.background import LibraryFetcher
 from modules.jobs import Queue
-from modules.jobs.local import LocalQueue
+from modules.jobs.local.queue import LocalQueue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store
-from modules.libraries import LibraryFetcher
-from modules.photos import PhotoReader
-from modules.routes import forms
-from modules.sandbox import Sandbox, SandboxedReader
+from modules.photos.reader import PhotoReader
+from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
+from modules.web import forms
 from modules.weights.fetcher import Fetcher
 
 
@@ -95,9 +96,9 @@ def create_app(configuration: Configuration,
 def _remote(configuration: Configuration, reader: PhotoReader,
             store: Store) -> tuple[Animator, Queue]:
     """The queue of a fleet; its libraries are imported by nobody else."""
-    from modules.jobs.fleet import FleetEngines
-    from modules.jobs.ledger import Ledger
-    from modules.jobs.remote import RemoteQueue
+    from modules.jobs.fleet.agreement import FleetEngines
+    from modules.jobs.fleet.ledger import Ledger
+    from modules.jobs.fleet.queue import RemoteQueue
     ledger = Ledger(configuration.queue.broker, is_hurried = True)
     engines = FleetEngines(configuration, ledger)
     animator = Animator(configuration, reader, engines)

@@ -27,19 +27,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from modules import parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, StoreOptions  # noqa: E402
-from modules.engines import depth_prior, missing_libraries  # noqa: E402
-from modules.engines.camera_motion import CameraMotion  # noqa: E402
-from modules.engines.depth import LIBRARIES, Depth  # noqa: E402
-from modules.photo_sizes import Photo, result_size  # noqa: E402
-from modules.photos import PhotoReader  # noqa: E402
+from modules.engines import missing_libraries  # noqa: E402
+from modules.engines.camera import depth_guess  # noqa: E402
+from modules.engines.camera.depth_model import LIBRARIES, Depth  # noqa: E402
+from modules.engines.camera.engine import CameraMotion  # noqa: E402
+from modules.photos.reader import PhotoReader  # noqa: E402
+from modules.photos.sizes import Photo, result_size  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 from modules.weights import DEPTH  # noqa: E402
 
 FRAMES, RUNS, PIXELS = 48, 5, 1024 * 576
@@ -61,7 +62,7 @@ def _published_size(folder: Path) -> None:
 
 def _camera_motion(photo: Photo, engine: CameraMotion) -> np.ndarray:
     """Our frames, with the default motion."""
-    request = parameters.parse([('seed', '3')], Path(), 'photo')
+    request = parse_request([('seed', '3')], Path(), 'photo')
     return engine.animate(photo, request, lambda progress: None, lambda: None)
 
 
@@ -88,7 +89,7 @@ def _depth_in(frames: np.ndarray) -> tuple[float, float]:
     motion = flow[rows, columns].reshape(-1, 2)[detail]
     about = cv2.estimateAffinePartial2D(start, start + motion, method = cv2.LMEDS)[0]
     rest = np.linalg.norm(start @ about[:, :2].T + about[:, 2] - start - motion, axis = 1)
-    near = cv2.resize(depth_prior.nearness(frames[0]), a.shape[::-1])[rows, columns].ravel()[detail]
+    near = cv2.resize(depth_guess.nearness(frames[0]), a.shape[::-1])[rows, columns].ravel()[detail]
     length = np.linalg.norm(motion, axis = 1)
     low, high = np.percentile(near, (33, 67))
     ratio = np.median(length[near >= high]) / max(0.01, np.median(length[near <= low]))
@@ -139,7 +140,7 @@ def _measure(how: str, path: Path | None, models: Path) -> str:
     if how == 'depth model':
         return row + f' {_timed(lambda: depth.nearness(frames[0]))[0]:7.2f}'
     parallax, ratio = _depth_in(frames)
-    guess = _timed(lambda: depth_prior.nearness(frames[0]))[0]
+    guess = _timed(lambda: depth_guess.nearness(frames[0]))[0]
     guess = f'{guess:7.2f}' if how == 'camera motion' else f'{"":7}'
     return row + f' {guess} {parallax:9.1f} {ratio:9.2f}'
 

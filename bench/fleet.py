@@ -22,17 +22,17 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import fleet  # noqa: E402
 import program  # noqa: E402
 from crashing import photo  # noqa: E402
 from storm import Storm  # noqa: E402
 
-from modules import parameters  # noqa: E402
 from modules.jobs import Job, new_id  # noqa: E402
-from modules.jobs.broker import Post  # noqa: E402
-from modules.jobs.ledger import Ledger  # noqa: E402
+from modules.jobs.fleet.broker import Post  # noqa: E402
+from modules.jobs.fleet.ledger import Ledger  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 
 #: jobs of a measurement for each worker
 JOBS = 12
@@ -74,7 +74,7 @@ def _one_job(folder, ledger):
     upload = folder / identity / 'upload'
     upload.parent.mkdir()
     upload.write_bytes(bytes(1_000_000))
-    job = Job(identity, upload.parent, parameters.parse([], upload, 'a', 'camera'))
+    job = Job(identity, upload.parent, parse_request([], upload, 'a', 'camera'))
     moments = [time.perf_counter()]
     ledger.submit(job, 'bench', 10**9, 0)
     moments.append(time.perf_counter())
@@ -100,7 +100,7 @@ def _fill(folder, ledger, count):
     upload.write_bytes(b'a photo')
     while ledger.counts()[0] < count:
         identity = new_id()
-        job = Job(identity, folder, parameters.parse([], upload, 'a', 'camera'))
+        job = Job(identity, folder, parse_request([], upload, 'a', 'camera'))
         ledger.submit(job, 'bench', 10**9, 0)
 
 

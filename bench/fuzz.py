@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import fuzzing  # noqa: E402
 import program  # noqa: E402
@@ -26,10 +26,11 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as some  # noqa: E402
 
 from app import create_app  # noqa: E402
-from modules import errors, parameters  # noqa: E402
+from modules import errors  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
 from modules.engines import Engines  # noqa: E402
-from modules.sandbox import Sandbox  # noqa: E402
+from modules.photos.sandbox.sandbox import Sandbox  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 
 #: examples between two looks at the clock, and parts of the time that each kind gets
 ROUND = 500
@@ -76,7 +77,7 @@ def parse(fields: list[tuple[str, str]]) -> None:
     :type fields: list[tuple[str, str]]
     """
     with contextlib.suppress(errors.BadRequest):
-        parameters.parse(fields, Path('upload'), 'photo')
+        parse_request(fields, Path('upload'), 'photo')
 
 
 def main(minutes: float = 10) -> None:

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import numpy  # noqa: E402
 import program  # noqa: E402
@@ -30,8 +30,9 @@ from PIL import Image  # noqa: E402
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
 from modules.engines import Engines, OnProgress, StopIfCancelled  # noqa: E402
-from modules.engines.stable_video import StableVideo, decoding  # noqa: E402
-from modules.parameters import AnimationRequest  # noqa: E402
+from modules.engines.diffusion import decoding  # noqa: E402
+from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.request import AnimationRequest  # noqa: E402
 
 
 class Timed(StableVideo):

@@ -28,11 +28,12 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from modules import parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.encoders import Clip, gif  # noqa: E402
-from modules.engines.camera_motion import CameraMotion  # noqa: E402
-from modules.photos import PhotoReader  # noqa: E402
+from modules.encoders import Clip  # noqa: E402
+from modules.encoders.gif import encoder as gif  # noqa: E402
+from modules.engines.camera.engine import CameraMotion  # noqa: E402
+from modules.photos.reader import PhotoReader  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 
 FRAMES, FPS = 25, 15
 DELAY = 70
@@ -43,7 +44,7 @@ ROW = '{:22} {:>8} {:>8} {:>10} {:>8} {:>8} {:>8} {}'
 
 def _clips(photos: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = FRAMES)))
-    request = parameters.parse([('seed', '3')], Path(), 'photo')
+    request = parse_request([('seed', '3')], Path(), 'photo')
     moved = [
         engine.animate(
             PhotoReader(10**9).read(photo), request, lambda progress: None, lambda: None)

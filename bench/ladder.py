@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import pretended_gpu  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
@@ -29,7 +29,7 @@ from test_svd_memory import published  # noqa: E402
 
 from modules import errors  # noqa: E402
 from modules.configuration import ModelOptions  # noqa: E402
-from modules.engines.stable_video import ladder, memory  # noqa: E402
+from modules.engines.diffusion import ladder, memory  # noqa: E402
 
 
 def main(sizes: list[int]) -> None:

@@ -22,9 +22,9 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'bench')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support'), str(ROOT / 'bench')]
 
-from modules import allocator  # noqa: E402
+from modules.engines.diffusion import allocator  # noqa: E402
 
 if __name__ == '__main__':
     # as in the program; read once, when torch is imported
@@ -34,9 +34,10 @@ import svd  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from modules import parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.engines.stable_video import StableVideo, devices, ladder, memory  # noqa: E402
+from modules.engines.diffusion import devices, ladder, memory  # noqa: E402
+from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 
 #: GiB that a context takes
 CONTEXT = 0.6
@@ -125,7 +126,7 @@ def make(engine: StableVideo, model: ModelOptions, moments: list[float], notes: 
             torch.cuda.synchronize()
             moments.append(time.perf_counter())
 
-    request = parameters.parse([('seed', '3')], Path(), 'photo')
+    request = parse_request([('seed', '3')], Path(), 'photo')
     image = Image.new('RGB', (model.image_prompt_width, model.image_prompt_height), 'grey')
     engine.frames(image, request, note, lambda: None)
 

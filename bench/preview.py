@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import numpy  # noqa: E402
 import tiny_checkpoint  # noqa: E402
@@ -32,12 +32,14 @@ import torch  # noqa: E402
 from diffusers import EulerDiscreteScheduler  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from modules import animation, parameters  # noqa: E402
+from modules.clips import animator  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines import Progress  # noqa: E402
-from modules.engines.camera_motion import CameraMotion  # noqa: E402
-from modules.engines.stable_video import StableVideo, fitting, preview  # noqa: E402
-from modules.photo_sizes import Photo  # noqa: E402
+from modules.engines.camera.engine import CameraMotion  # noqa: E402
+from modules.engines.diffusion import preview  # noqa: E402
+from modules.engines.stable_video import StableVideo, fitting  # noqa: E402
+from modules.photos.sizes import Photo  # noqa: E402
+from modules.request import AnimationRequest, parse_request  # noqa: E402
 
 FRAMES = 8
 
@@ -73,7 +75,7 @@ class Viewer:
             self._news.wait()
             self._news.clear()
             if self._newest is not None:
-                animation.small_picture(self._newest, io.BytesIO())
+                animator.small_picture(self._newest, io.BytesIO())
 
 
 def main(steps: int, runs: int) -> None:
@@ -167,8 +169,8 @@ def _photo() -> Photo:
     return Photo(image, image.size)
 
 
-def _request() -> parameters.AnimationRequest:
-    return parameters.parse([('seed', '3')], Path(), 'photo')
+def _request() -> AnimationRequest:
+    return parse_request([('seed', '3')], Path(), 'photo')
 
 
 def _seconds(work: Callable) -> float:

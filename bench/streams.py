@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import numpy  # noqa: E402
 import program  # noqa: E402
@@ -36,8 +36,8 @@ from PIL import Image  # noqa: E402
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
 from modules.engines import Engines, OnProgress, Progress, StopIfCancelled  # noqa: E402
-from modules.parameters import AnimationRequest  # noqa: E402
-from modules.photo_sizes import Photo  # noqa: E402
+from modules.photos.sizes import Photo  # noqa: E402
+from modules.request import AnimationRequest  # noqa: E402
 
 #: requests of a row, and seconds between two of them
 ASKED, PAUSE = 300, 0.02

@@ -34,9 +34,9 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
-from modules import allocator  # noqa: E402
+from modules.engines.diffusion import allocator  # noqa: E402
 
 if __name__ == '__main__':
     # as in the program; read once, when torch is imported
@@ -52,9 +52,10 @@ from PIL import Image  # noqa: E402
 from torch._dynamo.utils import counters  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from modules import errors, parameters  # noqa: E402
+from modules import errors  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
+from modules.request import PRESETS, parse_request  # noqa: E402
 
 GIB = 2**30
 
@@ -138,7 +139,7 @@ class Bench:
         plain = pipeline.load(self.folder, 'fp16', self.device).to(self.device)
         ways = [Way(f'plain diffusers, chunk {chunk}', partial(self._plain, plain, chunk))]
         if not self.is_gpu:
-            ways += self._own(parameters.PRESETS, '')
+            ways += self._own(PRESETS, '')
             split = self.load(dataclasses.replace(self.model, memory = 'split'))
             ways.append(Way('quality, Memory = split', partial(self._ours, split, 'quality')))
         else:
@@ -243,7 +244,7 @@ class Bench:
         return (pixels * 255).round().astype(numpy.uint8)
 
     def _ours(self, engine: StableVideo, preset: str, on_step: OnStep) -> numpy.ndarray:
-        request = parameters.parse([('seed', '3'), ('preset', preset)], Path(), 'photo')
+        request = parse_request([('seed', '3'), ('preset', preset)], Path(), 'photo')
         applied = presets.applied(presets.TABLE[preset], engine.model)
         image = self.image.resize((applied.image_prompt_width, applied.image_prompt_height))
         return engine.frames(image, request, lambda told: told.phase != 'step' or on_step(),

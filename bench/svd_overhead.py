@@ -22,17 +22,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import numpy  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from modules import parameters  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting, pipeline  # noqa: E402
-from modules.photo_sizes import Photo  # noqa: E402
+from modules.photos.sizes import Photo  # noqa: E402
+from modules.request import AnimationRequest, parse_request  # noqa: E402
 
 #: channels of the UNet's first level; 320 in the published weights
 WIDTH = 64
@@ -55,7 +55,7 @@ def main(steps: int, runs: int) -> None:
         engine = 'svd',
         decode_chunk_size = 8)
     photo = _photo()
-    request = parameters.parse([('seed', '3')], Path(), 'photo')
+    request = parse_request([('seed', '3')], Path(), 'photo')
     with tempfile.TemporaryDirectory() as folder:
         engine, plain = _both(tiny_checkpoint.make(Path(folder), width = WIDTH), model)
     fit = fitting.plan(photo.full_size, model)
@@ -102,7 +102,7 @@ def _both(folder: Path, model: ModelOptions) -> tuple:
 
 
 def _plain_frames(pipe: object, image: Image.Image, model: ModelOptions,
-                  request: parameters.AnimationRequest) -> numpy.ndarray:
+                  request: AnimationRequest) -> numpy.ndarray:
     pixels = pipe(
         image,
         width = image.width,

@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+FOLDERS = [
+    folder for folder in (ROOT / 'tests').rglob('*')
+    if folder.is_dir() and '__pycache__' not in folder.parts
+]
+sys.path[:0] = [str(ROOT), *map(str, FOLDERS)]
 
 
 def pytest_configure():

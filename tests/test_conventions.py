@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from modules import arguments, configuration
-from modules.parameters import PARAMETERS
+from modules import configuration
+from modules.commands import arguments
+from modules.request import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,21 +91,20 @@ def test_every_equals_sign_stands_between_spaces(path):
 
 
 ALLOWED = {
-    'dramatiq': ('modules/jobs/broker.py', 'modules/jobs/contact.py'),
-    'redis': ('modules/jobs/broker.py', 'modules/jobs/contact.py'),
+    'dramatiq': ('modules/jobs/fleet/', ),
+    'redis': ('modules/jobs/fleet/', ),
     'prometheus_client': ('modules/jobs/meter.py', 'modules/routes/metrics.py'),
-    'IPython': ('modules/notebook.py', ),
-    'google': ('modules/notebook.py', ),
-    'ipywidgets': ('modules/notebook.py', ),
-    'flask': ('app.py', 'modules/routes/', 'modules/server.py'),
-    'torch': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
-    'diffusers': ('modules/engines/stable_video/', ),
-    'transformers': ('modules/engines/stable_video/', 'modules/engines/depth.py'),
-    'huggingface_hub':
-    ('modules/weights/', 'modules/engines/stable_video/', 'modules/engines/depth.py'),
-    'configparser': ('modules/configuration.py', ),
-    'ngrok': ('modules/tunnel.py', ),
-    'flask_ngrok2': ('modules/tunnel.py', ),
+    'IPython': ('modules/notebook/', ),
+    'google': ('modules/notebook/', ),
+    'ipywidgets': ('modules/notebook/', ),
+    'flask': ('app.py', 'modules/routes/', 'modules/web/'),
+    'torch': ('modules/engines/', ),
+    'diffusers': ('modules/engines/diffusion/', 'modules/engines/stable_video/'),
+    'transformers': ('modules/engines/', ),
+    'huggingface_hub': ('modules/weights/', 'modules/engines/'),
+    'configparser': ('modules/configuration/', ),
+    'ngrok': ('modules/web/tunnel.py', ),
+    'flask_ngrok2': ('modules/web/tunnel.py', ),
 }
 
 
@@ -117,27 +117,21 @@ def test_libraries_stay_in_their_rooms(library):
 
 #: a room may import from rooms of a lower number
 FLOORS = [
-    (r'modules/(__init__|allocator|i18n|errors|logs|configuration|text_files|names)\.py', 0),
-    (r'modules/(environment|dependencies|inventory|repairs|pip_settings)\.py', 1),
-    (r'modules/(nvidia|torch_builds|installed_torch|unseen_gpu)\.py', 1),
-    (r'modules/launch\.py', 2),
-    (r'modules/libraries\.py', 2),
-    (r'modules/(additions|program)\.py', 2),
+    (r'modules/(__init__|choices|progress|i18n|errors|logs|signals|homes|folder_lock|own_files)\.py',
+     0),
+    (r'modules/configuration', 0),
+    (r'modules/engines/diffusion/allocator\.py', 0),
+    (r'modules/install', 1),
     (r'modules/weights', 1),
-    (r'modules/(photos|photo_\w+|usage)\.py', 1),
+    (r'modules/photos', 1),
     (r'modules/(engines|encoders)', 2),
-    (r'modules/parameters\.py', 3),
+    (r'modules/clips/(__init__|marking|settings|order)\.py', 2),
+    (r'modules/request\.py', 3),
     (r'modules/terminal\.py', 3),
-    (r'modules/animation\.py', 4),
+    (r'modules/clips', 4),
     (r'modules/jobs', 5),
-    (r'modules/(again|arguments)\.py', 6),
-    (r'modules/(batch|doctor|download|sources|targets)\.py', 6),
-    (r'modules/(messages|picture_process|pictures|process_limits|stills)\.py', 1),
-    (r'modules/(bodies|fair_line|folder_lock|picture_markers|homes|own_files|sandbox|signals|spaces|tunnel)\.py',
-     1),
-    (r'modules/routes', 6),
-    (r'modules/server\.py', 6),
-    (r'modules/notebook\.py', 7),
+    (r'modules/(web|routes|commands)', 6),
+    (r'modules/notebook', 7),
     (r'app\.py', 7),
     (r'__main__\.py', 8),
 ]

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modules.stills import Still, encode
+from modules.photos.stills import Still, encode
 
 if TYPE_CHECKING:
     import numpy
@@ -87,7 +87,7 @@ class Format:
         given_up = importlib.import_module(self.module).encode(clip, path)
         if clip.is_generated and not self.has_still:
             height, width = clip.frames.shape[1:3]
-            importlib.import_module('modules.encoders.marking').mark(path, (width, height))
+            importlib.import_module('modules.clips.marking').mark(path, (width, height))
         return given_up
 
     def name(self, stem: str, created: datetime | None = None, identity: str = '') -> str:
@@ -135,7 +135,7 @@ def dated(created: datetime | None = None, identity: str = '') -> str:
 
 TABLE = {
     'gif':
-    Format('modules.encoders.gif', '.gif', 'image/gif'),
+    Format('modules.encoders.gif.encoder', '.gif', 'image/gif'),
     'mp4':
     Format('modules.encoders.mp4', '.mp4', 'video/mp4'),
     'webp':

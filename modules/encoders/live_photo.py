@@ -16,18 +16,9 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from modules.encoders import (
-    Clip,
-    Still,
-    dated,
-    jpeg,
-    local_time,
-    moments,
-    mp4,
-    quicktime,
-    settings,
-    xmp,
-)
+from modules.clips import settings
+from modules.encoders import Clip, Still, dated, local_time, mp4
+from modules.encoders.containers import jpeg, moments, quicktime, xmp
 from modules.i18n import Text
 
 #: the sum of what Apple's loader of bundles asks for

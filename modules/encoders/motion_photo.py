@@ -10,7 +10,9 @@ Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
 import tempfile
 from pathlib import Path
 
-from modules.encoders import Clip, jpeg, mp4, settings, xmp
+from modules.clips import settings
+from modules.encoders import Clip, mp4
+from modules.encoders.containers import jpeg, xmp
 from modules.i18n import Text
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from modules.encoders import Clip, settings
+from modules.clips import settings
+from modules.encoders import Clip
 from modules.i18n import Text, text
 
 #: ticks a frame lasts

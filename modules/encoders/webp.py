@@ -10,7 +10,9 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 
-from modules.encoders import Clip, jpeg, settings
+from modules.clips import settings
+from modules.encoders import Clip
+from modules.encoders.containers import jpeg
 
 #: of libwebp: 0–100, and 0–6 from fast to small
 QUALITY, EFFORT = 80, 2

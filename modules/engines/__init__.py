@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Protocol
 
-from modules import errors, installed_torch
+from modules import errors
 from modules.configuration import Configuration, ModelOptions
 from modules.i18n import Text, text
+from modules.install import installed_torch
 
 if TYPE_CHECKING:
     import numpy
 
-    from modules.parameters import AnimationRequest
-    from modules.photo_sizes import Photo
+    from modules.photos.sizes import Photo
+    from modules.request import AnimationRequest
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ COMING = text('engines.libraries_coming')
 #: name → module and class, in the order in which ``auto`` prefers them
 TABLE = {
     'svd': ('modules.engines.stable_video', 'StableVideo'),
-    'camera': ('modules.engines.camera_motion', 'CameraMotion'),
+    'camera': ('modules.engines.camera.engine', 'CameraMotion'),
 }
 
 
@@ -115,7 +116,7 @@ class Engine(Protocol):
     :type configuration: Configuration
     """
 
-    #: parameters (names of :data:`modules.parameters.PARAMETERS`) that change this engine's result
+    #: parameters (names of :data:`modules.request.PARAMETERS`) that change this engine's result
     parameters: tuple[str, ...]
     #: the first frame would follow the last without a jump
     is_closed: bool

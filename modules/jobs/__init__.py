@@ -18,7 +18,7 @@ from typing import Protocol
 from modules import VERSION, encoders, errors
 from modules.engines import Progress
 from modules.i18n import Text
-from modules.parameters import AnimationRequest
+from modules.request import AnimationRequest
 
 #: ends of a job's life; the other states are ``queued`` and ``running``
 FINAL_STATES = ('done', 'failed', 'cancelled')

@@ -18,7 +18,7 @@ from modules import VERSION, errors
 from modules.engines import Progress
 from modules.i18n import LANGUAGES, Text
 from modules.jobs import FINAL_STATES, Job, now
-from modules.parameters import PARAMETERS, AnimationRequest, safe_stem
+from modules.request import PARAMETERS, AnimationRequest, safe_stem
 
 STATES = ('queued', 'running', *FINAL_STATES)
 

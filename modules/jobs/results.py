@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modules import errors
-from modules.animation import FRAMES, MADE, PREVIEW, Animator
+from modules.clips.animator import FRAMES, MADE, PREVIEW, Animator
 from modules.jobs import Job, file_name
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.store import Store, settle

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 from flask import Flask, current_app, request
 
-from modules.animation import Animator
+from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.i18n import LANGUAGES
+from modules.install.background import LibraryFetcher
 from modules.jobs import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store
-from modules.libraries import LibraryFetcher
-from modules.routes.senders import Senders
-from modules.sandbox import Sandbox
+from modules.photos.sandbox.sandbox import Sandbox
+from modules.web.access.senders import Senders
 from modules.weights.fetcher import Fetcher
 
 #: connections kept open for progress at once; each holds a thread of the server
@@ -97,20 +97,12 @@ def register(app: Flask) -> None:
     :param app: the app
     :type app: Flask
     """
-    from modules.routes import (
-        access,
-        errors,
-        generate,
-        health,
-        jobs,
-        metrics,
-        model,
-        openapi,
-        pages,
-    )
-    from modules.routes.heads import HeadDoor
-    from modules.routes.proxies import BehindProxies
+    from modules.routes import generate, health, jobs, metrics, model, openapi, pages
+    from modules.web import errors
+    from modules.web.access import guards
+    from modules.web.access.heads import HeadDoor
+    from modules.web.access.proxies import BehindProxies
     app.wsgi_app = BehindProxies(
         HeadDoor(app, app.wsgi_app), app.extensions['services'].configuration.web.trusted_proxies)
-    for door in (errors, access, pages, generate, jobs, health, metrics, openapi, model):
+    for door in (errors, guards, pages, generate, jobs, health, metrics, openapi, model):
         app.register_blueprint(door.blueprint)

@@ -15,11 +15,14 @@ from pathlib import Path
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
-from modules import encoders, errors, jobs, parameters, pictures
+from modules import encoders, errors, jobs
 from modules.jobs.store import settle
-from modules.routes import proxies, services
-from modules.routes.access import working
-from modules.routes.files import sent
+from modules.photos.sandbox import calls
+from modules.request import parse_request, safe_stem
+from modules.routes import services
+from modules.web.access import proxies
+from modules.web.access.guards import working
+from modules.web.files import sent
 
 blueprint = Blueprint('generate', __name__)
 logger = logging.getLogger(__name__)
@@ -63,8 +66,8 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     upload = folder / 'upload'
     # Werkzeug tells of no name where a part has none
     fields = [(name or '', value) for name, value in request.form.items(multi = True)]
-    wanted = parameters.parse(fields, upload, parameters.safe_stem(photo.filename),
-                              services().configuration.model.engine)
+    wanted = parse_request(fields, upload, safe_stem(photo.filename),
+                           services().configuration.model.engine)
     client = proxies.client(request)
     job = jobs.Job(
         identity,
@@ -78,7 +81,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
         undo.callback(job.discard)
         store(photo, upload)
         limit = services().configuration.web.max_pixels
-        services().sandbox.run(pictures.check, upload, limit, client = client)
+        services().sandbox.run(calls.check, upload, limit, client = client)
         queue.submit(job)
         undo.pop_all()
     return job

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response, jsonify, request, send_file, stream_with_context
 
-from modules import encoders, errors, jobs, parameters
-from modules.animation import PREVIEW, parameters_of, small_picture
+from modules import encoders, errors, jobs
+from modules.clips.animator import PREVIEW, parameters_of, small_picture
 from modules.own_files import read_own
+from modules.request import PARAMETERS
 from modules.routes import generate, language, services
-from modules.routes.access import working
-from modules.routes.files import sent
+from modules.web.access.guards import working
+from modules.web.files import sent
 
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
 
@@ -143,7 +144,7 @@ def result(identity: str) -> Response:
     :raises errors.NotDone: while there is none
     """
     job = find(identity)
-    by_name = {parameter.name: parameter for parameter in parameters.PARAMETERS}
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
     asked = [name for name in request.args.getlist('format') if name]
     if len(asked) > 1:
         raise errors.RepeatedField('format')

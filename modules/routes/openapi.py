@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, encoders, errors
 from modules.jobs import FINAL_STATES
-from modules.parameters import PARAMETERS, Parameter
+from modules.request import PARAMETERS, Parameter
 
 blueprint = Blueprint('openapi', __name__)
 

@@ -11,10 +11,12 @@ import shutil
 
 from flask import Blueprint, Response, render_template, request
 
-from modules import VERSION, errors, i18n, jobs, pictures
-from modules.parameters import PARAMETERS
-from modules.routes import generate, health, language, model, proxies, services
-from modules.routes.access import working
+from modules import VERSION, errors, i18n, jobs
+from modules.photos.sandbox import calls
+from modules.request import PARAMETERS
+from modules.routes import generate, health, language, model, services
+from modules.web.access import proxies
+from modules.web.access.guards import working
 from modules.weights import WeightsError, plan
 
 blueprint = Blueprint('pages', __name__)
@@ -83,7 +85,7 @@ def upright() -> Response:
         generate.store(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
         _found, content = services().sandbox.run(
-            pictures.show, folder / 'upload', limit, SHOWN_PIXELS, client = proxies.client(request))
+            calls.show, folder / 'upload', limit, SHOWN_PIXELS, client = proxies.client(request))
     response = Response(content, mimetype = 'image/jpeg')
     response.headers['Cache-Control'] = 'no-store'
     return response

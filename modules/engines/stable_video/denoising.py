@@ -10,7 +10,7 @@ Libraries: torch, through what is handed in and imported when the engine loads.
 import math
 from typing import TYPE_CHECKING, Any
 
-from modules.engines.stable_video.compiling import Compilable, Layers
+from modules.engines.diffusion.compiling import Compilable, Layers
 from modules.engines.stable_video.presets import Preset
 
 if TYPE_CHECKING:

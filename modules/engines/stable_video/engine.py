@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from PIL import Image
 
-from modules import errors, installed_torch, unseen_gpu, weights
+from modules import errors, weights
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import (
     COMING,
@@ -32,25 +32,17 @@ from modules.engines import (
     missing_libraries,
     settings,
 )
-from modules.engines.stable_video import (
-    checkpoints,
-    decoding,
-    devices,
-    fitting,
-    ladder,
-    memory,
-    pipeline,
-    presets,
-    selftest,
-)
+from modules.engines.diffusion import decoding, devices, ladder, memory, selftest
+from modules.engines.stable_video import checkpoints, fitting, pipeline, presets
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
+from modules.install import installed_torch, unseen_gpu
 
 if TYPE_CHECKING:
     import numpy
 
-    from modules.parameters import AnimationRequest
-    from modules.photo_sizes import Photo
+    from modules.photos.sizes import Photo
+    from modules.request import AnimationRequest
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +144,7 @@ class StableVideo:
         """
         How memory is used: before loading as it is expected, where that can be told.
 
-        :return: ``rung`` (one of :data:`modules.engines.stable_video.ladder.NAMES`) and ``peak`` (bytes that a clip
+        :return: ``rung`` (one of :data:`modules.engines.diffusion.ladder.NAMES`) and ``peak`` (bytes that a clip
             is predicted to hold at once, weights included); None where there is no model or no telling
         :rtype: dict[str, object] | None
         """

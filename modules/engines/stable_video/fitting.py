@@ -13,7 +13,7 @@ import numpy
 from PIL import Image, ImageOps
 
 from modules.configuration import ModelOptions
-from modules.photo_sizes import result_size
+from modules.photos.sizes import result_size
 
 
 @dataclass(frozen = True)

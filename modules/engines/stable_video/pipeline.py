@@ -10,10 +10,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modules.engines.stable_video import lanes, toolchain
-from modules.engines.stable_video.ladder import Rung
-from modules.engines.stable_video.loading import loading
-from modules.engines.stable_video.streaming import Streaming, compute_on
+from modules.engines.diffusion import lanes, toolchain
+from modules.engines.diffusion.ladder import Rung
+from modules.engines.diffusion.loading import loading
+from modules.engines.diffusion.streaming import Streaming, compute_on
 
 if TYPE_CHECKING:
     import torch

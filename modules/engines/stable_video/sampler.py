@@ -15,30 +15,22 @@ from PIL import Image
 from modules import errors
 from modules.configuration import ModelOptions
 from modules.engines import OnProgress, Progress, StopIfCancelled
-from modules.engines.stable_video import (
-    attention,
-    compiling,
-    decoding,
-    devices,
-    ladder,
-    pipeline,
-    presets,
-    preview,
-)
+from modules.engines.diffusion import attention, compiling, decoding, devices, ladder, preview
+from modules.engines.diffusion.ladder import Rung
+from modules.engines.diffusion.memory import Needs
+from modules.engines.diffusion.rehearsal import Rehearsal, steps_of
+from modules.engines.diffusion.streaming import Streaming
+from modules.engines.stable_video import pipeline, presets
 from modules.engines.stable_video.denoising import Denoiser
 from modules.engines.stable_video.embeddings import Embeddings
-from modules.engines.stable_video.ladder import Rung
-from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.presets import Preset
-from modules.engines.stable_video.rehearsal import Rehearsal, steps_of
-from modules.engines.stable_video.streaming import Streaming
 
 if TYPE_CHECKING:
     import numpy
     import torch
     from diffusers import StableVideoDiffusionPipeline
 
-    from modules.parameters import AnimationRequest
+    from modules.request import AnimationRequest
 
 logger = logging.getLogger(__name__)
 

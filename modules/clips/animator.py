@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The one pipeline, shared by the server, the shell and the workers: photo → frames → file, and, where frames were kept,
+from frames to any other file without an engine.
+
+Libraries: Pillow.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import ExifTags, Image
+
+from modules import VERSION, encoders, errors
+from modules.clips import lossless as frame_files
+from modules.clips import order
+from modules.configuration import Configuration
+from modules.engines import Engine, Engines, OnProgress, Progress, StopIfCancelled
+from modules.i18n import Text, text
+from modules.photos.reader import PhotoReader
+from modules.request import PARAMETERS, AnimationRequest
+
+if TYPE_CHECKING:
+    import numpy
+
+#: what is kept of a clip: its frames, how it came about, and a small picture of it
+FRAMES, MADE, PREVIEW = 'frames.mkv', 'settings.json', 'preview.jpg'
+
+#: pixels of the small picture's longer side
+PREVIEW_SIDE = 512
+
+
+@dataclass(frozen = True)
+class Made:
+    """How frames came about."""
+
+    #: parameters and options that a result depends on, as told inside files
+    settings: dict[str, Any]
+    #: when it was asked for, ISO 8601
+    created: str
+    fps: float
+    #: the first frame would follow the last without a jump
+    is_closed: bool
+    #: a model made up what moves
+    is_generated: bool
+
+    @property
+    def model(self) -> str | None:
+        """The model's name, if one was at work, be it that it told near from far only."""
+        options = self.settings['options']['ModelOptions']
+        return options.get('ModelName') or options.get('Depth')
+
+    @classmethod
+    def read(cls, path: Path) -> 'Made':
+        """
+        What was kept beside frames.
+
+        :param path: the file
+        :type path: Path
+        :return: how they came about
+        :rtype: Made
+        """
+        return cls(**json.loads(path.read_text(encoding = 'utf-8')))
+
+
+class Animator:
+    """
+    Turns requests into files.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param reader: opens photos
+    :type reader: PhotoReader
+    :param engines: make frames
+    :type engines: Engines
+    """
+
+    def __init__(self, configuration: Configuration, reader: PhotoReader, engines: Engines):
+        self.model = configuration.model
+        self.output = configuration.output
+        self.reader = reader
+        self.engines = engines
+
+    def load(self) -> None:
+        """
+        Make the preferred engine ready, so that the first job need not wait for it.
+
+        :raises modules.errors.EngineUnavailable: when it cannot work here
+        """
+        self.engines.get(self.engines.choose(self.engines.preferred))
+
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        """
+        Use time in which no job waits for what makes later ones faster.
+
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :raises modules.errors.Cancelled: when there is something better to do
+        """
+        self.engines.prepare(stop_if_cancelled)
+
+    def settled(self, request: AnimationRequest) -> AnimationRequest:
+        """
+        A request with all that the options fill in.
+
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :return: the same, with an engine that can work now, a place for the still and a preset
+        :rtype: AnimationRequest
+        :raises modules.errors.EngineUnavailable: when the engine cannot work here, with the reason
+        """
+        engine = self.engines.choose(request.engine)
+        key_frame = request.key_frame or self.output.key_frame
+        preset = request.preset or self.model.preset
+        is_auto = request.is_auto or request.engine == 'auto'
+        return replace(
+            request, engine = engine, key_frame = key_frame, preset = preset, is_auto = is_auto)
+
+    def redirected(self, request: AnimationRequest,
+                   refusal: errors.EngineUnavailable) -> tuple[AnimationRequest, Text]:
+        """
+        A request that another engine can do, where the engine was left to the program.
+
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :param refusal: why its engine cannot do it any more
+        :type refusal: errors.EngineUnavailable
+        :return: the same with another engine, and what that is to be told with
+        :rtype: tuple[AnimationRequest, Text]
+        :raises modules.errors.EngineUnavailable: when no other one may or can
+        """
+        able = [name for name, reason in self.engines.own_reasons().items() if not reason]
+        engine = next((name for name in able if name != request.engine), None)
+        if engine is None or not request.is_auto:
+            raise refusal
+        note = text('engines.redirected', reason = refusal.details['reason'], engine = engine)
+        return replace(request, engine = engine), note
+
+    def animate(self,
+                request: AnimationRequest,
+                path: Path,
+                on_progress: OnProgress,
+                stop_if_cancelled: StopIfCancelled,
+                *,
+                created: datetime | None = None,
+                keep: Path | None = None) -> Text | None:
+        """
+        Make one clip and write it.
+
+        :param request: what is wanted; its ``engine`` is one that :meth:`Engines.choose` returned
+        :type request: AnimationRequest
+        :param path: the file to write; on failure it may be there in part
+        :type path: Path
+        :param on_progress: told after every step
+        :type on_progress: OnProgress
+        :param stop_if_cancelled: called between steps
+        :type stop_if_cancelled: StopIfCancelled
+        :param created: when it was asked for, with its time zone; now, if not given
+        :type created: datetime | None
+        :param keep: a folder for what :meth:`encode` needs to make other files
+        :type keep: Path | None
+        :return: what had to be given up
+        :rtype: Text | None
+        :raises modules.errors.Refusal: when the photo or the engine fails for a known reason
+        :raises modules.errors.Cancelled: when the job is no longer wanted
+        """
+        on_progress(Progress('loading'))
+        engine = self.engines.get(request.engine, stop_if_cancelled)
+        stop_if_cancelled()
+        # twice the pixels of the result, so that a camera that moves closer still finds detail
+        pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
+        photo = self.reader.read(request.photo, pixels)
+        given_up = []
+
+        def heard(progress):
+            if progress.note:
+                given_up.append(progress.note)
+            on_progress(progress)
+
+        frames = engine.animate(photo, request, heard, stop_if_cancelled)
+        stop_if_cancelled()
+        on_progress(Progress('writing'))
+        made = self._made(engine, request, created)
+        if keep:
+            _keep(keep, frames, made)
+        return tell_together(*given_up, self._encode(request, frames, made, path))
+
+    def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
+        """
+        Write another file of frames that were kept; no engine is needed.
+
+        :param request: its ``format`` is the one wanted now
+        :type request: AnimationRequest
+        :param kept: the folder :meth:`animate` kept them in
+        :type kept: Path
+        :param path: the file to write; on failure it may be there in part
+        :type path: Path
+        :return: what had to be given up
+        :rtype: Text | None
+        :raises modules.errors.Refusal: when the photo cannot be read any more
+        """
+        made = Made.read(kept / MADE)
+        made.settings['parameters']['format'] = request.format
+        made.settings['options']['OutputOptions'] = self._output_options()
+        return self._encode(request, frame_files.read(kept / FRAMES), made, path)
+
+    def _made(self, engine: Engine, request: AnimationRequest, created: datetime | None) -> Made:
+        created = created or datetime.now().astimezone().replace(microsecond = 0)
+        settings = {
+            'software': f'turn-live-photos {VERSION}',
+            'parameters': parameters_of(request),
+            'options': {
+                'ModelOptions': engine.settings(request),
+                'OutputOptions': self._output_options()
+            }
+        }
+        return Made(settings, created.isoformat(), self.model.output_fps, engine.is_closed,
+                    engine.is_generative)
+
+    def _output_options(self) -> dict[str, object]:
+        return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
+
+    def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Made,
+                path: Path) -> Text | None:
+        kind = encoders.TABLE[request.format]
+        # the date is in live photos anyway; in others it would be the only thing that makes each of them different
+        settings = {'created': made.created} if kind.has_still else {}
+        clip = encoders.Clip(
+            frames,
+            made.fps,
+            lambda: self._still(request, frames),
+            is_generated = made.is_generated,
+            settings = {
+                **made.settings,
+                **settings
+            },
+            created = datetime.fromisoformat(made.created),
+            max_bytes = self.output.gif_max_bytes)
+        return kind.encode(self._in_order(clip, request, is_closed = made.is_closed), path)
+
+    def _still(self, request: AnimationRequest, frames: 'numpy.ndarray') -> encoders.Still:
+        """The photo in full, read again only for the formats that hold it."""
+        still = self.reader.still(request.photo, (frames.shape[2], frames.shape[1]))
+        if self.output.keep_location:
+            return still
+        facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}
+        return replace(still, exif = facts)
+
+    def _in_order(self, clip: encoders.Clip, request: AnimationRequest, *,
+                  is_closed: bool) -> encoders.Clip:
+        """What is played once is arranged around its still, what is played over and over is made to loop."""
+        if encoders.TABLE[request.format].has_still:
+            key_frame = request.key_frame or self.output.key_frame
+            return order.around_still(clip, key_frame, is_closed = is_closed)
+        return order.looped(clip, request.loop, is_closed = is_closed)
+
+
+def parameters_of(request: AnimationRequest) -> dict[str, Any]:
+    """
+    The parameters of a request, by their names in forms.
+
+    :param request: a request
+    :type request: AnimationRequest
+    :return: name → value
+    :rtype: dict[str, Any]
+    """
+    return {parameter.name: getattr(request, parameter.name) for parameter in PARAMETERS}
+
+
+def small_picture(frame: 'numpy.ndarray', path: Path) -> None:
+    """
+    Write a picture that is quick to load.
+
+    :param frame: uint8 [H, W, 3]
+    :type frame: numpy.ndarray
+    :param path: where to; or a file that is open
+    :type path: Path
+    """
+    picture = Image.fromarray(frame)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    picture.save(path, 'JPEG', quality = 85)
+
+
+def tell_together(*notes: Text | None) -> Text | None:
+    """
+    Put notes together.
+
+    :param notes: what had to be given up, in the order in which that came to pass
+    :type notes: Text | None
+    :return: one text of all; of several alike the last
+    :rtype: Text | None
+    """
+    told = list({note.key: note for note in notes if note}.values())
+    if len(told) < 2:
+        return told[0] if told else None
+    return text('notes.both', first = told[0], second = told[1])
+
+
+def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:
+    frame_files.write(frames, folder / FRAMES)
+    (folder / MADE).write_text(json.dumps(made.__dict__), encoding = 'utf-8')
+    small_picture(frames[0], folder / PREVIEW)

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``animate --again``: what a result tells of how it was made → what makes it anew. A file may come from anywhere and may
+have been edited, so everything it says goes through what a form's fields and the INI's options go through.
+
+Libraries: none but the standard one.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from modules import configuration, errors
+from modules.clips import settings
+from modules.clips.settings import NoSettings
+from modules.engines.camera.depth_model import PRIOR
+from modules.i18n import Text, text
+from modules.request import PARAMETERS
+
+#: what a result may say of the INI; the rest is the owner's alone
+SECTIONS = ('ModelOptions', 'OutputOptions')
+#: what stays as the owner has it, whoever has made the file: a stranger's must not have the next photo tell a place
+OWN = (('OutputOptions', 'KeepLocation'), )
+#: years that every kind of file can tell
+YEARS = range(1980, 2100)
+#: a model of the hub; a folder is one of the machine where the result was made
+HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
+
+
+@dataclass(frozen = True)
+class Recorded:
+    """How a result was made."""
+
+    #: (name, value) of the parameters
+    fields: tuple[tuple[str, str], ...]
+    #: (section, key) → value, for :func:`modules.configuration.read`
+    overrides: dict[tuple[str, str], str]
+    #: when the result was asked for, with its time zone; None where the file would be the same at any time
+    created: datetime | None
+
+
+def recorded(result: Path) -> Recorded:
+    """
+    What a result tells.
+
+    :param result: a file :func:`modules.clips.settings.read` knows
+    :type result: Path
+    :return: what is known to be good
+    :rtype: Recorded
+    :raises NoSettings: when it tells nothing, or something that does not hold
+    """
+    found = settings.read(result)
+    try:
+        return Recorded(
+            tuple(_fields(_names(found, 'parameters'))), dict(_overrides(_names(found, 'options'))),
+            _created(found.get('created')))
+    except _Invalid as error:
+        raise NoSettings(text('settings.invalid', path = result,
+                              problem = error.args[0])) from error
+
+
+def photo_beside(result: Path) -> Path | None:
+    """
+    The photo a result was made of, where a job's folder holds both.
+
+    :param result: the result
+    :type result: Path
+    :return: the photo as it came, if it is there
+    :rtype: Path | None
+    """
+    photo = result.parent / 'upload'
+    return photo if photo.is_file() else None
+
+
+class _Invalid(Exception):
+    """
+    Something in the settings does not hold.
+
+    :param reason: why, in words
+    :type reason: Text
+    """
+
+    def __init__(self, reason: Text):
+        super().__init__(reason)
+
+
+def _names(found: Mapping[str, object], name: str) -> Mapping[str, object]:
+    inner = found.get(name)
+    if not isinstance(inner, dict):
+        raise _Invalid(text('settings.not_names', name = _shown(name)))
+    return inner
+
+
+def _fields(found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    known = {parameter.name: parameter for parameter in PARAMETERS}
+    for name, value in found.items():
+        if name not in known:
+            raise _Invalid(text('settings.unknown', name = _shown(name)))
+        if value is None:
+            continue
+        word = _word(name, value)
+        try:
+            known[name].parse(word)
+        except errors.BadRequest as refusal:
+            raise _Invalid(refusal.text) from refusal
+        yield name, word
+
+
+def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], str]]:
+    for section in found:
+        if section not in SECTIONS:
+            raise _Invalid(text('settings.unknown', name = _shown(section)))
+        table = configuration.options()[section]
+        for key, value in _names(found, section).items():
+            if key not in table:
+                raise _Invalid(text('settings.unknown', name = _shown(key)))
+            if value is not None and (section, key) not in OWN:
+                word = _option(key, value, table[key].metadata['parse'])
+                if key != 'ModelName' or HUB_NAME.fullmatch(word):
+                    yield (section, key), word
+    if 'Depth' not in found.get('ModelOptions', ()):
+        # a model that has come here since would make another clip
+        yield ('ModelOptions', 'Depth'), PRIOR
+
+
+def _option(key: str, value: object, parse: Callable[[str], object]) -> str:
+    word = _word(key, value)
+    try:
+        parse(word)
+    except configuration.Invalid as error:
+        raise _Invalid(
+            text('configuration.invalid', name = key, value = word[:40],
+                 expected = error.expected)) from error
+    return word
+
+
+def _word(name: str, value: object) -> str:
+    """A value as a person would type it."""
+    # what moves a terminal's cursor is no value of ours
+    if not isinstance(value, (str, int, float)) or not str(value).isprintable():
+        raise _Invalid(text('settings.not_a_value', name = _shown(name)))
+    return str(value).strip()
+
+
+def _created(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        created = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise _Invalid(text('settings.no_created')) from error
+    if created.tzinfo is None or created.year not in YEARS:
+        raise _Invalid(text('settings.no_created'))
+    return created
+
+
+def _shown(name: str) -> str:
+    """A name as it can be shown whatever is in it."""
+    return ascii(name)[1:41].rstrip("'")

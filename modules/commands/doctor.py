@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``doctor``: what this machine can run, and why not more.
+
+Libraries: none but the standard one.
+"""
+
+import contextlib
+import os
+import platform
+import sys
+import unicodedata
+from collections.abc import Iterator
+from importlib import metadata
+
+from modules import VERSION, errors, i18n
+from modules.configuration import Configuration
+from modules.engines import Engines
+from modules.engines.diffusion import devices, ladder, toolchain
+from modules.i18n import Text, text
+from modules.install import dependencies, environment, unseen_gpu
+from modules.weights import find
+from modules.weights.plan import free_bytes
+
+LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
+             'torch', 'diffusers', 'transformers', 'accelerate', 'huggingface-hub')
+
+
+def examine(configuration: Configuration, engines: Engines, language: str) -> int:
+    """
+    Print a report.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param language: of the report
+    :type language: str
+    :return: 0 when the engine asked for can work, 1 when it cannot
+    :rtype: int
+    """
+    for label, value in report(configuration, engines, language):
+        told = value.in_(language) if isinstance(value, Text) else value
+        sys.stdout.write(f'{label}{" " * (27 - _columns(label))}{told}\n')
+    reasons = engines.reasons()
+    preferred = engines.preferred
+    able = [name for name, reason in reasons.items() if not reason]
+    return 0 if preferred in able or (preferred == 'auto' and able) else 1
+
+
+def report(configuration: Configuration, engines: Engines,
+           language: str) -> Iterator[tuple[str, str | Text]]:
+    """
+    What there is to know.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param language: of the words
+    :type language: str
+    :yield: what it is, and how it stands
+    :ytype: tuple[str, str | Text]
+    """
+    words = i18n.words(language)['doctor']
+    yield 'turn-live-photos', VERSION
+    yield 'Python', f'{platform.python_version()} ({sys.executable})'
+    yield words['system'], f'{platform.platform()}, {os.cpu_count()} CPU'
+    yield words['memory'], memory() or words['unknown']
+    yield words['disk'], f'{free_bytes(configuration.store.models_home) / 2**30:.1f} GiB'
+    for library in LIBRARIES:
+        yield library, version(library) or words['not_installed']
+    device = devices.described(configuration.model.device) if version('torch') else ''
+    if device:
+        yield words['device'], device
+        if configuration.model.unet and devices.expected(configuration.model.device) == 'cuda':
+            yield words['compiling'], _not_compiled(device) or words['works']
+    yield from _torch(configuration, device, words)
+    yield words['model'], str(find(configuration) or words['no_model'])
+    yield words['asked'], engines.preferred
+    for name, reason in engines.reasons().items():
+        yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
+        use = engines.memory_use(name)
+        if use:
+            peak = f'{use["peak"] / 2**30:.1f}'
+            yield words['uses'], words['rung'].format(rung = use['rung'], peak = peak)
+        if depth := None if reason else depth_of(engines, name):
+            told = depth['reason'] and depth['reason'].in_(language)
+            yield words['depth'], depth['model'] or words['guessed'].format(reason = told)
+    yield from _in_use(engines, language)
+    yield words['rungs'], ', '.join(ladder.NAMES)
+    if configuration.queue.broker:
+        yield from fleet(configuration, language)
+
+
+def _not_compiled(device: str | Text) -> Text | None:
+    """Why nothing is compiled for the device, as :func:`devices.described` tells it."""
+    reason = toolchain.why_not()
+    if reason or isinstance(device, Text):
+        return reason
+    return toolchain.explain_card(device.partition(',')[0])
+
+
+def _torch(configuration: Configuration, device: str | Text,
+           words: dict[str, str]) -> Iterator[tuple[str, str | Text]]:
+    """The PyTorch that START would take, and why the one that is here sees no GPU."""
+    note = environment.read_note(configuration.store.venv_home)
+    settled = dependencies.settle(configuration.installation, note.torch_index if note else '')
+    index = settled.pytorch_index_url or text('launch.usual_index')
+    yield words['torch'], text('doctor.torch_from', index = index, reason = settled.reason)
+    is_missing = isinstance(device, Text) and device.key == 'engines.svd_no_device'
+    wanted = configuration.model.device if device == 'cpu' or is_missing else 'cpu'
+    if reason := unseen_gpu.explain(wanted):
+        yield words['gpu'], reason
+
+
+def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
+    """
+    What tells an engine near from far, once that was tried: whether weights can be used shows when they are loaded.
+
+    :param engines: the engines of this machine
+    :type engines: Engines
+    :param name: one that can work
+    :type name: str
+    :return: as :meth:`modules.engines.Engine.depth_use`
+    :rtype: dict[str, object] | None
+    """
+    depth = engines.depth_use(name)
+    if depth and depth['model']:
+        engines.get(name)
+    return engines.depth_use(name)
+
+
+def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]:
+    words = i18n.words(language)['doctor']
+    try:
+        name = engines.choose(engines.preferred)
+    except errors.EngineUnavailable:
+        yield words['in_use'], words['nothing']
+        return
+    yield words['in_use'], name
+    for warning in engines.warnings(name):
+        yield words['warning'], warning
+
+
+def _columns(words: str) -> int:
+    """How wide a terminal shows them: Chinese letters take two columns."""
+    return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
+
+
+def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:
+    """
+    The workers that the broker knows.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param language: of the words
+    :type language: str
+    :yield: a label, and how it stands
+    :ytype: tuple[str, str]
+    """
+    from modules.jobs.fleet.agreement import common, differences, eviction_warning
+    from modules.jobs.fleet.broker import HEARTBEAT
+    from modules.jobs.fleet.ledger import Ledger
+    words = i18n.words(language)['doctor']
+    try:
+        with contextlib.closing(Ledger(configuration.queue.broker, is_hurried = True)) as ledger:
+            workers, (waiting, running) = ledger.workers(), ledger.counts()
+            warning = eviction_warning(ledger)
+    except errors.BrokerAway as error:
+        yield 'Broker', error.text.in_(language)
+        return
+    yield 'Broker', f'{waiting} + {running}'
+    if warning:
+        yield words['warning'], warning.in_(language)
+    if not workers:
+        yield words['worker'], words['no_worker']
+    for name, facts in sorted(workers.items()):
+        told = [', '.join(facts['engines']), f'× {facts["devices"]}', facts['shared']['version']]
+        if facts['silent'] > HEARTBEAT:
+            told.append(words['silent'].format(seconds = round(facts['silent'])))
+        if what := differences(facts['shared'], common(configuration)):
+            told.append(words['differs'].format(what = what))
+        yield f'{words["worker"]} {name}', '  '.join(told)
+
+
+def memory() -> str | None:
+    """
+    The machine's memory.
+
+    :return: in GiB, with its unit; None where the system does not tell
+    :rtype: str | None
+    """
+    try:
+        size = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):
+        return None
+    return f'{size / 2**30:.1f} GiB'
+
+
+def version(library: str) -> str | None:
+    """
+    Version of a library, without importing it.
+
+    :param library: its name on the package index
+    :type library: str
+    :return: the version, or None when it is not installed
+    :rtype: str | None
+    """
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None

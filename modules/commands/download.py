@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+``download``: fetch a model from the shell.
+
+Libraries: tqdm.
+"""
+
+import sys
+from pathlib import Path
+
+import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from modules import i18n, weights
+from modules.configuration import Configuration
+from modules.engines import missing_libraries
+from modules.engines.camera import depth_model
+from modules.i18n import text
+from modules.weights import DEPTH, VIDEO, Kind
+from modules.weights.download import State, download
+from modules.weights.plan import USUAL_TERMS, Terms, plan
+
+
+def run(configuration: Configuration,
+        language: str | None = None,
+        terms: Terms = USUAL_TERMS,
+        kind: Kind = VIDEO) -> int:
+    """
+    Fetch a model, saying beforehand what will come. Interrupted, it continues when run again.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param language: of the words; None takes this machine's
+    :type language: str | None
+    :param terms: what fetching keeps to
+    :type terms: Terms
+    :param kind: what the model is for
+    :type kind: Kind
+    :return: 0 when the model is here, 1 when it could not be fetched, 130 after Ctrl-C
+    :rtype: int
+    """
+    language = language or i18n.of_this_machine()
+    if kind == DEPTH and (missing := missing_libraries(*depth_model.LIBRARIES)):
+        _say(text('engines.depth_no_libraries', libraries = ', '.join(missing)), language)
+    try:
+        folder = weights.find(configuration, kind) or _fetch(configuration, language, terms, kind)
+    except weights.WeightsError as error:
+        sys.stderr.write(f'{error.text.in_(language)}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f'\n{text("weights.interrupted").in_(language)}\n')
+        return 130
+    _say(text('weights.here', folder = folder), language)
+    return 0
+
+
+def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
+    if kind == VIDEO and (file := weights.find_single_file(configuration)):
+        _say(text('engines.svd_single_file', file = file.name), language)
+    planned = plan(configuration, terms = terms, kind = kind)
+    for words in planned.told:
+        _say(words, language)
+    with logging_redirect_tqdm(), tqdm.tqdm(
+            total = planned.bytes_total,
+            initial = planned.bytes_here,
+            unit = 'B',
+            unit_scale = True,
+            dynamic_ncols = True) as bar:
+
+        def show(state: State) -> None:
+            bar.total = state.bytes_total or bar.total
+            bar.set_postfix_str(state.file.rpartition('/')[2], refresh = False)
+            bar.update(state.bytes_done - bar.n)
+
+        return download(configuration, show, lambda: None, terms, kind)
+
+
+def _say(words: i18n.Text, language: str) -> None:
+    sys.stdout.write(f'{words.in_(language)}\n')
+    sys.stdout.flush()

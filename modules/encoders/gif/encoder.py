@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Writes a clip as a GIF that loops for ever and lasts as long as the clip, to a hundredth of a second.
+
+The container is written here (GIF89a, CompuServe 1990); Pillow compresses the pictures in it.
+
+Libraries: Pillow, numpy, OpenCV.
+"""
+
+import math
+import struct
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from modules.clips import marking, settings
+from modules.encoders import Clip
+from modules.encoders.gif import palette
+from modules.encoders.gif.frames import TRANSPARENT, Mapped, Patch, map_frame, patch
+from modules.encoders.gif.palette import Mapper
+from modules.i18n import Text, text
+
+#: entries of a palette; one more means transparent
+MOST_COLOURS = 255
+#: browsers play a shorter delay as a tenth of a second
+LEAST_DELAY = 2
+#: colours tried, in this order, to make a GIF smaller; then the size down to this part; then fewer frames
+FEWER_COLOURS, LEAST_SCALE = (128, 64), 0.5
+#: frames looked at for the palette
+SAMPLES = 6
+#: frames that are mapped at a time, beside the one that is written
+WORKERS = 2
+#: what stays on show may be further from a pixel than the nearest colour by this part of the palette's mean error
+TOLERANCE = 1.0
+#: how many times more colours than one frame the clip may have before each frame gets its own palette
+FOREIGN = 3
+
+LOOP_FOR_EVER = b'!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00'
+
+
+def timetable(count: int, fps: float) -> list[tuple[int, int]]:
+    """
+    Which frames are shown and how long, so that the total is right although a GIF counts in hundredths of a
+    second. Above 50 frames a second some are left out.
+
+    :param count: frames of the clip, at least one
+    :type count: int
+    :param fps: frames a second, above 0
+    :type fps: float
+    :return: pairs of a frame's number and its delay in hundredths of a second
+    :rtype: list[tuple[int, int]]
+    """
+    total = max(LEAST_DELAY, round(100 * count / fps))
+    shown = min(count, total // LEAST_DELAY)
+    starts = [i * total // shown for i in range(shown + 1)]
+    return [(i * count // shown, starts[i + 1] - starts[i]) for i in range(shown)]
+
+
+def encode(clip: Clip, path: Path) -> Text | None:
+    """
+    Write a GIF that is no larger than the clip allows.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param path: where to; replaced if there
+    :type path: Path
+    :return: what was given up for its size, or None if nothing had to be
+    :rtype: Text | None
+    """
+    # the mark of what a model made up is added to the finished file
+    room = max(1, clip.max_bytes - marking.IN_GIF) if clip.is_generated else clip.max_bytes
+    return encode_within(clip, path, room if clip.max_bytes else 0)
+
+
+def encode_within(clip: Clip, path: Path, max_bytes: int) -> Text | None:
+    """
+    Write a GIF that is no larger than asked for: with fewer colours, then fewer pixels, then fewer frames. One
+    frame of the least size is written whatever its size.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param path: where to; replaced if there
+    :type path: Path
+    :param max_bytes: most bytes it may have; 0 is no limit
+    :type max_bytes: int
+    :return: what was given up, or None if nothing had to be
+    :rtype: Text | None
+    """
+    data, told = to_bytes(clip, MOST_COLOURS), None
+    for colours, smaller in _reductions(clip):
+        if not max_bytes or len(data) <= max_bytes:
+            break
+        data = to_bytes(smaller, colours)
+        count, height, width, _ = smaller.frames.shape
+        told = text(
+            'encoders.gif_reduced',
+            colours = colours,
+            width = width,
+            height = height,
+            frames = count)
+    path.write_bytes(data)
+    return told
+
+
+def _reductions(clip: Clip) -> Iterator[tuple[int, Clip]]:
+    """Numbers of colours with clips that make ever smaller files."""
+    for colours in FEWER_COLOURS:
+        yield colours, clip
+    height, width = clip.frames.shape[1:3]
+    frames = clip.frames
+    for step in range(1, 5):
+        scale = LEAST_SCALE**(step / 4)
+        size = max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+        frames = np.stack(
+            [cv2.resize(frame, size, interpolation = cv2.INTER_AREA) for frame in clip.frames])
+        yield FEWER_COLOURS[-1], replace(clip, frames = frames)
+    while len(frames) > 1:
+        count = math.ceil(len(frames) * 2 / 3) if len(frames) > 2 else 1
+        frames = frames[[number * len(frames) // count for number in range(count)]]
+        fps = clip.fps * count / len(clip.frames)
+        yield FEWER_COLOURS[-1], replace(clip, frames = frames, fps = fps)
+
+
+def to_bytes(clip: Clip, colours: int) -> bytes:
+    """
+    Make a GIF.
+
+    :param clip: the clip
+    :type clip: Clip
+    :param colours: most colours a frame may have, 2–255; one more means transparent
+    :type colours: int
+    :return: the file
+    :rtype: bytes
+    """
+    numbers, delays = zip(*timetable(len(clip.frames), clip.fps), strict = True)
+    frames = clip.frames[list(numbers)] if len(numbers) < len(clip.frames) else clip.frames
+    common = _common_mapper(frames, colours)
+    height, width = frames.shape[1:3]
+    parts = [b'GIF89a', struct.pack('<HHBBB', width, height, 0xF7 if common else 0x70, 0, 0)]
+    parts += [_colour_table(common), LOOP_FOR_EVER] if common else [LOOP_FOR_EVER]
+    parts.append(_comment(settings.to_text(clip.settings)) if clip.settings else b'')
+    shown = None
+    for mapped, delay in zip(_mapped(frames, common, colours), delays, strict = True):
+        part, shown = patch(mapped, shown if common else None)
+        parts.append(_picture(part, delay, None if common else mapped.mapper))
+    return b''.join([*parts, b';'])
+
+
+def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator[Mapped]:
+    """The frames in terms of the common palette, or each in terms of its own; a few are made ahead of their use."""
+
+    def work(frame: np.ndarray) -> Mapped:
+        mapper = common or _mapper(_histogram(frame[None], palette.FINE), colours)
+        return map_frame(frame, mapper)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        waiting = deque()
+        for frame in frames:
+            waiting.append(pool.submit(work, frame))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
+    """One palette for all frames, which keeps still things still; None where frames have few colours in common."""
+    of_all = _histogram(frames[::-(-len(frames) // SAMPLES)], palette.COARSE)
+    of_one = _histogram(frames[len(frames) // 2][None], palette.COARSE)
+    return _mapper(of_all, colours) if len(of_all[0]) < FOREIGN * len(of_one[0]) else None
+
+
+def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
+    chosen = palette.choose(*cells, colours)
+    return Mapper(chosen, round(TOLERANCE * math.sqrt(palette.error(chosen, *cells) / 3)))
+
+
+def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    return palette.histogram(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
+
+
+def _comment(words: str) -> bytes:
+    """For whoever looks into the file; after the loop, which some players seek at one place only."""
+    content = words.encode()
+    blocks = [content[start:start + 255] for start in range(0, len(content), 255)]
+    return b'!\xfe' + b''.join(bytes([len(block)]) + block for block in blocks) + b'\0'
+
+
+def _colour_table(mapper: Mapper) -> bytes:
+    return (bytes(3) + mapper.palette.astype(np.uint8).tobytes()).ljust(3 * 256, b'\0')
+
+
+def _picture(part: Patch, delay: int, mapper: Mapper | None) -> bytes:
+    """A picture with its delay, drawn over the one before; with a colour table of its own if a mapper is given."""
+    height, width = part.entries.shape
+    image = Image.frombuffer('P', (width, height), np.ascontiguousarray(part.entries))
+    return b''.join([
+        b'!\xf9\x04',
+        struct.pack('<BHBB', 1 << 2 | 1, delay, TRANSPARENT, 0), b',',
+        struct.pack('<HHHHB', part.left, part.top, width, height, 0x87 if mapper else 0),
+        _colour_table(mapper) if mapper else b'', b'\x08',
+        image.tobytes('gif', 'P', 8, 0), b'\0'
+    ])

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The queue within this process.
+
+Libraries: none here.
+"""

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Form fields → :class:`AnimationRequest`. What is valid here is valid everywhere after.
+
+Libraries: none but the standard one.
+"""
+
+import math
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules import encoders, engines, errors
+
+GREATEST_SEED = 2**32 - 1
+
+#: how a clip that is played over and over comes back to its beginning
+LOOPS = ('none', 'pingpong', 'crossfade')
+#: where in a live photo's clip the still sits
+KEY_FRAMES = ('start', 'middle', 'end')
+#: how much exactness is given for speed
+PRESETS = ('quality', 'balanced', 'fast', 'draft')
+
+
+@dataclass(frozen = True)
+class Parameter:
+    """One form field, one command line option."""
+
+    #: name of the field and of the attribute of :class:`AnimationRequest`
+    name: str
+    #: string → value; raises a :class:`modules.errors.BadRequest` that names the field
+    parse: Callable[[str], Any]
+    #: what holds when the field is not given; None is filled in from the options or by chance
+    default: Any
+    #: least and greatest value of a number
+    minimum: float | None = None
+    maximum: float | None = None
+    #: the words a choice is made from
+    choices: tuple[str, ...] = ()
+    #: other names it may come under
+    aliases: tuple[str, ...] = ()
+
+
+def _number(name: str, kind: type, default: float | None, minimum: float, maximum: float,
+            **more) -> Parameter:
+    form = r'[+-]?\d+' if kind is int else r'[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?'
+
+    def parse(value: str) -> float:
+        if not re.fullmatch(form, value, re.ASCII):
+            raise errors.NotANumber(name, value = value[:40])
+        # a whole number of thousands of digits is out of range, not a reason for int() to complain
+        parsed = kind(value) if len(value) < 40 else math.inf
+        if not minimum <= parsed <= maximum:
+            raise errors.OutOfRange(name, minimum = minimum, maximum = maximum)
+        return parsed
+
+    return Parameter(name, parse, default, minimum, maximum, **more)
+
+
+def _choice(name: str, default: str | None, choices: tuple[str, ...]) -> Parameter:
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise errors.UnknownChoice(name, value = value[:40], choices = ', '.join(choices))
+        return value
+
+    return Parameter(name, parse, default, choices = choices)
+
+
+#: every field of ``POST /generate`` but the photo itself
+PARAMETERS = (
+    _number('motion_bucket_id', int, 127, 0, 255, aliases = ('motion_bucket', )),
+    _number('noise_aug_strength', float, 0.02, 0, 1),
+    _number('max_guidance_scale', float, 3.0, 1, 10),
+    _number('seed', int, None, 0, GREATEST_SEED),
+    _choice('format', 'gif', tuple(encoders.TABLE)),
+    _choice('engine', None, ('auto', *engines.TABLE)),
+    _choice('loop', 'none', LOOPS),
+    _choice('key_frame', None, KEY_FRAMES),
+    _choice('preset', None, PRESETS),
+)
+
+
+@dataclass(frozen = True)
+class AnimationRequest:
+    """What a person wants of a photo. Made by :func:`parse` alone, so it is known to be good."""
+
+    #: the upload, as it came
+    photo: Path
+    #: name of the photo without folder and ending; for the result's name, never for a path on this machine
+    stem: str
+    #: how much moves, 0–255
+    motion_bucket_id: int
+    #: how far the model may depart from the photo, 0–1
+    noise_aug_strength: float
+    #: guidance of the last frame, 1–10
+    max_guidance_scale: float
+    #: 0–4294967295
+    seed: int
+    #: a name of :data:`modules.encoders.TABLE`
+    format: str
+    #: a name of :data:`modules.engines.TABLE`, or ``auto``
+    engine: str
+    #: one of :data:`LOOPS`; live and motion photos are played once and follow ``key_frame`` instead
+    loop: str = 'none'
+    #: one of :data:`KEY_FRAMES`; None leaves it to the options
+    key_frame: str | None = None
+    #: one of :data:`PRESETS`; None leaves it to the options
+    preset: str | None = None
+    #: the engine was left to the program, so that another one may do it
+    is_auto: bool = False
+
+
+def parse_request(fields: Iterable[tuple[str, str]],
+                  photo: Path,
+                  stem: str,
+                  engine: str = 'auto') -> AnimationRequest:
+    """
+    Read the fields of a form or of the command line.
+
+    :param fields: (name, value) as they came, repetitions included; an empty value counts as not given
+    :type fields: Iterable[tuple[str, str]]
+    :param photo: the upload
+    :type photo: Path
+    :param stem: the photo's own name, without its ending
+    :type stem: str
+    :param engine: the engine of a request that names none
+    :type engine: str
+    :return: the request; without a seed one is drawn
+    :rtype: AnimationRequest
+    :raises modules.errors.BadRequest: naming the field at fault
+    """
+    known = {name: p for p in PARAMETERS for name in (p.name, *p.aliases)}
+    values: dict[str, Any] = {}
+    for name, value in fields:
+        if name not in known:
+            raise errors.UnknownField(name[:80])
+        if not value.strip():
+            continue
+        parameter = known[name]
+        if parameter.name in values:
+            raise errors.RepeatedField(name)
+        values[parameter.name] = parameter.parse(value.strip())
+    defaults = {parameter.name: parameter.default for parameter in PARAMETERS}
+    defaults |= {'engine': engine, 'seed': draw_seed()}
+    return AnimationRequest(photo, stem, **(defaults | values))
+
+
+def draw_seed() -> int:
+    """
+    A seed by chance.
+
+    :return: 0–4294967295
+    :rtype: int
+    """
+    return secrets.randbelow(GREATEST_SEED + 1)
+
+
+def safe_stem(name: str | None) -> str:
+    """
+    The part of a photo's own name that is fit to name a result with.
+
+    :param name: what the client calls the file, with whatever folder, ending or trick it contains
+    :type name: str | None
+    :return: 1 to 80 printable characters without any that mean something to a file system; ``photo`` where
+        nothing is left
+    :rtype: str
+    """
+    base = re.split(r'[/\\]', name or '')[-1]
+    stem = base.rpartition('.')[0] or base
+    kept = ''.join(c for c in stem if c.isprintable() and c not in '<>:"|?*' and not _is_slash(c))
+    return kept.strip(' .-')[:80].strip(' .-') or 'photo'
+
+
+def _is_slash(character: str) -> bool:
+    """Whether a character becomes a slash where a header or a file system has only plain letters."""
+    return any(slash in unicodedata.normalize('NFKD', character) for slash in '/\\')

@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Whose clips belong together, without writing an address down: each client has a name by chance, until the program ends.
+
+Libraries: none but the standard one.
+"""
+
+import collections
+import secrets
+import threading
+
+#: clients that are remembered; of more, who came first gets a new name
+MOST = 10_000
+
+
+class Senders:
+    """Names of clients."""
+
+    def __init__(self):
+        self._names: collections.OrderedDict[str, str] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def name(self, client: str) -> str:
+        """
+        The name of a client.
+
+        :param client: as :func:`modules.web.access.proxies.client` tells
+        :type client: str
+        :return: the same each time; empty for the person at this machine
+        :rtype: str
+        """
+        if not client:
+            return ''
+        with self._lock:
+            name = self._names.setdefault(client, secrets.token_hex(8))
+            if len(self._names) > MOST:
+                self._names.popitem(last = False)
+            return name

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Reads forms with photos. Werkzeug's own reader takes a form for empty where a file's name is not UTF-8, or where its
+end is missing; this one reads the name, or says what is wrong.
+
+Libraries: Flask, Werkzeug.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from typing import IO
+
+import flask
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser, MultiPartParser
+from werkzeug.sansio.multipart import (
+    BLANK_LINE_RE,
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    NeedData,
+    State,
+)
+
+from modules import errors
+from modules.web import names
+
+#: bytes read at once
+CHUNK = 1 << 16
+
+#: a file's name in the head of its part
+NAME = re.compile(rb'filename="[^"]*"?')
+
+
+class FormReader(FormDataParser):
+    """The reader of :class:`Request`."""
+
+    def parse(self,
+              stream: IO[bytes],
+              mimetype: str,
+              content_length: int | None,
+              options: dict[str, str] | None = None) -> tuple[IO[bytes], MultiDict, MultiDict]:
+        """
+        Read a form.
+
+        :param stream: the body, limited to its length
+        :type stream: IO[bytes]
+        :param mimetype: which kind of form it is
+        :type mimetype: str
+        :param content_length: bytes of the body, if that is known
+        :type content_length: int | None
+        :param options: what the ``Content-Type`` tells besides
+        :type options: dict[str, str] | None
+        :return: the body, the fields and the files
+        :rtype: tuple[IO[bytes], MultiDict, MultiDict]
+        :raises errors.BadRequest: when it is not a whole form
+        """
+        if mimetype != 'multipart/form-data':
+            return super().parse(stream, mimetype, content_length, options)
+        boundary = (options or {}).get('boundary', '')
+        if not boundary or not boundary.isascii():
+            raise errors.MalformedForm
+        decoder = Decoder(
+            boundary.encode(), self.max_form_memory_size, max_parts = self.max_form_parts)
+        fields, files = [], []
+        with contextlib.ExitStack() as undo:
+            for part, content in self._contents(_events(decoder, stream), content_length, undo):
+                if isinstance(part, File):
+                    file = FileStorage(content, part.filename, part.name, headers = part.headers)
+                    files.append((part.name, file))
+                else:
+                    charset = MultiPartParser().get_part_charset(part.headers)
+                    fields.append((part.name, content.read().decode(charset, 'replace')))
+            # whoever asked for the form closes its files
+            undo.pop_all()
+        return stream, self.cls(fields), self.cls(files)
+
+    def _contents(self, events: Iterator[Event], content_length: int | None,
+                  undo: contextlib.ExitStack) -> Iterator[tuple[Field | File, IO[bytes]]]:
+        """The parts, each with its content, files on the disk where they are large."""
+        keeper, limit = MultiPartParser(self.stream_factory), self.max_form_memory_size
+        part, content = None, io.BytesIO()
+        for event in events:
+            if isinstance(event, File):
+                part, content = event, keeper.start_file_streaming(event, content_length)
+                undo.callback(content.close)
+            elif isinstance(event, Field):
+                part, content = event, io.BytesIO()
+            elif isinstance(event, Data):
+                content.write(event.data)
+                if isinstance(part, Field) and limit is not None and content.tell() > limit:
+                    raise RequestEntityTooLarge
+                if not event.more_data:
+                    content.seek(0)
+                    yield part, content
+
+
+class Request(flask.Request):
+    """A request whose forms are read by :class:`FormReader`."""
+
+    form_data_parser_class = FormReader
+
+
+class Decoder(MultipartDecoder):
+    """Werkzeug's, for heads of parts in any encoding."""
+
+    def next_event(self) -> Event:
+        """
+        Go on to the next part, or piece of one.
+
+        :return: as Werkzeug tells it
+        :rtype: Event
+        """
+        if self.state is State.PART and (end := BLANK_LINE_RE.search(self.buffer)):
+            head = bytes(self.buffer[:end.start()])
+            self.buffer[:end.start()] = b'\n'.join(map(_in_utf8, head.split(b'\n')))
+        return super().next_event()
+
+
+def _events(decoder: Decoder, stream: IO[bytes]) -> Iterator[Event]:
+    """What a form consists of, one after the other."""
+    is_begun = False
+    while True:
+        data = stream.read(CHUNK)
+        is_begun = is_begun or bool(data)
+        if not is_begun:
+            # nothing at all is a form without a photo
+            return
+        decoder.receive_data(data or None)
+        try:
+            while not isinstance(event := decoder.next_event(), NeedData):
+                yield event
+                if isinstance(event, Epilogue):
+                    return
+        except ValueError as error:
+            is_cut = decoder.complete and decoder.state is not State.PREAMBLE
+            raise (errors.IncompleteForm if is_cut else errors.MalformedForm) from error
+
+
+def _in_utf8(line: bytes) -> bytes:
+    """A line of a part's head; a name that cannot be read gives way to one that can."""
+    text = names.guess_text(line)
+    if text is not None and text.encode() == line:
+        return line
+    # a backslash is the second half of many letters, and some clients double it, as they do a real one
+    text = names.guess_text(line.replace(b'\\\\', b'\\'))
+    if text is None:
+        text = NAME.sub(f'filename="{names.NAMELESS}"'.encode(), line).decode('ascii', 'replace')
+    return re.sub(r'\\(?!")', r'\\\\', text).encode()

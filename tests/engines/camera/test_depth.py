@@ -1,0 +1,661 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The depth model of camera motion: small checkpoints of the real classes, and stand-ins that see what a test wants.
+
+Libraries: pytest, numpy, OpenCV, Pillow; torch, transformers and safetensors, to make small models.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import hub
+import numpy as np
+import program
+import pytest
+import safetensors.torch
+import tiny_depth
+import torch
+from PIL import Image
+
+from modules import configuration, i18n, weights
+from modules.clips import settings
+from modules.clips.animator import Animator, Made
+from modules.commands import again, animate, arguments, doctor
+from modules.commands import download as shell
+from modules.configuration import ROOT, Configuration, ModelOptions, StoreOptions
+from modules.engines import TABLE, Engines
+from modules.engines.camera import depth_guess
+from modules.engines.camera import depth_model as depths
+from modules.engines.camera import engine as camera_motion
+from modules.engines.camera.depth_model import MODEL, Depth
+from modules.engines.camera.engine import CameraMotion
+from modules.photos.reader import PhotoReader
+from modules.photos.sizes import Photo
+from modules.request import parse_request
+from modules.weights import DEPTH, sources
+from modules.weights.download import download
+from modules.weights.plan import Terms
+from modules.weights.web import Patience
+
+WIDTH, HEIGHT = 640, 360
+#: the near thing in the photo, and two places behind it, each as wide
+THING, LEFT, RIGHT = np.s_[120:240, 260:380], np.s_[120:240, 30:150], np.s_[120:240, 490:610]
+
+
+@pytest.fixture(scope = 'module')
+def checkpoint(tmp_path_factory):
+    return tiny_depth.make(tmp_path_factory.mktemp('checkpoint'))
+
+
+def options(home, **model):
+    return Configuration(
+        model = ModelOptions(**{
+            'output_frames': 12,
+            **model
+        }),
+        store = StoreOptions(models_home = home))
+
+
+@pytest.fixture
+def laid(tmp_path, checkpoint):
+    """Options under which the checkpoint is the depth model, and its folder."""
+    folder = tmp_path / 'models' / DEPTH.hub_name
+    folder.parent.mkdir(parents = True)
+    folder.symlink_to(checkpoint)
+    return options(tmp_path / 'models')
+
+
+def noise(seed = 0):
+    """The same detail everywhere, so that nothing but a depth model could tell near from far."""
+    grey = np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 1), np.uint8)
+    return np.repeat(cv2.GaussianBlur(grey, (0, 0), 1.2)[..., None], 3, 2)
+
+
+def square(near = 9.0, far = 1.0):
+    """Disparity of a thing before a wall, at the scale at which models look."""
+    disparity = np.full((HEIGHT, WIDTH), far, np.float32)
+    disparity[THING] = near
+    return cv2.resize(disparity, (924, 518), interpolation = cv2.INTER_NEAREST)
+
+
+class Seeing:
+    """
+    A model that sees what it was told to; an exception is raised.
+
+    :param seen: disparity or exception, one for each photo, the last for all that follow
+    :type seen: numpy.ndarray | Exception
+    """
+
+    def __init__(self, *seen):
+        self.seen = list(seen)
+
+    def disparity(self, picture):
+        assert picture.dtype == np.uint8 and picture.ndim == 3
+        seen = self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+
+def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: None, engine = None):
+    """Frames and engine; with ``seen``, through a model that sees it."""
+    if engine is None:
+        depth = Depth(configuration, lambda _folder, _device: Seeing(*seen)) if seen else None
+        engine = CameraMotion(configuration, depth)
+        engine.load()
+    fields = [('seed', str(seed)), ('motion_bucket_id', '200')]
+    request = parse_request(fields, Path(), 'photo')
+    image = Image.fromarray(pixels)
+    return engine.animate(Photo(image, image.size), request, told, lambda: None), engine
+
+
+def moved(frames, box):
+    """How far what is in a box of frame 0 moves sideways in each frame, in pixels."""
+    greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[box].astype(np.float32) for frame in frames]
+    window = cv2.createHanningWindow(greys[0].shape[::-1], cv2.CV_32F)
+    return np.array([cv2.phaseCorrelate(greys[0], grey, window)[0][0] for grey in greys])
+
+
+# what is seen moves the picture
+
+
+def test_the_near_thing_moves_more_than_what_is_behind_it(laid):
+    frames, engine = animated(laid, noise(), square())
+    # a zoom draws what lies left and right apart; their mean is free of it
+    thing, behind = moved(frames, THING), (moved(frames, LEFT) + moved(frames, RIGHT)) / 2
+    assert np.abs(thing).max() > 5 and np.abs(thing).max() > 2.5 * np.abs(behind).max()
+    # nearer than the pivot moves against the camera, farther with it
+    assert np.corrcoef(thing, behind)[0, 1] < -0.9
+    assert engine.settings(None)['Depth'] == MODEL
+
+
+def test_what_has_less_disparity_is_taken_for_farther(laid):
+    frames, _engine = animated(laid, noise(), square(near = 1.0, far = 9.0))
+    thing, behind = moved(frames, THING), (moved(frames, LEFT) + moved(frames, RIGHT)) / 2
+    assert np.abs(behind).max() > 1.5 * np.abs(thing).max()
+
+
+def test_the_scale_of_disparity_is_of_no_account(laid):
+    one, _engine = animated(laid, noise(), square())
+    other, _engine = animated(laid, noise(), 1000 * square() + 250)
+    assert np.abs(one.astype(int) - other).max() <= 1
+
+
+def test_specks_change_nothing_and_a_few_outliers_nothing_elsewhere(laid):
+    frames, _engine = animated(laid, noise(), square())
+    specks, corner = square(), square()
+    specks[259:262, 150], specks[100, 100] = 1e9, -1e9
+    assert (animated(laid, noise(), specks)[0] == frames).all()
+    corner[-20:, -20:] = -1e6
+    told, _engine = animated(laid, noise(), corner)
+    for box in (THING, LEFT):
+        assert moved(told, box) == pytest.approx(moved(frames, box), abs = 0.3)
+
+
+def test_the_near_thing_keeps_its_shape_and_what_is_behind_gives_way(laid):
+    pixels = noise()
+    near = depths.scaled(square(), depth_guess.grid(pixels))
+    field = camera_motion.displacement(pixels, 0.03, 0.5, near = near).parallax
+    inside, wall = field[130:230, 270:370], field[180, 20]
+    assert np.ptp(inside) < 0.05 * np.abs(inside.mean() - wall)
+
+
+CHANCE = np.random.default_rng(3)
+#: maps that no well-behaved model gives
+ROUGH = {
+    'noise': CHANCE.random((518, 924)),
+    'salt': (CHANCE.random((518, 924)) > 0.98).astype(float),
+    'checks': np.indices((518, 924)).sum(0) // 60 % 2 * 1.0,
+    'halves': np.repeat([[0.0] * 400 + [1.0] * 524], 518, 0),
+    'rim': np.pad(np.zeros((398, 804)), 60, constant_values = 7.0),
+    'slope': np.linspace(0, 1, 924)[None] * np.ones((518, 1)),
+    'blocks': cv2.resize(CHANCE.random((7, 12)), (924, 518), interpolation = cv2.INTER_NEAREST),
+}
+
+
+@pytest.mark.parametrize('name', ROUGH)
+@pytest.mark.parametrize('size', [(640, 360), (300, 700), (1200, 90)])
+def test_no_border_shows_and_nothing_tears_whatever_is_seen(name, size):
+    pixels = cv2.resize(noise(), size)
+    near = depths.scaled(ROUGH[name].astype(np.float32), depth_guess.grid(pixels))
+    travel = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL
+    for seed in range(4):
+        path = camera_motion.path(seed, 8)
+        field = camera_motion.displacement(pixels, travel, path.push, near = near)
+        for frame in range(1, 8):
+            columns, rows = (2 * each / 4 for each in field.at(path, frame))
+            assert columns.min() > -0.01 and columns.max() < size[0] - 0.99
+            assert rows.min() > -0.01 and rows.max() < size[1] - 0.99
+            xx, xy = np.diff(columns, axis = 1)[1:], np.diff(columns, axis = 0)[:, 1:]
+            yx, yy = np.diff(rows, axis = 1)[1:], np.diff(rows, axis = 0)[:, 1:]
+            assert min(xx.min(), yy.min()) > 0.6 and max(xx.max(), yy.max()) < 1.35
+            assert (xx * yy - xy * yx).min() > 0.45
+
+
+def test_frame_0_is_the_photo_and_the_clip_closes(laid):
+    pixels = noise()
+    frames, _engine = animated(laid, pixels, ROUGH['blocks'].astype(np.float32))
+    assert (frames[0] == pixels).all()
+    steps = [
+        np.abs(a.astype(int) - b).mean()
+        for a, b in zip(frames, np.roll(frames, 1, 0), strict = True)
+    ]
+    assert 0 < steps[0] <= 1.1 * max(steps[1:])
+
+
+# where the model tells nothing, the guess does
+
+
+@pytest.mark.parametrize(
+    'seen', [
+        np.full((518, 924), 4.0, np.float32),
+        np.zeros((518, 924), np.float32),
+        np.full((518, 924), 4.0, np.float32) + CHANCE.random((518, 924)).astype(np.float32) / 50
+    ],
+    ids = ['constant', 'nothing', 'nearly constant'])
+def test_where_everything_is_equally_far_the_guess_is_taken(laid, tmp_path, seen):
+    notes = []
+    frames, engine = animated(laid, noise(), seen, told = lambda p: notes.append(p.note))
+    guessed, _engine = animated(options(tmp_path / 'none'), noise())
+    assert (frames == guessed).all()
+    assert 'Depth' not in engine.settings(None)
+    assert not any(notes)
+
+
+@pytest.mark.parametrize(
+    'fault', [
+        ValueError('it gives what are no numbers'),
+        RuntimeError('not enough memory: you tried to allocate 99 bytes'),
+        MemoryError()
+    ],
+    ids = str)
+def test_a_photo_at_which_the_model_fails_is_guessed_and_that_is_told(laid, tmp_path, fault):
+    told = []
+    frames, engine = animated(laid, noise(), fault, square(), told = told.append)
+    assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
+    assert [progress.note.key for progress in told if progress.note] == ['engines.depth_failed']
+    assert 'Depth' not in engine.settings(None)
+    animated(laid, noise(), engine = engine)
+    assert engine.settings(None)['Depth'] == MODEL
+
+
+# the real classes
+
+
+def test_a_real_checkpoint_is_found_loaded_and_used(laid):
+    told = []
+    frames, engine = animated(laid, noise(), told = told.append)
+    assert engine.depth_use() == {'model': MODEL, 'reason': None}
+    assert engine.settings(None)['Depth'] == MODEL
+    assert (frames != animated(options(Path('/nowhere')), noise())[0]).any()
+    assert [progress.phase for progress in told] == ['encoding'] + 12 * ['step']
+
+
+def test_old_scripts_leave_it_without_its_owner(tmp_path, checkpoint):
+    (tmp_path / 'Depth-Anything-V2-Small-hf').symlink_to(checkpoint)
+    assert Depth(options(tmp_path)).unavailable() is None
+
+
+@pytest.fixture(scope = 'module')
+def as_published(tmp_path_factory):
+    """A small model that looks at as many pixels as the published one."""
+    folder = tiny_depth.make(tmp_path_factory.mktemp('published'), side = 518)
+    return depths.DepthAnything(folder, 'cpu')
+
+
+@pytest.mark.parametrize('size', [(8, 8), (16, 24), (400, 9000), (8, 16000), (16000, 8)])
+def test_photos_of_any_shape_are_looked_at_and_panoramas_not_at_full_length(as_published, size):
+    seen = as_published.disparity(np.zeros((*size, 3), np.uint8))
+    assert seen.dtype == np.float32 and seen.ndim == 2 and max(seen.shape) < 3 * 518
+
+
+class FullGpu(depths.DepthAnything):
+    """On a machine with a GPU that has no room left."""
+
+    def _on(self, device, pixels):
+        self.tried = [*getattr(self, 'tried', ()), device]
+        if device != 'cpu':
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return super()._on(device, pixels)
+
+
+def test_where_the_gpu_is_full_the_processor_looks(checkpoint):
+    seeing, full = depths.DepthAnything(checkpoint, 'cpu'), FullGpu(checkpoint, 'cpu')
+    full._device, full.tried = 'cuda:0', []
+    assert (full.disparity(noise()) == seeing.disparity(noise())).all()
+    assert full.tried == ['cuda:0', 'cpu']
+
+
+def test_a_device_that_is_not_there_is_no_reason_to_guess(laid):
+    wanted = dataclasses.replace(laid, model = dataclasses.replace(laid.model, device = 'cuda:7'))
+    assert animated(wanted, noise())[1].settings(None)['Depth'] == MODEL
+
+
+AGAIN = '''
+import hashlib, sys
+sys.path[:0] = [*{tests!r}, {root!r}]
+import test_depth as t
+frames, engine = t.animated(t.options(t.Path({home!r})), t.noise())
+print(hashlib.sha256(frames).hexdigest(), engine.settings(None)['Depth'])
+'''
+
+
+def test_another_process_gives_the_same_bytes_and_asks_nobody(laid):
+    home = str(laid.store.models_home)
+    code = AGAIN.format(
+        tests = [str(ROOT / 'tests' / 'support'),
+                 str(Path(__file__).parent)],
+        root = str(ROOT),
+        home = home)
+    with hub.Hub(hub.model(100)).serving() as server:
+        isolated = {'HF_ENDPOINT': server.url, 'HTTPS_PROXY': closed_port(), 'HF_HUB_OFFLINE': '0'}
+        other = subprocess.run([sys.executable, '-c', code],
+                               env = os.environ | isolated,
+                               capture_output = True,
+                               text = True,
+                               check = True)
+    frames, _engine = animated(laid, noise())
+    assert other.stdout.split() == [hashlib.sha256(frames).hexdigest(), MODEL]
+    assert server.requests == []
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return f'http://127.0.0.1:{probe.getsockname()[1]}'
+
+
+def test_a_model_that_comes_is_taken_into_use_with_the_next_photo(tmp_path, checkpoint):
+    configuration = options(tmp_path)
+    _frames, engine = animated(configuration, noise())
+    assert engine.depth_use()['reason'].key == 'engines.depth_no_weights'
+    (tmp_path / 'Depth-Anything-V2-Small-hf').symlink_to(checkpoint)
+    assert engine.depth_use() == {'model': MODEL, 'reason': None}
+    animated(configuration, noise(), engine = engine)
+    assert engine.settings(None)['Depth'] == MODEL
+
+
+UNTOUCHED = '''
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from pathlib import Path
+from PIL import Image
+from modules import parameters
+from modules.configuration import Configuration, ModelOptions, StoreOptions
+from modules.engines.camera.engine import CameraMotion
+from modules.photos.sizes import Photo
+engine = CameraMotion(Configuration(
+    model = ModelOptions(output_frames = 2, depth = {depth!r}),
+    store = StoreOptions(models_home = Path({home!r}))))
+engine.load()
+image = Image.new('RGB', (64, 36))
+request = parse_request([('seed', '1')], Path(), 'photo')
+engine.animate(Photo(image, image.size), request, lambda progress: None, lambda: None)
+assert engine.depth_use()['reason'].key == {reason!r}, engine.depth_use()
+sys.exit('torch' in sys.modules or 'transformers' in sys.modules)
+'''
+
+
+@pytest.mark.parametrize(('depth', 'has_model', 'reason'),
+                         [('auto', False, 'engines.depth_no_weights'),
+                          ('prior', True, 'engines.depth_set_aside')])
+def test_torch_is_imported_for_nothing_but_a_model(laid, tmp_path, depth, has_model, reason):
+    home = laid.store.models_home if has_model else tmp_path / 'none'
+    code = UNTOUCHED.format(
+        tests = str(ROOT / 'tests' / 'support'),
+        root = str(ROOT),
+        home = str(home),
+        depth = depth,
+        reason = reason)
+    assert subprocess.run([sys.executable, '-c', code], check = False).returncode == 0
+
+
+def test_without_a_model_the_guess_gives_the_same_frames_as_when_it_is_asked_for(laid, tmp_path):
+    without, engine = animated(options(tmp_path / 'none'), noise())
+    wanted = dataclasses.replace(laid.model, depth = 'prior')
+    set_aside, _engine = animated(dataclasses.replace(laid, model = wanted), noise())
+    assert (without == set_aside).all()
+    assert 'Depth' not in engine.settings(None)
+
+
+def test_while_libraries_are_being_installed_none_is_imported_and_the_guess_is_taken(laid):
+    """Half of a library can be found, and would be remembered as broken."""
+    coming = [True]
+    table = {'camera': TABLE['camera']}
+    engines = Engines(laid, table, lambda: bool(coming))
+    engine = engines.get('camera')
+    assert engine.depth_use()['reason'].key == 'engines.libraries_coming'
+    assert not engine.unavailable(), 'camera motion serves meanwhile'
+    coming.clear()
+    assert engine.depth_use()['reason'] is None
+
+
+def test_says_which_libraries_are_missing(laid, monkeypatch):
+    monkeypatch.setattr(depths, 'LIBRARIES', ('torch', 'no_such_library'))
+    frames, engine = animated(laid, noise())
+    reason = engine.depth_use()['reason']
+    assert reason.key == 'engines.depth_no_libraries'
+    assert all('no_such_library' in reason.in_(language) for language in i18n.LANGUAGES)
+    assert (frames == animated(options(Path('/nowhere')), noise())[0]).all()
+
+
+def damaged(checkpoint, folder, change):
+    """A copy of a checkpoint in which something is not as it should be."""
+    folder.mkdir(parents = True)
+    for path in checkpoint.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    change(folder)
+
+
+def tensors(change):
+
+    def write(folder):
+        path = folder / 'model.safetensors'
+        safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path)
+
+    return write
+
+
+def described(name, **words):
+
+    def write(folder):
+        told = json.loads((folder / name).read_text(encoding = 'utf-8'))
+        (folder / name).write_text(json.dumps({**told, **words}), encoding = 'utf-8')
+
+    return write
+
+
+FAULTY = {
+    'a tensor is missing': tensors(lambda found: dict(list(found.items())[1:])),
+    'no numbers': tensors(lambda found: {
+        k: v * torch.nan
+        for k, v in found.items()
+    }),
+    'of another model': tensors(lambda found: {'weight': torch.zeros(3)}),
+    'of another size': described('config.json', fusion_hidden_size = 8),
+    'of a wrong type': described('config.json', neck_hidden_sizes = 'many'),
+    'with distances instead of disparity':
+    described('config.json', depth_estimation_type = 'metric'),
+    'of another backbone': described('config.json', backbone_config = {'model_type': 'resnet'}),
+    'without pictures': described('preprocessor_config.json', image_processor_type = 'None'),
+    'with strange pictures': described('preprocessor_config.json', image_mean = 'grey'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTY)
+@pytest.mark.filterwarnings('ignore')
+def test_weights_that_cannot_be_used_are_told_and_the_guess_is_taken(tmp_path, checkpoint, fault):
+    damaged(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
+    frames, engine = animated(options(tmp_path), noise())
+    assert engine.unavailable() is None
+    assert engine.depth_use()['reason'].key == 'engines.depth_cannot_load'
+    assert engine.depth_use()['model'] is None
+    assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
+
+
+# told
+
+
+@pytest.mark.parametrize('language', i18n.LANGUAGES)
+@pytest.mark.filterwarnings('ignore')
+def test_doctor_tells_what_reads_the_depth_and_tries_it(laid, tmp_path, checkpoint, language):
+
+    def told(configuration):
+        return dict(doctor.report(configuration, Engines(configuration),
+                                  language))[i18n.words(language)['doctor']['depth']]
+
+    assert told(laid) == MODEL
+    assert DEPTH.hub_name in told(options(tmp_path / 'none'))
+    damaged(checkpoint, tmp_path / 'faulty' / DEPTH.hub_name, FAULTY['no numbers'])
+    assert str(tmp_path / 'faulty') in told(options(tmp_path / 'faulty'))
+
+
+def test_the_result_tells_the_model_and_that_no_picture_was_made_up(laid, tmp_path):
+    photo, keep = tmp_path / 'a.png', tmp_path / 'kept'
+    Image.fromarray(noise()).save(photo)
+    keep.mkdir()
+    animator = Animator(laid, PhotoReader(10**8), Engines(laid))
+    request = dataclasses.replace(
+        parse_request([('seed', '1')], photo, 'a'), engine = 'camera', key_frame = 'end')
+    animator.animate(request, tmp_path / 'a.gif', lambda progress: None, lambda: None, keep = keep)
+    assert settings.read(tmp_path / 'a.gif')['options']['ModelOptions']['Depth'] == MODEL
+    made = Made.read(keep / 'settings.json')
+    assert made.model == MODEL and not made.is_generated
+    assert b'DigitalSourceType' not in (tmp_path / 'a.gif').read_bytes()
+
+
+INI = '''[StoreOptions]
+ModelsHome = {home}
+[ModelOptions]
+Engine = camera
+Depth = {depth}
+ImagePromptWidth = 192
+ImagePromptHeight = 64
+OutputFrames = 4
+'''
+
+
+def made(folder, home, *argv, depth = 'auto'):
+    """What ``animate`` does where models are in ``home``."""
+    config = folder / 'used.ini'
+    config.write_text(INI.format(home = home, depth = depth))
+    found = arguments.parse(['animate', '--config', str(config), *map(str, argv)], 'en')
+    read = configuration.read(found.config, found.overrides)
+    animator = Animator(read, PhotoReader(read.web.max_pixels), Engines(read))
+    assert animate.animate(animator, found, 'en') == 0
+
+
+@pytest.fixture
+def photo(tmp_path):
+    Image.fromarray(noise()).save(tmp_path / 'a.png')
+    return tmp_path / 'a.png'
+
+
+def bytes_of(folder, *names):
+    return [(folder / f'{name}.gif').read_bytes() for name in names]
+
+
+def test_what_was_guessed_is_made_anew_by_guessing_though_a_model_has_come(laid, tmp_path, photo):
+    made(tmp_path, tmp_path / 'none', photo, '--seed', 2)
+    made(tmp_path, laid.store.models_home, '--again', tmp_path / 'a.gif', photo)
+    made(tmp_path, laid.store.models_home, photo, '--seed', 2)
+    first, anew, with_model = bytes_of(tmp_path, 'a', 'a-2', 'a-3')
+    assert first == anew != with_model
+
+
+def test_what_a_model_saw_is_made_anew_with_it_though_the_ini_sets_it_aside(laid, tmp_path, photo):
+    made(tmp_path, laid.store.models_home, photo, '--seed', 2)
+    made(tmp_path, laid.store.models_home, '--again', tmp_path / 'a.gif', photo, depth = 'prior')
+    first, anew = bytes_of(tmp_path, 'a', 'a-2')
+    assert first == anew
+    assert again.recorded(tmp_path / 'a.gif').overrides['ModelOptions', 'Depth'] == MODEL
+
+
+def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path, photo, capsys):
+    made(tmp_path, laid.store.models_home, photo, '--seed', 2)
+    made(tmp_path, tmp_path / 'none', '--again', tmp_path / 'a.gif', photo)
+    said = capsys.readouterr().err
+    assert 'is not on this machine' in said and 'guessed by rules instead' in said
+    assert 'Depth' not in settings.read(tmp_path / 'a-2.gif')['options']['ModelOptions']
+
+
+# fetched
+
+
+@pytest.fixture(scope = 'module')
+def files(checkpoint):
+    """A repository as the real one has it: what is needed, and more."""
+    needed = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    return needed | {'README.md': b'words', '.gitattributes': b'', 'model.onnx': b'another form'}
+
+
+@pytest.fixture
+def server(files):
+    with hub.Hub(files, DEPTH.hub_name).serving() as running:
+        yield running
+
+
+NEEDED = ['config.json', 'model.safetensors', 'preprocessor_config.json']
+
+
+def terms(server):
+    return Terms((sources.Hub(server.url), ), Patience(timeout = 3, attempts = 2, pause = 0), 0)
+
+
+@pytest.mark.parametrize('language', i18n.LANGUAGES)
+def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path, capsys, language):
+    wanted = options(tmp_path)
+    assert shell.run(wanted, language, terms(server), DEPTH) == 0
+    folder = weights.find(wanted, DEPTH)
+    assert folder == tmp_path / DEPTH.hub_name
+    assert sorted(path.name for path in folder.iterdir()) == server.paths() == NEEDED
+    assert weights.find(wanted) is None
+    said, bar = capsys.readouterr()
+    assert DEPTH.hub_name in said and 'tiny-community' in said and str(folder) in said
+    assert '100%' in bar
+
+
+def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(depths, 'LIBRARIES', ('no_such_library', ))
+    assert shell.run(options(tmp_path), 'en', terms(server), DEPTH) == 0
+    assert 'no_such_library' in capsys.readouterr().out
+
+
+def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
+    server.cut, told = 60_000, []
+    download(options(tmp_path), told.append, lambda: None, terms(server), DEPTH)
+    assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == told[-1].bytes_done
+
+
+def test_what_is_no_depth_model_is_not_taken(server, tmp_path):
+    del server.listed['config.json']
+    with pytest.raises(weights.WeightsError) as caught:
+        download(options(tmp_path), lambda state: None, lambda: None, terms(server), DEPTH)
+    assert caught.value.text.key == 'weights.no_depth_model'
+    assert all(DEPTH.hub_name in caught.value.text.in_(language) for language in i18n.LANGUAGES)
+
+
+def test_the_host_that_is_named_for_the_other_model_is_asked_first(tmp_path):
+    wanted = dataclasses.replace(
+        options(tmp_path, model_name = '/elsewhere'),
+        installation = configuration.InstallationOptions(
+            model_repository_url = 'https://hf-mirror.com/stabilityai/other'))
+    assert sources.usual(wanted, DEPTH)[0].endpoint == 'https://hf-mirror.com'
+
+
+SERVED = '''
+[InstallationOptions]
+ModelRepositoryUrl = {url}
+[StoreOptions]
+ModelsHome = models
+OutputsHome = outputs
+[ModelOptions]
+Engine = camera
+ImagePromptWidth = 192
+ImagePromptHeight = 128
+OutputFrames = 3
+'''
+
+
+def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(noise()).save(content, 'PNG')
+    isolated = {'HTTPS_PROXY': closed_port(), 'HF_HOME': str(tmp_path / 'home'), 'HF_ENDPOINT': ''}
+    with program.started(
+            tmp_path, SERVED.format(url = server.url), environment = isolated) as (_process, port):
+        program.ready(port)
+
+        def told(language):
+            return program.call(port, 'GET', f'/health?lang={language}').json['depth']
+
+        def page():
+            return program.call(port, 'GET', '/?lang=en').body.decode()
+
+        assert told('zh')['model'] is None and '深度模型' in told('zh')['reason']
+        assert 'download --depth' in told('en')['reason'] and told('en')['reason'] in page()
+        assert 'No AI model is loaded' in page().split('class="card"')[1].split('<form')[0]
+        fetched = subprocess.run([
+            sys.executable, ROOT / '__main__.py', 'download', '--depth', '--config',
+            tmp_path / 'test.ini'
+        ],
+                                 env = os.environ | isolated,
+                                 check = False)
+        assert fetched.returncode == 0
+        assert told('en') == {'model': MODEL, 'reason': None}
+        card = page().split('class="card"')[1].split('<form')[0]
+        assert 'The AI model Depth Anything V2 tells near from far' in card
+        assert 'No AI' not in card and 'Why not Stable Video Diffusion' in card
+        answer = program.generate(port, content.getvalue(), timeout = 120)
+        (tmp_path / 'made.gif').write_bytes(answer.body)
+        assert settings.read(tmp_path / 'made.gif')['options']['ModelOptions']['Depth'] == MODEL
+        job = program.call(port, 'GET', f'/jobs/{answer.headers["X-Job-Id"]}').json
+        assert (job['engine'], job['model']) == ('camera', MODEL)

@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Many machines, one queue: real processes and a real Redis, that are killed.
+
+Libraries: pytest.
+"""
+
+import random
+import shutil
+import signal
+import threading
+import time
+
+import fleet
+import program
+import pytest
+from crashing import COLOUR, colour_of, is_like, photo, picture, submitted
+from program import until
+
+from modules import errors
+from modules.commands import doctor
+from modules.configuration import Configuration, ModelOptions, OutputOptions
+from modules.engines import Progress
+from modules.jobs import Job, new_id
+from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
+from modules.jobs.fleet.broker import Post
+from modules.jobs.fleet.ledger import MOST_BYTES, Ledger
+from modules.request import parse_request
+
+pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
+
+
+@pytest.fixture
+def members(tmp_path):
+    """Redis, and a fleet without any member yet."""
+    with fleet.fleet(tmp_path) as (redis, members):
+        members.redis = redis
+        yield members
+
+
+@pytest.fixture
+def ledger(members):
+    ledger = Ledger(members.url)
+    yield ledger
+    ledger.close()
+
+
+def until_running(port, identity):
+    until(lambda: fleet.told(port, identity)['state'] == 'running')
+
+
+def a_job(folder, name = 'photo'):
+    identity = new_id()
+    upload = folder / identity / 'upload'
+    upload.parent.mkdir(parents = True)
+    upload.write_bytes(photo())
+    return Job(identity, upload.parent, parse_request([], upload, name, 'camera'))
+
+
+def test_any_web_process_answers_for_any_job(members):
+    (one, _), (other, _) = members.web('a'), members.web('b')
+    members.worker()
+    program.ready(one)
+    identity = submitted(one)
+    assert fleet.told(other, identity)['id'] == identity
+    for port in (other, one):
+        assert is_like(picture(port, identity), COLOUR)
+        assert program.call(port, 'GET', f'/jobs/{identity}/photo').body == photo()
+        # made of the frames that the worker sent
+        assert program.call(port, 'GET', f'/jobs/{identity}/result?format=mp4').status == 200
+    assert program.call(one, 'DELETE', f'/jobs/{identity}').status == 204
+    until(lambda: program.call(other, 'GET', f'/jobs/{identity}').status == 404)
+
+
+def test_what_has_ended_rests_in_the_store_and_outlives_redis(members):
+    port, _ = members.web('a')
+    members.worker()
+    program.ready(port)
+    identity = submitted(port)
+    assert is_like(picture(port, identity), COLOUR)
+    members.redis.stop()
+    assert is_like(picture(port, identity), COLOUR)
+    members.redis.start()
+
+
+def test_progress_preview_and_cancel_travel(members):
+    port, _ = members.web('a')
+    members.worker(engine = 'Slow')
+    program.ready(port)
+    identity = submitted(port)
+    until(lambda: fleet.told(port, identity)['preview'])
+    told = fleet.told(port, identity)
+    assert told['steps'] == 20
+    assert 0 < told['step'] <= 20
+    assert program.call(port, 'GET', f'/jobs/{identity}/preview').body[:2] == b'\xff\xd8'
+    following = submitted(port)
+    assert fleet.told(port, following)['position'] == 1
+    for each in (following, identity):
+        program.call(port, 'POST', f'/jobs/{each}/cancel')
+        until(lambda each = each: fleet.told(port, each)['state'] == 'cancelled')
+
+
+def test_a_killed_workers_job_is_finished_by_another(members):
+    port, _ = members.web('a')
+    first = members.worker(seconds = 60)
+    program.ready(port)
+    identity = submitted(port)
+    until_running(port, identity)
+    members.worker()
+    first.kill()
+    assert is_like(picture(port, identity), COLOUR)
+
+
+def test_a_job_that_kills_two_workers_is_given_up(members):
+    port, _ = members.web('a')
+    first = members.worker(seconds = 60)
+    program.ready(port)
+    identity = submitted(port)
+    until_running(port, identity)
+    first.kill()
+    second = members.worker(seconds = 60)
+    # the second one has it when Redis hands it out again
+    ledger = Ledger(members.url)
+    until(lambda: ledger.client.hget(f'tlp:job:{identity}', 'attempt') == b'2')
+    second.kill()
+    members.worker()
+    until(lambda: fleet.told(port, identity)['state'] == 'failed')
+    assert fleet.told(port, identity)['error']['code'] == 'crashed'
+
+
+def test_a_worker_that_is_ended_hands_its_job_back_at_once(members, ledger):
+    port, _ = members.web('a')
+    first = members.worker(seconds = 60)
+    program.ready(port)
+    identity = submitted(port)
+    until_running(port, identity)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    assert fleet.told(port, identity)['state'] == 'queued'
+    assert ledger.workers() == {}
+    members.worker()
+    assert is_like(picture(port, identity), COLOUR)
+
+
+def test_a_long_job_of_a_live_worker_is_not_taken_from_it(members, ledger):
+    port, _ = members.web('a')
+    members.worker(seconds = 4 * fleet.HEARTBEAT)
+    members.worker(seconds = 0)
+    program.ready(port)
+    jobs = [submitted(port), submitted(port)]
+    for identity in jobs:
+        assert is_like(picture(port, identity), COLOUR)
+        assert ledger.client.hget(f'tlp:job:{identity}', 'attempt') == b'1'
+
+
+def test_a_broker_that_is_away_is_a_refusal_with_a_reason_and_heals(members):
+    port, _ = members.web('a')
+    members.worker()
+    program.ready(port)
+    waiting = submitted(port)
+    members.redis.stop()
+    body, headers = program.form([], [('file', 'a.png', photo())])
+    answer = program.call(port, 'POST', '/jobs', body, headers)
+    assert (answer.status, answer.json['code']) == (503, 'broker_away')
+    assert int(answer.headers['Retry-After']) > 0
+    until(lambda: program.call(port, 'GET', '/health').json['status'] == 'FAILED')
+    assert program.call(port, 'GET', '/health').status == 503
+    members.redis.start()
+    program.ready(port, 60)
+    assert is_like(picture(port, waiting), COLOUR)
+    assert is_like(picture(port, submitted(port)), COLOUR)
+
+
+def test_a_worker_with_other_settings_is_given_nothing_and_says_so(members, ledger):
+    port, _ = members.web('a')
+    members.worker(frames = 3)
+    until(lambda: ledger.workers())
+    answer = program.generate(port, photo())
+    assert (answer.status, answer.json['code']) == (503, 'engine_unavailable')
+    log = members.folder / 'log'
+    until(lambda: 'OutputFrames 3 ≠ 2' in log.read_text())
+    assert program.call(port, 'GET', '/health').json['status'] == 'STARTING'
+    members.worker(frames = 2)
+    program.ready(port)
+    assert is_like(picture(port, submitted(port)), COLOUR)
+
+
+def test_doctor_and_metrics_show_the_fleet(members, ledger):
+    port, _ = members.web('a')
+    # as the web process is set
+    configuration = fleet.options_of(members.url, 2)
+
+    def shown():
+        return '\n'.join(f'{label} {value}' for label, value in doctor.fleet(configuration, 'en'))
+
+    assert 'worker none' in shown()
+    assert b'turn_live_photos_workers 0.0' in program.call(port, 'GET', '/metrics').body
+    members.worker()
+    members.worker(frames = 3)
+    until(lambda: len(ledger.workers()) == 2)
+    assert shown().count('differs in') == 1 and 'OutputFrames' in shown()
+    assert b'turn_live_photos_workers 2.0' in program.call(port, 'GET', '/metrics').body
+    members.redis.stop()
+    assert 'Broker' in shown() and '0 + 0' not in shown()
+
+
+def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, ledger):
+    configuration = fleet.options_of(members.url, 2)
+    engines = FleetEngines(configuration, ledger)
+    assert engines.depth_use('camera') == {'model': None, 'reason': None}
+    assert engines.depth_use('svd') is None
+    members.worker(engine = 'camera')
+    until(ledger.workers)
+    assert next(iter(ledger.workers().values()))['depth'] == {'camera': None}
+    facts = {'engines': ['camera'], 'devices': 1, 'depth': {'camera': 'a model'}}
+    ledger.enrol('other', {**facts, 'shared': common(fleet.options_of(members.url, 3))})
+    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] is None
+    ledger.enrol('another', {**facts, 'shared': common(configuration)})
+    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] == 'a model'
+
+
+def test_what_makes_another_clip_makes_another_queue():
+    plain = Configuration()
+    others = [
+        Configuration(model = ModelOptions(output_frames = 14)),
+        Configuration(model = ModelOptions(model_name = 'an/other')),
+        Configuration(output = OutputOptions(gif_max_bytes = 1)),
+    ]
+    names = {queue_name('camera', common(each)) for each in (plain, *others)}
+    assert len(names) == 4
+    assert queue_name('svd', common(plain)) not in names
+    same = Configuration(model = ModelOptions(device = 'cuda:1', engine = 'camera'))
+    assert common(same) == common(plain)
+    assert 'version' in differences(common(plain), {**common(plain), 'version': '0'})
+
+
+def test_only_the_attempt_that_began_last_delivers(ledger, tmp_path):
+    job = a_job(tmp_path)
+    assert ledger.submit(job, 'queue', 16, 0) == b'ok'
+    job.begin()
+    assert ledger.begin(job, 0)
+    assert not ledger.begin(job, 0)
+    assert ledger.begin(job, 1)
+    job.end_as('done')
+    assert not ledger.tell(job.id, 1, Progress('step', 1, 2))
+    assert not ledger.finish(job, 1, {'clip.gif': b'the first'})
+    assert ledger.finish(job, 2, {'clip.gif': b'the second'})
+    assert not ledger.finish(job, 2, {})
+    _job, fields = ledger.find(job.id, job.folder)
+    assert ledger.files(job.id, fields['files'], ['clip.gif']) == {'clip.gif': b'the second'}
+
+
+def test_a_message_that_was_lost_on_its_way_is_delivered_to_the_next_name(ledger, tmp_path):
+    job = a_job(tmp_path)
+    ledger.submit(job, 'queue', 16, 0)
+    lost, following = (Post(ledger.client, ['queue'], 0.5) for _ in range(2))
+    assert lost.next() == job.id
+    found = []
+
+    def is_found():
+        following.beat(looks_after_dead = True)
+        found.append(following.next())
+        return found[-1] == job.id
+
+    until(is_found)
+
+
+def test_a_photo_larger_than_redis_is_to_hold_is_refused(ledger, tmp_path):
+    job = a_job(tmp_path)
+    with job.upload.open('wb') as upload:
+        upload.truncate(MOST_BYTES + 1)
+    with pytest.raises(errors.UploadTooLarge):
+        ledger.submit(job, 'queue', 16, 0)
+    assert ledger.find(job.id, job.folder) is None
+
+
+def test_a_job_that_was_submitted_in_part_is_none_and_goes_by_itself(ledger, tmp_path):
+    job = a_job(tmp_path)
+    ledger.submit(job, 'queue', 16, 0)
+    assert ledger.client.ttl(f'tlp:job:{job.id}') == -1
+    part = a_job(tmp_path)
+    ledger.client.set(f'tlp:photo:{part.id}', b'', ex = 600)
+    ledger._run('submit', part.id, 'record', 'queue', '', 16, 0)
+    assert 0 < ledger.client.ttl(f'tlp:job:{part.id}') <= 600
+    assert ledger.position(part.id) is None
+    assert ledger.counts() == (1, 0)
+
+
+@pytest.mark.parametrize(('most', 'most_per_client', 'answer'), [
+    (2, 0, b'full'),
+    (9, 2, b'many'),
+    (9, 3, b'ok'),
+])
+def test_the_line_is_limited_for_all_and_for_each(ledger, tmp_path, most, most_per_client, answer):
+    for number in range(3):
+        job = a_job(tmp_path)
+        job.client = 'somebody'
+        found = ledger.submit(job, 'queue', most, most_per_client)
+        assert found == (answer if number == 2 else b'ok')
+    assert ledger.check_room('', 99, most_per_client) == b'ok'
+
+
+def submit_all(ports, count, accepted, chance):
+    """Submit so many photos, each of its own colour, whatever is away for a while."""
+    for number in range(count):
+        while number not in accepted:
+            if identity := submitted(chance.choice(ports), colour_of(number)):
+                accepted[number] = identity
+            else:
+                time.sleep(0.1)
+
+
+def test_sixty_jobs_while_workers_are_killed_and_redis_is_restarted(members, ledger):
+    chance, accepted = random.Random(8), {}
+    ports = [members.web(name)[0] for name in ('a', 'b')]
+    workers = [members.worker() for _ in range(3)]
+    for port in ports:
+        program.ready(port)
+    people = threading.Thread(target = submit_all, args = (ports, 60, accepted, random.Random(9)))
+    people.start()
+    for number in range(5):
+        until(lambda number = number: len(accepted) >= 10 * number)
+        time.sleep(chance.uniform(0, 1))
+        if number == 2:
+            members.redis.stop()
+            members.redis.start()
+        victim = chance.randrange(3)
+        workers[victim].kill()
+        workers[victim] = members.worker()
+    people.join()
+    given_up = 0
+    for number, identity in accepted.items():
+        until(lambda identity = identity: fleet.told(ports[0], identity).get('finished'), 120)
+        told = fleet.told(ports[0], identity)
+        if told['error']:
+            # it happened to be at work at two of the kills: told, not lost
+            assert told['error']['code'] == 'crashed'
+            given_up += 1
+            continue
+        for port in ports:
+            assert is_like(picture(port, identity), colour_of(number)), number
+    assert given_up <= 2
+    assert len(set(accepted.values())) == 60
+    until(lambda: ledger.counts() == (0, 0))

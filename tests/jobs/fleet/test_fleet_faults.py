@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What befalls a fleet besides death: a Redis that hangs, a disk, a clock or a thread that fails for a worker, results
+that are too large, and a web process that is killed while it fetches. Real processes and a real Redis.
+
+Libraries: pytest.
+"""
+
+import contextlib
+import logging
+import shutil
+import signal
+import threading
+import time
+import types
+
+import crashing
+import fleet
+import program
+import pytest
+from crashing import COLOUR, colour_of, is_like, photo, picture, submitted
+from program import until
+from storm import Storm
+
+from app import create_app
+from modules import errors
+from modules.clips.animator import Animator
+from modules.commands import doctor
+from modules.engines import Engines, Progress
+from modules.jobs.fleet.agreement import common
+from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.worker import Worker
+from modules.photos.reader import PhotoReader
+
+pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
+
+
+@pytest.fixture
+def members(tmp_path):
+    with fleet.fleet(tmp_path) as (redis, members):
+        members.redis = redis
+        yield members
+
+
+@contextlib.contextmanager
+def serving(url, home):
+    """A web process in this one."""
+    options = fleet.options_of(url, 2)
+    app = create_app(options, home)
+    with program.served(app, options.web) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def working(ledger, animator = None, heartbeat = fleet.HEARTBEAT):
+    """A worker in this process, and its thread."""
+    options = fleet.options_of('redis://', 2)
+    plain = Animator(options, PhotoReader(options.web.max_pixels),
+                     Engines(options, table = {'camera': ('fleet', 'Steady')}))
+    worker = Worker(animator or plain, ledger, common(options), heartbeat = heartbeat)
+    thread = threading.Thread(target = worker.run)
+    thread.start()
+    try:
+        yield worker, thread
+    finally:
+        worker.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_redis_that_hangs_holds_nobody_up(tmp_path):
+    """Stopped, it takes connections and answers none: 0.1.0 waited 20 seconds for each question."""
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url,
+                                                        tmp_path / 'home') as port, working(
+                                                            Ledger(redis.url)):
+        program.ready(port)
+        identity = submitted(port)
+        assert is_like(picture(port, identity), COLOUR)
+        redis.process.send_signal(signal.SIGSTOP)
+        try:
+            check_served(port, identity)
+        finally:
+            redis.process.send_signal(signal.SIGCONT)
+        program.ready(port, 60)
+        assert is_like(picture(port, submitted(port)), COLOUR)
+
+
+def check_served(port, identity):
+    """Everything that needs no Redis is there, and what needs it is refused, many times over."""
+    began = time.monotonic()
+    for _ in range(3):
+        for path in ('/', '/metrics', f'/jobs/{identity}', f'/jobs/{identity}/photo'):
+            assert program.call(port, 'GET', path, timeout = 15).status == 200
+        assert is_like(picture(port, identity), COLOUR)
+        assert program.call(port, 'GET', '/health', timeout = 15).status in (200, 503)
+        body, headers = program.form([], [('file', 'a.png', photo())])
+        answer = program.call(port, 'POST', '/jobs', body, headers, timeout = 15)
+        assert (answer.status, answer.json['code']) == (503, 'broker_away')
+    assert time.monotonic() - began < 15
+    until(lambda: program.call(port, 'GET', '/health').json['status'] == 'FAILED')
+    assert program.call(port, 'GET', '/health').json['problem']['code'] == 'broker_away'
+
+
+@pytest.mark.parametrize('is_moment', [True, False])
+def test_a_worker_without_its_temporary_folder_hands_jobs_back_and_ends_if_that_stays(
+        members, is_moment):
+    folder, aside = members.folder / 'temporary', members.folder / 'aside'
+    folder.mkdir()
+    port, _ = members.web('a')
+    worker = members.worker(seconds = 0, TMPDIR = str(folder))
+    program.ready(port)
+    # where its folder lies it knows from now on
+    assert is_like(picture(port, submitted(port)), COLOUR)
+    folder.rename(aside)
+    identity = submitted(port)
+    until(lambda: f'Job {identity} is handed back' in (members.folder / 'log').read_text())
+    assert fleet.told(port, identity)['state'] == 'queued'
+    if is_moment:
+        aside.rename(folder)
+    else:
+        assert worker.wait(60) == 1
+        assert 'This worker cannot work and ends' in (members.folder / 'log').read_text()
+        members.worker(seconds = 0)
+    assert is_like(picture(port, identity), COLOUR)
+    assert is_moment == (worker.poll() is None)
+
+
+class Broken(Ledger):
+    """What it knows of jobs cannot be used by a worker, for a reason that nobody thought of."""
+
+    def begin(self, job, attempt):
+        raise RuntimeError('a thread dies of this')
+
+
+class Dumb(Ledger):
+    """A heartbeat dies of this."""
+
+    def enrol(self, name, facts, kind = 'workers'):
+        raise RuntimeError('a heartbeat dies of this')
+
+
+@pytest.mark.parametrize('kind', [Broken, Dumb])
+def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_path, kind):
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
+        ledger = Ledger(redis.url)
+        facts = {'shared': common(fleet.options_of(redis.url, 2)), 'engines': ['camera']}
+        # the page takes photos as long as a worker was there today
+        ledger.enrol('one that was there', facts)
+        identity = submitted(port)
+        with working(kind(redis.url)) as (worker, thread):
+            thread.join(20)
+            assert not thread.is_alive() and worker.has_failed
+            assert worker.name not in ledger.workers()
+        with working(Ledger(redis.url)):
+            assert is_like(picture(port, identity), COLOUR)
+        ledger.close()
+
+
+class Interrupted(Ledger):
+    """Does not get a photo at once, as when Redis is killed between two questions."""
+
+    away = 3
+
+    def photo(self, identity):
+        self.away -= 1
+        if self.away >= 0:
+            raise errors.BrokerAway
+        return super().photo(identity)
+
+
+def test_a_broker_that_goes_just_before_the_photo_comes_is_no_fault_of_the_job(tmp_path):
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url,
+                                                        tmp_path / 'home') as port, working(
+                                                            Interrupted(redis.url)):
+        program.ready(port)
+        assert is_like(picture(port, submitted(port)), COLOUR)
+
+
+class Skewed(Ledger):
+    """Knows a clock that differs from this machine's, as another machine's does."""
+
+    ahead = 0.0
+
+    def seconds(self):
+        return super().seconds() + self.ahead
+
+
+def test_a_worker_whose_clock_goes_wrong_hands_its_job_back_and_ends(tmp_path, caplog):
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
+        skewed, plain = Skewed(redis.url), Ledger(redis.url)
+        options = fleet.options_of(redis.url, 2)
+        slow = Animator(options, PhotoReader(options.web.max_pixels),
+                        Engines(options, table = {'camera': ('fleet', 'Slow')}))
+        with working(skewed, slow) as (worker, thread):
+            program.ready(port)
+            identity = submitted(port)
+            until(lambda: fleet.told(port, identity)['state'] == 'running')
+            # a little is borne
+            skewed.ahead = -4.0
+            time.sleep(fleet.HEARTBEAT / 2)
+            assert not worker.has_failed
+            skewed.ahead = -60.0
+            thread.join(20)
+            assert not thread.is_alive() and worker.has_failed
+        assert any('60' in line for line in caplog.messages)
+        found, fields = plain.find(identity, tmp_path / identity)
+        if found.state != 'done':
+            # it was not counted against the job
+            assert (found.state, found.attempts) == ('queued', 0)
+        with working(Ledger(redis.url)):
+            assert is_like(picture(port, identity), COLOUR)
+        plain.close()
+
+
+class Large:
+    """An animator whose clips have as many bytes as the photo's name says."""
+
+    def __init__(self):
+        self.engines = types.SimpleNamespace(
+            reasons = lambda: {'camera': None}, depth_use = lambda name: None)
+
+    def load(self):
+        pass
+
+    def prepare(self, stop_if_cancelled):
+        pass
+
+    def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
+        on_progress(Progress('step', 1, 2))
+        with path.open('wb') as clip:
+            # takes no room on the disk
+            clip.truncate(int(request.stem))
+        made = '{"settings": {"options": {"ModelOptions": {}}}, "created": "", "fps": 1, '
+        (keep / 'settings.json').write_text(made + '"is_closed": true, "is_generated": false}')
+
+
+def outcome(port, size):
+    """State and code of a job whose clip has so many bytes."""
+    body, headers = program.form([], [('file', f'{size}.png', photo())])
+    identity = program.call(port, 'POST', '/jobs', body, headers).json['id']
+    until(lambda: fleet.told(port, identity).get('finished'))
+    told = fleet.told(port, identity)
+    return told['state'], told['error'] and told['error']['code']
+
+
+@pytest.mark.parametrize(('options', 'sizes'), [
+    ((), (600 * 2**20, 2**31)),
+    (('--proto-max-bulk-len', '1mb'), (2 * 2**20, )),
+])
+def test_a_result_larger_than_what_the_broker_takes_fails_alone(tmp_path, options, sizes):
+    with fleet.redis_server(tmp_path, *options) as redis, serving(
+            redis.url, tmp_path / 'home') as port, working(Ledger(redis.url),
+                                                           Large()) as (worker, _):
+        program.ready(port)
+        for size in sizes:
+            assert outcome(port, size) == ('failed', 'result_too_large')
+        assert outcome(port, 1000) == ('done', None)
+        assert not worker.has_failed
+
+
+#: calls with which a result comes to rest in a web process
+FETCHING = [('mkdir', 1), ('fsync', 2), ('rename', 2), ('pwrite64', 2)]
+
+
+def test_a_web_process_that_is_killed_while_it_fetches_has_all_of_it_after_its_restart(members):
+    if not shutil.which('strace'):
+        pytest.skip('strace is not installed')
+    gate = members.folder / 'gate'
+    members.worker(engine = 'Gated', GATE = str(gate))
+    for number, (call, count) in enumerate(FETCHING):
+        gate.unlink(missing_ok = True)
+        port, process = members.web('a')
+        program.ready(port)
+        identity = submitted(port, colour_of(number))
+        until(lambda port = port, identity = identity: fleet.told(port, identity)['state'] ==
+              'running')
+        with crashing.killer(process, call, count):
+            gate.touch()
+            assert process.wait(60) == -signal.SIGKILL, call
+        port, process = members.web('a')
+        assert is_like(picture(port, identity), colour_of(number)), call
+        assert program.call(port, 'GET', f'/jobs/{identity}/photo').body == photo(colour_of(number))
+        # nothing half is left, of this job or any other
+        assert not list((members.folder / 'a').glob('*/unfinished/*'))
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_redis_that_throws_jobs_away_is_told_in_the_log_and_by_doctor(tmp_path, caplog):
+    """Also where CONFIG is forbidden, as hosts do."""
+    options = ('--maxmemory', '200mb', '--maxmemory-policy', 'allkeys-lru', '--rename-command',
+               'CONFIG', '')
+    with fleet.redis_server(tmp_path, *options) as redis:
+        configuration = fleet.options_of(redis.url, 2)
+        for language in ('en', 'zh'):
+            told = [value for _label, value in doctor.fleet(configuration, language)]
+            assert sum('allkeys-lru' in value for value in told) == 1, language
+        with serving(redis.url, tmp_path / 'home'):
+            until(lambda: any('allkeys-lru' in line for line in caplog.messages))
+        warned = [entry for entry in caplog.records if 'allkeys-lru' in entry.message]
+        assert [entry.levelno for entry in warned] == [logging.WARNING]
+
+
+@pytest.mark.parametrize('options', [(),
+                                     ('--maxmemory', '200mb', '--maxmemory-policy', 'noeviction'),
+                                     ('--maxmemory', '0', '--maxmemory-policy', 'allkeys-lru')])
+def test_a_redis_that_keeps_all_is_not_warned_of(tmp_path, options):
+    with fleet.redis_server(tmp_path, *options) as redis:
+        ledger = Ledger(redis.url)
+        assert ledger.eviction() is None
+        ledger.close()
+
+
+def test_a_redis_fills_up_with_photos_only_so_far_that_workers_can_take_them_away(tmp_path):
+    """A worker that may write nothing takes no job: the line would stand for ever."""
+    large = photo() + bytes(40_000)
+    body, headers = program.form([], [('file', 'a.png', large)])
+    with fleet.redis_server(tmp_path, '--maxmemory',
+                            '8mb') as redis, serving(redis.url, tmp_path / 'home') as port:
+        ledger, accepted = Ledger(redis.url), []
+        facts = {'shared': common(fleet.options_of(redis.url, 2)), 'engines': ['camera']}
+        ledger.enrol('one that was there', facts)
+        answer = program.call(port, 'POST', '/jobs', body, headers)
+        while answer.status == 202:
+            accepted.append(answer.json['id'])
+            answer = program.call(port, 'POST', '/jobs', body, headers)
+        assert (answer.status, answer.json['code']) == (503, 'broker_refuses')
+        assert len(accepted) > 3
+        assert program.call(port, 'GET', '/health').json['problem']['code'] == 'broker_refuses'
+        with working(Ledger(redis.url)):
+            for identity in accepted[:3]:
+                assert is_like(picture(port, identity), COLOUR)
+        ledger.close()
+
+
+def test_a_redis_with_a_password_is_for_those_who_have_it(tmp_path):
+    with fleet.redis_server(tmp_path, '--requirepass', 'a%b c') as redis:
+        url = redis.url.replace('redis://', 'redis://:a%25b%20c@')
+        with serving(url, tmp_path / 'home') as port, working(Ledger(url)):
+            program.ready(port)
+            assert is_like(picture(port, submitted(port)), COLOUR)
+        with serving(redis.url, tmp_path / 'other') as port:
+            until(lambda: program.call(port, 'GET', '/health').json['problem'])
+            assert program.call(port, 'GET', '/health').json['problem']['code'] == 'broker_away'
+
+
+def test_a_short_storm_loses_no_job_and_mixes_up_no_pictures(members):
+    """``bench/fleet.py storm`` is the long one."""
+    import random
+    weather = Storm(members, members.redis, random.Random(5), 0.2)
+    for port in weather.ports.values():
+        program.ready(port, 60)
+    weather.rage(20, 4)
+    found = weather.outcomes()
+    assert set(found) <= {'done', 'crashed'}, found
+    assert found['done'] | found['crashed'] == set(range(20))
