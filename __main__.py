@@ -166,9 +166,9 @@ def _tunnel(server: 'Server', given: arguments.Arguments, options: configuration
 def _server(app: 'Flask', given: arguments.Arguments, options: configuration.Configuration,
             language: str) -> 'Server | None':
     """The server; None, with a sentence, where it cannot listen."""
-    from modules.routes import MOST_STREAMS
     from modules.web.access.quotas import MOST_AT_WORK
     from modules.web.server import Server
+    from modules.web.services import MOST_STREAMS
     host, port = options.web.host, options.web.port
     try:
         held = options.queue.max_waiting + MOST_STREAMS + MOST_AT_WORK

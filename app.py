@@ -18,14 +18,15 @@ from modules.configuration import Configuration
 from modules.engines import Engines
 from modules.engines.diffusion import gpus
 from modules.install.background import LibraryFetcher
-from modules.jobs import Queue
 from modules.jobs.local.queue import LocalQueue
+from modules.jobs.queue import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store
 from modules.photos.reader import PhotoReader
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
 from modules.web import forms
+from modules.web.services import Services
 from modules.weights.fetcher import Fetcher
 
 
@@ -86,9 +87,9 @@ def create_app(configuration: Configuration,
             progress_bar = progress_bar)
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
-    app.extensions['services'] = routes.Services(configuration, animator, queue, store,
-                                                 Results(animator, store), sandbox, retention,
-                                                 Fetcher(configuration), libraries)
+    app.extensions['services'] = Services(configuration, animator, queue, store,
+                                          Results(animator, store), sandbox, retention,
+                                          Fetcher(configuration), libraries)
     routes.register(app)
     return app
 

@@ -29,9 +29,9 @@ import program  # noqa: E402
 from crashing import photo  # noqa: E402
 from storm import Storm  # noqa: E402
 
-from modules.jobs import Job, new_id  # noqa: E402
 from modules.jobs.fleet.broker import Post  # noqa: E402
 from modules.jobs.fleet.ledger import Ledger  # noqa: E402
+from modules.jobs.job import Job, new_id  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
 #: jobs of a measurement for each worker

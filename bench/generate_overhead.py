@@ -29,9 +29,10 @@ from PIL import Image  # noqa: E402
 
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
-from modules.engines import Engines, OnProgress, StopIfCancelled  # noqa: E402
+from modules.engines import Engines  # noqa: E402
 from modules.engines.diffusion import decoding  # noqa: E402
 from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.progress import OnProgress, StopIfCancelled  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 
 

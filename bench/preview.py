@@ -34,11 +34,11 @@ from PIL import Image  # noqa: E402
 
 from modules.clips import animator  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.engines import Progress  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
 from modules.engines.diffusion import preview  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
+from modules.progress import Progress  # noqa: E402
 from modules.request import AnimationRequest, parse_request  # noqa: E402
 
 FRAMES = 8

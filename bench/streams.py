@@ -35,8 +35,9 @@ from PIL import Image  # noqa: E402
 
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
-from modules.engines import Engines, OnProgress, Progress, StopIfCancelled  # noqa: E402
+from modules.engines import Engines  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
+from modules.progress import OnProgress, Progress, StopIfCancelled  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 
 #: requests of a row, and seconds between two of them

@@ -53,9 +53,10 @@ from torch._dynamo.utils import counters  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from modules import errors  # noqa: E402
+from modules.choices import PRESETS  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
-from modules.request import PRESETS, parse_request  # noqa: E402
+from modules.request import parse_request  # noqa: E402
 
 GIB = 2**30
 

@@ -16,15 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import encoders, engines, errors
-
-GREATEST_SEED = 2**32 - 1
-
-#: how a clip that is played over and over comes back to its beginning
-LOOPS = ('none', 'pingpong', 'crossfade')
-#: where in a live photo's clip the still sits
-KEY_FRAMES = ('start', 'middle', 'end')
-#: how much exactness is given for speed
-PRESETS = ('quality', 'balanced', 'fast', 'draft')
+from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, PRESETS
 
 
 @dataclass(frozen = True)

@@ -16,7 +16,7 @@ from typing import TextIO
 import tqdm
 
 from modules import i18n
-from modules.engines import Progress
+from modules.progress import Progress
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from modules import VERSION, encoders, errors
 from modules.clips import lossless as frame_files
 from modules.clips import order
 from modules.configuration import Configuration
-from modules.engines import Engine, Engines, OnProgress, Progress, StopIfCancelled
+from modules.engines import Engine, Engines
 from modules.i18n import Text, text
 from modules.photos.reader import PhotoReader
+from modules.progress import OnProgress, Progress, StopIfCancelled
 from modules.request import PARAMETERS, AnimationRequest
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from modules import encoders, errors, i18n, terminal
 from modules.clips.animator import Animator, tell_together
 from modules.commands import sources, targets
 from modules.commands.arguments import Arguments
-from modules.engines import StopIfCancelled
 from modules.jobs.work import interruptible
+from modules.progress import StopIfCancelled
 from modules.request import AnimationRequest, draw_seed, parse_request, safe_stem
 
 #: a file's ending → its format

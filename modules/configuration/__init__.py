@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.choices import PRESETS
 from modules.configuration import text_files
 from modules.i18n import Text, text
 
@@ -321,7 +322,7 @@ class ModelOptions:
         'auto')
     image_prompt_width: int = _option('ImagePromptWidth', number(int, 64, 4096, 64), 1024)
     image_prompt_height: int = _option('ImagePromptHeight', number(int, 64, 4096, 64), 576)
-    preset: str = _option('Preset', choice('quality', 'balanced', 'fast', 'draft'), 'quality')
+    preset: str = _option('Preset', choice(*PRESETS), 'quality')
     image_fit: str = _option('ImageFit', choice('stretch', 'crop', 'pad'), 'stretch')
     depth: str = _option('Depth', choice('auto', 'prior', 'depth-anything-v2-small'), 'auto')
 

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +19,7 @@ from modules import errors
 from modules.configuration import Configuration, ModelOptions
 from modules.i18n import Text, text
 from modules.install import installed_torch
+from modules.progress import OnProgress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy
@@ -37,29 +37,6 @@ TABLE = {
     'svd': ('modules.engines.stable_video', 'StableVideo'),
     'camera': ('modules.engines.camera.engine', 'CameraMotion'),
 }
-
-
-@dataclass(frozen = True)
-class Progress:
-    """How far a job is."""
-
-    #: ``loading``, ``encoding``, ``step``, ``decoding`` or ``writing``
-    phase: str
-    #: finished steps of this phase
-    step: int = 0
-    #: all steps of this phase; 0 where unknown
-    steps: int = 0
-    #: a picture of the clip as it stands, uint8 [H, W, 3], of any size; it may be a view of the clip's own frames,
-    #: so whoever keeps it makes a copy
-    picture: 'numpy.ndarray | None' = dataclasses.field(
-        default = None, compare = False, repr = False)
-    #: what had to be given up, told once
-    note: Text | None = None
-
-
-OnProgress = Callable[[Progress], None]
-#: raises :class:`modules.errors.Cancelled` when the job is no longer wanted; cheap, to be called often
-StopIfCancelled = Callable[[], None]
 
 #: attributes of :class:`modules.configuration.ModelOptions` that change every engine's result
 CLIP_OPTIONS = ('output_fps', 'output_frames', 'image_prompt_width', 'image_prompt_height')

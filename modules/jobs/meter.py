@@ -11,7 +11,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from modules import VERSION
-from modules.jobs import Job
+from modules.jobs.job import Job
 
 #: seconds; a frame of camera motion takes hundredths, Stable Video Diffusion minutes
 BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800)

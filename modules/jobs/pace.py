@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from modules.engines import Progress
+from modules.progress import Progress
 
 #: in the order in which a job goes through them
 PHASES = ('loading', 'encoding', 'step', 'decoding', 'writing')

@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 
 from modules import VERSION, errors
-from modules.engines import Progress
 from modules.i18n import LANGUAGES, Text
-from modules.jobs import FINAL_STATES, Job, now
+from modules.jobs.job import FINAL_STATES, Job, now
+from modules.progress import Progress
 from modules.request import PARAMETERS, AnimationRequest, safe_stem
 
 STATES = ('queued', 'running', *FINAL_STATES)

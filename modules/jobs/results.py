@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modules import errors
 from modules.clips.animator import FRAMES, MADE, PREVIEW, Animator
-from modules.jobs import Job, file_name
+from modules.jobs.job import Job, file_name
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.store import Store, settle
 from modules.jobs.work import outcome

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.configuration import StoreOptions
-from modules.jobs import Job, Queue, leftovers
+from modules.jobs import leftovers
 from modules.jobs.aging import Aging
+from modules.jobs.job import Job
+from modules.jobs.queue import Queue
 from modules.jobs.store import Store
 from modules.jobs.work import outcome
 

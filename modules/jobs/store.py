@@ -24,7 +24,8 @@ import filelock
 
 from modules import errors
 from modules.folder_lock import FolderLock
-from modules.jobs import Job, leftovers
+from modules.jobs import leftovers
+from modules.jobs.job import Job
 from modules.jobs.leftovers import FOLDER
 from modules.jobs.record import read, written
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy
 
     from modules.clips.animator import Animator
-    from modules.engines import Progress, StopIfCancelled
+    from modules.progress import Progress, StopIfCancelled
     from modules.request import AnimationRequest
 
 #: shown where nobody has chosen a photo

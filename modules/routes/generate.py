@@ -15,14 +15,15 @@ from pathlib import Path
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
-from modules import encoders, errors, jobs
+from modules import encoders, errors
+from modules.jobs.job import Job, new_id
 from modules.jobs.store import settle
 from modules.photos.sandbox import calls
 from modules.request import parse_request, safe_stem
-from modules.routes import services
 from modules.web.access import proxies
 from modules.web.access.guards import working
 from modules.web.files import sent
+from modules.web.services import services
 
 blueprint = Blueprint('generate', __name__)
 logger = logging.getLogger(__name__)
@@ -49,19 +50,19 @@ def generate() -> Response:
         return answer(job)
 
 
-def accept(*, is_awaited: bool) -> jobs.Job:
+def accept(*, is_awaited: bool) -> Job:
     """
     Take the form's photo and fields, and stand them in line.
 
     :param is_awaited: the job goes when its client does
     :type is_awaited: bool
     :return: a job that will not be lost
-    :rtype: jobs.Job
+    :rtype: Job
     :raises errors.Refusal: when it is not acceptable; nothing is left on the disk then
     """
     queue, animator = services().queue, services().animator
     photo = the_photo()
-    identity = jobs.new_id()
+    identity = new_id()
     folder = services().store.home / identity
     upload = folder / 'upload'
     # Werkzeug tells of no name where a part has none
@@ -69,7 +70,7 @@ def accept(*, is_awaited: bool) -> jobs.Job:
     wanted = parse_request(fields, upload, safe_stem(photo.filename),
                            services().configuration.model.engine)
     client = proxies.client(request)
-    job = jobs.Job(
+    job = Job(
         identity,
         folder,
         animator.settled(wanted),
@@ -147,12 +148,12 @@ def is_blank(part: FileStorage) -> bool:
     return is_empty
 
 
-def wait(job: jobs.Job, has_gone: Callable[[], bool]) -> None:
+def wait(job: Job, has_gone: Callable[[], bool]) -> None:
     """
     Wait until a job has ended; a job whose client has gone is dropped.
 
     :param job: a submitted job
-    :type job: jobs.Job
+    :type job: Job
     :param has_gone: whether the client hung up
     :type has_gone: Callable[[], bool]
     """
@@ -161,12 +162,12 @@ def wait(job: jobs.Job, has_gone: Callable[[], bool]) -> None:
             services().queue.cancel(job)
 
 
-def answer(job: jobs.Job) -> Response:
+def answer(job: Job) -> Response:
     """
     The clip of a job that has ended.
 
     :param job: the job
-    :type job: jobs.Job
+    :type job: Job
     :return: the file
     :rtype: Response
     :raises errors.Refusal: why there is none

@@ -10,7 +10,8 @@ Libraries: Flask.
 from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, errors
-from modules.routes import language, model, services
+from modules.routes import model
+from modules.web.services import language, services
 
 blueprint = Blueprint('health', __name__)
 

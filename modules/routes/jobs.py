@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response, jsonify, request, send_file, stream_with_context
 
-from modules import encoders, errors, jobs
+from modules import encoders, errors
 from modules.clips.animator import PREVIEW, parameters_of, small_picture
+from modules.jobs.job import FINAL_STATES, Job
 from modules.own_files import read_own
 from modules.request import PARAMETERS
-from modules.routes import generate, language, services
+from modules.routes import generate
 from modules.web.access.guards import working
 from modules.web.files import sent
+from modules.web.services import language, services
 
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
 
@@ -106,7 +108,7 @@ def preview(identity: str) -> Response:
     return response
 
 
-def _kept_preview(job: jobs.Job) -> bytes:
+def _kept_preview(job: Job) -> bytes:
     if job.state != 'done':
         raise errors.NotFound
     try:
@@ -194,25 +196,25 @@ def delete(identity: str) -> Response:
     return Response(status = 204)
 
 
-def find(identity: str) -> jobs.Job:
+def find(identity: str) -> Job:
     """
     A job by its id.
 
     :param identity: what stands in the path
     :type identity: str
     :return: the job
-    :rtype: jobs.Job
+    :rtype: Job
     :raises errors.NotFound: when there is none
     """
     return services().queue.find(identity)
 
 
-def told(job: jobs.Job) -> Response:
+def told(job: Job) -> Response:
     """
     A job as an answer.
 
     :param job: the job
-    :type job: jobs.Job
+    :type job: Job
     :return: JSON
     :rtype: Response
     """
@@ -221,12 +223,12 @@ def told(job: jobs.Job) -> Response:
     return response
 
 
-def described(job: jobs.Job, reader: str) -> dict:
+def described(job: Job, reader: str) -> dict:
     """
     A job as programs and the page see it.
 
     :param job: the job
-    :type job: jobs.Job
+    :type job: Job
     :param reader: the language of what is said
     :type reader: str
     :return: what JSON can hold; addresses start at the page's
@@ -260,7 +262,7 @@ def described(job: jobs.Job, reader: str) -> dict:
         'parameters':
         parameters_of(job.request),
         **_moments(job, state), 'error':
-        _error(job.error, reader) if job.error and state in jobs.FINAL_STATES else None,
+        _error(job.error, reader) if job.error and state in FINAL_STATES else None,
         'preview':
         picture and f'jobs/{job.id}/preview?v={picture}',
         'photo':
@@ -270,7 +272,7 @@ def described(job: jobs.Job, reader: str) -> dict:
     }
 
 
-def _place(job: jobs.Job) -> dict[str, int | None]:
+def _place(job: Job) -> dict[str, int | None]:
     queue = services().queue
     seconds = None if job.has_ended else queue.seconds_left(job)
     return {
@@ -279,8 +281,8 @@ def _place(job: jobs.Job) -> dict[str, int | None]:
     }
 
 
-def _moments(job: jobs.Job, state: str) -> dict[str, str | None]:
-    finished = job.finished if state in jobs.FINAL_STATES else None
+def _moments(job: Job, state: str) -> dict[str, str | None]:
+    finished = job.finished if state in FINAL_STATES else None
     moments = {'created': job.created, 'started': job.started, 'finished': finished}
     return {name: moment and moment.isoformat() for name, moment in moments.items()}
 
@@ -289,12 +291,12 @@ def _error(error: errors.Refusal, reader: str) -> dict[str, str | None]:
     return {'message': error.text.in_(reader), 'code': error.code, 'field': error.field}
 
 
-def described_result(job: jobs.Job, format_name: str, reader: str) -> dict:
+def described_result(job: Job, format_name: str, reader: str) -> dict:
     """
     One file of a job that is done.
 
     :param job: the job
-    :type job: jobs.Job
+    :type job: Job
     :param format_name: one of :data:`modules.encoders.TABLE`
     :type format_name: str
     :param reader: the language of the note
@@ -315,12 +317,12 @@ def described_result(job: jobs.Job, format_name: str, reader: str) -> dict:
     }
 
 
-def stream(job: jobs.Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> Iterator[str]:
+def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> Iterator[str]:
     """
     What is sent to who follows a job.
 
     :param job: the job
-    :type job: jobs.Job
+    :type job: Job
     :param reader: the language of what is said
     :type reader: str
     :param seen: id of the last event the client has

@@ -9,7 +9,7 @@ Libraries: Flask, prometheus-client.
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from modules.routes import services
+from modules.web.services import services
 
 blueprint = Blueprint('metrics', __name__)
 

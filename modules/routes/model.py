@@ -10,8 +10,8 @@ Libraries: Flask.
 from flask import Blueprint, Request, Response, jsonify, request
 
 from modules import errors
-from modules.routes import language, services
 from modules.web.access import proxies
+from modules.web.services import language, services
 from modules.weights.download import State
 
 blueprint = Blueprint('model', __name__)

@@ -9,7 +9,7 @@ Libraries: Flask.
 from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, encoders, errors
-from modules.jobs import FINAL_STATES
+from modules.jobs.job import FINAL_STATES
 from modules.request import PARAMETERS, Parameter
 
 blueprint = Blueprint('openapi', __name__)

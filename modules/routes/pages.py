@@ -11,12 +11,14 @@ import shutil
 
 from flask import Blueprint, Response, render_template, request
 
-from modules import VERSION, errors, i18n, jobs
+from modules import VERSION, errors, i18n
+from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
-from modules.routes import generate, health, language, model, services
+from modules.routes import generate, health, model
 from modules.web.access import proxies
 from modules.web.access.guards import working
+from modules.web.services import language, services
 from modules.weights import WeightsError, plan
 
 blueprint = Blueprint('pages', __name__)
@@ -79,7 +81,7 @@ def upright() -> Response:
     photo = generate.the_photo()
     for field in request.form:
         raise errors.UnknownField((field or '')[:80])
-    folder = services().store.home / jobs.new_id()
+    folder = services().store.home / new_id()
     with working(), contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
         generate.store(photo, folder / 'upload')

@@ -13,7 +13,7 @@ from flask import Blueprint, Request, Response, g, jsonify, make_response, rende
 from werkzeug import exceptions
 
 from modules import errors, i18n
-from modules.routes import language, services
+from modules.web.services import language, services
 
 blueprint = Blueprint('errors', __name__)
 logger = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from modules import errors
-from modules.jobs import Job
+from modules.jobs.job import Job
 from modules.own_files import open_own
-from modules.routes import services
 from modules.web import names
+from modules.web.services import services
 
 #: besides letters and digits, what stands for itself in a name with its encoding (RFC 5987, attr-char)
 UNQUOTED = '!#$&+-.^_`|~'

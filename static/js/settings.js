@@ -3,7 +3,7 @@
 import {put, putPlain} from './words.js';
 
 const FIELDS = 'input[name], select[name]';
-const GREATEST_SEED = 2 ** 32;
+const SEEDS = 2 ** 32;
 
 export class Settings {
   constructor(fieldset, onChange) {
@@ -115,5 +115,5 @@ function show(field) {
 }
 
 function draw() {
-  return crypto.getRandomValues(new Uint32Array(1))[0] % GREATEST_SEED;
+  return crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS;
 }

@@ -8,8 +8,8 @@ Libraries: pytest.
 
 import pytest
 
-from modules.engines import Progress
 from modules.jobs.pace import FIRST_GUESS, Pace
+from modules.progress import Progress
 
 
 class Clock:

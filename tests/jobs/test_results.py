@@ -22,7 +22,7 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import Configuration, OutputOptions, StoreOptions
 from modules.engines import Engines
-from modules.jobs import Job, new_id, now
+from modules.jobs.job import Job, new_id, now
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.results import Results

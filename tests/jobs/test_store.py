@@ -24,7 +24,7 @@ import pytest
 
 from modules import errors
 from modules.i18n import text
-from modules.jobs import Job, new_id
+from modules.jobs.job import Job, new_id
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.store import HomeInUse, Store
 from modules.request import parse_request

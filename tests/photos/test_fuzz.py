@@ -18,10 +18,11 @@ from hypothesis import strategies as some
 
 from app import create_app
 from modules import errors
+from modules.choices import GREATEST_SEED
 from modules.configuration import Configuration, WebOptions
 from modules.engines import Engines
 from modules.photos.sandbox.sandbox import Sandbox
-from modules.request import GREATEST_SEED, parse_request
+from modules.request import parse_request
 
 # Werkzeug leaves the beginning of a broken upload to Python, which closes it at once
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning',

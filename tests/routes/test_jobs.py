@@ -28,9 +28,10 @@ from PIL import Image
 from program import until
 
 from app import create_app
-from modules import routes
 from modules.configuration import Configuration, QueueOptions, WebOptions
-from modules.engines import Engines, Progress
+from modules.engines import Engines
+from modules.progress import Progress
+from modules.web import services
 
 FORMATS = {
     'gif': ('image/gif', 'grandmother.gif'),
@@ -93,7 +94,7 @@ class Api:
             time.sleep(0.02)
 
     def until_followed(self, streams):
-        until(lambda: routes.MOST_STREAMS - self.services.streams._value == streams)
+        until(lambda: services.MOST_STREAMS - self.services.streams._value == streams)
 
     def done(self, **more):
         return self.until(self.submit(**more)['id'], state = 'done')
@@ -424,7 +425,7 @@ def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
 def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
     identity = held.until(held.submit()['id'], state = 'running')['id']
     request = f'GET /jobs/{identity}/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode()
-    places = routes.MOST_STREAMS
+    places = services.MOST_STREAMS
     with contextlib.ExitStack() as following:
         for _place in range(places):
             client = following.enter_context(socket.create_connection(('127.0.0.1', held.port), 30))

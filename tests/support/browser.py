@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from stand_ins import Instant
 
-from modules.engines import Progress
+from modules.progress import Progress
 
 CHROMIUM = shutil.which('chromium')
 ARGUMENTS = [

@@ -24,11 +24,11 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import Progress
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.memory import Needs
 from modules.engines.stable_video import StableVideo
 from modules.engines.stable_video.sampler import Sampler
+from modules.progress import Progress
 
 GPU = torch.device('cuda:0')
 

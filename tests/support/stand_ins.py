@@ -12,9 +12,10 @@ import time
 import numpy
 
 from modules import errors
-from modules.engines import COMING, Progress, settings
+from modules.engines import COMING, settings
 from modules.i18n import text
 from modules.photos.sizes import result_size
+from modules.progress import Progress
 
 
 class Instant:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.configuration import Configuration
-from modules.engines import OnProgress, Progress, StopIfCancelled, missing_libraries, settings
+from modules.engines import missing_libraries, settings
 from modules.engines.camera.depth_model import MODEL, Depth
 from modules.i18n import Text, text
 from modules.photos.sizes import Photo, result_size
+from modules.progress import OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy

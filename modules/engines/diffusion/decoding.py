@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from modules import errors
-from modules.engines import OnProgress, Progress, StopIfCancelled
+from modules.progress import OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import torch

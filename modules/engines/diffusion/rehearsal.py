@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from modules.engines import StopIfCancelled
 from modules.engines.stable_video.presets import Preset
+from modules.progress import StopIfCancelled
 
 if TYPE_CHECKING:
     from diffusers import StableVideoDiffusionPipeline

@@ -23,20 +23,13 @@ from PIL import Image
 
 from modules import errors, weights
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import (
-    COMING,
-    OnProgress,
-    Progress,
-    StopIfCancelled,
-    in_one_line,
-    missing_libraries,
-    settings,
-)
+from modules.engines import COMING, in_one_line, missing_libraries, settings
 from modules.engines.diffusion import decoding, devices, ladder, memory, selftest
 from modules.engines.stable_video import checkpoints, fitting, pipeline, presets
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
 from modules.install import installed_torch, unseen_gpu
+from modules.progress import OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy

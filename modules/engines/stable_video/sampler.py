@@ -14,7 +14,6 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ModelOptions
-from modules.engines import OnProgress, Progress, StopIfCancelled
 from modules.engines.diffusion import attention, compiling, decoding, devices, ladder, preview
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.memory import Needs
@@ -24,6 +23,7 @@ from modules.engines.stable_video import pipeline, presets
 from modules.engines.stable_video.denoising import Denoiser
 from modules.engines.stable_video.embeddings import Embeddings
 from modules.engines.stable_video.presets import Preset
+from modules.progress import OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy

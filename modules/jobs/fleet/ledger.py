@@ -18,12 +18,12 @@ from pathlib import Path
 
 from modules import errors
 from modules.clips.animator import small_picture
-from modules.engines import Progress
-from modules.jobs import Job
 from modules.jobs.fleet.broker import open_broker, send
 from modules.jobs.fleet.contact import PIECE, Contact
+from modules.jobs.job import Job
 from modules.jobs.record import read_facts, read_fields, unreadable, written
 from modules.jobs.store import FOLDER
+from modules.progress import Progress
 
 logger = logging.getLogger(__name__)
 

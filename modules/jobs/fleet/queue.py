@@ -26,12 +26,11 @@ from PIL import Image
 from modules import errors
 from modules.clips.animator import PREVIEW_SIDE, Animator
 from modules.configuration import QueueOptions
-from modules.engines import Progress
 from modules.i18n import Text, of_this_machine
-from modules.jobs import QUEUED, Job, now
 from modules.jobs.fleet.agreement import eviction_warning, fitting, queue_name
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.job import QUEUED, Job, now
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local.queue import put_in_place, until_done
 from modules.jobs.meter import Meter
@@ -40,6 +39,7 @@ from modules.jobs.record import read_progress
 from modules.jobs.results import delivered_names
 from modules.jobs.store import FOLDER, Store
 from modules.jobs.work import outcome
+from modules.progress import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -20,17 +20,18 @@ from pathlib import Path
 from modules import errors, signals
 from modules.clips.animator import MADE, Animator, Made
 from modules.configuration import Configuration
-from modules.engines import Engines, Progress
+from modules.engines import Engines
 from modules.engines.diffusion import gpus
 from modules.i18n import of_this_machine, text
-from modules.jobs import Job
 from modules.jobs.fleet.agreement import common, differences, eviction_warning, queue_name
 from modules.jobs.fleet.broker import HEARTBEAT, Post
 from modules.jobs.fleet.contact import AWAY
 from modules.jobs.fleet.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
+from modules.jobs.job import Job
 from modules.jobs.results import delivered_names
 from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
+from modules.progress import Progress
 
 logger = logging.getLogger(__name__)
 

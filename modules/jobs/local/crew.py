@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import TypeVar
 
 from modules.clips.animator import Animator
-from modules.jobs import Job
+from modules.jobs.job import Job
 from modules.jobs.pace import Pace
 
 Worker = TypeVar('Worker', bound = Hashable)

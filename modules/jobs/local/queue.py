@@ -19,15 +19,15 @@ from pathlib import Path
 
 from modules import errors
 from modules.clips.animator import MADE, Animator, Made, tell_together
-from modules.engines import Progress
 from modules.i18n import Text
-from modules.jobs import Job
+from modules.jobs.job import Job
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local.crew import Crew, kind_of
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
 from modules.jobs.store import HomeInUse, Store, settle
 from modules.jobs.work import PAUSE, Pauses, outcome
+from modules.progress import Progress
 from modules.terminal import progress_bar
 
 logger = logging.getLogger(__name__)

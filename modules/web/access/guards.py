@@ -21,9 +21,9 @@ from flask.blueprints import BlueprintSetupState
 
 from modules import errors
 from modules.configuration import WebOptions
-from modules.routes import services
 from modules.web.access import proxies
 from modules.web.access.quotas import Limits
+from modules.web.services import services
 
 blueprint = Blueprint('access', __name__)
 logger = logging.getLogger(__name__)

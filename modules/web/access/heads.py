@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from flask import Flask, Request, current_app, request
 
 from modules import errors
-from modules.routes import services
 from modules.web.access import guards, proxies
+from modules.web.services import services
 
 #: in an environment: only its head has come, and the question is whether the rest is wanted
 HEAD_ONLY = 'turn_live_photos.head_only'

@@ -17,11 +17,11 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ROOT, Configuration, ModelOptions
-from modules.engines import Progress
 from modules.engines.camera import depth_guess
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera.engine import CameraMotion
 from modules.photos.sizes import Photo, result_size
+from modules.progress import Progress
 from modules.request import parse_request
 
 MOST = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL

@@ -23,7 +23,8 @@ from modules.commands import arguments
 from modules.configuration import Configuration, ModelOptions, WebOptions
 from modules.engines import TABLE, Engines
 from modules.engines.stable_video import StableVideo
-from modules.jobs import Job, new_id, record
+from modules.jobs import record
+from modules.jobs.job import Job, new_id
 from modules.photos.reader import PhotoReader
 from modules.request import parse_request
 

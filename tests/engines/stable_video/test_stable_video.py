@@ -22,13 +22,13 @@ from PIL import Image
 
 from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import Progress
 from modules.engines.diffusion import decoding, devices, ladder, memory
 from modules.engines.diffusion import preview as previews
 from modules.engines.stable_video import StableVideo, fitting
 from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video.sampler import Sampler
 from modules.photos.sizes import Photo
+from modules.progress import Progress
 from modules.request import AnimationRequest
 
 torch = pytest.importorskip('torch')

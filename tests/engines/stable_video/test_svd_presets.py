@@ -10,9 +10,9 @@ import numpy
 import pytest
 
 from modules import errors, i18n
+from modules.choices import PRESETS
 from modules.configuration import ModelOptions, options
 from modules.engines.stable_video import presets
-from modules.request import PRESETS
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')

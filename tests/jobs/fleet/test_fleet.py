@@ -21,11 +21,11 @@ from program import until
 from modules import errors
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions, OutputOptions
-from modules.engines import Progress
-from modules.jobs import Job, new_id
 from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
 from modules.jobs.fleet.broker import Post
 from modules.jobs.fleet.ledger import MOST_BYTES, Ledger
+from modules.jobs.job import Job, new_id
+from modules.progress import Progress
 from modules.request import parse_request
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')

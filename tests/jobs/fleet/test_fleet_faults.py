@@ -27,11 +27,12 @@ from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
 from modules.commands import doctor
-from modules.engines import Engines, Progress
+from modules.engines import Engines
 from modules.jobs.fleet.agreement import common
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.worker import Worker
 from modules.photos.reader import PhotoReader
+from modules.progress import Progress
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
 

@@ -23,10 +23,11 @@ from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
 from modules.engines import Engines
-from modules.jobs import new_id, record
+from modules.jobs import record
 from modules.jobs.fleet.agreement import common, queue_name
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.worker import Worker
+from modules.jobs.job import new_id
 from modules.jobs.store import FOLDER
 from modules.photos.reader import PhotoReader
 

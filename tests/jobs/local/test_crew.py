@@ -18,11 +18,11 @@ from test_local_queue import Animator, finished, job, submit
 from test_pace import Clock
 
 from modules import errors
-from modules.engines import Progress
 from modules.i18n import text
-from modules.jobs import Job, new_id
+from modules.jobs.job import Job, new_id
 from modules.jobs.local.crew import Crew, kind_of
 from modules.jobs.pace import Pace
+from modules.progress import Progress
 from modules.request import parse_request
 
 GONE = text('engines.svd_device_failed', device = 'cuda:1', error = 'illegal memory access')

@@ -22,13 +22,13 @@ from program import until
 from modules import errors
 from modules.clips.animator import MADE
 from modules.configuration import QueueOptions
-from modules.engines import Progress
-from modules.jobs import Job, new_id
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.queue import RemoteQueue
 from modules.jobs.fleet.worker import Worker
+from modules.jobs.job import Job, new_id
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
+from modules.progress import Progress
 from modules.request import parse_request
 
 
