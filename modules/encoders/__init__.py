@@ -133,17 +133,18 @@ def dated(created: datetime | None = None, identity: str = '') -> str:
     return f'IMG_{local_time(created):%Y%m%d_%H%M%S}' + (f'_{number:06}' if identity else '')
 
 
+#: name → format, in the order in which people want them: so they are offered everywhere
 TABLE = {
-    'gif':
-    Format('modules.encoders.gif.encoder', '.gif', 'image/gif'),
-    'mp4':
-    Format('modules.encoders.mp4', '.mp4', 'video/mp4'),
-    'webp':
-    Format('modules.encoders.webp', '.webp', 'image/webp'),
     'live-photo':
     Format('modules.encoders.live_photo', '.pvt.zip', 'application/zip', has_still = True),
     'motion-photo':
     Format(
         'modules.encoders.motion_photo', '_MP.jpg', 'image/jpeg', has_still = True,
         is_dated = True),
+    'gif':
+    Format('modules.encoders.gif.encoder', '.gif', 'image/gif'),
+    'mp4':
+    Format('modules.encoders.mp4', '.mp4', 'video/mp4'),
+    'webp':
+    Format('modules.encoders.webp', '.webp', 'image/webp'),
 }

@@ -5,24 +5,24 @@ import {put, say} from './words.js';
 
 const PARTS = ['unet', 'vae', 'image_encoder'];
 
-// `place` is the block in the card, `told` what the server says of the download.
-export function showArrival(place, told) {
+// `place` is the block in the card, `state` what the server says of the download.
+export function showArrival(place, state) {
   const bar = place.querySelector('.progress');
   const [amount, current, elsewhere] = place.querySelectorAll('p');
-  const part = told.bytes_total ? told.bytes_done / told.bytes_total : 0;
+  const part = state.bytes_total ? state.bytes_done / state.bytes_total : 0;
   bar.style.setProperty('--part', part);
   if (part) bar.setAttribute('aria-valuenow', Math.floor(100 * part));
   else bar.removeAttribute('aria-valuenow');
-  amount.textContent = told.bytes_total ? amounts(told) : '';
-  put(current, ...now(place.dataset.what, told));
-  if (told.error) put(elsewhere, 'elsewhere', {error: told.error});
+  amount.textContent = state.bytes_total ? amounts(state) : '';
+  put(current, ...now(place.dataset.what, state));
+  if (state.error) put(elsewhere, 'elsewhere', {error: state.error});
 }
 
 function amounts({bytes_done: done, bytes_total: total, bytes_per_second: speed, eta_seconds: seconds}) {
-  const told = [say('arrived', {done: size(done), total: size(total)})];
-  if (speed) told.push(`${size(speed)}/s`);
-  if (seconds !== null) told.push(say('time_left', {time: span(seconds)}));
-  return told.join(' · ');
+  const parts = [say('arrived', {done: size(done), total: size(total)})];
+  if (speed) parts.push(`${size(speed)}/s`);
+  if (seconds !== null) parts.push(say('time_left', {time: span(seconds)}));
+  return parts.join(' · ');
 }
 
 function now(what, {file, source, bytes_total: total}) {

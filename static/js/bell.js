@@ -19,13 +19,13 @@ export class Bell {
     this.button.hidden = !canRing || Notification.permission !== 'default';
   }
 
-  ring(piece) {
+  ring(clip) {
     if (!canRing || Notification.permission !== 'granted' || !document.hidden) return;
-    const key = piece.state === 'done' ? 'ring_done' : 'ring_failed';
-    const told = new Notification(say(key, {name: piece.name}), {tag: piece.id, icon: piece.told?.preview ?? ''});
-    told.addEventListener('click', () => {
+    const key = clip.state === 'done' ? 'ring_done' : 'ring_failed';
+    const notification = new Notification(say(key, {name: clip.name}), {tag: clip.id, icon: clip.job?.preview ?? ''});
+    notification.addEventListener('click', () => {
       window.focus();
-      told.close();
+      notification.close();
     });
   }
 }

@@ -10,7 +10,7 @@ export class Countdown {
     this.end = null;
   }
 
-  hear(seconds) {
+  update(seconds) {
     if (seconds === null || seconds === undefined) return;
     const end = Date.now() + seconds * SECOND;
     const more = (end - this.end) / SECOND;

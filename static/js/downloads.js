@@ -4,9 +4,6 @@ import * as api from './api.js';
 import {size} from './sizes.js';
 import {put, putPlain} from './words.js';
 
-// in the order in which people want them
-const ORDER = ['live-photo', 'motion-photo', 'gif', 'mp4', 'webp'];
-
 export class Downloads {
   constructor(list, template) {
     Object.assign(this, {list, template, rows: new Map()});
@@ -16,17 +13,17 @@ export class Downloads {
     return this.list.querySelector('a');
   }
 
-  show(piece) {
-    if (this.piece !== piece) {
+  show(clip) {
+    if (this.clip !== clip) {
       this.clear();
-      this.piece = piece;
+      this.clip = clip;
     }
-    const results = [...piece.told.results].sort((a, b) => ORDER.indexOf(a.format) - ORDER.indexOf(b.format));
-    for (const result of results) this.fill(this.row(result.format), result);
+    // the server lists them in the order in which people want them
+    for (const result of clip.job.results) this.fill(this.row(result.format), result);
   }
 
   clear() {
-    this.piece = null;
+    this.clip = null;
     this.rows.clear();
     this.list.replaceChildren();
   }
@@ -51,10 +48,10 @@ export class Downloads {
     link.href = `${result.url}&download=1`;
     link.download = result.name;
     putPlain(item.querySelector('.note'), result.note ?? '');
-    if (item.dataset.state !== 'making') this.tellSize(item);
+    if (item.dataset.state !== 'making') this.showSize(item);
   }
 
-  tellSize(item) {
+  showSize(item) {
     const place = item.querySelector('.size');
     if (item.result.bytes === null) put(place, 'when_asked');
     else putPlain(place, size(item.result.bytes));
@@ -63,22 +60,22 @@ export class Downloads {
   // The link itself fetches the file; meanwhile this finds out how it goes.
   async ask(item) {
     if (item.result.bytes !== null || item.dataset.state === 'making') return;
-    const {piece} = this;
+    const {clip} = this;
     item.dataset.state = 'making';
     put(item.querySelector('.size'), 'being_made');
     putPlain(item.querySelector('.wrong'));
     try {
       await api.make(item.result.url);
       delete item.dataset.state;
-      await piece.look();
+      await clip.refresh();
     } catch (error) {
-      this.tellWhy(item, error);
+      this.showError(item, error);
     }
     delete item.dataset.state;
-    this.tellSize(item);
+    this.showSize(item);
   }
 
-  tellWhy(item, error) {
+  showError(item, error) {
     const place = item.querySelector('.wrong');
     if (error instanceof api.Refusal && error.message) putPlain(place, error.message);
     else put(place, 'not_made');

@@ -1,5 +1,5 @@
 // The chip that names the engine at work, and the card behind it, where Stable Video Diffusion arrives. What stands in
-// the card is the server's to say: when something changed, the page is asked for anew and its card taken over.
+// the card is the server's to say: when something changed, the page is fetched again and its card taken over.
 
 import * as api from './api.js';
 import {showArrival} from './arrival.js';
@@ -24,9 +24,9 @@ export class Engine {
       if (event.target.closest('#fetch')) this.fetch();
     });
     chip.addEventListener('toggle', () => {
-      if (chip.open) this.look();
+      if (chip.open) this.refresh();
     });
-    document.addEventListener('visibilitychange', () => this.look());
+    document.addEventListener('visibilitychange', () => this.refresh());
     this.wait();
   }
 
@@ -60,10 +60,10 @@ export class Engine {
     clearTimeout(this.timer);
     if (document.hidden || this.now.engine === 'svd') return;
     this.pause = this.isComing ? OFTEN : Math.min(Math.max(2 * this.pause, RARE), RAREST);
-    this.timer = setTimeout(() => this.look(), this.pause);
+    this.timer = setTimeout(() => this.refresh(), this.pause);
   }
 
-  async look() {
+  async refresh() {
     clearTimeout(this.timer);
     if (document.hidden || this.now.engine === 'svd') return;
     const now = await api.health();
@@ -91,10 +91,10 @@ export class Engine {
   // Takes over what the server says now; the card stays open, the focus where it was.
   async renew() {
     this.renewals += 1;
-    const turn = this.renewals;
+    const renewal = this.renewals;
     const page = await api.page().catch(() => null);
     // another renewal, or a switch of the language, has come in between
-    if (turn !== this.renewals || page?.documentElement.lang !== document.documentElement.lang) return;
+    if (renewal !== this.renewals || page?.documentElement.lang !== document.documentElement.lang) return;
     const had = this.now.engine;
     this.takeOver(page.getElementById('engine'));
     this.onChange(page);

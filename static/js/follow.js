@@ -14,9 +14,9 @@ const LOST = 5000;
 const FINAL = ['done', 'failed', 'cancelled'];
 
 export class Follower {
-  // `told` has onJob (what the server says), onLost (it says nothing), onGone (it knows no such job).
-  constructor(id, told) {
-    Object.assign(this, {id, told, failures: 0, prefersStream: false});
+  // `callbacks` has onJob (what the server says), onLost (it says nothing), onGone (it knows no such job).
+  constructor(id, callbacks) {
+    Object.assign(this, {id, callbacks, failures: 0, prefersStream: false});
     this.wake = () => {
       if (!document.hidden) this.begin();
     };
@@ -55,27 +55,27 @@ export class Follower {
     document.removeEventListener('visibilitychange', this.wake);
   }
 
-  hear(job) {
+  receive(job) {
     this.last = JSON.stringify({...job, eta_seconds: null});
     if (FINAL.includes(job.state)) this.end();
-    this.told.onJob(job);
+    this.callbacks.onJob(job);
   }
 
   // ---- listening ----
 
   listen() {
-    const hear = (job) => {
+    const receive = (job) => {
       this.later(() => this.check(), SILENCE);
-      this.hear(job);
+      this.receive(job);
     };
-    this.close = listen(this.id, hear, () => this.fallBack());
+    this.close = listen(this.id, receive, () => this.fallBack());
     this.later(() => this.check(), FIRST_WORD);
   }
 
   // The stream is silent: either nothing happens, or it does not get through.
   async check() {
     const before = this.last;
-    const job = await this.look();
+    const job = await this.fetchJob();
     if (!job) return;
     if (JSON.stringify({...job, eta_seconds: null}) === before) this.later(() => this.check(), SILENCE);
     else this.fallBack();
@@ -90,16 +90,16 @@ export class Follower {
 
   async poll() {
     const hadFailed = this.failures > 0;
-    const job = await this.look();
+    const job = await this.fetchJob();
     if (!job) return;
-    this.hear(job);
+    this.receive(job);
     if (this.isOver) return;
     if (hadFailed && this.prefersStream) this.begin();
     else this.later(() => this.poll(), document.hidden ? HIDDEN : OFTEN);
   }
 
   // What the server says; nothing where it does not, and then it is asked again later.
-  async look() {
+  async fetchJob() {
     this.asking = new AbortController();
     const {signal} = this.asking;
     try {
@@ -115,12 +115,12 @@ export class Follower {
   miss(error) {
     if (error.status === 404) {
       this.end();
-      this.told.onGone();
+      this.callbacks.onGone();
       return;
     }
     this.failures += 1;
     this.close?.();
-    this.told.onLost(this.failures);
+    this.callbacks.onLost(this.failures);
     this.later(() => this.poll(), Math.min(LOST, OFTEN * this.failures));
   }
 

@@ -3,18 +3,18 @@
 import * as api from './api.js';
 import {Engine} from './engine.js';
 import {listen} from './picker.js';
-import {Pieces} from './pieces.js';
+import {Clips} from './clips.js';
 import {Studio} from './studio.js';
-import {language, learn, sayAllAnew} from './words.js';
+import {language, setWords, translatePage} from './words.js';
 
 const OTHER = {en: ['zh', '中文'], zh: ['en', 'English']};
 const YEAR = 365 * 86400;
 
-learn(JSON.parse(document.getElementById('words').textContent));
+setWords(JSON.parse(document.getElementById('words').textContent));
 
 const form = document.getElementById('studio');
 const link = document.getElementById('language');
-const studio = new Studio(form, new Pieces());
+const studio = new Studio(form, new Clips());
 
 studio.begin();
 listen(form, document.getElementById('file'), (files) => studio.take(files));
@@ -29,7 +29,7 @@ link.addEventListener('click', async (event) => {
   event.preventDefault();
   const [next] = OTHER[language()];
   try {
-    learn(await api.words(next));
+    setWords(await api.words(next));
   } catch {
     location.assign(link.href);
     return;
@@ -37,9 +37,9 @@ link.addEventListener('click', async (event) => {
   document.cookie = `lang=${next}; path=/; max-age=${YEAR}; samesite=lax`;
   document.documentElement.lang = next === 'zh' ? 'zh-Hans' : 'en';
   offer(OTHER[next]);
-  sayAllAnew();
+  translatePage();
   // what the server says is in its own words
-  await Promise.all([engine.renew(), studio.sayAnew()]);
+  await Promise.all([engine.renew(), studio.translate()]);
 });
 
 function offer([name, words]) {

@@ -2,7 +2,7 @@
 // storage is blocked, as in another site's frame, nothing is remembered, and all else works.
 
 const CLIPS = `turn-live-photos:${location.pathname}`;
-const TABLE = `${CLIPS}:table`;
+const CURRENT = `${CLIPS}:table`;
 const MOST = 50;
 
 // [{id, name, created, ratio}]
@@ -15,34 +15,34 @@ export function recall() {
   }
 }
 
-export function remember(clip) {
-  write([clip, ...recall().filter(({id}) => id !== clip.id)].slice(0, MOST));
+export function remember(entry) {
+  write([entry, ...recall().filter(({id}) => id !== entry.id)].slice(0, MOST));
 }
 
 export function forget(id) {
-  write(recall().filter((clip) => clip.id !== id));
+  write(recall().filter((entry) => entry.id !== id));
 }
 
-function write(clips) {
+function write(entries) {
   try {
-    localStorage.setItem(CLIPS, JSON.stringify(clips));
+    localStorage.setItem(CLIPS, JSON.stringify(entries));
   } catch {
     // then it is not remembered
   }
 }
 
-export function tabled() {
+export function currentId() {
   try {
-    return sessionStorage.getItem(TABLE);
+    return sessionStorage.getItem(CURRENT);
   } catch {
     return null;
   }
 }
 
-export function table(id) {
+export function setCurrentId(id) {
   try {
-    if (id) sessionStorage.setItem(TABLE, id);
-    else sessionStorage.removeItem(TABLE);
+    if (id) sessionStorage.setItem(CURRENT, id);
+    else sessionStorage.removeItem(CURRENT);
   } catch {
     // then it is not remembered
   }

@@ -10,23 +10,23 @@ export class Notice {
   }
 
   // A sentence of ours, or none.
-  tell(kind, key = '', values = {}) {
+  show(kind, key = '', values = {}) {
     this.place.dataset.kind = kind;
     if (key) put(this.place, key, values);
     else putPlain(this.place);
   }
 
   // Tells whether the photo itself can still be read.
-  async tellWhy(error, piece) {
-    const canBeRead = Boolean(piece.id) || !piece.file || await isReadable(piece.file);
+  async explain(error, clip) {
+    const canBeRead = Boolean(clip.id) || !clip.file || await isReadable(clip.file);
     // what the server says of a job is no Error
     const isAnswer = error instanceof Refusal || !(error instanceof Error);
-    if (!canBeRead) this.tell('wrong', 'unreadable_file');
-    else if (error instanceof Unreachable) this.tell('wrong', 'unreachable');
+    if (!canBeRead) this.show('wrong', 'unreadable_file');
+    else if (error instanceof Unreachable) this.show('wrong', 'unreachable');
     else if (isAnswer && error.message) {
-      this.tell('wrong');
+      this.show('wrong');
       putPlain(this.place, error.message);
-    } else this.tell('wrong', 'strange_answer', {status: error.status ?? error.name});
+    } else this.show('wrong', 'strange_answer', {status: error.status ?? error.name});
     return canBeRead;
   }
 }

@@ -15,27 +15,27 @@ export class Progress {
     Object.assign(this, {bar, sentence, status});
   }
 
-  start(piece) {
+  start(clip) {
     this.stop();
-    Object.assign(this, {piece, countdown: new Countdown(), part: 0, quarter: 0, told: null, place: ''});
+    Object.assign(this, {clip, countdown: new Countdown(), part: 0, quarter: 0, job: null, place: ''});
     this.timer = setInterval(() => this.tick(), SECOND);
-    this.hear();
+    this.update();
   }
 
   stop() {
     clearInterval(this.timer);
-    this.piece = null;
+    this.clip = null;
   }
 
   // Something has changed.
-  hear() {
-    const {told} = this.piece;
-    if (told && told !== this.told) {
+  update() {
+    const {job} = this.clip;
+    if (job && job !== this.job) {
       // a queue's time and a job's own are not one clock
-      if (told.state !== this.told?.state) Object.assign(this, {countdown: new Countdown(), part: 0});
-      this.told = told;
-      this.countdown.hear(told.eta_seconds);
-      this.part = Math.max(this.part, share(told));
+      if (job.state !== this.job?.state) Object.assign(this, {countdown: new Countdown(), part: 0});
+      this.job = job;
+      this.countdown.update(job.eta_seconds);
+      this.part = Math.max(this.part, share(job));
     }
     this.fill();
     this.tick();
@@ -56,8 +56,8 @@ export class Progress {
   }
 
   announce() {
-    const {state} = this.piece;
-    const place = this.piece.isLost ? 'lost' : state;
+    const {state} = this.clip;
+    const place = this.clip.isLost ? 'lost' : state;
     if (place !== this.place && ['waiting', 'queued', 'lost'].includes(place)) put(this.status, ...this.words());
     this.place = place;
     const quarter = Math.floor(4 * this.part);
@@ -66,30 +66,30 @@ export class Progress {
   }
 
   words() {
-    const {piece} = this;
-    const where = whereabouts(piece);
+    const {clip} = this;
+    const where = whereabouts(clip);
     const seconds = this.countdown.left;
-    if (seconds === null || piece.isLost || piece.isStopping) return where;
-    if (piece.state === 'queued') return ['about', {where, time: span(seconds)}];
+    if (seconds === null || clip.isLost || clip.isStopping) return where;
+    if (clip.state === 'queued') return ['about', {where, time: span(seconds)}];
     return [seconds < 90 ? 'left' : 'left_about', {where, time: span(seconds)}];
   }
 }
 
-export function whereabouts(piece) {
-  const {told, state, until} = piece;
-  if (piece.isStopping) return ['stopping'];
-  if (piece.isLost) return ['lost'];
+export function whereabouts(clip) {
+  const {job, state, until} = clip;
+  if (clip.isStopping) return ['stopping'];
+  if (clip.isLost) return ['lost'];
   if (state === 'waiting') {
     if (!until) return ['waiting_turn'];
     return ['line_full', {time: span(Math.max(1, Math.ceil((until - Date.now()) / SECOND)))}];
   }
   if (state === 'sending') return ['sending'];
   if (state === 'queued') {
-    const ahead = (told.position ?? 1) - 1;
+    const ahead = (job.position ?? 1) - 1;
     return PLACES[ahead + 1] ? [PLACES[ahead + 1], {}] : ['in_line_nth', {place: ahead + 1}];
   }
-  if (told?.phase === 'step' && told.steps) return ['phase_step', {step: told.step, steps: told.steps}];
-  return [told?.phase ? `phase_${told.phase}` : 'phase_loading', {}];
+  if (job?.phase === 'step' && job.steps) return ['phase_step', {step: job.step, steps: job.steps}];
+  return [job?.phase ? `phase_${job.phase}` : 'phase_loading', {}];
 }
 
 function share({phase, step, steps}) {

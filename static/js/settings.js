@@ -51,7 +51,7 @@ export class Settings {
 
   follow(field) {
     show(field);
-    this.tellWrong(field);
+    this.showError(field);
     this.onChange();
   }
 
@@ -59,17 +59,17 @@ export class Settings {
     return Object.fromEntries(this.fields.filter((field) => field.value).map((field) => [field.name, field.value]));
   }
 
-  // As they were for an earlier clip; its seed is told beside the clip and is not taken over unasked.
+  // As they were for an earlier clip; its seed is shown beside the clip and is not taken over unasked.
   fill(parameters) {
     for (const field of this.fields) {
       field.value = field === this.seed ? '' : parameters[field.name] ?? usual(field);
-      this.tellWrong(field);
+      this.showError(field);
       show(field);
     }
   }
 
   // Says under a field what is wrong with it; without words and key, that nothing is.
-  tellWrong(field, words = '', key = '') {
+  showError(field, words = '', key = '') {
     const place = this.fieldset.querySelector(`#${field.name}-error`);
     if (!place) return;
     field.setAttribute('aria-invalid', String(Boolean(words || key)));
@@ -80,7 +80,7 @@ export class Settings {
 
   isValid() {
     const wrong = this.fields.find((field) => !field.validity.valid);
-    if (wrong) this.tellWrong(wrong, '', 'seed_range');
+    if (wrong) this.showError(wrong, '', 'seed_range');
     return !wrong;
   }
 

@@ -7,7 +7,7 @@ import {Intake} from './intake.js';
 import * as memory from './memory.js';
 import {Notice} from './notice.js';
 import {close} from './photo.js';
-import {Piece} from './piece.js';
+import {Clip} from './clip.js';
 import {Primary} from './primary.js';
 import {Progress} from './progress.js';
 import {Settings} from './settings.js';
@@ -20,7 +20,7 @@ const UNUSABLE = [
   'upload_too_large', 'too_many_pixels', 'unreadable_image', 'empty_image', 'damaged_image', 'unknown_kind', 'camera_raw',
 ];
 const TITLES = {done: 'done_title', failed: 'failed_title'};
-// how long the page may wait for the piece that was on the table before it invites
+// how long the page may wait for the clip that was on the table before it invites
 const PATIENCE = 500;
 // until a clip that could not be fetched is tried again
 const RETRY = 3000;
@@ -28,13 +28,13 @@ const RETRY = 3000;
 const byId = (name) => document.getElementById(name);
 
 export class Studio {
-  constructor(form, pieces) {
-    Object.assign(this, {form, pieces, piece: null, before: null, busy: new Set()});
+  constructor(form, clips) {
+    Object.assign(this, {form, clips, clip: null, before: null, busy: new Set()});
     form.noValidate = true;
     this.notice = new Notice(byId('notice'));
     this.intake = new Intake(Number(form.dataset.maxBytes), {
-      tell: (...words) => this.notice.tell(...words),
-      tellWhy: (...words) => this.notice.tellWhy(...words),
+      show: (...words) => this.notice.show(...words),
+      explain: (...words) => this.notice.explain(...words),
     });
     this.settings = new Settings(byId('settings'), () => this.noteChange());
     this.primary = new Primary(form, byId('start'));
@@ -43,12 +43,12 @@ export class Studio {
     this.downloads = new Downloads(byId('downloads'), byId('download'));
     this.compare = new Compare(byId('live'));
     this.bell = new Bell(byId('bell'));
-    this.strip = new Strip(byId('before'), byId('tile'), pieces, {
-      open: (piece) => this.open(piece),
-      remove: (piece) => this.remove(piece),
+    this.strip = new Strip(byId('before'), byId('tile'), clips, {
+      open: (clip) => this.open(clip),
+      remove: (clip) => this.remove(clip),
     });
-    pieces.addEventListener('change', ({detail}) => this.note(detail));
-    pieces.addEventListener('gone', ({detail}) => this.lose(detail));
+    clips.addEventListener('change', ({detail}) => this.note(detail));
+    clips.addEventListener('gone', ({detail}) => this.lose(detail));
     this.listen();
   }
 
@@ -63,13 +63,13 @@ export class Studio {
       this.settings.keepSeed('');
       this.make();
     });
-    byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.piece.told.seed));
+    byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.clip.job.seed));
   }
 
   // Begins with what was on the table before a reload, or else with what is at work.
   async begin() {
     const patience = setTimeout(() => this.enter('empty', {isQuiet: true}), PATIENCE);
-    await this.pieces.restore();
+    await this.clips.restore();
     clearTimeout(patience);
     if (!this.state) this.enter('empty', {isQuiet: true});
   }
@@ -80,11 +80,11 @@ export class Studio {
 
   // how many photos the primary button sends
   get count() {
-    return this.piece.state === 'ready' ? this.pieces.ready.length : 1;
+    return this.clip.state === 'ready' ? this.clips.ready.length : 1;
   }
 
   get isFree() {
-    return !this.piece && !this.intake.isOpen;
+    return !this.clip && !this.intake.isOpen;
   }
 
   // `words` is the sentence for screen readers, `focus` what the keyboard goes on with.
@@ -94,147 +94,147 @@ export class Studio {
     this.form.dataset.state = state;
     byId('settings').disabled = state === 'working';
     byId('cancel').removeAttribute('aria-disabled');
-    this.strip.mark(this.piece, state);
-    this.sayTitle();
+    this.strip.mark(this.clip, state);
+    this.showTitle();
     if (words) put(byId('status'), ...words);
     if (!isQuiet && isAdrift(this.form)) focus?.focus({preventScroll: true});
     if (!isBack) window.scrollTo({top: 0});
   }
 
-  sayTitle() {
+  showTitle() {
     if (this.state !== 'working') document.title = say(TITLES[this.state] ?? 'title');
   }
 
   // The language has been switched; what the server says comes in its own words.
-  async sayAnew() {
-    this.strip.sayAnew();
-    this.sayTitle();
+  async translate() {
+    this.strip.translate();
+    this.showTitle();
     if (this.state === 'working') this.progress.tick();
-    else if (this.piece?.id) await this.piece.look().catch(() => {});
+    else if (this.clip?.id) await this.clip.refresh().catch(() => {});
   }
 
   // ---- photos come ----
 
   async take(files) {
-    const pieces = await this.intake.take(files);
-    if (pieces.length) this.layOut(pieces);
+    const clips = await this.intake.take(files);
+    if (clips.length) this.layOut(clips);
   }
 
-  layOut(pieces) {
-    const earlier = this.pieces.ready;
-    pieces.forEach((piece, place) => this.pieces.add(piece, place));
-    const [piece] = pieces;
-    this.put(piece);
-    earlier.forEach((one) => this.pieces.drop(one));
-    this.enter('chosen', {words: ['chosen', {name: piece.title}], focus: byId('start')});
+  layOut(clips) {
+    const earlier = this.clips.ready;
+    clips.forEach((clip, place) => this.clips.add(clip, place));
+    const [clip] = clips;
+    this.put(clip);
+    earlier.forEach((one) => this.clips.drop(one));
+    this.enter('chosen', {words: ['chosen', {name: clip.title}], focus: byId('start')});
   }
 
   // ---- what is on the table ----
 
-  // Puts a piece there; what was there goes on by itself.
-  put(piece) {
-    const had = this.piece;
+  // Puts a clip there; what was there goes on by itself.
+  put(clip) {
+    const had = this.clip;
     had?.watch(false);
-    this.piece = piece;
-    if (had?.photo !== piece.photo) {
+    this.clip = clip;
+    if (had?.photo !== clip.photo) {
       close(had?.photo);
       this.before = null;
       this.downloads.clear();
     }
     this.stage.rest();
-    this.stage.lay(piece.photo?.isOpen ? piece.photo : null, piece.ratio, piece.title);
+    this.stage.lay(clip.photo?.isOpen ? clip.photo : null, clip.ratio, clip.title);
     this.compare.show(false);
     this.form.removeAttribute('data-changed');
     delete this.form.dataset.clip;
-    memory.table(piece.id);
-    piece.watch(true);
+    memory.setCurrentId(clip.id);
+    clip.watch(true);
     this.primary.offerStart(this.count);
   }
 
-  // A piece of the strip, with its settings.
-  async open(piece, {isQuiet = false} = {}) {
+  // A clip of the strip, with its settings.
+  async open(clip, {isQuiet = false} = {}) {
     this.intake.stop();
-    if (piece === this.piece) {
+    if (clip === this.clip) {
       window.scrollTo({top: 0});
       return;
     }
-    this.notice.tell('info');
-    this.put(piece);
-    if (piece.told) this.settings.fill(piece.told.parameters);
-    this.stage.preview(piece.told?.preview);
+    this.notice.show('info');
+    this.put(clip);
+    if (clip.job) this.settings.fill(clip.job.parameters);
+    this.stage.preview(clip.job?.preview);
     this.show({isQuiet});
-    await this.fetchPhoto(piece);
+    await this.fetchPhoto(clip);
   }
 
-  async fetchPhoto(piece) {
+  async fetchPhoto(clip) {
     try {
-      await piece.open();
+      await clip.open();
     } catch (error) {
       // a clip is seen without its photo too
-      if (piece === this.piece && !piece.told) await this.fail(piece, error);
+      if (clip === this.clip && !clip.job) await this.fail(clip, error);
       return;
     }
-    if (piece === this.piece) this.stage.lay(piece.photo, piece.ratio, piece.title);
-    else if (piece.photo !== this.piece?.photo) close(piece.photo);
+    if (clip === this.clip) this.stage.lay(clip.photo, clip.ratio, clip.title);
+    else if (clip.photo !== this.clip?.photo) close(clip.photo);
   }
 
   clear(words) {
-    close(this.piece?.photo);
-    this.piece?.watch(false);
-    this.piece = this.before = null;
-    memory.table(null);
+    close(this.clip?.photo);
+    this.clip?.watch(false);
+    this.clip = this.before = null;
+    memory.setCurrentId(null);
     this.stage.rest();
     this.stage.lay(null);
     this.downloads.clear();
     this.enter('empty', {words, focus: byId('file')});
   }
 
-  // ---- what is heard of pieces ----
+  // ---- clips change ----
 
-  note(piece) {
-    if (piece.isBusy) this.busy.add(piece);
-    else if (this.busy.delete(piece) && ['done', 'failed'].includes(piece.state)) this.bell.ring(piece);
-    if (piece === this.piece) {
-      if (piece.id) memory.table(piece.id);
+  note(clip) {
+    if (clip.isBusy) this.busy.add(clip);
+    else if (this.busy.delete(clip) && ['done', 'failed'].includes(clip.state)) this.bell.ring(clip);
+    if (clip === this.clip) {
+      if (clip.id) memory.setCurrentId(clip.id);
       this.show();
-    } else if (this.isFree && piece.id && (piece.isBusy || piece.id === memory.tabled() && piece.state !== 'cancelled')) {
-      this.open(piece, {isQuiet: true});
+    } else if (this.isFree && clip.id && (clip.isBusy || clip.id === memory.currentId() && clip.state !== 'cancelled')) {
+      this.open(clip, {isQuiet: true});
     }
-    this.strip.mark(this.piece, this.state);
+    this.strip.mark(this.clip, this.state);
   }
 
-  // Shows the piece on the table as it is now.
+  // Shows the clip on the table as it is now.
   show(how = {}) {
-    const {piece} = this;
-    if (piece.isBusy) this.work(piece, how);
-    else if (piece.state === 'done') this.finish(piece, how);
-    else if (piece.state === 'failed') this.fail(piece, piece.error ?? piece.told.error, how);
-    else if (piece.state === 'cancelled' || this.state === 'working') this.goBack(how);
+    const {clip} = this;
+    if (clip.isBusy) this.work(clip, how);
+    else if (clip.state === 'done') this.finish(clip, how);
+    else if (clip.state === 'failed') this.fail(clip, clip.error ?? clip.job.error, how);
+    else if (clip.state === 'cancelled' || this.state === 'working') this.goBack(how);
     else if (this.state !== 'chosen') this.enter('chosen', {focus: byId('start'), ...how});
   }
 
-  work(piece, how) {
-    if (this.progress.piece === piece) {
-      this.progress.hear();
+  work(clip, how) {
+    if (this.progress.clip === clip) {
+      this.progress.update();
     } else {
       this.bell.offer();
       this.enter('working', {words: ['working'], focus: byId('cancel'), ...how});
-      this.progress.start(piece);
+      this.progress.start(clip);
     }
-    if (piece.isStopping) byId('cancel').setAttribute('aria-disabled', 'true');
-    this.stage.preview(piece.told?.preview);
+    if (clip.isStopping) byId('cancel').setAttribute('aria-disabled', 'true');
+    this.stage.preview(clip.job?.preview);
   }
 
-  async finish(piece, how) {
-    this.downloads.show(piece);
-    put(byId('made'), 'made_with', {seed: piece.told.seed, engine: [piece.told.engine]});
-    if (this.form.dataset.clip === piece.id) return;
-    this.form.dataset.clip = piece.id;
+  async finish(clip, how) {
+    this.downloads.show(clip);
+    put(byId('made'), 'made_with', {seed: clip.job.seed, engine: [clip.job.engine]});
+    if (this.form.dataset.clip === clip.id) return;
+    this.form.dataset.clip = clip.id;
     // opened, it is seen at once; made just now, it takes the photo's place without a flash
     if (this.state !== 'working') this.enter('done', {focus: this.downloads.first, ...how});
-    const isSeen = await this.play(piece);
-    if (piece !== this.piece) return;
-    if (!isSeen) this.notice.tell('wrong', 'clip_lost');
+    const isSeen = await this.play(clip);
+    if (clip !== this.clip) return;
+    if (!isSeen) this.notice.show('wrong', 'clip_lost');
     if (this.state === 'done') return;
     this.form.removeAttribute('data-changed');
     this.primary.offerStart();
@@ -242,58 +242,58 @@ export class Studio {
   }
 
   // The clip where the photo was; as often as it takes to get it.
-  async play(piece) {
-    const gif = piece.told.results.find(({format}) => format === 'gif');
+  async play(clip) {
+    const gif = clip.job.results.find(({format}) => format === 'gif');
     try {
-      await this.stage.play(gif.url, piece.name);
-      if (piece !== this.piece) this.stage.rest();
-      else if (piece.isUnseen) this.notice.tell('info');
-      piece.isUnseen = false;
+      await this.stage.play(gif.url, clip.name);
+      if (clip !== this.clip) this.stage.rest();
+      else if (clip.isUnseen) this.notice.show('info');
+      clip.isUnseen = false;
     } catch {
-      piece.isUnseen = true;
+      clip.isUnseen = true;
       setTimeout(() => {
-        if (piece === this.piece) this.play(piece);
+        if (clip === this.clip) this.play(clip);
       }, RETRY);
     }
-    return !piece.isUnseen;
+    return !clip.isUnseen;
   }
 
-  async fail(piece, error, how = {}) {
+  async fail(clip, error, how = {}) {
     const field = this.settings.find(error.field);
     if (field) {
-      if (!piece.id) piece.own = 'ready';
-      this.strip.show(piece);
+      if (!clip.id) clip.own = 'ready';
+      this.strip.show(clip);
       this.enter('chosen');
-      this.settings.tellWrong(field, error.message);
+      this.settings.showError(field, error.message);
       return;
     }
-    const canBeRead = await this.notice.tellWhy(error, piece);
-    if (piece !== this.piece) return;
+    const canBeRead = await this.notice.explain(error, clip);
+    if (clip !== this.clip) return;
     if (!canBeRead || UNUSABLE.includes(error.code)) this.primary.offerAnotherPhoto();
     else if (this.state !== 'failed') this.primary.offerRetry(error.retryAfter ?? 0);
     if (this.state !== 'failed') this.enter('failed', {focus: byId('start'), ...how});
   }
 
   // It is no longer there: deleted here, or gone on the server.
-  lose(piece) {
-    this.busy.delete(piece);
-    if (piece === this.before) this.before = null;
-    if (piece === this.piece && piece.isUnwanted) this.clear(['deleted', {name: piece.name}]);
-    else if (piece === this.piece && piece.id) this.keepPhoto(piece);
+  lose(clip) {
+    this.busy.delete(clip);
+    if (clip === this.before) this.before = null;
+    if (clip === this.clip && clip.isUnwanted) this.clear(['deleted', {name: clip.name}]);
+    else if (clip === this.clip && clip.id) this.keepPhoto(clip);
     else if (this.state === 'chosen') this.primary.offerStart(this.count);
-    this.strip.mark(this.piece, this.state);
+    this.strip.mark(this.clip, this.state);
   }
 
-  // The job has gone; what is needed to begin anew stays.
-  keepPhoto(piece) {
-    if (piece.photo?.isOpen) {
-      const next = new Piece(piece);
+  // The job has gone; what is needed to begin again stays.
+  keepPhoto(clip) {
+    if (clip.photo?.isOpen) {
+      const next = new Clip(clip);
       next.id = null;
-      this.pieces.add(next);
+      this.clips.add(next);
       this.put(next);
       this.enter('chosen', {focus: byId('start')});
     } else this.clear();
-    this.notice.tell('wrong', 'gone');
+    this.notice.show('wrong', 'gone');
   }
 
   // ---- what is done with it ----
@@ -301,26 +301,26 @@ export class Studio {
   act() {
     if (this.state === 'working' || this.primary.isWaiting) return;
     if (this.primary.isForAnotherPhoto) byId('file').click();
-    else if (this.piece) this.make();
+    else if (this.clip) this.make();
   }
 
   make() {
     if (!this.settings.isValid()) return;
     this.intake.stop();
-    this.notice.tell('info');
-    const {piece} = this;
-    const others = this.pieces.ready.filter((one) => one !== piece);
-    const list = piece.state === 'ready' ? [piece, ...others] : [piece.id ? this.another(piece) : piece];
-    this.pieces.send(list, this.settings.values());
+    this.notice.show('info');
+    const {clip} = this;
+    const others = this.clips.ready.filter((one) => one !== clip);
+    const list = clip.state === 'ready' ? [clip, ...others] : [clip.id ? this.another(clip) : clip];
+    this.clips.send(list, this.settings.values());
   }
 
   // The same photo once more; the clip there is stays until the next is there.
-  another(piece) {
-    const next = piece.another();
+  another(clip) {
+    const next = clip.another();
     const isChanged = this.form.hasAttribute('data-changed');
-    const before = piece.state === 'done' ? piece : this.before;
-    const kept = this.downloads.piece;
-    this.pieces.add(next);
+    const before = clip.state === 'done' ? clip : this.before;
+    const kept = this.downloads.clip;
+    this.clips.add(next);
     this.put(next);
     if (!next.photo?.isOpen) this.fetchPhoto(next);
     this.before = before;
@@ -331,21 +331,21 @@ export class Studio {
 
   async cancel() {
     try {
-      await this.piece.cancel();
+      await this.clip.cancel();
     } catch {
-      this.notice.tell('wrong', 'unreachable');
+      this.notice.show('wrong', 'unreachable');
     }
   }
 
   // After a cancel: to the clip there was before, or else to the photo.
   goBack(how) {
-    const {before, piece} = this;
+    const {before, clip} = this;
     const wasWorking = this.state === 'working';
     const words = wasWorking ? ['cancelled'] : null;
     if (wasWorking && before) {
       const isChanged = this.form.hasAttribute('data-changed');
       this.put(before);
-      if (!piece.id) this.pieces.drop(piece);
+      if (!clip.id) this.clips.drop(clip);
       this.enter('chosen', {words, isQuiet: true});
       this.show();
       this.form.toggleAttribute('data-changed', isChanged);
@@ -356,18 +356,18 @@ export class Studio {
   }
 
   // Tells whether it has worked.
-  async remove(piece) {
-    piece.isUnwanted = true;
-    if (!piece.id) {
-      this.pieces.drop(piece);
+  async remove(clip) {
+    clip.isUnwanted = true;
+    if (!clip.id) {
+      this.clips.drop(clip);
       return true;
     }
     try {
-      await piece.remove();
+      await clip.remove();
       return true;
     } catch (error) {
-      piece.isUnwanted = false;
-      await this.notice.tellWhy(error, piece);
+      clip.isUnwanted = false;
+      await this.notice.explain(error, clip);
       return false;
     }
   }
@@ -381,5 +381,5 @@ export class Studio {
 function isAdrift(form) {
   const {activeElement} = document;
   if (!activeElement || activeElement === document.body || !activeElement.checkVisibility()) return true;
-  return activeElement.id === 'file' || Boolean(activeElement.closest('.deed')) && form.contains(activeElement);
+  return activeElement.id === 'file' || Boolean(activeElement.closest('.actions')) && form.contains(activeElement);
 }

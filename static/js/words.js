@@ -1,11 +1,11 @@
 // Words in the reader's language. An element names its sentence in data-words and the values in data-values, so that a
-// switch of the language can say everything anew.
+// switch of the language can translate the whole page.
 
 const ATTRIBUTES = ['aria-label', 'placeholder', 'alt'];
 
 let dictionary = {};
 
-export function learn(words) {
+export function setWords(words) {
   dictionary = words;
 }
 
@@ -42,7 +42,7 @@ export function putPlain(element, words = '') {
   element.textContent = words;
 }
 
-export function sayAllAnew() {
+export function translatePage() {
   for (const element of document.querySelectorAll('[data-words]')) {
     put(element, element.dataset.words, valuesOf(element));
   }

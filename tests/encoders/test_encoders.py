@@ -7,6 +7,7 @@ Libraries: pytest, Pillow.
 """
 
 import io
+import json
 import re
 
 import program
@@ -15,6 +16,7 @@ from judges import scenery
 from stand_ins import table
 
 from app import create_app
+from modules import i18n
 from modules.configuration import Configuration, WebOptions
 from modules.encoders import TABLE
 from modules.engines import Engines
@@ -48,6 +50,12 @@ def photo():
 
 def test_every_format_is_expected_here():
     assert set(EXPECTED) == set(TABLE)
+
+
+@pytest.mark.parametrize('language', i18n.LANGUAGES)
+def test_every_format_has_words_on_the_page(language):
+    words = json.loads((i18n.LOCALES / f'{language}.json').read_text(encoding = 'utf-8'))['page']
+    assert all(words[f'format_{name}'] and words[f'format_{name}_help'] for name in TABLE)
 
 
 @pytest.mark.parametrize('wanted', ['', *EXPECTED])

@@ -138,16 +138,16 @@ def test_the_time_left_runs_down_and_does_not_flicker(page):
     left = page.evaluate('''async () => {
         const {Countdown} = await import('./static/js/countdown.js');
         window.count = new Countdown();
-        count.hear(40);
+        count.update(40);
         return count.left;
     }''')
     assert left == 40
     page.clock.run_for(5000)
     assert page.evaluate('count.left') == 35
-    assert page.evaluate('count.hear(38), count.left') == 35
-    assert page.evaluate('count.hear(null), count.left') == 35
-    assert page.evaluate('count.hear(90), count.left') == 90
-    assert page.evaluate('count.hear(20), count.left') == 20
+    assert page.evaluate('count.update(38), count.left') == 35
+    assert page.evaluate('count.update(null), count.left') == 35
+    assert page.evaluate('count.update(90), count.left') == 90
+    assert page.evaluate('count.update(20), count.left') == 20
     page.clock.run_for(21000)
     assert page.evaluate('count.left') is None
 
@@ -645,7 +645,7 @@ def test_what_did_not_work_is_shown_so_and_can_be_tried_again_after_a_reload(dir
     expect(directed.locator('#notice')).to_contain_text('There is not enough memory.')
     directed.click('#start')
     see(directed, 'done')
-    expect(directed.locator('.tile .told').last).to_have_text('Did not work')
+    expect(directed.locator('.tile .caption').last).to_have_text('Did not work')
 
 
 # ---- somebody looks elsewhere ----

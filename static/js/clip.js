@@ -13,18 +13,18 @@ const SECOND = 1000;
 const GRACE = 5000;
 
 // the line is full, or the program is about to start anew: there is room again after a while
-const PASSING = ['queue_full', 'shutting_down'];
+const TRANSIENT = ['queue_full', 'shutting_down'];
 
 const ACTIVE = ['queued', 'running'];
 
-export class Piece extends EventTarget {
+export class Clip extends EventTarget {
   constructor({file = null, photo = null, name = stem(file.name), id = null, created = null, ratio = null}) {
     super();
-    Object.assign(this, {file, photo, name, id, created, ratio, told: null, error: null, own: 'ready'});
+    Object.assign(this, {file, photo, name, id, created, ratio, job: null, error: null, own: 'ready'});
   }
 
   get state() {
-    return this.told?.state ?? this.own;
+    return this.job?.state ?? this.own;
   }
 
   // on its way or at work
@@ -69,8 +69,8 @@ export class Piece extends EventTarget {
     try {
       this.accept(await deliver(await this.source(), values, signal));
     } catch (error) {
-      const isPassing = error.status === 429 || PASSING.includes(error.code);
-      if (!isPassing || signal.aborted) throw error;
+      const isTransient = error.status === 429 || TRANSIENT.includes(error.code);
+      if (!isTransient || signal.aborted) throw error;
       await this.pause(Math.max(1, error.retryAfter), signal);
     }
   }
@@ -86,25 +86,25 @@ export class Piece extends EventTarget {
     });
   }
 
-  accept(told) {
-    Object.assign(this, {id: told.id, name: told.name, created: told.created});
-    this.hear(told);
+  accept(job) {
+    Object.assign(this, {id: job.id, name: job.name, created: job.created});
+    this.update(job);
     if (this.isBusy) this.follow();
   }
 
   // ---- on the server ----
 
-  hear(told) {
+  update(job) {
     this.isLost = false;
-    this.told = told;
-    if (!ACTIVE.includes(told.state)) this.follower?.end();
+    this.job = job;
+    if (!ACTIVE.includes(job.state)) this.follower?.end();
     this.change();
   }
 
   follow() {
     this.follower ??= new Follower(this.id, {
-      onJob: (told) => this.hear(told),
-      onGone: () => this.vanish(),
+      onJob: (job) => this.update(job),
+      onGone: () => this.markGone(),
       onLost: (times) => {
         // one missed answer is nothing to speak of
         if (times > 1) this.change(this.own, {isLost: true});
@@ -120,16 +120,16 @@ export class Piece extends EventTarget {
   }
 
   // Asks once how it is.
-  async look() {
+  async refresh() {
     try {
-      this.hear(await api.job(this.id));
+      this.update(await api.job(this.id));
     } catch (error) {
       if (error.status !== 404) throw error;
-      this.vanish();
+      this.markGone();
     }
   }
 
-  vanish() {
+  markGone() {
     this.follower?.end();
     this.dispatchEvent(new Event('gone'));
   }
@@ -142,11 +142,11 @@ export class Piece extends EventTarget {
     }
     this.change(this.own, {isStopping: true});
     try {
-      this.hear(await api.cancel(this.id));
+      this.update(await api.cancel(this.id));
     } catch (error) {
       this.isStopping = false;
-      // it was quicker: what has ended is told as it is
-      if (error.status === 409 || error.status === 404) await this.look();
+      // it was quicker: what has ended is shown as it is
+      if (error.status === 409 || error.status === 404) await this.refresh();
       else throw error;
     }
   }
@@ -158,7 +158,7 @@ export class Piece extends EventTarget {
         if (error.status !== 404) throw error;
       });
     }
-    this.vanish();
+    this.markGone();
   }
 
   // ---- its photo ----
@@ -180,7 +180,7 @@ export class Piece extends EventTarget {
   // The same photo, to be made into another clip.
   another() {
     const {file, photo, name, ratio} = this;
-    const next = new Piece({file: file ?? photo?.file, photo, name, ratio});
+    const next = new Clip({file: file ?? photo?.file, photo, name, ratio});
     // a photo that is not at hand is fetched from the job that has it
     next.origin = this.id ? this : this.origin;
     return next;
@@ -195,15 +195,15 @@ function stem(name) {
 async function deliver(file, values, signal) {
   signal.throwIfAborted();
   const upload = new AbortController();
-  const sent = api.submit(file, values, upload.signal);
+  const submission = api.submit(file, values, upload.signal);
   return new Promise((resolve, reject) => {
     let isAnswered = false;
     signal.addEventListener('abort', () => {
       if (isAnswered) return;
       reject(signal.reason);
       setTimeout(() => upload.abort(), GRACE);
-      sent.then(({id}) => api.remove(id)).catch(() => {});
+      submission.then(({id}) => api.remove(id)).catch(() => {});
     });
-    sent.finally(() => { isAnswered = true; }).then(resolve, reject);
+    submission.finally(() => { isAnswered = true; }).then(resolve, reject);
   });
 }

@@ -1,0 +1,97 @@
+// This browser's clips, newest first: sent one after the other, remembered, and found again.
+
+import * as memory from './memory.js';
+import {Clip} from './clip.js';
+
+const PATIENCE = 5000;
+
+// Events: change (detail: the clip), gone (detail: the clip).
+export class Clips extends EventTarget {
+  constructor() {
+    super();
+    this.all = [];
+    this.sending = Promise.resolve();
+    this.keepUploads = (event) => event.preventDefault();
+  }
+
+  get ready() {
+    return this.all.filter((clip) => clip.state === 'ready');
+  }
+
+  add(clip, place = 0) {
+    this.all.splice(place, 0, clip);
+    clip.addEventListener('change', () => this.note(clip));
+    clip.addEventListener('gone', () => this.drop(clip));
+    this.dispatch('change', clip);
+  }
+
+  note(clip) {
+    if (clip.id && !clip.isKept) {
+      const {id, name, created, ratio} = clip;
+      memory.remember({id, name, created, ratio});
+      clip.isKept = true;
+    }
+    this.guard();
+    this.dispatch('change', clip);
+  }
+
+  drop(clip) {
+    if (clip.id) memory.forget(clip.id);
+    this.all = this.all.filter((one) => one !== clip);
+    this.guard();
+    this.dispatch('gone', clip);
+  }
+
+  dispatch(kind, detail) {
+    this.dispatchEvent(new CustomEvent(kind, {detail}));
+  }
+
+  // One after the other: the first of them is at work while the others are still on their way.
+  send(clips, values) {
+    clips.forEach((clip) => clip.queue());
+    for (const clip of clips) {
+      this.sending = this.sending.then(() => clip.leaving && clip.send(values));
+    }
+  }
+
+  // Only what has not arrived yet is lost when the page goes.
+  guard() {
+    const isSending = this.all.some(({own, id}) => !id && ['sending', 'waiting'].includes(own));
+    if (isSending === this.isGuarding) return;
+    this.isGuarding = isSending;
+    if (isSending) window.addEventListener('beforeunload', this.keepUploads);
+    else window.removeEventListener('beforeunload', this.keepUploads);
+  }
+
+  // ---- after a reload ----
+
+  // The one that was on the table comes first; resolves when it is known.
+  async restore() {
+    const entries = memory.recall();
+    const id = memory.currentId();
+    const first = entries.find((entry) => entry.id === id);
+    if (first) await this.find(first, entries);
+    this.findAll(entries.filter((entry) => entry !== first), entries);
+  }
+
+  async findAll(entries, order) {
+    for (const entry of entries) await this.find(entry, order);
+  }
+
+  async find(entry, order) {
+    const clip = new Clip(entry);
+    clip.isKept = true;
+    clip.addEventListener('gone', () => memory.forget(entry.id));
+    try {
+      await clip.refresh();
+    } catch {
+      setTimeout(() => this.find(entry, order), PATIENCE);
+      return;
+    }
+    if (!clip.job) return;
+    const later = order.slice(order.indexOf(entry) + 1).map(({id}) => id);
+    const place = this.all.findIndex(({id}) => later.includes(id));
+    this.add(clip, place < 0 ? this.all.length : place);
+    if (clip.isBusy) clip.follow();
+  }
+}
