@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from modules import VERSION, configuration, i18n, logs, signals
+from modules import VERSION, configuration, i18n, logs, terminal
 from modules.commands import arguments
 from modules.configuration import spaces
 from modules.engines.diffusion import allocator
@@ -43,7 +43,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         # a name the terminal has no letters for is no reason to stop
         stream.reconfigure(errors = 'replace')
-    for number in signals.endings():
+    for number in terminal.stop_signals():
         if number != signal.SIGINT:
             signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:

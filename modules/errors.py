@@ -47,7 +47,31 @@ class Refusal(Exception):
 
     def __reduce__(self) -> tuple:
         # as it travels between processes
-        return restored, (described(self), )
+        return Refusal.from_dict, (self.to_dict(), )
+
+    def to_dict(self) -> dict:
+        """
+        Return the refusal in a form that can be kept.
+
+        :return: what JSON can hold, for :meth:`from_dict`
+        :rtype: dict
+        """
+        details = Text(self.code, self.details).to_dict()['values']
+        return {'code': self.code, 'field': self.field, 'details': details}
+
+    @staticmethod
+    def from_dict(kept: dict) -> 'Refusal':
+        """
+        Return a refusal that was kept.
+
+        :param kept: from :meth:`to_dict`
+        :type kept: dict
+        :return: the same refusal; a plain one where this version does not know its code
+        :rtype: Refusal
+        """
+        kind = next((each for each in kinds() if each.code == kept['code']), Refusal)
+        details = Text.from_dict({'key': kept['code'], 'values': kept['details']}).values
+        return kind(kept['field'], **details)
 
 
 class BadRequest(Refusal):
@@ -337,33 +361,6 @@ class TooManyStreams(Unavailable):
 
 class Cancelled(Exception):  # noqa: N818
     """Raised inside engines and encoders when the job is no longer wanted."""
-
-
-def described(refusal: Refusal) -> dict:
-    """
-    A refusal as it can be kept.
-
-    :param refusal: the refusal
-    :type refusal: Refusal
-    :return: what JSON can hold, for :func:`restored`
-    :rtype: dict
-    """
-    details = Text(refusal.code, refusal.details).described()['values']
-    return {'code': refusal.code, 'field': refusal.field, 'details': details}
-
-
-def restored(kept: dict) -> Refusal:
-    """
-    A refusal that was kept.
-
-    :param kept: from :func:`described`
-    :type kept: dict
-    :return: the same refusal; a plain one where this version does not know it
-    :rtype: Refusal
-    """
-    kind = next((each for each in kinds() if each.code == kept['code']), Refusal)
-    details = Text.restored({'key': kept['code'], 'values': kept['details']}).values
-    return kind(kept['field'], **details)
 
 
 def kinds(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:

@@ -20,7 +20,7 @@ LOCALES = Path(__file__).resolve().parent.parent / 'static' / 'locales'
 @functools.cache
 def words(language: str) -> dict:
     """
-    All the words of one language.
+    Return all the words of one language.
 
     :param language: one of :data:`LANGUAGES`
     :type language: str
@@ -32,7 +32,7 @@ def words(language: str) -> dict:
 
 def of_this_machine() -> str:
     """
-    The language for a terminal, by the environment, then by the system's settings.
+    Return the language for a terminal, by the environment, then by the system's settings.
 
     :return: one of :data:`LANGUAGES`; English where neither is named
     :rtype: str
@@ -55,7 +55,7 @@ class Text:
 
     def in_(self, language: str) -> str:
         """
-        The sentence in one language.
+        Return the sentence in one language.
 
         :param language: one of :data:`LANGUAGES`
         :type language: str
@@ -69,33 +69,33 @@ class Text:
         }
         return words(language)[section][key].format(**values)
 
-    def described(self) -> dict:
+    def to_dict(self) -> dict:
         """
-        The text as it can be kept.
+        Return the text in a form that can be kept.
 
-        :return: what JSON can hold, for :meth:`restored`
+        :return: what JSON can hold, for :meth:`from_dict`
         :rtype: dict
         """
         values = {
             name:
-            value.described() if isinstance(value, Text) else
+            value.to_dict() if isinstance(value, Text) else
             value if isinstance(value, (int, float, type(None))) else str(value)
             for name, value in self.values.items()
         }
         return {'key': self.key, 'values': values}
 
     @classmethod
-    def restored(cls, kept: dict) -> 'Text':
+    def from_dict(cls, kept: dict) -> 'Text':
         """
-        A text that was kept.
+        Return a text that was kept.
 
-        :param kept: from :meth:`described`
+        :param kept: from :meth:`to_dict`
         :type kept: dict
         :return: the same text
         :rtype: Text
         """
         values = {
-            name: cls.restored(value) if isinstance(value, dict) else value
+            name: cls.from_dict(value) if isinstance(value, dict) else value
             for name, value in kept['values'].items()
         }
         return cls(kept['key'], values)
@@ -103,7 +103,7 @@ class Text:
 
 def text(key: str, **values: object) -> Text:
     """
-    Shorthand for a :class:`Text`.
+    Make a :class:`Text`.
 
     :param key: ``section.key`` in the locale files
     :type key: str

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Progress bars in the terminal, and words beside them.
+Progress bars in the terminal, words beside them, and the signals that end the program.
 
 Libraries: tqdm.
 """
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,22 @@ import tqdm
 
 from modules import i18n
 from modules.progress import Progress
+
+#: when the terminal is closed; Windows has no such signal
+HANG_UP: int | None = getattr(signal, 'SIGHUP', None)
+
+
+def stop_signals() -> list[int]:
+    """
+    List the signals that ask for an end in order.
+
+    :return: SIGINT and SIGTERM; SIGHUP too, unless whoever started the program had it ignored, as ``nohup`` does
+    :rtype: list[int]
+    """
+    found: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if HANG_UP is not None and signal.getsignal(HANG_UP) != signal.SIG_IGN:
+        found.append(HANG_UP)
+    return found
 
 
 @contextmanager

@@ -117,8 +117,7 @@ def test_libraries_stay_in_their_rooms(library):
 
 #: a room may import from rooms of a lower number
 FLOORS = [
-    (r'modules/(__init__|choices|progress|i18n|errors|logs|signals|homes|folder_lock|own_files)\.py',
-     0),
+    (r'modules/(__init__|choices|progress|i18n|errors|logs|homes|terminal)\.py', 0),
     (r'modules/configuration', 0),
     (r'modules/engines/diffusion/allocator\.py', 0),
     (r'modules/install', 1),
@@ -127,7 +126,6 @@ FLOORS = [
     (r'modules/(engines|encoders)', 2),
     (r'modules/clips/(__init__|marking|settings|order)\.py', 2),
     (r'modules/request\.py', 3),
-    (r'modules/terminal\.py', 3),
     (r'modules/clips', 4),
     (r'modules/jobs', 5),
     (r'modules/(web|routes|commands)', 6),

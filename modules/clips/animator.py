@@ -104,7 +104,7 @@ class Animator:
         """
         self.engines.prepare(stop_if_cancelled)
 
-    def settled(self, request: AnimationRequest) -> AnimationRequest:
+    def with_defaults(self, request: AnimationRequest) -> AnimationRequest:
         """
         A request with all that the options fill in.
 

@@ -59,7 +59,7 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
         target = named_file(arguments.output, len(photos))
         fields = list(_fields(target, arguments))
         wanted = parse_request(fields, Path(), '', animator.engines.preferred)
-        wanted = animator.settled(wanted)
+        wanted = animator.with_defaults(wanted)
         check_folder(target.parent if target else folder(arguments.output))
         if target:
             check_target(target, photos, wanted.format)

@@ -45,11 +45,11 @@ def written(job: Job) -> str:
             name: moment and moment.isoformat()
             for name, moment in (('created', job.created), ('started', job.started), ('finished', job.finished))
         }, 'attempts': job.attempts,
-        'error': job.error and errors.described(job.error),
+        'error': job.error and job.error.to_dict(),
         'model': job.model,
         'version': job.version,
         'notes': {
-            name: note.described()
+            name: note.to_dict()
             for name, note in job.notes.items()
         }
     })
@@ -65,7 +65,7 @@ def unreadable(error: errors.Refusal) -> str:
     :rtype: str
     """
     wanted = {'seed': 0, 'engine': 'auto'}
-    return json.dumps({'request': wanted, 'error': errors.described(error)})
+    return json.dumps({'request': wanted, 'error': error.to_dict()})
 
 
 def read(folder: Path, state: str, record: str) -> Job:
@@ -220,7 +220,7 @@ def _words(kept: str | None) -> str | None:
 def _note(kept: dict) -> Text | None:
     """A note; None where this version does not have its words."""
     try:
-        note = Text.restored(kept)
+        note = Text.from_dict(kept)
         _try_words(note)
     except WRONG:
         return None
@@ -232,7 +232,11 @@ def _error(kept: dict | None) -> errors.Refusal | None:
     if not kept:
         return None
     try:
-        error = errors.restored({'code': kept['code'], 'field': None, 'details': kept['details']})
+        error = errors.Refusal.from_dict({
+            'code': kept['code'],
+            'field': None,
+            'details': kept['details']
+        })
         error.field = _words(kept.get('field'))
         _try_words(error.text)
     except WRONG:

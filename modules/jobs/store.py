@@ -23,7 +23,7 @@ from pathlib import Path
 import filelock
 
 from modules import errors
-from modules.folder_lock import FolderLock
+from modules.homes import FolderLock
 from modules.jobs import leftovers
 from modules.jobs.job import Job
 from modules.jobs.leftovers import FOLDER

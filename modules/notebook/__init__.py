@@ -287,7 +287,7 @@ class Studio:
         with self._plainly():
             wanted = parse_request([(name, str(value)) for name, value in fields.items()], Path(),
                                    '', self.animator.engines.preferred)
-            settled = self.animator.settled(wanted)
+            settled = self.animator.with_defaults(wanted)
             self._tell_engine(wanted.engine, settled.engine)
             extension = encoders.TABLE[wanted.format].extension
             self._home.mkdir(parents = True, exist_ok = True)

@@ -21,8 +21,8 @@ from modules.jobs.store import settle
 from modules.photos.sandbox import calls
 from modules.request import parse_request, safe_stem
 from modules.web.access import proxies
-from modules.web.access.guards import working
-from modules.web.files import sent
+from modules.web.access.guards import heavy_work_slot
+from modules.web.files import file_response
 from modules.web.services import services
 
 blueprint = Blueprint('generate', __name__)
@@ -73,12 +73,12 @@ def accept(*, is_awaited: bool) -> Job:
     job = Job(
         identity,
         folder,
-        animator.settled(wanted),
+        animator.with_defaults(wanted),
         is_awaited,
         client = client,
         sender = services().senders.name(client))
     queue.check_room(job.client)
-    with working(), contextlib.ExitStack() as undo:
+    with heavy_work_slot(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
         store(photo, upload)
         limit = services().configuration.web.max_pixels
@@ -178,7 +178,7 @@ def answer(job: Job) -> Response:
         raise errors.Unavailable
     kind = encoders.TABLE[job.request.format]
     name = kind.name(job.request.stem, job.created, job.id)
-    response = sent(job, job.file(job.request.format), kind.mime_type, name)
+    response = file_response(job, job.file(job.request.format), kind.mime_type, name)
     response.headers['X-Job-Id'] = job.id
     response.headers['X-Seed'] = str(job.request.seed)
     response.headers['X-Engine'] = job.request.engine

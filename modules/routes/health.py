@@ -36,8 +36,8 @@ def health() -> Response:
         },
         version = VERSION,
         waiting = services().queue.waiting(),
-        libraries = model.told(services().libraries.state(), language()),
-        download = model.told(services().fetcher.state(), language()),
+        libraries = model.download_to_dict(services().libraries.state(), language()),
+        download = model.download_to_dict(services().fetcher.state(), language()),
         **engines(language()))
     response.status_code = 503 if status == 'FAILED' else 200
     response.headers['Cache-Control'] = 'no-store'

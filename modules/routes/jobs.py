@@ -15,12 +15,12 @@ from flask import Blueprint, Response, jsonify, request, send_file, stream_with_
 
 from modules import encoders, errors
 from modules.clips.animator import PREVIEW, parameters_of, small_picture
+from modules.homes import read_no_follow
 from modules.jobs.job import FINAL_STATES, Job
-from modules.own_files import read_own
 from modules.request import PARAMETERS
 from modules.routes import generate
-from modules.web.access.guards import working
-from modules.web.files import sent
+from modules.web.access.guards import heavy_work_slot
+from modules.web.files import file_response
 from modules.web.services import language, services
 
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
@@ -39,7 +39,7 @@ def submit() -> Response:
     :raises errors.Refusal: whatever stands in the way
     """
     job = generate.accept(is_awaited = False)
-    response = told(job)
+    response = job_response(job)
     response.status_code = 202
     response.headers['Location'] = f'{request.root_path}/jobs/{job.id}'
     return response
@@ -55,7 +55,7 @@ def show(identity: str) -> Response:
     :return: the job
     :rtype: Response
     """
-    return told(find(identity))
+    return job_response(find(identity))
 
 
 @blueprint.get('/<identity>/events')
@@ -112,7 +112,7 @@ def _kept_preview(job: Job) -> bytes:
     if job.state != 'done':
         raise errors.NotFound
     try:
-        with read_own(job.folder / PREVIEW) as file:
+        with read_no_follow(job.folder / PREVIEW) as file:
             return file.read()
     except FileNotFoundError as error:
         raise errors.NotFound from error
@@ -131,7 +131,8 @@ def photo(identity: str) -> Response:
     job = find(identity)
     if not job.upload.exists():
         raise errors.NotFound
-    return sent(job, job.upload, 'application/octet-stream', job.request.stem, is_attached = True)
+    return file_response(
+        job, job.upload, 'application/octet-stream', job.request.stem, is_attached = True)
 
 
 @blueprint.get('/<identity>/result')
@@ -157,11 +158,11 @@ def result(identity: str) -> Response:
     with services().store.reading(job):
         path = job.file(wanted)
         if not path.exists():
-            with working():
+            with heavy_work_slot():
                 path = services().results.file(job, wanted)
         name = kind.name(job.request.stem, job.created, job.id)
         is_attached = kind.extension.endswith('.zip') or request.args.get('download') == '1'
-        return sent(job, path, kind.mime_type, name, is_attached = is_attached)
+        return file_response(job, path, kind.mime_type, name, is_attached = is_attached)
 
 
 @blueprint.post('/<identity>/cancel')
@@ -179,7 +180,7 @@ def cancel(identity: str) -> Response:
     if job.state in ('done', 'failed'):
         raise errors.AlreadyEnded
     services().queue.cancel(job)
-    return told(job)
+    return job_response(job)
 
 
 @blueprint.delete('/<identity>')
@@ -209,7 +210,7 @@ def find(identity: str) -> Job:
     return services().queue.find(identity)
 
 
-def told(job: Job) -> Response:
+def job_response(job: Job) -> Response:
     """
     A job as an answer.
 
@@ -218,12 +219,12 @@ def told(job: Job) -> Response:
     :return: JSON
     :rtype: Response
     """
-    response = jsonify(described(job, language()))
+    response = jsonify(job_to_dict(job, language()))
     response.headers['Cache-Control'] = 'no-store'
     return response
 
 
-def described(job: Job, reader: str) -> dict:
+def job_to_dict(job: Job, reader: str) -> dict:
     """
     A job as programs and the page see it.
 
@@ -268,7 +269,7 @@ def described(job: Job, reader: str) -> dict:
         'photo':
         f'jobs/{job.id}/photo',
         'results':
-        [described_result(job, name, reader) for name in encoders.TABLE] if is_done else []
+        [result_to_dict(job, name, reader) for name in encoders.TABLE] if is_done else []
     }
 
 
@@ -291,7 +292,7 @@ def _error(error: errors.Refusal, reader: str) -> dict[str, str | None]:
     return {'message': error.text.in_(reader), 'code': error.code, 'field': error.field}
 
 
-def described_result(job: Job, format_name: str, reader: str) -> dict:
+def result_to_dict(job: Job, format_name: str, reader: str) -> dict:
     """
     One file of a job that is done.
 
@@ -337,7 +338,7 @@ def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> It
     yield ': \n\n'
     while not has_gone():
         is_last = job.has_ended or queue.is_closing
-        now = described(job, reader)
+        now = job_to_dict(job, reader)
         # that time passes is no news
         news = json.dumps({**now, 'eta_seconds': None}).encode()
         identity = hashlib.sha256(news).hexdigest()[:16]

@@ -29,7 +29,7 @@ def download() -> Response:
     if not may_download(request):
         raise errors.NotFromHere
     services().fetcher.start()
-    response = jsonify(told(services().fetcher.state(), language()))
+    response = jsonify(download_to_dict(services().fetcher.state(), language()))
     response.status_code = 202
     return response
 
@@ -47,7 +47,7 @@ def may_download(asked: Request) -> bool:
     return bool(services().configuration.web.password) or proxies.is_from_here(asked)
 
 
-def told(state: State, reader: str) -> dict:
+def download_to_dict(state: State, reader: str) -> dict:
     """
     A download as it is told to programs and the page.
 

@@ -17,7 +17,7 @@ from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
 from modules.routes import generate, health, model
 from modules.web.access import proxies
-from modules.web.access.guards import working
+from modules.web.access.guards import heavy_work_slot
 from modules.web.services import language, services
 from modules.weights import WeightsError, plan
 
@@ -82,7 +82,7 @@ def upright() -> Response:
     for field in request.form:
         raise errors.UnknownField((field or '')[:80])
     folder = services().store.home / new_id()
-    with working(), contextlib.ExitStack() as undo:
+    with heavy_work_slot(), contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
         generate.store(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
@@ -96,8 +96,8 @@ def upright() -> Response:
 def _now(reader: str) -> dict:
     """What ``/health`` tells of the engines, so that the page knows what it looks like from the start."""
     return {
-        'libraries': model.told(services().libraries.state(), reader),
-        'download': model.told(services().fetcher.state(), reader),
+        'libraries': model.download_to_dict(services().libraries.state(), reader),
+        'download': model.download_to_dict(services().fetcher.state(), reader),
         **health.engines(reader)
     }
 

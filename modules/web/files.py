@@ -18,8 +18,8 @@ from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from modules import errors
+from modules.homes import open_no_follow
 from modules.jobs.job import Job
-from modules.own_files import open_own
 from modules.web import names
 from modules.web.services import services
 
@@ -38,7 +38,7 @@ class HeldFile(io.FileIO):
     """
 
     def __init__(self, path: Path, release: Callable[[], None]):
-        super().__init__(path, opener = open_own)
+        super().__init__(path, opener = open_no_follow)
         self._release = release
 
     def close(self) -> None:
@@ -48,7 +48,12 @@ class HeldFile(io.FileIO):
             self._release()
 
 
-def sent(job: Job, path: Path, mime_type: str, name: str, *, is_attached: bool = False) -> Response:
+def file_response(job: Job,
+                  path: Path,
+                  mime_type: str,
+                  name: str,
+                  *,
+                  is_attached: bool = False) -> Response:
     """
     A file as an answer; while it is sent, its job is not tidied away.
 

@@ -33,7 +33,7 @@ from waitress.utilities import BadRequest
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header, parse_cookie
 
-from modules import errors, signals
+from modules import errors, terminal
 from modules.configuration import WebOptions
 from modules.i18n import LANGUAGES
 from modules.web.access.heads import HEAD_ONLY, IS_WANTED
@@ -366,7 +366,7 @@ class Server:
 
         def receive(number: int, _frame: object) -> None:
             nonlocal received
-            if received and number == signals.HANG_UP:
+            if received and number == terminal.HANG_UP:
                 return
             received += 1
             if received == 1:
@@ -374,7 +374,7 @@ class Server:
             elif received == 2:
                 raise KeyboardInterrupt
 
-        for number in signals.endings():
+        for number in terminal.stop_signals():
             signal.signal(number, receive)
         with contextlib.suppress(KeyboardInterrupt):
             self.loop()

@@ -19,7 +19,7 @@ from modules.configuration import Configuration
 from modules.i18n import text
 from modules.weights import VIDEO, Kind, LocalError, WeightsError
 from modules.weights.transfer import RemoteFile
-from modules.weights.web import Patience, host_of, read_json, refused
+from modules.weights.web import Patience, explain_status, host_of, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class ModelScope:
             patience)
         try:
             if not answer['Success']:
-                raise WeightsError(refused(404, host, page))
+                raise WeightsError(explain_status(404, host, page))
             entries = [entry for entry in answer['Data']['Files'] if entry.get('Type') != 'tree']
             files = {
                 _word(entry['Path']):

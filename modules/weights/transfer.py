@@ -20,7 +20,13 @@ from typing import BinaryIO
 
 from modules.i18n import text
 from modules.weights import LocalError, WeightsError
-from modules.weights.web import Passing, Patience, host_of, open_url, told
+from modules.weights.web import (
+    Patience,
+    TransientError,
+    host_of,
+    network_errors_as_sentences,
+    open_url,
+)
 
 #: bytes read at once
 CHUNK = 1 << 18
@@ -109,9 +115,9 @@ def fetch(file: RemoteFile, path: Path, on_size: OnSize, patience: Patience) -> 
     idle = 0
     while (size := part.stat().st_size) < file.size:
         try:
-            with told(file.url, file.page):
+            with network_errors_as_sentences(file.url, file.page):
                 _continue(file, part, on_size, patience)
-        except Passing as error:
+        except TransientError as error:
             idle = 0 if part.stat().st_size > size else idle + 1
             if idle >= patience.attempts:
                 raise WeightsError(error.text) from None
@@ -145,7 +151,7 @@ def _continue(file: RemoteFile, part: Path, on_size: OnSize, patience: Patience)
                 start += len(chunk)
                 on_size(start)
     if start < file.size:
-        raise Passing(text('weights.broke_off', host = file.host))
+        raise TransientError(text('weights.broke_off', host = file.host))
 
 
 def _grown_to(part: Path, start: int) -> BinaryIO:

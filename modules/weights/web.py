@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Asking servers, and one sentence for whatever goes wrong on the way.
+GET requests to model hubs; whatever goes wrong on the way becomes one sentence.
 
 Libraries: none needed; certifi's certificates are trusted besides the system's where it is installed.
 """
@@ -28,7 +28,7 @@ from modules.weights import WeightsError
 MOST_BYTES, MOST_SECONDS = 16_000_000, 60.0
 
 #: answers after which the same request may succeed a moment later
-_PASSING = (408, 429, 500, 502, 503, 504)
+_TRANSIENT = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen = True)
@@ -43,18 +43,18 @@ class Patience:
     pause: float = 1.0
 
 
-class Passing(WeightsError):
-    """A failure that may be over a moment later."""
+class TransientError(WeightsError):
+    """A failure after which the same request may succeed a moment later."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """A token is for the host it was meant for, not for where that host sends us."""
+class _RedirectHandler(urllib.request.HTTPRedirectHandler):
+    """Follows redirects; the token stays with the host it is for."""
 
-    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str,
-                         headers: http.client.HTTPMessage,
-                         newurl: str) -> urllib.request.Request | None:
-        request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+    def redirect_request(self, req: urllib.request.Request, *answer:
+                         Any) -> urllib.request.Request | None:
+        request = super().redirect_request(req, *answer)
+        before = urllib.parse.urlsplit(req.full_url)
+        after = urllib.parse.urlsplit(request.full_url if request else '')
         if request and (before.scheme, before.netloc) != (after.scheme, after.netloc):
             request.remove_header('Authorization')
         return request
@@ -75,7 +75,7 @@ def open_url(url: str, headers: dict[str, str], patience: Patience) -> http.clie
     :raises OSError: when there is none, or a status of 400 or above
     """
     https = urllib.request.HTTPSHandler(context = _trusted())
-    opener = urllib.request.build_opener(https, _Redirects)
+    opener = urllib.request.build_opener(https, _RedirectHandler)
     common = {'User-Agent': f'turn-live-photos/{VERSION}', 'Accept-Encoding': 'identity'}
     request = urllib.request.Request(url, headers = {**common, **headers})  # noqa: S310
     return opener.open(request, timeout = patience.timeout)
@@ -96,21 +96,22 @@ def read_json(url: str,
               page: str = '',
               secret: Mapping[str, str] | None = None) -> Any:
     """
-    Ask a server's API.
+    Read the JSON answer of a hub's API.
 
-    :param url: what to ask
+    :param url: its address
     :type url: str
     :param patience: how long to wait
     :type patience: Patience
     :param page: where people read about the model; the address itself where there is none
     :type page: str
-    :param secret: sent to the host, but not to where it redirects
+    :param secret: headers for the host alone, not for where it redirects
     :type secret: Mapping[str, str] | None
     :return: what the answer holds
     :rtype: Any
     :raises WeightsError: when there is no usable answer
     """
-    with told(url, page or url), open_url(url, dict(secret or {}), patience) as response:
+    with network_errors_as_sentences(url, page or url), open_url(url, dict(secret or {}),
+                                                                 patience) as response:
         try:
             return json.loads(_read_all(response, time.monotonic() + MOST_SECONDS))
         except (ValueError, RecursionError):
@@ -118,7 +119,7 @@ def read_json(url: str,
 
 
 def _read_all(response: http.client.HTTPResponse, end: float) -> bytes:
-    """An answer that is not endless, be it in length or in time."""
+    """Read an answer of limited length in limited time."""
     content = bytearray()
     while more := response.read1(1 << 16):
         content += more
@@ -130,34 +131,34 @@ def _read_all(response: http.client.HTTPResponse, end: float) -> bytes:
 
 
 @contextlib.contextmanager
-def told(url: str, page: str) -> Iterator[None]:
+def network_errors_as_sentences(url: str, page: str) -> Iterator[None]:
     """
-    Turn what goes wrong on the way to a server into one sentence.
+    Raise whatever goes wrong on the way to a server as one sentence.
 
-    :param url: what is asked for
+    :param url: the address
     :type url: str
     :param page: where people read about the model and accept its licence
     :type page: str
     :yield: nothing
     :ytype: None
-    :raises Passing: when the same request may succeed a moment later
+    :raises TransientError: when the same request may succeed a moment later
     :raises WeightsError: when it will not
     """
     try:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        kind = Passing if error.code in _PASSING else WeightsError
-        raise kind(refused(error.code, host_of(url), page)) from None
+        kind = TransientError if error.code in _TRANSIENT else WeightsError
+        raise kind(explain_status(error.code, host_of(url), page)) from None
     except (OSError, http.client.HTTPException) as error:
-        words = unreachable(error, host_of(url))
-        kind = WeightsError if words.key == 'weights.certificate' else Passing
+        words = explain_error(error, host_of(url))
+        kind = WeightsError if words.key == 'weights.certificate' else TransientError
         raise kind(words) from None
 
 
-def refused(status: int, host: str, page: str) -> Text:
+def explain_status(status: int, host: str, page: str) -> Text:
     """
-    What an HTTP status means for a person.
+    Explain an HTTP status to a person.
 
     :param status: 400 or above
     :type status: int
@@ -172,9 +173,9 @@ def refused(status: int, host: str, page: str) -> Text:
     return text(f'weights.{key or "server_error"}', host = host, status = status, page = page)
 
 
-def unreachable(error: BaseException, host: str) -> Text:
+def explain_error(error: BaseException, host: str) -> Text:
     """
-    Why a server could not be talked to.
+    Explain why a server could not be reached.
 
     :param error: what any HTTP library raised
     :type error: BaseException
@@ -200,7 +201,7 @@ def unreachable(error: BaseException, host: str) -> Text:
 
 def host_of(url: str) -> str:
     """
-    The host of an address, with its port where one is given.
+    Return the host of an address, with its port where one is given.
 
     :param url: the address
     :type url: str

@@ -97,7 +97,7 @@ class StandIn:
         self.preferred = 'auto'
         self.asked = []
 
-    def settled(self, request):
+    def with_defaults(self, request):
         return replace(request, engine = 'camera')
 
     def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):

@@ -52,7 +52,7 @@ def submitted(queue, **fields):
     folder.mkdir()
     judges.scenery(160, 96).save(folder / 'upload', 'PNG')
     request = parse_request(fields.items(), folder / 'upload', 'grandmother')
-    job = Job(identity, folder, queue.animator.settled(request))
+    job = Job(identity, folder, queue.animator.with_defaults(request))
     queue.submit(job)
     return job
 

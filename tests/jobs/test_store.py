@@ -84,14 +84,14 @@ def test_every_refusal_comes_back_with_its_words(kind):
     details = dict.fromkeys(('value', 'choices', 'minimum', 'maximum', 'host', 'method', 'allowed',
                              'limit', 'pixels', 'engine', 'kind'), 'x')
     refusal = kind('seed', **details, reason = text('doctor.not_installed'))
-    found = errors.restored(errors.described(refusal))
+    found = errors.Refusal.from_dict(refusal.to_dict())
     assert type(found) is kind
     for language in ('en', 'zh'):
         assert found.text.in_(language) == refusal.text.in_(language)
 
 
 def test_a_refusal_of_a_later_version_is_a_plain_one():
-    assert type(errors.restored({
+    assert type(errors.Refusal.from_dict({
         'code': 'not_yet',
         'field': None,
         'details': {}

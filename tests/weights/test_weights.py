@@ -456,7 +456,7 @@ def test_says_when_nobody_listens(configuration):
 
 def test_says_when_names_cannot_be_resolved():
     error = urllib.error.URLError(socket.gaierror(-2, 'Name or service not known'))
-    assert web.unreachable(error, 'hub').key == 'weights.no_network'
+    assert web.explain_error(error, 'hub').key == 'weights.no_network'
 
 
 @pytest.mark.parametrize('make', [Hub, ModelScope])

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modules import errors, signals
+from modules import errors, terminal
 from modules.clips.animator import MADE, Animator, Made
 from modules.configuration import Configuration
 from modules.engines import Engines
@@ -453,13 +453,13 @@ def serve(worker: Worker) -> int:
     """
 
     def receive(number: int, _frame: object) -> None:
-        if worker.is_closing and number == signals.HANG_UP:
+        if worker.is_closing and number == terminal.HANG_UP:
             return
         if worker.is_closing:
             raise KeyboardInterrupt
         worker.stop()
 
-    for number in signals.endings():
+    for number in terminal.stop_signals():
         signal.signal(number, receive)
     worker.run()
     return 1 if worker.has_failed else 0

@@ -76,7 +76,7 @@ def answer(function: Callable[..., tuple[dict, bytes]], upload: BinaryIO,
     try:
         found, content = function(upload, *arguments)
     except errors.Refusal as refusal:
-        return {'refusal': errors.described(refusal)}, b''
+        return {'refusal': refusal.to_dict()}, b''
     except MemoryError:
         return {'fault': 'MemoryError'}, b''
     return {'found': found}, content

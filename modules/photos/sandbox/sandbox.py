@@ -26,8 +26,8 @@ from typing import Any
 
 from modules import errors
 from modules.configuration import ROOT
+from modules.homes import read_no_follow
 from modules.i18n import LANGUAGES
-from modules.own_files import read_own
 from modules.photos import reader, stills
 from modules.photos.sandbox import calls, messages
 from modules.photos.sandbox.fair_line import FairLine
@@ -226,7 +226,7 @@ def _refusal(answer: dict[str, Any]) -> errors.Refusal | None:
     if 'refusal' not in answer:
         return None
     try:
-        refusal = errors.restored(answer['refusal'])
+        refusal = errors.Refusal.from_dict(answer['refusal'])
         # where values are missing, its words cannot be told
         for language in LANGUAGES:
             refusal.text.in_(language)
@@ -292,7 +292,7 @@ class _Child:
         return answer
 
     def _ask(self, head: dict[str, Any], upload: Path) -> None:
-        with read_own(upload) as file:
+        with read_no_follow(upload) as file:
             left = os.fstat(file.fileno()).st_size
             try:
                 messages.write_head(self._process.stdin, head, left)

@@ -125,7 +125,7 @@ def check_origin(asked: Request, web: WebOptions) -> None:
 
 
 @blueprint.after_app_request
-def dress(response: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     """
     Headers that every answer has, and those of the page.
 
@@ -165,7 +165,7 @@ def frames(web: WebOptions) -> tuple[str, ...]:
     return (*FRAMES, *(COLAB_FRAMES if in_colab else ()), *web.allowed_origins)
 
 
-def working() -> contextlib.AbstractContextManager[None]:
+def heavy_work_slot() -> contextlib.AbstractContextManager[None]:
     """
     What a request is inside of while it reads a photo or makes a file.
 
