@@ -19,13 +19,17 @@ RUN if [ "$REQUIREMENTS" != requirements-core.txt ]; then \
     fi
 
 WORKDIR /app
-COPY requirements-core.txt requirements.txt ./
+COPY requirements-core.txt requirements-fleet.txt requirements.txt ./
 RUN python3 -m venv /venv && \
     torch=$(sed -n 's/^\(torch[<>=][^ #]*\).*/\1/p' "$REQUIREMENTS") && \
     if [ -n "$torch" ] && [ -n "$PYTORCH_INDEX_URL" ]; then \
         /venv/bin/pip install --no-cache-dir --no-deps --index-url "$PYTORCH_INDEX_URL" "$torch"; \
     fi && \
     /venv/bin/pip install --no-cache-dir -r "$REQUIREMENTS" ${PYTORCH_INDEX_URL:+--extra-index-url "$PYTORCH_INDEX_URL"}
+
+# 1 where the settings name a Broker: the libraries that reach it.
+ARG WITH_BROKER
+RUN if [ -n "$WITH_BROKER" ]; then /venv/bin/pip install --no-cache-dir -r requirements-fleet.txt; fi
 
 COPY . .
 # Whatever the umask of whoever builds, all can be read, and these two alone be written to.

@@ -20,7 +20,7 @@ from modules import VERSION, configuration, i18n, logs, terminal
 from modules.commands import arguments
 from modules.configuration import spaces
 from modules.engines.diffusion import allocator
-from modules.install import installed_torch
+from modules.install import dependencies, installed_torch
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -76,6 +76,12 @@ def run(given: arguments.Arguments) -> int:
         problems = [f'  {problem.in_(language)}' for problem in error.problems]
         print(f'{given.config}', title, *problems, sep = '\n', file = sys.stderr)
         return 2
+    if options.queue.broker and given.command in ('serve', 'worker'):
+        file = configuration.ROOT / dependencies.FLEET
+        if dependencies.missing(file):
+            words = i18n.text('cli.no_broker_libraries', python = sys.executable, file = file)
+            print(words.in_(language), file = sys.stderr)
+            return 1
     return COMMANDS[given.command](given, spaces.settled(options, os.environ), language)
 
 

@@ -114,7 +114,8 @@ def test_nothing_of_the_owners_comes_along_and_libraries_are_not_fetched_anew(im
     assert {path.name
             for path in app.iterdir()} == {
                 'LICENSE', '__main__.py', 'app.py', 'configuration.ini', 'models', 'modules',
-                'outputs', 'requirements-core.txt', 'requirements.txt', 'static', 'templates'
+                'outputs', 'requirements-core.txt', 'requirements-fleet.txt', 'requirements.txt',
+                'static', 'templates'
             }
     assert (app / 'app.py').stat().st_mode & 0o777 == 0o644
 
@@ -162,6 +163,7 @@ def test_compose_has_a_page_a_queue_and_workers(composed):
     command = services['redis']['command']
     assert command[command.index('--requirepass') + 1] == SECRET
     assert f':{SECRET}@' in composed['configs']['settings']['content']
+    assert all(services[name]['build']['args']['WITH_BROKER'] == '1' for name in ('web', 'gpu'))
     # of what is built here, nothing is asked of a registry
     assert all('image' not in services[name] for name in ('web', 'gpu'))
     assert services['camera']['image'] == f'{composed["name"]}-web'
@@ -183,10 +185,13 @@ def test_the_fleet_of_compose_makes_a_gif(image, composed, tmp_path):
     volumes = {ini: composed['services']['web']['configs'][0]['target'], hosts: '/etc/hosts'}
     stored = {**volumes, folder(tmp_path / 'outputs'): '/app/outputs'}
     redis = composed['services']['redis']['command']
-    with image.container(volumes = stored) as web, subprocess.Popen(
-            web.in_network(*redis, '--dir', tmp_path), stdout = subprocess.DEVNULL) as queue:
+    image.build(ROOT, 'fleet', composed['services']['web']['build']['args'])
+    with image.container(
+            tag = 'fleet', volumes = stored) as web, subprocess.Popen(
+                web.in_network(*redis, '--dir', tmp_path), stdout = subprocess.DEVNULL) as queue:
         try:
-            with image.container('worker', volumes = volumes, beside = web) as worker:
+            with image.container(
+                    'worker', tag = 'fleet', volumes = volumes, beside = web) as worker:
                 web.wait_until(lambda: has_worker(web))
                 web.curl('-o', clip, '-F', f'file=@{PHOTO}', f'{HERE}/generate')
                 assert is_clip(clip)

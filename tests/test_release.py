@@ -69,8 +69,9 @@ def run(command, folder, **variables):
 
 
 def test_everything_is_in_the_archive(unpacked):
-    for name in ('START', 'START.bat', 'configuration.ini', 'requirements-tunnel.txt', 'LICENSE',
-                 'tests/conftest.py', 'docs/deploy.md', 'static/locales/zh.json', '.ci/run'):
+    for name in ('START', 'START.bat', 'configuration.ini', 'requirements-tunnel.txt',
+                 'requirements-fleet.txt', 'LICENSE', 'tests/conftest.py', 'docs/deploy.md',
+                 'static/locales/zh.json', '.ci/run'):
         assert (unpacked / name).is_file(), name
 
 

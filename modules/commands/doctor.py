@@ -23,6 +23,9 @@ from modules.install import dependencies, environment, unseen_gpu
 from modules.weights import find
 from modules.weights.plan import free_bytes
 
+#: those that reach a broker
+FLEET_LIBRARIES = ('dramatiq', 'redis')
+
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
              'torch', 'diffusers', 'transformers', 'accelerate', 'huggingface-hub')
 
@@ -91,7 +94,10 @@ def report(configuration: Configuration, engines: Engines,
     yield from _in_use(engines, language)
     yield words['rungs'], ', '.join(ladder.NAMES)
     if configuration.queue.broker:
-        yield from fleet(configuration, language)
+        for library in FLEET_LIBRARIES:
+            yield library, version(library) or words['not_installed']
+        if all(map(version, FLEET_LIBRARIES)):
+            yield from fleet(configuration, language)
 
 
 def _not_compiled(device: str | Text) -> Text | None:

@@ -26,6 +26,9 @@ from modules.install.environment import Failure, run
 #: companions of a build of PyTorch: those of another one have files of the same names
 COMPANIONS = r'nvidia-.*|cuda-.*|(pytorch-)?triton.*'
 
+#: the requirements file of whoever works with a broker
+FLEET = 'requirements-fleet.txt'
+
 
 @dataclass(frozen = True)
 class SettledOptions(InstallationOptions):

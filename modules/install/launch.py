@@ -316,7 +316,8 @@ class Launcher:
             return [ROOT / DEVELOPMENT]
         svd = self.orders.svd or SVD in installed or dependencies.sees_gpu()
         tunnel = [TUNNEL] if self.serves and '--ngrok' in self.given else []
-        return [ROOT / name for name in (SVD if svd else CORE, *tunnel)]
+        fleet = [dependencies.FLEET] if self.options.queue.broker else []
+        return [ROOT / name for name in (SVD if svd else CORE, *tunnel, *fleet)]
 
     def _is_installed(self, requirements: Path, note: environment.Note) -> bool:
         done = dependencies.fingerprints(requirements, self._indexes(requirements, note))

@@ -256,6 +256,15 @@ def test_the_tunnels_library_is_installed_when_a_tunnel_is_asked_for(venv_progra
     assert venv_program.start(*given, PIP_FIND_LINKS = '/nowhere').stderr == ''
 
 
+@pytest.mark.parametrize('command', [(), ('worker', ), ('doctor', )])
+def test_the_libraries_of_a_fleet_are_installed_when_a_broker_is_set(venv_program, command):
+    venv_program.require('tiny>=1', fleet = 'torch')
+    assert 'torch' not in venv_program.start(*command).stdout
+    venv_program.set_options('[QueueOptions]\nBroker = redis://localhost/0\n')
+    assert 'Successfully installed torch-1' in venv_program.start(*command).stdout
+    assert venv_program.start(*command, PIP_FIND_LINKS = '/nowhere').stderr == ''
+
+
 # Being stopped
 
 

@@ -97,27 +97,30 @@ class Image:
         run('debootstrap', '--variant=minbase', f'--include={PACKAGES}', SUITE, self.base)
         self.buildah('commit', '--quiet', container, 'base')
 
-    def build(self, context, tag = 'product'):
+    def build(self, context, tag = 'product', arguments = None):
         """
         Build it, of what is there already as far as possible.
 
         :param context: the repository
         :param tag: the image's name
+        :param arguments: build arguments: name → value
         :return: what the build writes
         """
-        return self.buildah('bud', '--format=docker', '--pull-never', '--layers', f'--tag={tag}',
-                            '--build-arg=BASE=localhost/base', *pip_settings(self.folder), context)
+        given = [f'--build-arg={name}={value}' for name, value in (arguments or {}).items()]
+        return self.buildah('bud', '--format=docker', '--pull-never', '--layers',
+                            f'--tag={tag}', '--build-arg=BASE=localhost/base', *given,
+                            *pip_settings(self.folder), context)
 
     @property
     def settings(self):
         """What the image says about how it is to be run."""
         return json.loads(self.buildah('inspect', '--type=image', 'product'))['Docker']['config']
 
-    def container(self, *arguments, **options):
+    def container(self, *arguments, tag = 'product', **options):
         """See :class:`Container`."""
         self._count += 1
         home = self.folder / str(self._count)
-        return Container(home, self.files(), self.settings, arguments, **options)
+        return Container(home, self.files(tag), self.settings, arguments, **options)
 
     def files(self, tag = 'product'):
         """The folder of a new container's files."""

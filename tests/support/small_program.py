@@ -96,13 +96,20 @@ class SmallProgram:
         """Write the INI."""
         (self.home / 'configuration.ini').write_text(ini, encoding = 'utf-8')
 
-    def require(self, core: str, svd: str = '', development: str = '', tunnel: str = '') -> None:
+    def require(self,
+                core: str,
+                svd: str = '',
+                development: str = '',
+                *,
+                tunnel: str = '',
+                fleet: str = '') -> None:
         """Write what each requirements file asks for."""
         files = {
             'requirements-core.txt': core,
             'requirements.txt': f'-r requirements-core.txt\n{svd}',
             'requirements-dev.txt': f'-r requirements.txt\n{development}',
             'requirements-tunnel.txt': tunnel,
+            'requirements-fleet.txt': fleet,
         }
         for name, content in files.items():
             (self.home / name).write_text(f'{content}\n', encoding = 'utf-8')
