@@ -24,8 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 import pretended_gpu  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
 from PIL import Image  # noqa: E402
-from test_stable_video import request  # noqa: E402
-from test_svd_memory import published  # noqa: E402
+from tiny_svd import published, request  # noqa: E402
 
 from modules import errors  # noqa: E402
 from modules.configuration import ModelOptions  # noqa: E402

@@ -9,17 +9,8 @@ Libraries: pytest.
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [
-    folder for folder in (ROOT / 'tests').rglob('*')
-    if folder.is_dir() and '__pycache__' not in folder.parts
-]
-sys.path[:0] = [str(ROOT), *map(str, FOLDERS)]
 
 
 def pytest_configure():

@@ -14,8 +14,8 @@ import subprocess
 
 import container
 import pytest
-from conftest import ROOT
 from PIL import Image
+from repository import ROOT
 
 from modules import VERSION
 

@@ -9,39 +9,17 @@ Libraries: pytest.
 import ast
 import io
 import re
-import shutil
-import subprocess
 import tokenize
 from pathlib import Path
 
 import pytest
+from repository import tracked
 
 from modules import configuration
 from modules.commands import arguments
 from modules.request import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def tracked(pattern = '*'):
-    """Files of the repository, the ones not yet committed too; of an unpacked archive, all there are."""
-    listed = None
-    if shutil.which('git'):
-        listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '--', pattern],
-                                cwd = ROOT,
-                                capture_output = True,
-                                text = True,
-                                check = False)
-    if listed and listed.returncode == 0:
-        return [
-            ROOT / name for name in listed.stdout.split('\n') if name and (ROOT / name).is_file()
-        ]
-    made = {
-        '.venv', '.git', 'outputs', 'models', '__pycache__', '.pytest_cache', '.ruff_cache',
-        '.hypothesis'
-    }
-    return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
-
 
 PYTHON = sorted(tracked('*.py'))
 SOURCE = [path for path in PYTHON if 'tests' not in path.parts and 'bench' not in path.parts]

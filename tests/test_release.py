@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_conventions import tracked
+from repository import tracked
 
 from modules import VERSION
 

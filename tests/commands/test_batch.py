@@ -9,15 +9,15 @@ Libraries: Pillow, pytest.
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from batch import StandIn, run
 from judges import drift
 from PIL import Image
 
 from modules import encoders
-from modules.commands import animate, arguments
+from modules.commands import animate
 from modules.encoders import Clip
 from modules.i18n import text
 
@@ -80,32 +80,6 @@ def test_the_ending_of_a_format_suits_it(name, kind):
     assert animate.FORMATS[Path(name).suffix.lower()] == kind
 
 
-class Reader:
-
-    def check(self, path):
-        return None
-
-
-class StandIn:
-    """What makes clips, without an engine: writes one line, and remembers what it was asked for."""
-
-    note = None
-
-    def __init__(self):
-        self.reader = Reader()
-        self.engines = self
-        self.preferred = 'auto'
-        self.asked = []
-
-    def with_defaults(self, request):
-        return replace(request, engine = 'camera')
-
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
-        self.asked.append((request, created))
-        path.write_text(request.format)
-        return self.note
-
-
 class Interrupted(StandIn):
     """It is interrupted in the middle, and takes a while to let go."""
 
@@ -128,10 +102,6 @@ class Interrupted(StandIn):
 def photo(tmp_path):
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     return tmp_path / 'a.png'
-
-
-def run(animator, *argv):
-    return animate.animate(animator, arguments.parse(['animate', *map(str, argv)], 'en'), 'en')
 
 
 def test_an_interrupted_clip_ends_before_its_folder_goes(photo):

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from batch import StandIn, run
 from PIL import Image
 from program import ROOT
-from test_batch import StandIn, run
 
 from modules.commands import animate, sources, targets
 from modules.photos.reader import PhotoReader

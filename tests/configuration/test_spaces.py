@@ -14,8 +14,8 @@ import program
 import pytest
 import stand_ins
 import yaml
-from conftest import ROOT
-from test_weights import NEEDED
+from hub import NEEDED
+from repository import ROOT
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions, spaces

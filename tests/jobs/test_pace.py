@@ -7,19 +7,10 @@ Libraries: pytest.
 """
 
 import pytest
+from queues import Clock
 
 from modules.jobs.pace import FIRST_GUESS, Pace
 from modules.progress import Progress
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

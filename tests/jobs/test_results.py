@@ -16,7 +16,7 @@ import judges
 import pytest
 import stand_ins
 from program import until
-from test_recovery import unwritable
+from queues import unwritable
 
 from modules import errors
 from modules.clips.animator import Animator

@@ -286,15 +286,15 @@ def test_deleting_the_lock_lets_no_second_program_in(tmp_path):
 ADDER = '''
 import os, sys
 from pathlib import Path
-sys.path[:0] = sys.argv[2:5]
-import test_store
+sys.path[:0] = sys.argv[2:4]
+import queues
 from modules.jobs.store import Store
 store = Store(Path(sys.argv[1]))
 store.open()
 print(flush = True)
 kept = []
 while True:
-    one = test_store.job(store)
+    one = queues.job(store.home, 'a photo')
     store.add(one)
     os.write(1, f'+{one.id}\\n'.encode())
     kept.append(one)
@@ -308,7 +308,7 @@ while True:
 
 @pytest.mark.parametrize('milliseconds', [0, 3, 7, 11, 19, 40])
 def test_a_program_that_is_killed_leaves_whole_jobs_or_none(tmp_path, milliseconds):
-    folders = [program.ROOT, program.ROOT / 'tests' / 'support', Path(__file__).parent]
+    folders = [program.ROOT, program.ROOT / 'tests' / 'support']
     adder = subprocess.Popen([sys.executable, '-c', ADDER, tmp_path, *folders],
                              stdout = subprocess.PIPE,
                              text = True)

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy
 import safetensors.numpy
 
+from modules.weights.web import Patience
+
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
 NAME = 'somebody/tiny-video'
 
@@ -28,6 +30,12 @@ CONFIGS = ('model_index.json', 'feature_extractor/preprocessor_config.json',
            'image_encoder/config.json', 'scheduler/scheduler_config.json', 'unet/config.json',
            'vae/config.json')
 WEIGHTS = ('image_encoder/model', 'unet/diffusion_pytorch_model', 'vae/diffusion_pytorch_model')
+
+#: all that the pipeline needs of :func:`model`
+NEEDED = sorted([*CONFIGS, *(f'{path}.fp16.safetensors' for path in WEIGHTS)])
+
+#: how a client that has no time tries
+HASTE = Patience(timeout = 3, attempts = 2, pause = 0)
 
 
 def tensors(length: int, seed: int = 0) -> bytes:

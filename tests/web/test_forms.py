@@ -14,7 +14,7 @@ import subprocess
 import judges
 import program
 import pytest
-from test_generate import jpeg, refused, serve
+from serving import jpeg, refused, serve
 
 from modules.web import names
 

@@ -17,7 +17,7 @@ import program
 import pytest
 from judges import exiftool, run
 from PIL import Image
-from test_generate import jpeg, serve
+from serving import jpeg, serve
 
 from modules.encoders import TABLE, Clip, live_photo
 from modules.photos import stills

@@ -25,7 +25,8 @@ from pathlib import Path
 
 import hub
 import pytest
-from conftest import ROOT
+from hub import HASTE, NEEDED
+from repository import ROOT
 
 from modules import errors, i18n, weights
 from modules.commands import download as shell
@@ -36,11 +37,6 @@ from modules.weights.fetcher import Fetcher
 from modules.weights.plan import Terms, plan
 from modules.weights.sources import Hub, ModelScope
 from modules.weights.web import Patience
-
-HASTE = Patience(timeout = 3, attempts = 2, pause = 0)
-
-#: all that the pipeline needs of :func:`hub.model`
-NEEDED = sorted([*hub.CONFIGS, *(f'{path}.fp16.safetensors' for path in hub.WEIGHTS)])
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import tiny_checkpoint  # noqa: E402
+from hub import HASTE  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from test_weights import HASTE  # noqa: E402
 
 from modules.engines.stable_video import pipeline  # noqa: E402
 

@@ -24,6 +24,7 @@ import pytest
 import safetensors.torch
 import tiny_depth
 import torch
+from camera import HEIGHT, WIDTH, animated, noise, options
 from PIL import Image
 
 from modules import configuration, i18n, weights
@@ -31,22 +32,19 @@ from modules.clips import settings
 from modules.clips.animator import Animator, Made
 from modules.commands import again, animate, arguments, doctor
 from modules.commands import download as shell
-from modules.configuration import ROOT, Configuration, ModelOptions, StoreOptions
+from modules.configuration import ROOT
 from modules.engines import TABLE, Engines
 from modules.engines.camera import depth_guess
 from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera.depth_model import MODEL, Depth
-from modules.engines.camera.engine import CameraMotion
 from modules.photos.reader import PhotoReader
-from modules.photos.sizes import Photo
 from modules.request import parse_request
 from modules.weights import DEPTH, sources
 from modules.weights.download import download
 from modules.weights.plan import Terms
 from modules.weights.web import Patience
 
-WIDTH, HEIGHT = 640, 360
 #: the near thing in the photo, and two places behind it, each as wide
 THING, LEFT, RIGHT = np.s_[120:240, 260:380], np.s_[120:240, 30:150], np.s_[120:240, 490:610]
 
@@ -54,15 +52,6 @@ THING, LEFT, RIGHT = np.s_[120:240, 260:380], np.s_[120:240, 30:150], np.s_[120:
 @pytest.fixture(scope = 'module')
 def checkpoint(tmp_path_factory):
     return tiny_depth.make(tmp_path_factory.mktemp('checkpoint'))
-
-
-def options(home, **model):
-    return Configuration(
-        model = ModelOptions(**{
-            'output_frames': 12,
-            **model
-        }),
-        store = StoreOptions(models_home = home))
 
 
 @pytest.fixture
@@ -74,48 +63,11 @@ def laid(tmp_path, checkpoint):
     return options(tmp_path / 'models')
 
 
-def noise(seed = 0):
-    """The same detail everywhere, so that nothing but a depth model could tell near from far."""
-    grey = np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 1), np.uint8)
-    return np.repeat(cv2.GaussianBlur(grey, (0, 0), 1.2)[..., None], 3, 2)
-
-
 def square(near = 9.0, far = 1.0):
     """Disparity of a thing before a wall, at the scale at which models look."""
     disparity = np.full((HEIGHT, WIDTH), far, np.float32)
     disparity[THING] = near
     return cv2.resize(disparity, (924, 518), interpolation = cv2.INTER_NEAREST)
-
-
-class Seeing:
-    """
-    A model that sees what it was told to; an exception is raised.
-
-    :param seen: disparity or exception, one for each photo, the last for all that follow
-    :type seen: numpy.ndarray | Exception
-    """
-
-    def __init__(self, *seen):
-        self.seen = list(seen)
-
-    def disparity(self, picture):
-        assert picture.dtype == np.uint8 and picture.ndim == 3
-        seen = self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
-
-
-def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: None, engine = None):
-    """Frames and engine; with ``seen``, through a model that sees it."""
-    if engine is None:
-        depth = Depth(configuration, lambda _folder, _device: Seeing(*seen)) if seen else None
-        engine = CameraMotion(configuration, depth)
-        engine.load()
-    fields = [('seed', str(seed)), ('motion_bucket_id', '200')]
-    request = parse_request(fields, Path(), 'photo')
-    image = Image.fromarray(pixels)
-    return engine.animate(Photo(image, image.size), request, told, lambda: None), engine
 
 
 def moved(frames, box):
@@ -302,20 +254,17 @@ def test_a_device_that_is_not_there_is_no_reason_to_guess(laid):
 
 AGAIN = '''
 import hashlib, sys
-sys.path[:0] = [*{tests!r}, {root!r}]
-import test_depth as t
-frames, engine = t.animated(t.options(t.Path({home!r})), t.noise())
+sys.path[:0] = [{tests!r}, {root!r}]
+from pathlib import Path
+import camera
+frames, engine = camera.animated(camera.options(Path({home!r})), camera.noise())
 print(hashlib.sha256(frames).hexdigest(), engine.settings(None)['Depth'])
 '''
 
 
 def test_another_process_gives_the_same_bytes_and_asks_nobody(laid):
     home = str(laid.store.models_home)
-    code = AGAIN.format(
-        tests = [str(ROOT / 'tests' / 'support'),
-                 str(Path(__file__).parent)],
-        root = str(ROOT),
-        home = home)
+    code = AGAIN.format(tests = str(ROOT / 'tests' / 'support'), root = str(ROOT), home = home)
     with hub.Hub(hub.model(100)).serving() as server:
         isolated = {'HF_ENDPOINT': server.url, 'HTTPS_PROXY': closed_port(), 'HF_HUB_OFFLINE': '0'}
         other = subprocess.run([sys.executable, '-c', code],

@@ -16,10 +16,8 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
-import tiny_checkpoint  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
-from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
-from test_svd_memory import published  # noqa: E402
+from tiny_svd import animate, loaded, photo, published, request  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 from modules.engines.diffusion import attention, devices, ladder  # noqa: E402
@@ -66,11 +64,6 @@ def test_slices_of_attention_are_equal_bit_for_bit(dtype, shape, rows):
 
     assert torch.equal(attention.attended(attended, most, *given), attend(*given))
     assert max(asked) <= most and (len(asked) == 1) == (rows >= given[0].shape[:3].numel())
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 def test_a_clip_whose_attention_is_in_slices_is_the_same(checkpoint):

@@ -24,19 +24,12 @@ from modules.engines.stable_video import pipeline
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
-import tiny_checkpoint  # noqa: E402
-from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
-from test_svd_memory import published  # noqa: E402
+from tiny_svd import animate, loaded, photo, published, request  # noqa: E402
 from torch._dynamo.utils import counters  # noqa: E402
 
 from modules.engines.stable_video.denoising import OneToken  # noqa: E402
 
 LANDSCAPE, PORTRAIT = (256, 128), (128, 256)
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from modules.engines.diffusion.memory import GIB
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
-from test_svd_memory import published  # noqa: E402
+from tiny_svd import published  # noqa: E402
 
 RESIDENT = ladder.RUNGS[0]
 

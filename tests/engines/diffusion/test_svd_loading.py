@@ -17,18 +17,13 @@ pytest.importorskip('diffusers')
 import tiny_checkpoint  # noqa: E402
 import tiny_depth  # noqa: E402
 from diffusers import EDMEulerScheduler, UNetSpatioTemporalConditionModel  # noqa: E402
-from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
+from tiny_svd import animate, loaded, photo, request  # noqa: E402
 from transformers import CLIPVisionModelWithProjection, DepthAnythingForDepthEstimation  # noqa: E402
 
 from modules.engines.camera.depth_model import DepthAnything  # noqa: E402
 from modules.engines.stable_video import pipeline  # noqa: E402
 
 GPU = 'cuda:0'
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 def load_pipeline(folder):

@@ -7,7 +7,6 @@ each rung gives the same clip.
 Libraries: pytest, torch, diffusers, numpy.
 """
 
-import json
 import sys
 import types
 
@@ -26,21 +25,12 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
-import tiny_checkpoint  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
-from test_stable_video import animate, loaded, made, one_thread, photo, request  # noqa: E402, F401
+from tiny_svd import animate, loaded, made, photo, published, request  # noqa: E402
 
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
 
 GIB = memory.GIB
-
-#: bytes of the published weights at half precision
-UNET, VAE, IMAGE_ENCODER = 3049246164, 195531910, 1264217240
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 @pytest.fixture(scope = 'module')
@@ -62,17 +52,6 @@ def vae():
             block_out_channels = (128, 256, 512, 512),
             layers_per_block = 2)
     return whole.half().eval().to('meta')
-
-
-def published(tmp_path, **options):
-    """What the published weights need; their files are holes of the right length."""
-    for part, size in (('unet', UNET), ('vae', VAE), ('image_encoder', IMAGE_ENCODER)):
-        (tmp_path / part).mkdir(exist_ok = True)
-        with (tmp_path / part / 'model.fp16.safetensors').open('wb') as file:
-            file.truncate(size)
-    for part, channels in (('unet', 320), ('vae', 128)):
-        (tmp_path / part / 'config.json').write_text(json.dumps({'block_out_channels': [channels]}))
-    return memory.needs(tmp_path, 'fp16', ModelOptions(**options), width = 2)
 
 
 def counted(work):

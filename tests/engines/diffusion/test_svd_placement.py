@@ -15,8 +15,7 @@ pytest.importorskip('diffusers')
 import pretended_gpu  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
 from PIL import Image  # noqa: E402
-from test_stable_video import request  # noqa: E402
-from test_svd_memory import published  # noqa: E402
+from tiny_svd import published, request  # noqa: E402
 
 from modules.configuration import ModelOptions  # noqa: E402
 from modules.engines.diffusion import ladder  # noqa: E402

@@ -31,19 +31,14 @@ from modules.request import parse_request
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
-import test_stable_video as plainly  # noqa: E402
 import tiny_checkpoint  # noqa: E402
+import tiny_svd as plainly  # noqa: E402
 from crashing import photo as picture_file  # noqa: E402
 from program import until  # noqa: E402
-from test_stable_video import OPTIONS, animate, one_thread, photo, request  # noqa: E402, F401
+from tiny_svd import OPTIONS, animate, photo, request  # noqa: E402
 
 NO_KERNEL = 'CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might …'
 ILLEGAL = 'CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be …'
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 @pytest.fixture(autouse = True)

@@ -14,19 +14,13 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import pretended_gpu  # noqa: E402
-import tiny_checkpoint  # noqa: E402
 from live_tensors import LiveBytes  # noqa: E402
-from test_stable_video import animate, loaded, one_thread, photo, request  # noqa: E402, F401
+from tiny_svd import animate, loaded, photo, request  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 from modules.engines.diffusion import ladder, lanes, streaming  # noqa: E402
 from modules.engines.diffusion.streaming import Streaming  # noqa: E402
 from modules.engines.stable_video import pipeline  # noqa: E402
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 class Travels(TorchFunctionMode):

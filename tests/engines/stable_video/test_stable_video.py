@@ -7,12 +7,8 @@ Libraries: pytest, torch, diffusers, numpy, Pillow.
 """
 
 import concurrent.futures
-import dataclasses
 import gc
 import logging
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -29,37 +25,16 @@ from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video.sampler import Sampler
 from modules.photos.sizes import Photo
 from modules.progress import Progress
-from modules.request import AnimationRequest
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import tiny_checkpoint  # noqa: E402
-from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline  # noqa: E402
+import tiny_svd  # noqa: E402
+from diffusers import EulerDiscreteScheduler  # noqa: E402
+from tiny_svd import animate, load_plainly, loaded, made, photo, reason, reference, request  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
-
-#: small enough for a test, with sides the option table allows
-OPTIONS = {
-    'image_prompt_width': 128,
-    'image_prompt_height': 64,
-    'output_frames': 5,
-    'inference_steps': 3
-}
-
-
-@pytest.fixture(scope = 'module', autouse = True)
-def one_thread():
-    """Threads that wait for each other on a busy machine take longer than work as small as this."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 @pytest.fixture(scope = 'module')
@@ -78,67 +53,6 @@ def plain(checkpoint):
     return load_plainly(checkpoint, 'fp16')
 
 
-def load_plainly(folder, variant, dtype = torch.float32):
-    pipe = StableVideoDiffusionPipeline.from_pretrained(
-        folder, variant = variant, **{pipelines._dtype_argument(): dtype})
-    pipe.set_progress_bar_config(disable = True)
-    pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
-    return pipe
-
-
-def made(folder, **options):
-    model = ModelOptions(model_name = str(folder), **{**OPTIONS, **options})
-    return StableVideo(Configuration(model = model))
-
-
-def loaded(folder, **options):
-    engine = made(folder, **options)
-    engine.load()
-    return engine
-
-
-def photo(width = 256, height = 128):
-    ramp = numpy.linspace(0, 255, width * height * 3).reshape(height, width, 3)
-    noise = numpy.random.default_rng(1).integers(0, 60, (height, width, 3))
-    image = Image.fromarray(((ramp + noise) % 256).astype(numpy.uint8))
-    return Photo(image, image.size)
-
-
-def request(**values):
-    defaults = {
-        'motion_bucket_id': 127,
-        'noise_aug_strength': 0.02,
-        'max_guidance_scale': 3.0,
-        'seed': 7,
-        'format': 'gif',
-        'engine': 'svd'
-    }
-    known = {field.name for field in dataclasses.fields(AnimationRequest)}
-    more = {'photo': Path('photo.jpg'), 'stem': 'photo', **defaults, **values}
-    return AnimationRequest(**{name: value for name, value in more.items() if name in known})
-
-
-def animate(engine, picture, wanted, on_progress = lambda progress: None, stop = lambda: None):
-    return engine.animate(picture, wanted, on_progress, stop)
-
-
-def reference(pipe, picture, wanted, size = (128, 64), chunk = 5, frames = 5, steps = 3, fps = 7):
-    """A plain call, frames as diffusers turns them into pictures."""
-    pictures = pipe(
-        picture.image.resize(size, Image.Resampling.LANCZOS),
-        width = size[0],
-        height = size[1],
-        num_frames = frames,
-        num_inference_steps = steps,
-        fps = fps,
-        motion_bucket_id = wanted.motion_bucket_id,
-        noise_aug_strength = wanted.noise_aug_strength,
-        max_guidance_scale = wanted.max_guidance_scale,
-        decode_chunk_size = chunk,
-        generator = torch.Generator().manual_seed(wanted.seed)).frames[0]
-    return numpy.stack([numpy.asarray(frame) for frame in pictures])
-
-
 def raising(error):
     """What breaks at the second step."""
 
@@ -147,23 +61,6 @@ def raising(error):
             raise error
 
     return on_progress
-
-
-def reason(engine):
-    return engine.unavailable().in_('en')
-
-
-def run_python(code, *path):
-    """Another process, in which nothing is imported yet."""
-    places = os.pathsep.join(map(str, [*path, ROOT, ROOT / 'tests' / 'support']))
-    return subprocess.run([sys.executable, '-W', 'error', '-c', code],
-                          env = {
-                              **os.environ, 'PYTHONPATH': places,
-                              'OMP_NUM_THREADS': '1'
-                          },
-                          capture_output = True,
-                          text = True,
-                          timeout = 120)
 
 
 def test_frames_equal_a_plain_call_bit_for_bit(engine, plain):
@@ -368,7 +265,7 @@ def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(checkpoin
 
 def named(checkpoint, name):
     """An engine whose weights lie in one place and go by another name."""
-    model = ModelOptions(model_name = name, **OPTIONS)
+    model = ModelOptions(model_name = name, **tiny_svd.OPTIONS)
     engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
     engine.load()
     return engine
@@ -386,10 +283,6 @@ def test_progress_tells_every_phase(checkpoint):
     told = [(progress.phase, progress.step, progress.steps) for progress in seen]
     assert told == [('encoding', 0, 0), ('step', 1, 3), ('step', 2, 3), ('step', 3, 3),
                     ('decoding', 0, 3), ('decoding', 1, 3), ('decoding', 2, 3), ('decoding', 3, 3)]
-
-
-def pictures(seen, phase):
-    return [progress.picture for progress in seen if progress.phase == phase]
 
 
 @pytest.mark.parametrize(('steps', 'within'), [(25, 1e-5), (3, 1e-5), (1, 1e-3)])
@@ -428,7 +321,7 @@ def test_latents_become_the_colours_published_for_them():
 def test_every_step_shows_the_middle_frame_as_it_stands(engine, plain, size):
     seen, wanted = [], request()
     animate(engine, photo(*size), wanted, seen.append)
-    shown = pictures(seen, 'step')
+    shown = tiny_svd.pictures(seen, 'step')
     assert [picture.shape for picture in shown] == [(size[1] // 8, size[0] // 8, 3)] * 3
     assert all(picture.dtype == numpy.uint8 for picture in shown)
     assert not numpy.array_equal(shown[0], shown[1])
@@ -450,7 +343,7 @@ def test_decoding_shows_frames_as_they_are_made(checkpoint):
     seen = []
     engine = loaded(checkpoint, decode_chunk_size = 2)
     frames = animate(engine, photo(200, 90), request(), seen.append)
-    none, *shown = pictures(seen, 'decoding')
+    none, *shown = tiny_svd.pictures(seen, 'decoding')
     assert none is None and [picture.shape for picture in shown] == [frames.shape[1:]] * 3
     for picture, frame in zip(shown, (1, 3, 4), strict = True):
         assert numpy.array_equal(picture, frames[frame])
@@ -495,7 +388,7 @@ def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
     torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
-    assert not pictures(seen, 'step'), 'no later step is made in vain'
+    assert not tiny_svd.pictures(seen, 'step'), 'no later step is made in vain'
 
 
 def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpoint, plain):
@@ -508,7 +401,7 @@ def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpo
     sampler.scheduler = Relative.from_config(sampler.scheduler.config)
     sampler.scheduler.alphas_cumprod = sampler.scheduler.alphas_cumprod.numpy()
     frames = animate(engine, photo(), request(), seen.append)
-    assert pictures(seen, 'step') == [None] * 3
+    assert tiny_svd.pictures(seen, 'step') == [None] * 3
     assert numpy.array_equal(frames, reference(plain, photo(), request()))
 
 
@@ -610,7 +503,7 @@ def test_importing_and_asking_leaves_torch_alone(checkpoint):
         f'e = s.StableVideo(Configuration(model = ModelOptions(model_name = {str(checkpoint)!r})));'
         'assert e.unavailable() is None, e.unavailable(); e.warnings();'
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)")
-    done = run_python(code)
+    done = tiny_svd.run_python(code)
     assert done.returncode == 0, done.stderr
 
 
@@ -622,11 +515,11 @@ def audit(event, arguments):
         print('CONNECTS', arguments, file = sys.stderr)
         raise SystemExit(1)
 sys.addaudithook(audit)
-import test_stable_video as t
+import tiny_svd as t
 clip = t.animate(t.loaded({str(checkpoint)!r}), t.photo(), t.request())
 assert clip.shape == (5, 64, 128, 3)
 '''
-    done = run_python(code)
+    done = tiny_svd.run_python(code)
     assert done.returncode == 0 and 'CONNECTS' not in done.stderr, done.stderr
     assert 'eprecat' not in done.stderr and '%|' not in done.stderr
 
@@ -636,7 +529,7 @@ def test_says_which_libraries_are_missing(checkpoint):
             'from modules.configuration import Configuration;'
             "sys.path[:] = [p for p in sys.path if '-packages' not in p];"
             "print(s.StableVideo(Configuration()).unavailable().in_('en'))")
-    done = run_python(code)
+    done = tiny_svd.run_python(code)
     assert 'torch, diffusers, transformers, accelerate' in done.stdout, done.stderr
 
 
@@ -653,7 +546,7 @@ except errors.EngineUnavailable as refusal:
     print(refusal)
 print(engine.unavailable().in_('en'))
 '''
-    done = run_python(code, tmp_path)
+    done = tiny_svd.run_python(code, tmp_path)
     assert done.stdout.count('libcudart.so.12: no such file') == 2, done.stderr
 
 

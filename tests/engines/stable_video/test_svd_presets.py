@@ -19,16 +19,11 @@ pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
-from test_stable_video import animate, loaded, made, one_thread, photo, pictures, reason, request  # noqa: E402, F401
+from tiny_svd import animate, loaded, made, photo, pictures, reason, request  # noqa: E402
 
 from modules.engines.stable_video.denoising import Denoiser, OneToken  # noqa: E402
 
 STEPS = {'inference_steps': 25}
-
-
-@pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
-    return tiny_checkpoint.make(tmp_path_factory.mktemp('half'))
 
 
 @pytest.fixture(scope = 'module')

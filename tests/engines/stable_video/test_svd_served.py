@@ -20,7 +20,7 @@ import pytest
 import tiny_checkpoint
 import torch
 from PIL import Image, ImageSequence
-from test_stable_video import load_plainly, one_thread  # noqa: F401
+from tiny_svd import load_plainly  # noqa: E402
 
 from modules.clips import lossless as frame_files
 from modules.clips.animator import FRAMES

@@ -11,8 +11,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from crashing import photo
+from repository import ROOT
 
 #: the program, where neither library is installed
 CODE = '''

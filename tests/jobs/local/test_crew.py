@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 from program import until
-from test_devices import begun, working
-from test_local_queue import Animator, finished, job, submit
-from test_pace import Clock
+from queues import Animator, Clock, begun, finished, job, submit, working_devices
 
 from modules import errors
 from modules.i18n import text
@@ -186,7 +184,7 @@ class Mortal(Animator):
 def test_what_a_further_device_fails_at_is_done_by_the_first_and_it_takes_no_more_jobs(
         tmp_path, caplog):
     first, second = Animator(), Mortal()
-    with working(tmp_path, first, second) as queue:
+    with working_devices(tmp_path, first, second) as queue:
         held, = submit(queue, job(tmp_path, 'held'))
         until(lambda: begun(first, second) == [1, 0])
         deadly, = submit(queue, job(tmp_path, 'deadly'))
@@ -201,7 +199,7 @@ def test_what_a_further_device_fails_at_is_done_by_the_first_and_it_takes_no_mor
 
 def test_what_the_first_device_fails_at_is_done_by_another(tmp_path):
     first, second = Mortal(), Animator()
-    with working(tmp_path, first, second) as queue:
+    with working_devices(tmp_path, first, second) as queue:
         until(lambda: len(queue._crew._ready) == 2)
         held, = submit(queue, job(tmp_path, 'held'))
         until(lambda: first.begun)
@@ -216,7 +214,7 @@ def test_what_the_first_device_fails_at_is_done_by_another(tmp_path):
 def test_where_the_last_device_fails_the_job_and_those_behind_it_are_answered(tmp_path):
     alone = Mortal()
     alone.doings['after'] = lambda _stop: alone.fail()
-    with working(tmp_path, alone) as queue:
+    with working_devices(tmp_path, alone) as queue:
         jobs = submit(queue, job(tmp_path, 'deadly'), job(tmp_path, 'after'))
         for one in jobs:
             assert finished(one) == ('failed', errors.EngineUnavailable)

@@ -9,14 +9,14 @@ Libraries: pytest.
 import sys
 import threading
 import types
-from contextlib import contextmanager
 from dataclasses import replace
 
 import program
 import pytest
 import stand_ins
 from crashing import is_like, picture, submitted
-from test_local_queue import Animator, fail, finished, job, submit, until
+from program import until
+from queues import Animator, begun, fail, finished, job, submit, working_devices
 
 from app import create_app
 from modules import errors
@@ -28,27 +28,9 @@ from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
 
 
-@contextmanager
-def working(home, *animators):
-    """A queue whose further devices are found when the first one is ready."""
-    store = Store(home)
-    queue = LocalQueue(animators[0], store, 16, find_others = lambda: animators[1:])
-    try:
-        yield queue
-    finally:
-        for animator in animators:
-            animator.go.set()
-        queue.close()
-        store.close()
-
-
-def begun(*animators):
-    return [len(animator.begun) for animator in animators]
-
-
 def test_every_device_has_a_job_of_its_own_and_the_next_one_waits(tmp_path):
     animators = [Animator() for _ in range(3)]
-    with working(tmp_path, *animators) as queue:
+    with working_devices(tmp_path, *animators) as queue:
         jobs = submit(queue, *(job(tmp_path, 'held') for _ in range(4)))
         until(lambda: begun(*animators) == [1, 1, 1])
         assert [one.state for one in jobs] == ['running'] * 3 + ['queued']
@@ -60,7 +42,7 @@ def test_every_device_has_a_job_of_its_own_and_the_next_one_waits(tmp_path):
 
 def test_cancelling_one_leaves_the_others_at_work(tmp_path):
     animators = [Animator(), Animator()]
-    with working(tmp_path, *animators) as queue:
+    with working_devices(tmp_path, *animators) as queue:
         jobs = submit(queue, *(job(tmp_path, 'held') for _ in range(2)))
         until(lambda: begun(*animators) == [1, 1])
         queue.cancel(jobs[0])
@@ -70,7 +52,7 @@ def test_cancelling_one_leaves_the_others_at_work(tmp_path):
 
 def test_the_end_of_the_program_hands_every_running_job_back(tmp_path):
     animators = [Animator(), Animator()]
-    with working(tmp_path, *animators) as queue:
+    with working_devices(tmp_path, *animators) as queue:
         jobs = submit(queue, *(job(tmp_path, 'held') for _ in range(2)),
                       job(tmp_path, 'held', is_awaited = True))
         until(lambda: begun(*animators) == [1, 1])
@@ -85,7 +67,7 @@ def test_a_device_that_cannot_work_takes_no_job(tmp_path, caplog):
     reason = errors.EngineUnavailable('engine', engine = 'svd', reason = 'none')
     broken = Animator(load = fail(reason))
     good = Animator()
-    with working(tmp_path, good, broken) as queue:
+    with working_devices(tmp_path, good, broken) as queue:
         until(lambda: 'A further device takes no jobs' in caplog.text)
         for one in submit(queue, *(job(tmp_path) for _ in range(5))):
             assert finished(one)[0] == 'done'

@@ -8,99 +8,23 @@ Libraries: pytest.
 """
 
 import errno
-import json
 import shutil
 import threading
 import time
-import types
 from contextlib import contextmanager
 
 import fleet
 import pytest
 from program import until
+from queues import Animator, fail, finished, hold, job, submit, working
 
 from modules import errors
-from modules.clips.animator import MADE
 from modules.configuration import QueueOptions
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.queue import RemoteQueue
 from modules.jobs.fleet.worker import Worker
-from modules.jobs.job import Job, new_id
-from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
 from modules.progress import Progress
-from modules.request import parse_request
-
-
-class Animator:
-    """
-    Does what the job's name has a function for, and nothing for other names; ``held`` waits for :attr:`go`.
-
-    :param load: what loading does
-    :param prepare: what is done while nobody waits
-    :param doings: name → function of ``stop_if_cancelled``
-    """
-
-    def __init__(self, load = bool, prepare = bool, **doings):
-        self.load = load
-        self.prepare = prepare
-        self.go = threading.Event()
-        self.doings = {'held': self._hold, **doings}
-        self.begun = []
-        # a job of these tests names no engine
-        self.engines = types.SimpleNamespace(
-            reasons = lambda: {'auto': None},
-            own_reasons = lambda: {'auto': None},
-            depth_use = lambda name: None)
-
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
-        self.begun.append(request.stem)
-        on_progress(Progress('step', 1, 2))
-        self.doings.get(request.stem, bool)(stop_if_cancelled)
-        path.write_text(request.stem)
-        settings = {'options': {'ModelOptions': {'ModelName': 'a model'}}}
-        made = {
-            'settings': settings,
-            'created': '',
-            'fps': 1,
-            'is_closed': True,
-            'is_generated': False
-        }
-        (keep / MADE).write_text(json.dumps(made))
-
-    def _hold(self, stop_if_cancelled):
-        while not self.go.wait(0.01):
-            stop_if_cancelled()
-
-
-def fail(error):
-    """A doing that breaks."""
-
-    def doing(*_):
-        raise error
-
-    return doing
-
-
-def job(home, name = 'quick', is_awaited = False):
-    identity = new_id()
-    upload = home / identity / 'upload'
-    upload.parent.mkdir(parents = True)
-    upload.write_text(name)
-    return Job(identity, upload.parent, parse_request([], upload, name), is_awaited)
-
-
-@contextmanager
-def working(home, animator = None, max_waiting = 16, pause = 30):
-    """A queue and its animator."""
-    animator, store = animator or Animator(), Store(home)
-    queue = LocalQueue(animator, store, max_waiting, pause = pause)
-    try:
-        yield queue, animator
-    finally:
-        animator.go.set()
-        queue.close()
-        store.close()
 
 
 @pytest.fixture(scope = 'module')
@@ -140,25 +64,6 @@ def any_queue(request):
             assert not thread.is_alive()
 
     return remote
-
-
-def submit(queue, *jobs):
-    for one in jobs:
-        queue.submit(one)
-    return jobs
-
-
-def hold(queue, tmp_path):
-    """Occupy the worker."""
-    held = job(tmp_path, 'held')
-    queue.submit(held)
-    until(lambda: held.state == 'running' and 'held' in queue.animator.begun)
-    return held
-
-
-def finished(one):
-    assert one.wait(10)
-    return one.state, type(one.error)
 
 
 def test_who_comes_first_is_served_first(tmp_path, any_queue):

@@ -10,11 +10,12 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from test_local_queue import Animator, finished, hold, job, submit, until, working
+from program import until
+from queues import Animator, finished, hold, job, submit, unwritable, working
 
 from modules import errors
 from modules.jobs.local.queue import LocalQueue
-from modules.jobs.store import DATABASE, Store
+from modules.jobs.store import Store
 
 
 @pytest.fixture
@@ -46,19 +47,6 @@ def recorded(home):
     jobs = store.unfinished() + store.ended()
     store.close()
     return {one.id: (one.state, one.attempts) for one in jobs}
-
-
-@contextmanager
-def unwritable(home):
-    """The record is taken from under the program, as on a drive that fails."""
-    aside = home / 'aside'
-    (home / DATABASE).rename(aside)
-    (home / DATABASE).mkdir()
-    try:
-        yield
-    finally:
-        (home / DATABASE).rmdir()
-        aside.rename(home / DATABASE)
 
 
 def test_a_job_that_ran_when_the_program_died_runs_again(home):
