@@ -28,8 +28,9 @@ from PIL import Image
 
 from modules import VERSION, weights
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
-from modules.notebook import Stopped, Studio
 from modules.notebook.program import Program, ProgramFailed
+from modules.notebook.studio import Studio
+from modules.notebook.surroundings import Stopped
 from modules.request import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -334,9 +335,9 @@ def test_photos_chosen_with_ipywidgets_are_taken(studio, capsys):
         'content': content.getvalue(),
         'last_modified': datetime.now(timezone.utc)
     }
-    studio.upload.value = (chosen, )
+    studio.chooser.upload.value = (chosen, )
     studio.animate(seed = 5, format = 'webp')
-    clip, = studio.clips
+    clip, = studio.maker.clips
     assert (clip.files['webp'].name, clip.request.seed) == ('假期.webp', 5)
     assert '(seed 5, engine camera)' in capsys.readouterr().out
 
@@ -355,13 +356,13 @@ def test_a_photo_that_cannot_be_read_stops_no_other(studio, monkeypatch, tmp_pat
     (tmp_path / 'given' / 'a.jpg').write_text('words')
     judges.scenery(64, 36).save(tmp_path / 'given' / 'b.jpg')
     studio.choose()
-    assert [photo.name for photo in studio.photos] == ['b.jpg']
+    assert [photo.name for photo in studio.chooser.photos] == ['b.jpg']
     assert 'a.jpg: This is not a picture' in capsys.readouterr().out
 
 
 def test_frames_go_with_their_clips(studio):
     studio.animate()
-    kept = studio.clips[0].kept
+    kept = studio.maker.clips[0].kept
     assert (kept / 'frames.mkv').is_file()
     studio.animate()
     assert not kept.exists() and len(list(kept.parent.iterdir())) == 3
@@ -410,7 +411,7 @@ def test_without_a_token_no_tunnel_is_begun(studio, monkeypatch, secrets):
     monkeypatch.delenv('NGROK_AUTHTOKEN', raising = False)
     with pytest.raises(Stopped, match = 'NGROK_AUTHTOKEN'):
         studio.page('ngrok')
-    assert studio.program is None
+    assert studio.served.program is None
 
 
 def test_a_program_that_cannot_serve_tells_why(tmp_path):
