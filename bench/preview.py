@@ -14,7 +14,6 @@ machine hides. Camera motion's pictures are views of its frames, and cannot be l
 Libraries: torch, diffusers, numpy, Pillow, OpenCV.
 """
 
-import io
 import statistics
 import sys
 import tempfile
@@ -75,7 +74,7 @@ class Viewer:
             self._news.wait()
             self._news.clear()
             if self._newest is not None:
-                animator.small_picture(self._newest, io.BytesIO())
+                animator.preview_jpeg(self._newest)
 
 
 def main(steps: int, runs: int) -> None:

@@ -7,6 +7,7 @@ from frames to any other file without an engine.
 Libraries: Pillow.
 """
 
+import io
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -272,18 +273,20 @@ def parameters_of(request: AnimationRequest) -> dict[str, Any]:
     return {parameter.name: getattr(request, parameter.name) for parameter in PARAMETERS}
 
 
-def small_picture(frame: 'numpy.ndarray', path: Path) -> None:
+def preview_jpeg(frame: 'numpy.ndarray') -> bytes:
     """
-    Write a picture that is quick to load.
+    Make a picture that is quick to load.
 
     :param frame: uint8 [H, W, 3]
     :type frame: numpy.ndarray
-    :param path: where to; or a file that is open
-    :type path: Path
+    :return: JPEG, at most :data:`PREVIEW_SIDE` pixels a side
+    :rtype: bytes
     """
     picture = Image.fromarray(frame)
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    picture.save(path, 'JPEG', quality = 85)
+    content = io.BytesIO()
+    picture.save(content, 'JPEG', quality = 85)
+    return content.getvalue()
 
 
 def tell_together(*notes: Text | None) -> Text | None:
@@ -304,4 +307,4 @@ def tell_together(*notes: Text | None) -> Text | None:
 def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:
     frame_files.write(frames, folder / FRAMES)
     (folder / MADE).write_text(json.dumps(made.__dict__), encoding = 'utf-8')
-    small_picture(frames[0], folder / PREVIEW)
+    (folder / PREVIEW).write_bytes(preview_jpeg(frames[0]))

@@ -89,6 +89,8 @@ class Job:
     progress: Progress = QUEUED
     #: counts the pictures of the clip as it forms
     pictures: int = 0
+    #: the last of them, as a worker elsewhere sent it: a small JPEG
+    preview: bytes | None = None
     _changed: threading.Condition = field(default_factory = threading.Condition)
     _changes: int = 0
     _unwanted: threading.Event = field(default_factory = threading.Event)
@@ -168,6 +170,7 @@ class Job:
         self.finished, self.error, self.state = now(), error, state
         # the picture would keep a whole clip in memory
         self.progress = replace(self.progress, picture = None)
+        self.preview = None
 
     def put_back(self) -> None:
         """Stand in line again, as if it had not been begun."""

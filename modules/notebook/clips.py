@@ -6,7 +6,6 @@ Photos to clips without a server, shown while they form and when they are made.
 Libraries: IPython; Colab's own, where they are there.
 """
 
-import io
 import os
 import shutil
 import sys
@@ -203,7 +202,5 @@ def _reporter(move: Callable[['Progress'], None],
 
 
 def _picture(frame: 'numpy.ndarray') -> bytes:
-    from modules.clips.animator import small_picture
-    content = io.BytesIO()
-    small_picture(frame, content)
-    return content.getvalue()
+    from modules.clips.animator import preview_jpeg
+    return preview_jpeg(frame)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from flask import Blueprint, Response, jsonify, request, send_file, stream_with_context
 
 from modules import encoders, errors
-from modules.clips.animator import PREVIEW, parameters_of, small_picture
+from modules.clips.animator import PREVIEW, parameters_of, preview_jpeg
 from modules.homes import read_no_follow
 from modules.jobs.job import FINAL_STATES, Job
 from modules.request import PARAMETERS
@@ -96,13 +96,8 @@ def preview(identity: str) -> Response:
     """
     job = find(identity)
     picture = job.progress.picture
-    content = io.BytesIO()
-    if picture is not None:
-        small_picture(picture, content)
-    else:
-        content.write(_kept_preview(job))
-    content.seek(0)
-    response = send_file(content, 'image/jpeg')
+    content = job.preview or (preview_jpeg(picture) if picture is not None else _kept_preview(job))
+    response = send_file(io.BytesIO(content), 'image/jpeg')
     response.headers[
         'Cache-Control'] = 'private, max-age=3600' if 'v' in request.args else 'no-store'
     return response
@@ -238,7 +233,7 @@ def job_to_dict(job: Job, reader: str) -> dict:
     # what is done stays done, what runs may end while this is put together
     state, progress = job.state, job.progress
     is_done = state == 'done'
-    picture = job.pictures if progress.picture is not None else state if is_done else None
+    picture = job.pictures if job.preview or progress.picture is not None else state if is_done else None
     return {
         'id':
         job.id,

@@ -9,7 +9,6 @@ Libraries: none here.
 """
 
 import contextlib
-import io
 import json
 import logging
 import math
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from modules import errors
-from modules.clips.animator import small_picture
+from modules.clips.animator import preview_jpeg
 from modules.jobs.fleet.broker import open_broker, send
 from modules.jobs.fleet.contact import PIECE, Contact
 from modules.jobs.job import Job
@@ -316,13 +315,12 @@ class Ledger:
         :return: whether to go on: the attempt still counts and the job is wanted
         :rtype: bool
         """
-        picture = io.BytesIO()
-        words = ''
+        words, preview = '', b''
         if progress:
             words = json.dumps([progress.phase, progress.step, progress.steps])
             if progress.picture is not None:
-                small_picture(progress.picture, picture)
-        return bool(self._run('tell', identity, attempt, words, picture.getvalue()))
+                preview = preview_jpeg(progress.picture)
+        return bool(self._run('tell', identity, attempt, words, preview))
 
     def finish(self, job: Job, attempt: int, files: dict[str, bytes]) -> bool:
         """

@@ -4,7 +4,7 @@
 The queue of many machines, as a web process sees it. Redis keeps what has not ended, so any web process answers for any
 job; what has ended is fetched by each of them, and rests in its own store.
 
-Libraries: numpy, Pillow.
+Libraries: Pillow.
 """
 
 import contextlib
@@ -17,10 +17,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from io import BytesIO
 
-import numpy
 from PIL import Image
 
 from modules import errors
@@ -39,7 +37,6 @@ from modules.jobs.record import read_progress
 from modules.jobs.results import delivered_names
 from modules.jobs.store import FOLDER, Store
 from modules.jobs.work import outcome
-from modules.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -487,9 +484,11 @@ class RemoteQueue:
         pictures = int(fields['pictures'])
         job.attempts, job.started = fresh.attempts, fresh.started
         if fresh.state == 'running':
-            job.progress = self._progress(job, fields, pictures)
+            if pictures != job.pictures:
+                job.preview = checked_preview(self.ledger.picture(job.id)) or job.preview
+            job.progress = read_progress(fields.get('progress'))
         elif not fresh.has_ended:
-            job.progress = QUEUED
+            job.progress, job.preview = QUEUED, None
         job.pictures = pictures
         if fresh.has_ended:
             job.model, job.notes = fresh.model, fresh.notes
@@ -498,12 +497,6 @@ class RemoteQueue:
         else:
             job.state = fresh.state
         job.notify()
-
-    def _progress(self, job: Job, fields: dict[str, str], pictures: int) -> Progress:
-        picture = job.progress.picture
-        if pictures != job.pictures and (content := self.ledger.picture(job.id)):
-            picture = seen(content)
-        return replace(read_progress(fields.get('progress')), picture = picture)
 
     def _fetch(self, job: Job, fields: dict[str, str]) -> None:
         """Let a job that has ended rest here; once."""
@@ -546,20 +539,18 @@ class RemoteQueue:
             self._seconds[job.request.engine] = before + 0.3 * (seconds - before)
 
 
-def seen(content: bytes) -> numpy.ndarray | None:
+def checked_preview(content: bytes | None) -> bytes | None:
     """
-    A small picture as a worker sent it.
+    Check the head of a preview, without decoding it.
 
-    :param content: what is said to be one
-    :type content: bytes
-    :return: uint8 [H, W, 3]; None where it is none
-    :rtype: numpy.ndarray | None
+    :param content: what a worker sent, if it sent something
+    :type content: bytes | None
+    :return: the same; None where it is no small JPEG
+    :rtype: bytes | None
     """
     try:
-        with Image.open(BytesIO(content), formats = ['JPEG']) as picture:
-            if max(picture.size) > PREVIEW_SIDE:
-                return None
-            return numpy.asarray(picture.convert('RGB'))
+        with Image.open(BytesIO(content or b''), formats = ['JPEG']) as picture:
+            return content if max(picture.size) <= PREVIEW_SIDE else None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         # Pillow's words for what is no picture
         return None
