@@ -82,7 +82,7 @@ def run(given: arguments.Arguments) -> int:
             words = i18n.text('cli.no_broker_libraries', python = sys.executable, file = file)
             print(words.in_(language), file = sys.stderr)
             return 1
-    return COMMANDS[given.command](given, spaces.settled(options, os.environ), language)
+    return COMMANDS[given.command](given, spaces.with_space_names(options, os.environ), language)
 
 
 def serve(given: arguments.Arguments, options: configuration.Configuration, language: str) -> int:

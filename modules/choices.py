@@ -15,3 +15,9 @@ LOOPS = ('none', 'pingpong', 'crossfade')
 KEY_FRAMES = ('start', 'middle', 'end')
 #: how much exactness is given for speed
 PRESETS = ('quality', 'balanced', 'fast', 'draft')
+#: how much is given up to fit the GPU; each rung gives up what those before it do
+RUNGS = ('resident', 'offload', 'chunked', 'split', 'streamed', 'single')
+#: how a photo is fitted to the size that a model takes
+FITS = ('stretch', 'crop', 'pad')
+#: how camera motion finds depth: estimated by rules, or by a model
+DEPTHS = ('prior', 'depth-anything-v2-small')

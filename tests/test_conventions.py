@@ -174,7 +174,7 @@ def rows(readme):
 @pytest.mark.parametrize('readme', READMES, ids = name)
 def test_the_readme_tells_every_option_with_its_default(readme):
     told = {row[0]: row for row in rows(readme)}
-    for keys in configuration.options().values():
+    for keys in configuration.OPTIONS.values():
         for key, option in keys.items():
             default = '' if option.default in (None, ()) else str(option.default)
             assert default in told[key], (key, default, told[key])
@@ -194,7 +194,7 @@ def test_the_readme_tells_every_option_of_the_command_line_and_no_other(readme, 
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
 def test_the_readme_tells_no_option_that_is_not_there(readme):
-    known = {key for keys in configuration.options().values() for key in keys}
+    known = {key for keys in configuration.OPTIONS.values() for key in keys}
     # kinds of files, such as JPEG, have no small letter
     camel = {
         row[0]

@@ -113,7 +113,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
     for section in found:
         if section not in SECTIONS:
             raise _Invalid(text('settings.unknown', name = _shown(section)))
-        table = configuration.options()[section]
+        table = configuration.OPTIONS[section]
         for key, value in _names(found, section).items():
             if key not in table:
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
@@ -130,7 +130,7 @@ def _option(key: str, value: object, parse: Callable[[str], object]) -> str:
     word = _word(key, value)
     try:
         parse(word)
-    except configuration.Invalid as error:
+    except configuration.InvalidValue as error:
         raise _Invalid(
             text('configuration.invalid', name = key, value = word[:40],
                  expected = error.expected)) from error

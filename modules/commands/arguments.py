@@ -175,7 +175,7 @@ def _common(words: dict[str, str]) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help = False, argument_default = argparse.SUPPRESS)
     defaults = {
         name: option.default
-        for section in configuration.options().values()
+        for section in configuration.OPTIONS.values()
         for name, option in section.items()
     }
     common.add_argument('--version', action = 'version', version = VERSION, help = words['version'])

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from modules import VERSION, errors, i18n
+from modules.choices import RUNGS
 from modules.configuration import Configuration
 from modules.engines import Engines
-from modules.engines.diffusion import devices, ladder, toolchain
+from modules.engines.diffusion import devices, toolchain
 from modules.i18n import Text, text
 from modules.install import dependencies, environment, unseen_gpu
 from modules.weights import find
@@ -92,7 +93,7 @@ def report(configuration: Configuration, engines: Engines,
             told = depth['reason'] and depth['reason'].in_(language)
             yield words['depth'], depth['model'] or words['guessed'].format(reason = told)
     yield from _in_use(engines, language)
-    yield words['rungs'], ', '.join(ladder.NAMES)
+    yield words['rungs'], ', '.join(RUNGS)
     if configuration.queue.broker:
         for library in FLEET_LIBRARIES:
             yield library, version(library) or words['not_installed']

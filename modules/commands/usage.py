@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
             name = argument.partition('=')[0]
             if name.startswith('--') and name not in self._option_string_actions:
                 self.refuse(
-                    configuration.unknown('cli.unknown_option', name, self._option_string_actions))
+                    configuration.suggest_name('cli.unknown_option', name,
+                                               self._option_string_actions))
         return super().parse_known_args(args, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -53,7 +54,7 @@ class Parser(argparse.ArgumentParser):
             where = '/'.join(action.option_strings) or action.metavar
             choices = ', '.join(action.choices)
             self.refuse(
-                configuration.unknown(
+                configuration.suggest_name(
                     'cli.unknown_word', value, action.choices, where = where, choices = choices))
 
     def refuse(self, words: i18n.Text) -> NoReturn:

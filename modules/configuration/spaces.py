@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A Hugging Face Space: the program runs in a container there that nobody reaches but Hugging Face's proxies, under names
-that the Space tells in an environment variable. Nobody has to write them into the INI.
+A Hugging Face Space: the program runs in a container there that only Hugging Face's proxies reach, under names that the
+Space gives in an environment variable. Nobody has to write them into the INI.
 
 Libraries: none.
 """
@@ -12,34 +12,34 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from modules import configuration
-from modules.configuration import Configuration
+from modules.configuration.options import Configuration
+from modules.configuration.parsers import InvalidValue, list_parser, parse_host_name
 
 logger = logging.getLogger(__name__)
 
-#: what a Space tells its public names in, parted by commas where there are several
-NAMES = 'SPACE_HOST'
+#: the variable with a Space's public names, separated by commas
+VARIABLE = 'SPACE_HOST'
 
-#: the network that its proxies send from
+#: the network of its proxies
 PROXIES = ipaddress.ip_network('10.0.0.0/8')
 
 
-def settled(options: Configuration, environment: Mapping[str, str]) -> Configuration:
+def with_space_names(options: Configuration, environment: Mapping[str, str]) -> Configuration:
     """
-    The options as a Space needs them: its own names are served, and visitors are told apart by what its proxies say.
+    Adapt the options to a Space: its own names are served, and its proxies are trusted to say who a visitor is.
 
     :param options: the options
     :type options: Configuration
-    :param environment: where a Space tells its names
+    :param environment: the environment variables
     :type environment: Mapping[str, str]
-    :return: the same where this is no Space
+    :return: the adapted options; the same ones where this is no Space
     :rtype: Configuration
     """
-    told = environment.get(NAMES, '')
+    value = environment.get(VARIABLE, '')
     try:
-        names = configuration.listed(configuration.host_name)(told)
-    except configuration.Invalid:
-        logger.warning('%s tells no host name: %r', NAMES, told)
+        names = list_parser(parse_host_name)(value)
+    except InvalidValue:
+        logger.warning('%s holds no host name: %r', VARIABLE, value)
         return options
     if not names:
         return options

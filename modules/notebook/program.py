@@ -57,7 +57,7 @@ class Program:
         self._log = Path(home.name) / 'log.txt'
         ini = Path(home.name) / 'configuration.ini'
         # it may hold a password, and the folder is this user's alone
-        ini.write_text(configuration.written(options), encoding = 'utf-8')
+        ini.write_text(configuration.to_ini(options), encoding = 'utf-8')
         with self._log.open('wb') as output:
             self._process = subprocess.Popen(
                 [sys.executable, main, '--config', ini, '--output-temp', *arguments],

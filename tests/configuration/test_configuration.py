@@ -72,7 +72,7 @@ def test_the_shipped_file_sets_every_option_to_its_default():
 
 def test_the_shipped_file_names_every_option():
     content = (ROOT / 'configuration.ini').read_text(encoding = 'utf-8')
-    for section, keys in configuration.options().items():
+    for section, keys in configuration.OPTIONS.items():
         assert f'[{section}]' in content
         for key in keys:
             assert f'\n{key} =' in content
@@ -258,7 +258,7 @@ def test_what_is_written_is_read_the_same_wherever_it_lies(ini, tmp_path):
             '[ModelOptions]\nDecodeChunkSize = 4\nUNet = no\n'))
     (tmp_path / 'elsewhere').mkdir()
     copy = tmp_path / 'elsewhere' / 'b.ini'
-    copy.write_text(configuration.written(options), encoding = 'utf-8')
+    copy.write_text(configuration.to_ini(options), encoding = 'utf-8')
     assert configuration.read(copy) == options
-    copy.write_text(configuration.written(Configuration()), encoding = 'utf-8')
+    copy.write_text(configuration.to_ini(Configuration()), encoding = 'utf-8')
     assert configuration.read(copy).model == Configuration().model

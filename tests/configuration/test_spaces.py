@@ -31,7 +31,8 @@ COLOURS = ('red', 'yellow', 'green', 'blue', 'indigo', 'purple', 'pink', 'gray')
 @pytest.fixture
 def space(tmp_path):
     """Asks the app as the proxy of a Space does, for the visitor at an address."""
-    options = spaces.settled(Configuration(web = WebOptions(requests_per_minute = 2)), SPACE)
+    options = spaces.with_space_names(
+        Configuration(web = WebOptions(requests_per_minute = 2)), SPACE)
     engines = Engines(options, stand_ins.table(camera = 'Instant'))
     app = create_app(options, tmp_path, engines = engines)
 
@@ -91,11 +92,14 @@ def test_what_the_owner_has_named_stays():
     own = WebOptions(
         allowed_hosts = ('photos.example', ),
         trusted_proxies = (ipaddress.ip_network('fd00::/8'), ))
-    web = spaces.settled(Configuration(web = own), {'SPACE_HOST': f'{NAME},Pictures.example'}).web
+    web = spaces.with_space_names(
+        Configuration(web = own), {
+            'SPACE_HOST': f'{NAME},Pictures.example'
+        }).web
     assert web.allowed_hosts == ('photos.example', NAME, 'pictures.example')
     assert web.trusted_proxies == own.trusted_proxies
 
 
 @pytest.mark.parametrize('told', ['', ' ', f'https://{NAME}/', '*.'])
 def test_what_is_no_name_changes_nothing(told):
-    assert spaces.settled(Configuration(), {'SPACE_HOST': told}) == Configuration()
+    assert spaces.with_space_names(Configuration(), {'SPACE_HOST': told}) == Configuration()

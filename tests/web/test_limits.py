@@ -21,13 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from app import create_app
-from modules.configuration import Configuration, QueueOptions, WebOptions, network
+from modules.configuration import Configuration, QueueOptions, WebOptions
+from modules.configuration.parsers import parse_network
 from modules.engines import Engines
 from modules.web.access import quotas
 from modules.web.access.proxies import address, sender
 
-HERE = (network('127.0.0.0/8'), )
-CHAIN = (*HERE, network('10.0.0.0/8'), network('fd00::/8'))
+HERE = (parse_network('127.0.0.0/8'), )
+CHAIN = (*HERE, parse_network('10.0.0.0/8'), parse_network('fd00::/8'))
 ANNA, BERT = {'X-Forwarded-For': '203.0.113.1'}, {'X-Forwarded-For': '203.0.113.2'}
 
 
@@ -278,7 +279,8 @@ def test_what_a_stranger_claims_changes_nothing(tmp_path, spoofed):
 @pytest.mark.parametrize('header', ['X-Forwarded-For', 'Forwarded', 'X-Real-IP', 'Via'])
 def test_a_proxy_nobody_named_speaks_for_itself(tmp_path, header):
     with serve(
-            tmp_path, trusted_proxies = (network('10.0.0.0/8'), ), requests_per_minute = 2) as port:
+            tmp_path, trusted_proxies = (parse_network('10.0.0.0/8'), ),
+            requests_per_minute = 2) as port:
         statuses = [
             program.call(port, 'GET', '/nothing', headers = {
                 header: f'192.0.2.{number}'

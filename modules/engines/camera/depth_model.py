@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from PIL import Image
 
 from modules import weights
+from modules.choices import DEPTHS
 from modules.configuration import Configuration
 from modules.engines import COMING, in_one_line, missing_libraries
 from modules.engines.camera import depth_guess
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: the model, as the option ``Depth`` and files call it; and what that option calls the guess without a model
-MODEL, PRIOR = 'depth-anything-v2-small', 'prior'
+PRIOR, MODEL = DEPTHS
 
 LIBRARIES = ('torch', 'transformers')
 

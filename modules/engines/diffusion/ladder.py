@@ -9,6 +9,7 @@ Libraries: none.
 
 from dataclasses import dataclass
 
+from modules import choices
 from modules.engines.diffusion import memory
 from modules.engines.diffusion.memory import Needs
 
@@ -31,16 +32,8 @@ class Rung:
     is_single: bool = False
 
 
-#: each gives up what those before it do
-RUNGS = (
-    Rung('resident'),
-    Rung('offload', True),
-    Rung('chunked', True, True),
-    Rung('split', True, True, True),
-    Rung('streamed', True, True, True, True),
-    Rung('single', True, True, True, True, True),
-)
-NAMES = tuple(rung.name for rung in RUNGS)
+#: each gives up one thing more than the one before it
+RUNGS = tuple(Rung(name, *[True] * given_up) for given_up, name in enumerate(choices.RUNGS))
 
 #: rungs that move weights are none where all memory is the same
 OF_MAIN_MEMORY = ('resident', 'chunked', 'split', 'single')
@@ -130,13 +123,14 @@ def named(device: str, name: str) -> Rung:
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
-    :param name: one of :data:`NAMES`
+    :param name: one of :data:`modules.choices.RUNGS`
     :type name: str
     :return: that rung; the next more frugal one of a device without it
     :rtype: Rung
     """
     ladder = rungs(device)
-    return next(rung for rung in ladder if NAMES.index(rung.name) >= NAMES.index(name))
+    order = choices.RUNGS.index
+    return next(rung for rung in ladder if order(rung.name) >= order(name))
 
 
 def below(device: str, rung: Rung) -> Rung | None:

@@ -137,7 +137,7 @@ class StableVideo:
         """
         How memory is used: before loading as it is expected, where that can be told.
 
-        :return: ``rung`` (one of :data:`modules.engines.diffusion.ladder.NAMES`) and ``peak`` (bytes that a clip
+        :return: ``rung`` (one of :data:`modules.choices.RUNGS`) and ``peak`` (bytes that a clip
             is predicted to hold at once, weights included); None where there is no model or no telling
         :rtype: dict[str, object] | None
         """

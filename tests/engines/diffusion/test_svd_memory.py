@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 from modules import errors
+from modules.choices import RUNGS
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
 from modules.engines import Engines
@@ -324,5 +325,5 @@ def test_doctor_lists_the_rungs_and_the_one_in_use(checkpoint):
     model = ModelOptions(model_name = str(checkpoint), memory = 'chunked', device = 'cpu')
     configuration = Configuration(model = model)
     lines = dict(doctor.report(configuration, Engines(configuration), 'en'))
-    assert lines['ways to use memory'].split(', ') == list(ladder.NAMES)
+    assert lines['ways to use memory'].split(', ') == list(RUNGS)
     assert lines['memory use'].startswith('chunked, ')

@@ -11,7 +11,7 @@ import pytest
 
 from modules import errors, i18n
 from modules.choices import PRESETS
-from modules.configuration import ModelOptions, options
+from modules.configuration import OPTIONS, ModelOptions
 from modules.engines.stable_video import presets
 
 torch = pytest.importorskip('torch')
@@ -52,7 +52,7 @@ def work(engine, **wanted):
 def test_every_preset_of_the_interface_is_one_of_the_engine():
     assert tuple(presets.TABLE) == PRESETS
     for name in PRESETS:
-        assert options()['ModelOptions']['Preset'].metadata['parse'](name) == name
+        assert OPTIONS['ModelOptions']['Preset'].metadata['parse'](name) == name
 
 
 def test_quality_computes_every_step_in_full(engine):
