@@ -40,6 +40,7 @@ from modules.engines.camera.depth_model import LIBRARIES, Depth  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
 from modules.photos.reader import PhotoReader  # noqa: E402
 from modules.photos.sizes import Photo, result_size  # noqa: E402
+from modules.progress import JobControl  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 from modules.weights import DEPTH  # noqa: E402
 
@@ -63,7 +64,7 @@ def _published_size(folder: Path) -> None:
 def _camera_motion(photo: Photo, engine: CameraMotion) -> np.ndarray:
     """Our frames, with the default motion."""
     request = parse_request([('seed', '3')], Path(), 'photo')
-    return engine.animate(photo, request, lambda progress: None, lambda: None)
+    return engine.animate(photo, request, JobControl())
 
 
 def _ken_burns(photo: Photo, _engine: CameraMotion) -> np.ndarray:

@@ -13,6 +13,7 @@ are parts of the photo instead, one pixel further in every frame.
 Libraries: torch, diffusers, numpy, Pillow.
 """
 
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -32,7 +33,6 @@ from modules.configuration import Configuration, ModelOptions, WebOptions  # noq
 from modules.engines import Engines  # noqa: E402
 from modules.engines.diffusion import decoding  # noqa: E402
 from modules.engines.stable_video import StableVideo  # noqa: E402
-from modules.progress import OnProgress, StopIfCancelled  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 
 
@@ -42,8 +42,8 @@ class Timed(StableVideo):
     #: of every clip
     seconds: list[float] = []
 
-    def frames(self, image: Image.Image, request: AnimationRequest, on_progress: OnProgress,
-               stop_if_cancelled: StopIfCancelled, finish: decoding.Finish) -> numpy.ndarray:
+    def frames(self, image: Image.Image, request: AnimationRequest,
+               control: decoding.ClipControl) -> numpy.ndarray:
         """
         Run the pipeline, then show the photo instead of noise.
 
@@ -51,20 +51,18 @@ class Timed(StableVideo):
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
-        :param finish: done with the frames
-        :type finish: decoding.Finish
+        :param control: is told after every step, ends the work between steps, and finishes the frames
+        :type control: decoding.ClipControl
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         """
         before = time.perf_counter()
-        made = super().frames(image, request, on_progress, stop_if_cancelled)
+        made = super().frames(image, request,
+                              dataclasses.replace(control, finish = decoding.keep_as_decoded))
         self.seconds.append(time.perf_counter() - before)
         picture = numpy.asarray(image)
-        return finish(numpy.stack([numpy.roll(picture, index, 1) for index in range(len(made))]))
+        return control.finish(
+            numpy.stack([numpy.roll(picture, index, 1) for index in range(len(made))]))
 
 
 def main(photo: bytes, steps: int, runs: int) -> None:

@@ -33,6 +33,7 @@ from modules.encoders import Clip  # noqa: E402
 from modules.encoders.gif import encoder as gif  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
 from modules.photos.reader import PhotoReader  # noqa: E402
+from modules.progress import JobControl  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
 FRAMES, FPS = 25, 15
@@ -46,9 +47,7 @@ def _clips(photos: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = FRAMES)))
     request = parse_request([('seed', '3')], Path(), 'photo')
     moved = [
-        engine.animate(
-            PhotoReader(10**9).read(photo), request, lambda progress: None, lambda: None)
-        for photo in photos
+        engine.animate(PhotoReader(10**9).read(photo), request, JobControl()) for photo in photos
     ]
     yield from ((photo.stem, frames) for photo, frames in zip(photos, moved, strict = True))
     yield 'gradient', _gradient()

@@ -29,6 +29,7 @@ from tiny_svd import published, request  # noqa: E402
 from modules import errors  # noqa: E402
 from modules.configuration import ModelOptions  # noqa: E402
 from modules.engines.diffusion import ladder, memory  # noqa: E402
+from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 
 
 def main(sizes: list[int]) -> None:
@@ -86,7 +87,7 @@ def walk(begun: ladder.Rung, needs: memory.Needs, model: ModelOptions,
             engine = pretended_gpu.engine(pretended_gpu.published, begun, needs, model, there)
             if engine._sampler.rung != begun:
                 way.append(engine._sampler.rung.name)
-            engine.frames(image, request(), hear, lambda: None)
+            engine.frames(image, request(), ClipControl(hear))
         except errors.OutOfMemory:
             way.append('503')
     return live.peak / memory.GIB, way

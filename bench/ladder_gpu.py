@@ -36,6 +36,7 @@ from PIL import Image  # noqa: E402
 
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.diffusion import devices, ladder, memory  # noqa: E402
+from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 from modules.engines.stable_video import StableVideo  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
@@ -128,7 +129,7 @@ def make(engine: StableVideo, model: ModelOptions, moments: list[float], notes: 
 
     request = parse_request([('seed', '3')], Path(), 'photo')
     image = Image.new('RGB', (model.image_prompt_width, model.image_prompt_height), 'grey')
-    engine.frames(image, request, note, lambda: None)
+    engine.frames(image, request, ClipControl(note))
 
 
 if __name__ == '__main__':

@@ -37,7 +37,7 @@ from modules.engines.camera.engine import CameraMotion  # noqa: E402
 from modules.engines.diffusion import preview  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
-from modules.progress import Progress  # noqa: E402
+from modules.progress import JobControl, Progress  # noqa: E402
 from modules.request import AnimationRequest, parse_request  # noqa: E402
 
 FRAMES = 8
@@ -111,7 +111,7 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
 
     def run(scheduler: EulerDiscreteScheduler, told: Callable = lambda progress: None) -> float:
         engine._sampler.scheduler = scheduler
-        return _seconds(lambda: engine.animate(photo, _request(), told, lambda: None))
+        return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
 
     def viewed() -> float:
         with Viewer() as told:
@@ -132,7 +132,7 @@ def _camera(photo: Photo, runs: int) -> None:
     frames = numpy.empty((25, 576, 1024, 3), numpy.uint8)
 
     def run(told: Callable = lambda progress: None) -> float:
-        return _seconds(lambda: engine.animate(photo, _request(), told, lambda: None))
+        return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
 
     def viewed() -> float:
         with Viewer() as told:

@@ -37,7 +37,7 @@ from app import create_app  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
 from modules.engines import Engines  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
-from modules.progress import OnProgress, Progress, StopIfCancelled  # noqa: E402
+from modules.progress import JobControl, Progress  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 
 #: requests of a row, and seconds between two of them
@@ -51,8 +51,7 @@ PATIENCE = 60
 class Endless(stand_ins.Instant):
     """Steps, until somebody cancels it."""
 
-    def animate(self, photo: Photo, request: AnimationRequest, on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled) -> None:
+    def animate(self, photo: Photo, request: AnimationRequest, control: JobControl) -> None:
         """
         Tell a new picture at every step.
 
@@ -60,18 +59,16 @@ class Endless(stand_ins.Instant):
         :type photo: Photo
         :param request: not looked at
         :type request: AnimationRequest
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every step, and ends the work between steps
+        :type control: JobControl
         """
         picture = numpy.zeros((576, 1024, 3), numpy.uint8)
         step = 0
         while True:
-            stop_if_cancelled()
+            control.stop_if_cancelled()
             time.sleep(1 / STEPS_PER_SECOND)
             step += 1
-            on_progress(Progress('step', step, 2**31, picture))
+            control.report(Progress('step', step, 2**31, picture))
 
 
 def serve(folder: str, port: multiprocessing.Queue, end: threading.Event) -> None:

@@ -55,6 +55,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from modules import errors  # noqa: E402
 from modules.choices import PRESETS  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
+from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
@@ -248,8 +249,8 @@ class Bench:
         request = parse_request([('seed', '3'), ('preset', preset)], Path(), 'photo')
         applied = presets.applied(presets.TABLE[preset], engine.model)
         image = self.image.resize((applied.image_prompt_width, applied.image_prompt_height))
-        return engine.frames(image, request, lambda told: told.phase != 'step' or on_step(),
-                             lambda: None)
+        return engine.frames(image, request,
+                             ClipControl(lambda progress: progress.phase != 'step' or on_step()))
 
     def rungs(self) -> list[Way]:
         """

@@ -32,6 +32,7 @@ from PIL import Image  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.stable_video import StableVideo, fitting, pipeline  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
+from modules.progress import JobControl  # noqa: E402
 from modules.request import AnimationRequest, parse_request  # noqa: E402
 
 #: channels of the UNet's first level; 320 in the published weights
@@ -62,7 +63,7 @@ def main(steps: int, runs: int) -> None:
     small = fitting.to_model(photo.image, fit)
 
     def ours() -> numpy.ndarray:
-        return engine.animate(photo, request, lambda progress: None, lambda: None)
+        return engine.animate(photo, request, JobControl())
 
     def bare() -> numpy.ndarray:
         return _plain_frames(plain, small, model, request)

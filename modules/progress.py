@@ -31,10 +31,29 @@ class Progress:
     #: so whoever keeps it makes a copy
     picture: 'numpy.ndarray | None' = dataclasses.field(
         default = None, compare = False, repr = False)
-    #: what had to be given up, told once
+    #: what had to be given up; reported once
     note: Text | None = None
 
 
 OnProgress = Callable[[Progress], None]
 #: raises :class:`modules.errors.Cancelled` when the job is no longer wanted; cheap, to be called often
 StopIfCancelled = Callable[[], None]
+
+
+def do_nothing(*_arguments: object) -> None:
+    """
+    Stand for a callback where nobody wants to be called.
+
+    :param _arguments: whatever the callback is given
+    :type _arguments: object
+    """
+
+
+@dataclass(frozen = True)
+class JobControl:
+    """What links work on a clip with whoever wants it; without arguments, nobody follows the work or ends it."""
+
+    #: called after every step
+    report: OnProgress = do_nothing
+    #: called between steps
+    stop_if_cancelled: StopIfCancelled = do_nothing

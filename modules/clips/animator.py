@@ -23,7 +23,7 @@ from modules.configuration import Configuration
 from modules.engines import Engine, Engines
 from modules.i18n import Text, text
 from modules.photos.reader import PhotoReader
-from modules.progress import OnProgress, Progress, StopIfCancelled
+from modules.progress import JobControl, Progress, StopIfCancelled
 from modules.request import PARAMETERS, AnimationRequest
 
 if TYPE_CHECKING:
@@ -67,6 +67,16 @@ class Made:
         :rtype: Made
         """
         return cls(**json.loads(path.read_text(encoding = 'utf-8')))
+
+
+@dataclass(frozen = True)
+class Outcome:
+    """What became of a clip, besides its file."""
+
+    #: what had to be given up
+    note: Text | None = None
+    #: the model's name, if one was at work
+    model: str | None = None
 
 
 class Animator:
@@ -145,11 +155,10 @@ class Animator:
     def animate(self,
                 request: AnimationRequest,
                 path: Path,
-                on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled,
+                control: JobControl,
                 *,
                 created: datetime | None = None,
-                keep: Path | None = None) -> Text | None:
+                keep: Path | None = None) -> Outcome:
         """
         Make one clip and write it.
 
@@ -157,39 +166,38 @@ class Animator:
         :type request: AnimationRequest
         :param path: the file to write; on failure it may be there in part
         :type path: Path
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every step, and ends the work between steps
+        :type control: JobControl
         :param created: when it was asked for, with its time zone; now, if not given
         :type created: datetime | None
         :param keep: a folder for what :meth:`encode` needs to make other files
         :type keep: Path | None
-        :return: what had to be given up
-        :rtype: Text | None
+        :return: what the file does not tell
+        :rtype: Outcome
         :raises modules.errors.Refusal: when the photo or the engine fails for a known reason
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
-        on_progress(Progress('loading'))
-        engine = self.engines.get(request.engine, stop_if_cancelled)
-        stop_if_cancelled()
+        control.report(Progress('loading'))
+        engine = self.engines.get(request.engine, control.stop_if_cancelled)
+        control.stop_if_cancelled()
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
         photo = self.reader.read(request.photo, pixels)
-        given_up = []
+        notes = []
 
-        def heard(progress):
+        def report(progress: Progress) -> None:
             if progress.note:
-                given_up.append(progress.note)
-            on_progress(progress)
+                notes.append(progress.note)
+            control.report(progress)
 
-        frames = engine.animate(photo, request, heard, stop_if_cancelled)
-        stop_if_cancelled()
-        on_progress(Progress('writing'))
+        frames = engine.animate(photo, request, replace(control, report = report))
+        control.stop_if_cancelled()
+        control.report(Progress('writing'))
         made = self._made(engine, request, created)
         if keep:
             _keep(keep, frames, made)
-        return tell_together(*given_up, self._encode(request, frames, made, path))
+        notes.append(self._encode(request, frames, made, path))
+        return Outcome(join_notes(*notes), made.model)
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
         """
@@ -289,7 +297,7 @@ def preview_jpeg(frame: 'numpy.ndarray') -> bytes:
     return content.getvalue()
 
 
-def tell_together(*notes: Text | None) -> Text | None:
+def join_notes(*notes: Text | None) -> Text | None:
     """
     Put notes together.
 
@@ -298,10 +306,10 @@ def tell_together(*notes: Text | None) -> Text | None:
     :return: one text of all; of several alike the last
     :rtype: Text | None
     """
-    told = list({note.key: note for note in notes if note}.values())
-    if len(told) < 2:
-        return told[0] if told else None
-    return text('notes.both', first = told[0], second = told[1])
+    kept = list({note.key: note for note in notes if note}.values())
+    if len(kept) < 2:
+        return kept[0] if kept else None
+    return text('notes.both', first = kept[0], second = kept[1])
 
 
 def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:

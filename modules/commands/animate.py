@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 from modules import encoders, errors, i18n, terminal
-from modules.clips.animator import Animator, tell_together
+from modules.clips.animator import Animator, join_notes
 from modules.commands import sources, targets
 from modules.commands.arguments import Arguments
 from modules.jobs.work import interruptible
-from modules.progress import StopIfCancelled
+from modules.progress import JobControl, StopIfCancelled
 from modules.request import AnimationRequest, draw_seed, parse_request, safe_stem
 
 #: a file's ending → its format
@@ -260,7 +260,8 @@ def _made(animator: Animator, request: AnimationRequest, path: Path,
     def work(stop_if_cancelled: StopIfCancelled) -> i18n.Text | None:
         with terminal.progress_bar(request.stem, True) as show:
             try:
-                return animator.animate(request, path, show, stop_if_cancelled, created = created)
+                control = JobControl(show, stop_if_cancelled)
+                return animator.animate(request, path, control, created = created).note
             except OSError as error:
                 if error.errno not in errors.DISK_ERRORS:
                     raise
@@ -278,7 +279,7 @@ def _made(animator: Animator, request: AnimationRequest, path: Path,
         return request, attempt()
     except errors.EngineUnavailable as refusal:
         request, note = animator.redirected(request, refusal)
-    return request, tell_together(note, attempt())
+    return request, join_notes(note, attempt())
 
 
 def _reason(error: OSError) -> object:

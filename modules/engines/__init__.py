@@ -19,7 +19,7 @@ from modules import errors
 from modules.configuration import Configuration, ModelOptions
 from modules.i18n import Text, text
 from modules.install import installed_torch
-from modules.progress import OnProgress, StopIfCancelled
+from modules.progress import JobControl, StopIfCancelled, do_nothing
 
 if TYPE_CHECKING:
     import numpy
@@ -167,8 +167,8 @@ class Engine(Protocol):
         :rtype: dict[str, object]
         """
 
-    def animate(self, photo: 'Photo', request: 'AnimationRequest', on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+    def animate(self, photo: 'Photo', request: 'AnimationRequest',
+                control: JobControl) -> 'numpy.ndarray':
         """
         Make the frames of a clip.
 
@@ -176,10 +176,8 @@ class Engine(Protocol):
         :type photo: Photo
         :param request: what is wanted
         :type request: AnimationRequest
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every step, and ends the work between steps
+        :type control: JobControl
         :return: frames, uint8 [T, H, W, 3], sRGB, H × W being the result's size
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
@@ -307,7 +305,7 @@ class Engines:
             raise errors.EngineUnavailable('engine', engine = name, reason = reasons[name])
         return name
 
-    def get(self, name: str, stop_if_cancelled: StopIfCancelled = bool) -> Engine:
+    def get(self, name: str, stop_if_cancelled: StopIfCancelled = do_nothing) -> Engine:
         """
         An engine, loaded; loads it first where that has not been done, once its libraries are whole.
 

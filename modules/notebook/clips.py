@@ -118,6 +118,7 @@ class ClipMaker:
     def _make(self, request: 'AnimationRequest', path: Path) -> Clip:
         from modules import terminal
         from modules.jobs.work import interruptible
+        from modules.progress import JobControl
         clip = Clip(request, Path(tempfile.mkdtemp(prefix = '.', dir = self._folder)), {})
         weakref.finalize(clip, shutil.rmtree, clip.kept, ignore_errors = True)
         shown = DisplayHandle()
@@ -127,8 +128,8 @@ class ClipMaker:
             with terminal.progress_bar(
                     request.stem, True, language = self._reader.language,
                     file = sys.stdout) as move:
-                return self.animator.animate(
-                    request, made, _reporter(move, shown), stop_if_cancelled, keep = clip.kept)
+                control = JobControl(_reporter(move, shown), stop_if_cancelled)
+                return self.animator.animate(request, made, control, keep = clip.kept).note
 
         made = clip.kept / 'clip'
         note = interruptible(str(request.photo), work)

@@ -24,6 +24,7 @@ from modules.encoders import Clip
 from modules.engines import Engines
 from modules.photos.reader import PhotoReader
 from modules.photos.sizes import cropped
+from modules.progress import JobControl
 from modules.request import parse_request
 
 PLACE = {1: 'N', 2: (31.0, 14.0, 20.5), 3: 'E', 4: (121.0, 28.0, 40.25)}
@@ -110,8 +111,7 @@ def _animate(tmp_path, photo, wanted, engine = 'Drifting', **output):
     engines = Engines(configuration, table(svd = engine))
     request = parse_request({'engine': 'svd', **wanted}.items(), photo, 'photo')
     path = tmp_path / 'result'
-    Animator(configuration, PhotoReader(10**8), engines).animate(request, path, lambda _: None,
-                                                                 lambda: None)
+    Animator(configuration, PhotoReader(10**8), engines).animate(request, path, JobControl())
     return path
 
 

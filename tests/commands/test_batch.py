@@ -85,13 +85,13 @@ class Interrupted(StandIn):
 
     folder_was_there = None
 
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+    def animate(self, request, path, control, *, created = None):
         # whoever waits for it must have begun to wait
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
         try:
             while True:
-                stop_if_cancelled()
+                control.stop_if_cancelled()
                 time.sleep(0.01)
         finally:
             time.sleep(0.5)

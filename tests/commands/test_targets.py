@@ -59,15 +59,15 @@ def ended(process, content = None):
 class Meanwhile(StandIn):
     """Another run writes into the same folder while this one works."""
 
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+    def animate(self, request, path, control, *, created = None):
         (path.parent.parent / 'a.gif').write_text('of another run')
-        return super().animate(request, path, on_progress, stop_if_cancelled, created = created)
+        return super().animate(request, path, control, created = created)
 
 
 class Full(StandIn):
     """The disk is full."""
 
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+    def animate(self, request, path, control, *, created = None):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 

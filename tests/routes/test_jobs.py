@@ -51,13 +51,13 @@ def photo(colour = 'red', size = (64, 48)):
 class Paused(stand_ins.Instant):
     """Waits after three of twenty steps until :attr:`stand_ins.Held.go` is set; larger than a preview may be."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         picture = numpy.asarray(photo.image.resize((640, 900)))
         for step in range(3):
             time.sleep(0.5)
-            on_progress(Progress('step', step + 1, 20, picture))
+            control.report(Progress('step', step + 1, 20, picture))
         while not stand_ins.Held.go.wait(0.05):
-            stop_if_cancelled()
+            control.stop_if_cancelled()
         return numpy.stack([picture, picture])
 
 

@@ -8,6 +8,7 @@ Libraries: none but the standard one.
 
 from dataclasses import replace
 
+from modules.clips.animator import Outcome
 from modules.commands import animate, arguments
 
 
@@ -31,10 +32,10 @@ class StandIn:
     def with_defaults(self, request):
         return replace(request, engine = 'camera')
 
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created = None):
+    def animate(self, request, path, control, *, created = None):
         self.asked.append((request, created))
         path.write_text(request.format)
-        return self.note
+        return Outcome(self.note)
 
 
 def run(animator, *argv):

@@ -50,15 +50,15 @@ class Directed(Instant):
     go = threading.Event()
     asked = []
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         self.asked.append(request)
         if request.seed == 503:
             raise MemoryError
         picture = numpy.asarray(photo.image)
-        on_progress(Progress('step', 1, self.frames, 255 - picture))
+        control.report(Progress('step', 1, self.frames, 255 - picture))
         while not self.go.wait(0.05):
-            stop_if_cancelled()
-        return super().animate(photo, request, on_progress, stop_if_cancelled)
+            control.stop_if_cancelled()
+        return super().animate(photo, request, control)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from modules.configuration import Configuration, ModelOptions, StoreOptions
 from modules.engines.camera.depth_model import Depth
 from modules.engines.camera.engine import CameraMotion
 from modules.photos.sizes import Photo
+from modules.progress import JobControl
 from modules.request import parse_request
 
 WIDTH, HEIGHT = 640, 360
@@ -64,4 +65,4 @@ def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: Non
     fields = [('seed', str(seed)), ('motion_bucket_id', '200')]
     request = parse_request(fields, Path(), 'photo')
     image = Image.fromarray(pixels)
-    return engine.animate(Photo(image, image.size), request, told, lambda: None), engine
+    return engine.animate(Photo(image, image.size), request, JobControl(told)), engine

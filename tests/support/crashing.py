@@ -35,17 +35,17 @@ COLOUR = (200, 60, 30)
 class Gated(stand_ins.Instant):
     """Waits in its first step until a file is there."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         while not Path(os.environ['GATE']).exists():
-            stop_if_cancelled()
+            control.stop_if_cancelled()
             time.sleep(0.01)
-        return super().animate(photo, request, on_progress, stop_if_cancelled)
+        return super().animate(photo, request, control)
 
 
 class Deadly(stand_ins.Instant):
     """Takes the program along."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

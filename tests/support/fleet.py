@@ -37,12 +37,12 @@ class Gated(crashing.Gated):
 class Steady(stand_ins.Instant):
     """Takes as many seconds as the environment says."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         ends = time.monotonic() + float(os.environ.get('SECONDS', '0.4'))
         while time.monotonic() < ends:
-            stop_if_cancelled()
+            control.stop_if_cancelled()
             time.sleep(0.02)
-        return super().animate(photo, request, on_progress, stop_if_cancelled)
+        return super().animate(photo, request, control)
 
 
 class Redis:

@@ -24,6 +24,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from modules.configuration import Configuration, ModelOptions
+from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.memory import Needs
 from modules.engines.stable_video import StableVideo
@@ -178,7 +179,7 @@ class Walking(Sampler):
         return self.there_bytes
 
     def make(self, image: Image.Image, request: object, preset: object, model: ModelOptions,
-             finish: Callable, on_progress: Callable, stop_if_cancelled: Callable) -> numpy.ndarray:
+             control: ClipControl) -> numpy.ndarray:
         """
         Embed, encode, make a step, decode; see :meth:`Sampler.make`.
 
@@ -190,19 +191,15 @@ class Walking(Sampler):
         :type preset: object
         :param model: the options
         :type model: ModelOptions
-        :param finish: unused
-        :type finish: Callable
-        :param on_progress: told of each
-        :type on_progress: Callable
-        :param stop_if_cancelled: unused
-        :type stop_if_cancelled: Callable
+        :param control: is told of each
+        :type control: ClipControl
         :return: no frames
         :rtype: numpy.ndarray
         """
         pipe, frames, chunk = self.pipe, model.output_frames, self.chunk(model)
         height, width = model.image_prompt_height // 8, model.image_prompt_width // 8
         self._prepare(preset, model)
-        on_progress(Progress('encoding'))
+        control.report(Progress('encoding'))
         seen = torch.empty(1, 3, 224, 224, dtype = torch.half, device = GPU)
         context = self.embeddings._embedded(seen, GPU, 1, True).to(GPU)
         pipe.vae.to(dtype = torch.float32)
@@ -210,7 +207,7 @@ class Walking(Sampler):
         encoded = pipe._encode_vae_image(picture, GPU, 1, True).half()
         pipe.vae.to(dtype = torch.float16)
         del picture
-        on_progress(Progress('step', 1, 1))
+        control.report(Progress('step', 1, 1))
         latents = torch.empty(1, frames, 4, height, width, dtype = torch.half, device = GPU)
         inputs = torch.cat(
             [torch.cat([latents] * 2),
@@ -223,7 +220,7 @@ class Walking(Sampler):
             added_time_ids = numbers,
             return_dict = False)
         del inputs, encoded
-        on_progress(Progress('decoding', 0, 1))
+        control.report(Progress('decoding', 0, 1))
         pipe.decode_latents(latents[:, :chunk], chunk, chunk)
         return numpy.empty((0, 8 * height, 8 * width, 3), numpy.uint8)
 

@@ -6,14 +6,13 @@ Queues with real threads and an animator that does what the test says. Not a tes
 Libraries: none but the standard one.
 """
 
-import json
 import threading
 import types
 from contextlib import contextmanager
 
 from program import until
 
-from modules.clips.animator import MADE
+from modules.clips.animator import Outcome
 from modules.jobs.job import Job, new_id
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import DATABASE, Store
@@ -42,20 +41,12 @@ class Animator:
             own_reasons = lambda: {'auto': None},
             depth_use = lambda name: None)
 
-    def animate(self, request, path, on_progress, stop_if_cancelled, *, created, keep):
+    def animate(self, request, path, control, *, created, keep):
         self.begun.append(request.stem)
-        on_progress(Progress('step', 1, 2))
-        self.doings.get(request.stem, bool)(stop_if_cancelled)
+        control.report(Progress('step', 1, 2))
+        self.doings.get(request.stem, bool)(control.stop_if_cancelled)
         path.write_text(request.stem)
-        settings = {'options': {'ModelOptions': {'ModelName': 'a model'}}}
-        made = {
-            'settings': settings,
-            'created': '',
-            'fps': 1,
-            'is_closed': True,
-            'is_generated': False
-        }
-        (keep / MADE).write_text(json.dumps(made))
+        return Outcome(None, 'a model')
 
     def _hold(self, stop_if_cancelled):
         while not self.go.wait(0.01):

@@ -52,15 +52,15 @@ class Instant:
     def settings(self, request):
         return settings(self.model)
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         width, height = result_size(photo.full_size, 64 * 36)
         colour = numpy.asarray(photo.image.resize((1, 1)))[0, 0]
         frames = numpy.empty((self.frames, height, width, 3), numpy.uint8)
         for index in range(self.frames):
-            stop_if_cancelled()
+            control.stop_if_cancelled()
             time.sleep(self.seconds_per_frame)
             frames[index] = colour
-            on_progress(Progress('step', index + 1, self.frames, frames[index]))
+            control.report(Progress('step', index + 1, self.frames, frames[index]))
         return frames
 
 
@@ -79,7 +79,7 @@ class NeedsLibraries(Instant):
 class Drifting(Instant):
     """The photo, which slides out to the left, eight pixels a frame."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         size = result_size(photo.full_size, 160 * 96)
         first = numpy.asarray(photo.image.resize(size))
         return numpy.stack([numpy.roll(first, -8 * i, 1) for i in range(self.model.output_frames)])
@@ -116,30 +116,30 @@ class Held(Instant):
 
     go = threading.Event()
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         while not self.go.wait(0.05):
-            stop_if_cancelled()
-        return super().animate(photo, request, on_progress, stop_if_cancelled)
+            control.stop_if_cancelled()
+        return super().animate(photo, request, control)
 
 
 class Failing(Instant):
     """Breaks with a secret in its message."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         raise ValueError('a secret of the machine')
 
 
 class OutOfMemory(Instant):
     """Needs more than there is."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         raise MemoryError
 
 
 class DiskFull(Instant):
     """Finds no room."""
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         raise OSError(28, 'No space left on device')
 
 

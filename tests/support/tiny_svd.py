@@ -24,6 +24,7 @@ from modules.engines.diffusion import memory
 from modules.engines.stable_video import StableVideo
 from modules.engines.stable_video import pipeline as pipelines
 from modules.photos.sizes import Photo
+from modules.progress import JobControl, do_nothing
 from modules.request import AnimationRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,8 +81,8 @@ def request(**values):
     return AnimationRequest(**{name: value for name, value in more.items() if name in known})
 
 
-def animate(engine, picture, wanted, on_progress = lambda progress: None, stop = lambda: None):
-    return engine.animate(picture, wanted, on_progress, stop)
+def animate(engine, picture, wanted, on_progress = do_nothing, stop = do_nothing):
+    return engine.animate(picture, wanted, JobControl(on_progress, stop))
 
 
 def reference(pipe, picture, wanted, size = (128, 64), chunk = 5, frames = 5, steps = 3, fps = 7):

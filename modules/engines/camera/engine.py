@@ -22,7 +22,7 @@ from modules.engines import missing_libraries, settings
 from modules.engines.camera.depth_model import MODEL, Depth
 from modules.i18n import Text, text
 from modules.photos.sizes import Photo, result_size
-from modules.progress import OnProgress, Progress, StopIfCancelled
+from modules.progress import JobControl, OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy
@@ -162,8 +162,8 @@ class CameraMotion:
         used = {'Depth': self._depth_used} if self._depth_used else {}
         return {**settings(self.model), **used}
 
-    def animate(self, photo: Photo, request: 'AnimationRequest', on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+    def animate(self, photo: Photo, request: 'AnimationRequest',
+                control: JobControl) -> 'numpy.ndarray':
         """
         Make the frames of a clip that loops without a jump. Frame 0 is the photo itself, resized with Lanczos.
 
@@ -171,10 +171,9 @@ class CameraMotion:
         :type photo: Photo
         :param request: ``motion_bucket_id`` sets how far the camera travels, ``seed`` where to
         :type request: AnimationRequest
-        :param on_progress: told after every frame, and before a model looks at the photo
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called before every frame
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every frame and before a model looks at the photo, and ends the work before
+            every frame
+        :type control: JobControl
         :return: frames, uint8 [T, H, W, 3], sRGB; the same photo, request and number of frames give the same bytes,
             with a depth model on the same machine
         :rtype: numpy.ndarray
@@ -185,13 +184,13 @@ class CameraMotion:
         width, height = result_size(photo.full_size,
                                     self.model.image_prompt_width * self.model.image_prompt_height)
         frames = np.empty((total, height, width, 3), np.uint8)
-        stop_if_cancelled()
+        control.stop_if_cancelled()
         shots = _prepare(photo.image, (width, height), request, total,
-                         lambda still: self._nearness(still, on_progress))
+                         lambda still: self._nearness(still, control.report))
         for frame in range(total):
-            stop_if_cancelled()
+            control.stop_if_cancelled()
             shots.take(frame, frames[frame])
-            on_progress(Progress('step', frame + 1, total, frames[frame]))
+            control.report(Progress('step', frame + 1, total, frames[frame]))
         return frames
 
     def _nearness(self, still: 'numpy.ndarray', on_progress: OnProgress) -> 'numpy.ndarray | None':

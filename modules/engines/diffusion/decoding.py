@@ -10,12 +10,13 @@ Libraries: numpy; torch and diffusers through the pipeline that is handed in.
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy
 
 from modules import errors
-from modules.progress import OnProgress, Progress, StopIfCancelled
+from modules.progress import JobControl, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +28,28 @@ logger = logging.getLogger(__name__)
 Finish = Callable[[numpy.ndarray], numpy.ndarray]
 
 
+def keep_as_decoded(frames: numpy.ndarray) -> numpy.ndarray:
+    """
+    Change nothing: the clip has the size that the model made.
+
+    :param frames: decoded frames
+    :type frames: numpy.ndarray
+    :return: the same
+    :rtype: numpy.ndarray
+    """
+    return frames
+
+
+@dataclass(frozen = True)
+class ClipControl(JobControl):
+    """The link to whoever wants the clip, and what is done with frames that are decoded."""
+
+    #: called with each chunk while the next one is decoded
+    finish: Finish = keep_as_decoded
+
+
 def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk: int,
-           finish: Finish, on_progress: OnProgress,
-           stop_if_cancelled: StopIfCancelled) -> numpy.ndarray:
+           control: ClipControl) -> numpy.ndarray:
     """
     Decode a clip.
 
@@ -39,12 +59,8 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     :type latents: torch.Tensor
     :param chunk: frames to decode at once
     :type chunk: int
-    :param finish: done with each chunk while the next one is decoded
-    :type finish: Finish
-    :param on_progress: told after every chunk, with its last frame
-    :type on_progress: OnProgress
-    :param stop_if_cancelled: called between chunks
-    :type stop_if_cancelled: StopIfCancelled
+    :param control: is told after every chunk, with its last frame; ends the work between chunks; finishes frames
+    :type control: ClipControl
     :return: uint8 [T, H, W, 3]
     :rtype: numpy.ndarray
     :raises errors.UnusablePicture: when numbers overflow or a frame is black, at full precision too
@@ -54,16 +70,16 @@ def decode(pipe: 'StableVideoDiffusionPipeline', latents: 'torch.Tensor', chunk:
     with ThreadPoolExecutor(1) as beside:
         finished = []
         for done, part in enumerate(chunks):
-            on_progress(Progress('decoding', done, len(chunks), newest))
-            stop_if_cancelled()
+            control.report(Progress('decoding', done, len(chunks), newest))
+            control.stop_if_cancelled()
             picture = _decoded(pipe, part)
             if picture is None:
                 picture = _decoded_at_full_precision(pipe, part)
             if picture is None:
                 raise errors.UnusablePicture
-            finished.append(beside.submit(finish, picture))
+            finished.append(beside.submit(control.finish, picture))
             newest = picture[-1]
-        on_progress(Progress('decoding', len(chunks), len(chunks), newest))
+        control.report(Progress('decoding', len(chunks), len(chunks), newest))
         return numpy.concatenate([each.result() for each in finished])
 
 

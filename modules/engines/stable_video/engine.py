@@ -29,7 +29,7 @@ from modules.engines.stable_video import checkpoints, fitting, pipeline, presets
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
 from modules.install import installed_torch, unseen_gpu
-from modules.progress import OnProgress, Progress, StopIfCancelled
+from modules.progress import JobControl, OnProgress, Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy
@@ -233,8 +233,8 @@ class StableVideo:
         }
         return {**settings(self.model, *OPTIONS), **as_used}
 
-    def animate(self, photo: 'Photo', request: 'AnimationRequest', on_progress: OnProgress,
-                stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+    def animate(self, photo: 'Photo', request: 'AnimationRequest',
+                control: JobControl) -> 'numpy.ndarray':
         """
         Make the frames of a clip; the engine must be loaded.
 
@@ -242,10 +242,8 @@ class StableVideo:
         :type photo: Photo
         :param request: what is wanted
         :type request: AnimationRequest
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every step, and ends the work between steps
+        :type control: JobControl
         :return: frames, uint8 [T, H, W, 3], H × W being the result's size
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
@@ -261,19 +259,16 @@ class StableVideo:
             picture = progress.picture
             if picture is not None:
                 picture = fitting.in_shape(picture, fit)
-            on_progress(dataclasses.replace(progress, picture = picture))
+            control.report(dataclasses.replace(progress, picture = picture))
 
         def finish(part):
             return fitting.to_result(part, fit)
 
-        return self.frames(image, request, in_shape, stop_if_cancelled, finish)
+        return self.frames(image, request,
+                           decoding.ClipControl(in_shape, control.stop_if_cancelled, finish))
 
-    def frames(self,
-               image: Image.Image,
-               request: 'AnimationRequest',
-               on_progress: OnProgress,
-               stop_if_cancelled: StopIfCancelled,
-               finish: decoding.Finish = lambda part: part) -> 'numpy.ndarray':
+    def frames(self, image: Image.Image, request: 'AnimationRequest',
+               control: decoding.ClipControl) -> 'numpy.ndarray':
         """
         What the pipeline gives. When memory does not suffice, the clip is begun again one rung further down, and that
         is told.
@@ -282,22 +277,18 @@ class StableVideo:
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param on_progress: told after every step, with a picture as large as the latents
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
-        :param finish: done with frames that are decoded, while the next ones are
-        :type finish: decoding.Finish
+        :param control: is told after every step, with a picture as large as the latents; ends the work between
+            steps; finishes frames that are decoded, while the next ones are
+        :type control: decoding.ClipControl
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.OutOfMemory: when memory does not suffice on the last rung
         :raises modules.errors.EngineUnavailable: when the device fails
         """
-        with self._alone(stop_if_cancelled):
+        with self._alone(control.stop_if_cancelled):
             while True:
-                frames, refusal = self._attempt(image, request, finish, on_progress,
-                                                stop_if_cancelled)
+                frames, refusal = self._attempt(image, request, control)
                 if refusal is None:
                     return frames
                 if self._failure:
@@ -306,12 +297,11 @@ class StableVideo:
                 # only here, after the exception and the tensors it held are gone
                 self._sampler.restore()
                 devices.release(self.device)
-                if refusal is errors.Cancelled or not self._step_down(on_progress):
+                if refusal is errors.Cancelled or not self._step_down(control.report):
                     raise refusal
 
     def _attempt(
-        self, image: Image.Image, request: 'AnimationRequest', finish: decoding.Finish,
-        on_progress: OnProgress, stop_if_cancelled: StopIfCancelled
+        self, image: Image.Image, request: 'AnimationRequest', control: decoding.ClipControl
     ) -> 'tuple[numpy.ndarray | None, Exception | type[Exception] | None]':
         """Frames, or the exception that is to be raised once the one that was raised is gone."""
         import torch
@@ -319,8 +309,7 @@ class StableVideo:
         model = presets.applied(preset, self.model)
         try:
             with torch.no_grad():
-                return self._sampler.make(image, request, preset, model, finish, on_progress,
-                                          stop_if_cancelled), None
+                return self._sampler.make(image, request, preset, model, control), None
         except errors.Cancelled:
             return None, errors.Cancelled
         except (MemoryError, RuntimeError) as error:

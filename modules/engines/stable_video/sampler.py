@@ -23,7 +23,7 @@ from modules.engines.stable_video import pipeline, presets
 from modules.engines.stable_video.denoising import Denoiser
 from modules.engines.stable_video.embeddings import Embeddings
 from modules.engines.stable_video.presets import Preset
-from modules.progress import OnProgress, Progress, StopIfCancelled
+from modules.progress import Progress, StopIfCancelled
 
 if TYPE_CHECKING:
     import numpy
@@ -138,8 +138,7 @@ class Sampler:
         return devices.for_clips(self.device, 0 if self.rung.takes_turns else needs.weights)
 
     def make(self, image: Image.Image, request: 'AnimationRequest', preset: Preset,
-             model: ModelOptions, finish: decoding.Finish, on_progress: OnProgress,
-             stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
+             model: ModelOptions, control: decoding.ClipControl) -> 'numpy.ndarray':
         """
         Make a clip.
 
@@ -151,12 +150,8 @@ class Sampler:
         :type preset: Preset
         :param model: the options as the preset changes them
         :type model: ModelOptions
-        :param finish: what is done with frames that are decoded, while the next ones are
-        :type finish: decoding.Finish
-        :param on_progress: told after every step
-        :type on_progress: OnProgress
-        :param stop_if_cancelled: called between steps
-        :type stop_if_cancelled: StopIfCancelled
+        :param control: is told after every step, ends the work between steps, and finishes frames that are decoded
+        :type control: decoding.ClipControl
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
@@ -167,18 +162,17 @@ class Sampler:
                 # no later step makes numbers of them
                 raise errors.UnusablePicture
             picture = preview.forming(pipe.scheduler, tensors)
-            on_progress(Progress('step', step + 1, model.inference_steps, picture))
-            stop_if_cancelled()
+            control.report(Progress('step', step + 1, model.inference_steps, picture))
+            control.stop_if_cancelled()
             return tensors
 
-        on_progress(Progress('encoding'))
+        control.report(Progress('encoding'))
         try:
             self._prepare(preset, model)
             latents = self._latents(image, request, model, on_step_end)
         finally:
             self.denoiser.end()
-        return decoding.decode(self.pipe, latents, self.chunk(model), finish, on_progress,
-                               stop_if_cancelled)
+        return decoding.decode(self.pipe, latents, self.chunk(model), control)
 
     @property
     def was_compiled(self) -> bool:

@@ -37,6 +37,7 @@ from modules.jobs.record import read_progress
 from modules.jobs.results import delivered_names
 from modules.jobs.store import FOLDER, Store
 from modules.jobs.work import outcome
+from modules.progress import do_nothing
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class RemoteQueue:
         self.shared = shared
         self.meter = meter or Meter()
         #: called after every job that was fetched
-        self.on_end: Callable[[], None] = bool
+        self.on_end: Callable[[], None] = do_nothing
         #: jobs that somebody holds just now
         self._live: weakref.WeakValueDictionary[str, Job] = weakref.WeakValueDictionary()
         #: jobs that came through this process: it alone counts them

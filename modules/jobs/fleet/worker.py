@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules import errors, terminal
-from modules.clips.animator import MADE, Animator, Made
+from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.engines import Engines
 from modules.engines.diffusion import gpus
@@ -31,7 +31,7 @@ from modules.jobs.job import Job
 from modules.jobs.results import delivered_names
 from modules.jobs.work import PAUSE, Pauses, outcome
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
-from modules.progress import Progress
+from modules.progress import JobControl, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -315,7 +315,7 @@ class Worker:
         job.upload.write_bytes(self._photo(job))
         last = 0.0
 
-        def on_progress(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             nonlocal last
             if progress.picture is not None and time.monotonic() - last < PICTURES:
                 progress = Progress(progress.phase, progress.step, progress.steps)
@@ -326,16 +326,15 @@ class Worker:
                 if not self.ledger.tell(job.id, attempt, progress):
                     job.cancel()
 
-        note = animator.animate(
+        made = animator.animate(
             job.request,
             job.file(job.request.format),
-            on_progress,
-            job.stop_if_cancelled,
+            JobControl(report, job.stop_if_cancelled),
             created = job.created,
             keep = job.folder)
-        if note:
-            job.notes[job.request.format] = note
-        job.model = Made.read(job.folder / MADE).model
+        if made.note:
+            job.notes[job.request.format] = made.note
+        job.model = made.model
 
     def _photo(self, job: Job) -> bytes:
         """The upload; a broker that is away is no fault of the job's."""

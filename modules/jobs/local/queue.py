@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules import errors
-from modules.clips.animator import MADE, Animator, Made, tell_together
+from modules.clips.animator import Animator, join_notes
 from modules.i18n import Text
 from modules.jobs.job import Job
 from modules.jobs.leftovers import WORKSHOP
@@ -27,7 +27,7 @@ from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
 from modules.jobs.store import HomeInUse, Store, settle
 from modules.jobs.work import PAUSE, Pauses, outcome
-from modules.progress import Progress
+from modules.progress import JobControl, Progress, do_nothing
 from modules.terminal import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class LocalQueue:
         self.pace = Pace()
         self._crew = Crew(self.pace)
         #: called after every job, on the worker
-        self.on_end: Callable[[], None] = bool
+        self.on_end: Callable[[], None] = do_nothing
         self._waiting: collections.deque[Job] = collections.deque()
         #: in the order in which they began
         self._running: list[Job] = []
@@ -468,21 +468,20 @@ class LocalQueue:
         path = workshop / job.file(job.request.format).name
         with progress_bar(job.request.stem, self.progress_bar) as show:
 
-            def on_progress(progress: Progress) -> None:
+            def report(progress: Progress) -> None:
                 self._observe(job, self.pace.note(progress, job))
                 job.tell(progress)
                 show(progress)
 
-            note = animator.animate(
+            made = animator.animate(
                 job.request,
                 path,
-                on_progress,
-                job.stop_if_cancelled,
+                JobControl(report, job.stop_if_cancelled),
                 created = job.created,
                 keep = workshop)
-        if note := tell_together(*notes, note):
+        if note := join_notes(*notes, made.note):
             job.notes[job.request.format] = note
-        job.model = Made.read(workshop / MADE).model
+        job.model = made.model
         put_in_place(workshop, job.folder)
 
     def _end(self, job: Job, state: str, refusal: errors.Refusal | None) -> None:

@@ -21,7 +21,7 @@ from modules.engines.camera import depth_guess
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera.engine import CameraMotion
 from modules.photos.sizes import Photo, result_size
-from modules.progress import Progress
+from modules.progress import JobControl, Progress, do_nothing
 from modules.request import parse_request
 
 MOST = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL
@@ -38,13 +38,13 @@ def scene(width = 640, height = 360):
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def animated(pixels, frames = 12, told = lambda progress: None, stop = lambda: None, **fields):
+def animated(pixels, frames = 12, told = do_nothing, stop = do_nothing, **fields):
     image = Image.fromarray(pixels)
     words = {'motion_bucket_id': 127, 'seed': 1, **fields}
     request = parse_request([(key, str(value)) for key, value in words.items()], Path(), 'photo')
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = frames)))
     engine.load()
-    return engine.animate(Photo(image, image.size), request, told, stop)
+    return engine.animate(Photo(image, image.size), request, JobControl(told, stop))
 
 
 def steps(frames):
@@ -226,8 +226,7 @@ def test_a_photo_decoded_at_reduced_scale_fills_the_result():
     image = Image.fromarray(scene(600, 338))
     request = parse_request([('seed', '1')], Path(), 'photo')
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = 3)))
-    frames = engine.animate(
-        Photo(image, (4000, 2250)), request, lambda progress: None, lambda: None)
+    frames = engine.animate(Photo(image, (4000, 2250)), request, JobControl())
     assert frames.shape[1:3] == result_size((4000, 2250), 1024 * 576)[::-1]
 
 

@@ -39,6 +39,7 @@ from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera.depth_model import MODEL, Depth
 from modules.photos.reader import PhotoReader
+from modules.progress import JobControl
 from modules.request import parse_request
 from modules.weights import DEPTH, sources
 from modules.weights.download import download
@@ -298,17 +299,18 @@ import sys
 sys.path[:0] = [{tests!r}, {root!r}]
 from pathlib import Path
 from PIL import Image
-from modules import parameters
 from modules.configuration import Configuration, ModelOptions, StoreOptions
 from modules.engines.camera.engine import CameraMotion
 from modules.photos.sizes import Photo
+from modules.progress import JobControl
+from modules.request import parse_request
 engine = CameraMotion(Configuration(
     model = ModelOptions(output_frames = 2, depth = {depth!r}),
     store = StoreOptions(models_home = Path({home!r}))))
 engine.load()
 image = Image.new('RGB', (64, 36))
 request = parse_request([('seed', '1')], Path(), 'photo')
-engine.animate(Photo(image, image.size), request, lambda progress: None, lambda: None)
+engine.animate(Photo(image, image.size), request, JobControl())
 assert engine.depth_use()['reason'].key == {reason!r}, engine.depth_use()
 sys.exit('torch' in sys.modules or 'transformers' in sys.modules)
 '''
@@ -435,7 +437,8 @@ def test_the_result_tells_the_model_and_that_no_picture_was_made_up(laid, tmp_pa
     animator = Animator(laid, PhotoReader(10**8), Engines(laid))
     request = dataclasses.replace(
         parse_request([('seed', '1')], photo, 'a'), engine = 'camera', key_frame = 'end')
-    animator.animate(request, tmp_path / 'a.gif', lambda progress: None, lambda: None, keep = keep)
+    outcome = animator.animate(request, tmp_path / 'a.gif', JobControl(), keep = keep)
+    assert outcome.model == MODEL
     assert settings.read(tmp_path / 'a.gif')['options']['ModelOptions']['Depth'] == MODEL
     made = Made.read(keep / 'settings.json')
     assert made.model == MODEL and not made.is_generated

@@ -19,6 +19,7 @@ from tiny_svd import published, request  # noqa: E402
 
 from modules.configuration import ModelOptions  # noqa: E402
 from modules.engines.diffusion import ladder  # noqa: E402
+from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 
 MODEL = ModelOptions(
     image_prompt_width = 128, image_prompt_height = 64, output_frames = 5, decode_chunk_size = 1)
@@ -33,8 +34,8 @@ def animate(folder, rung, limit = None):
     with pretended_gpu.pretended(), live:
         engine = pretended_gpu.engine(pretended_gpu.tiny, rung, published(folder), MODEL, 10**12)
         engine.frames(
-            Image.new('RGB', (128, 64)), request(), lambda progress: told.append(progress.note),
-            lambda: None)
+            Image.new('RGB', (128, 64)), request(),
+            ClipControl(lambda progress: told.append(progress.note)))
     return engine, [note.values['rung'] for note in told if note], live
 
 

@@ -457,8 +457,7 @@ def test_what_overflows_at_half_precision_is_decoded_again_in_full(checkpoint, c
     latents = torch.randn(1, 4, 4, 8, 8, generator = torch.Generator().manual_seed(0))
     pipe.vae.to(dtype = torch.float16)
     with torch.no_grad(), caplog.at_level(logging.WARNING):
-        frames = decoding.decode(pipe, latents.half(), 4, lambda part: part, lambda progress: None,
-                                 lambda: None)
+        frames = decoding.decode(pipe, latents.half(), 4, decoding.ClipControl())
         assert 'in 32 bits' in caplog.text and pipe.vae.dtype == torch.float16
         pipe.vae.to(dtype = torch.float32)
         parts = [

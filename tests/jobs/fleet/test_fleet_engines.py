@@ -43,7 +43,7 @@ class Mortal(stand_ins.Instant):
     def unavailable(self):
         return self.failure
 
-    def animate(self, photo, request, on_progress, stop_if_cancelled):
+    def animate(self, photo, request, control):
         self.begun.append(request.stem)
         return self.fail()
 
