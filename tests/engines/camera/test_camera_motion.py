@@ -231,7 +231,7 @@ def test_a_photo_decoded_at_reduced_scale_fills_the_result():
 
 
 def test_importing_the_engine_leaves_its_libraries_alone():
-    words = 'import sys, modules.engines.camera_motion; sys.exit("cv2" in sys.modules or "numpy" in sys.modules)'
+    words = 'import sys, modules.engines.camera.engine; sys.exit("cv2" in sys.modules or "numpy" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', words], cwd = ROOT).returncode == 0
 
 
