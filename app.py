@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Builds the services and opens the doors. ``python app.py`` is the same program as ``python __main__.py``.
+Builds the services and registers the routes. ``python app.py`` is the same program as ``python __main__.py``.
 
 Libraries: Flask.
 """
 
 import runpy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flask import Flask
@@ -25,7 +25,6 @@ from modules.jobs.retention import Retention
 from modules.jobs.store import Store
 from modules.photos.reader import PhotoReader
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
-from modules.web import forms
 from modules.web.services import Services
 from modules.weights.fetcher import Fetcher
 
@@ -33,8 +32,7 @@ from modules.weights.fetcher import Fetcher
 def create_app(configuration: Configuration,
                home: Path,
                *,
-               engines: Engines | None = None,
-               more_engines: Sequence[Engines] = (),
+               engines: Engines | Sequence[Engines] = (),
                progress_bar: bool = False,
                fetches_libraries: bool = False) -> Flask:
     """
@@ -44,10 +42,8 @@ def create_app(configuration: Configuration,
     :type configuration: Configuration
     :param home: jobs are kept in this folder; made if it is not there
     :type home: Path
-    :param engines: other engines than the usual ones
-    :type engines: Engines | None
-    :param more_engines: the same for further devices of this machine
-    :type more_engines: Sequence[Engines]
+    :param engines: other engines than the usual ones; of several, each is for a device of its own
+    :type engines: Engines | Sequence[Engines]
     :param progress_bar: show every job's progress in the terminal
     :type progress_bar: bool
     :param fetches_libraries: libraries will be fetched at once, so none of them is to be used before
@@ -56,47 +52,46 @@ def create_app(configuration: Configuration,
     :rtype: Flask
     :raises modules.jobs.store.HomeInUse: when another process keeps its jobs there
     """
-    app = Flask(__name__)
-    app.request_class = forms.Request
-    if limit := configuration.web.max_content_length:
-        # a body of exactly Werkzeug's limit is refused by it
-        app.config['MAX_CONTENT_LENGTH'] = limit + 1
-    app.json.ensure_ascii = False
     sandbox = Sandbox(configuration.web.max_pixels)
     reader = SandboxedReader(sandbox, configuration.web.max_pixels)
     libraries = LibraryFetcher(configuration, is_coming = fetches_libraries)
-    animator = Animator(
-        configuration, reader, engines
-        or Engines(configuration, are_libraries_coming = libraries.is_coming))
-
-    def find_others() -> list[Animator]:
-        found = [Engines(each) for each in gpus.others(configuration)] if not engines else []
-        animator.engines.join([*found, *more_engines])
-        return [Animator(configuration, reader, each) for each in (*found, *more_engines)]
-
     store = Store(home)
+    queue: Queue
     if configuration.queue.broker:
-        animator, queue = _remote(configuration, reader, store)
+        animator, queue = _fleet_queue(configuration, reader, store)
     else:
+        others = engines if isinstance(engines, Sequence) else [engines]
+        own = others or [Engines(configuration, are_libraries_coming = libraries.is_coming)]
+        animator = Animator(configuration, reader, own[0])
         queue = LocalQueue(
             animator,
             store,
             configuration.queue.max_waiting,
             max_waiting_per_client = configuration.queue.max_waiting_per_client,
-            find_others = find_others,
+            find_others = _other_animators(animator, configuration, others),
             progress_bar = progress_bar)
     retention = Retention(queue, store, configuration.store)
     queue.on_end = retention.look
-    app.extensions['services'] = Services(configuration, animator, queue, store,
-                                          Results(animator, store), sandbox, retention,
-                                          Fetcher(configuration), libraries)
-    routes.register(app)
-    return app
+    return routes.make_app(
+        Services(configuration, animator, queue, store, Results(animator, store), sandbox,
+                 retention, Fetcher(configuration), libraries))
 
 
-def _remote(configuration: Configuration, reader: PhotoReader,
-            store: Store) -> tuple[Animator, Queue]:
-    """The queue of a fleet; its libraries are imported by nobody else."""
+def _other_animators(animator: Animator, configuration: Configuration,
+                     engines: Sequence[Engines]) -> Callable[[], list[Animator]]:
+    """Return what finds the animators of further devices: the ones given, else one for each further GPU."""
+
+    def find() -> list[Animator]:
+        found = list(engines[1:]) or [Engines(each) for each in gpus.others(configuration)]
+        animator.engines.join(found)
+        return [Animator(configuration, animator.reader, each) for each in found]
+
+    return find if len(engines) != 1 else list
+
+
+def _fleet_queue(configuration: Configuration, reader: PhotoReader,
+                 store: Store) -> tuple[Animator, Queue]:
+    """Make the queue of a fleet; its libraries are imported nowhere else."""
     from modules.jobs.fleet.agreement import FleetEngines
     from modules.jobs.fleet.ledger import Ledger
     from modules.jobs.fleet.queue import RemoteQueue

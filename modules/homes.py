@@ -32,7 +32,7 @@ PREFIX, LOCK = 'turn-live-photos-', 'alive.lock'
 NEW = 60
 
 
-def sweep() -> None:
+def remove_dead_homes() -> None:
     """Remove the temporary folders of programs that have died."""
     for folder in Path(tempfile.gettempdir()).glob(f'{PREFIX}*'):
         _remove_if_dead(folder)

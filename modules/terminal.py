@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 import tqdm
@@ -43,7 +43,7 @@ def progress_bar(name: str,
                  language: str | None = None,
                  file: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
     """
-    A bar for one job, gone when the job is; nothing where no person looks.
+    Show a bar for one job, gone when the job is; nothing where there is no terminal.
 
     :param name: what stands before the bar
     :type name: str
@@ -51,13 +51,13 @@ def progress_bar(name: str,
     :type is_shown: bool
     :param language: of the words; None takes this machine's
     :type language: str | None
-    :param file: where a person looks although it is no terminal
+    :param file: what a person reads although it is no terminal
     :type file: TextIO | None
     :yield: moves the bar
     :ytype: Callable[[Progress], None]
     """
     language = language or i18n.of_this_machine()
-    # None leaves it to whether a terminal is there
+    # tqdm takes None for "only in a terminal"
     disable = (False if file else None) if is_shown else True
     with tqdm.tqdm(desc = name, unit = '', leave = False, disable = disable, file = file) as bar:
 
@@ -70,9 +70,9 @@ def progress_bar(name: str,
 
 
 @contextmanager
-def count(total: int) -> Iterator[Callable[[], object]]:
+def photo_bar(total: int) -> Iterator[Callable[[], object]]:
     """
-    A bar that counts photos, above the bars of the single ones; nothing for one photo or where no person looks.
+    Show a bar that counts photos, above the bars of the single ones; nothing for one photo or without a terminal.
 
     :param total: how many there are
     :type total: int
@@ -88,11 +88,11 @@ def count(total: int) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
-class Unheard(Exception):  # noqa: N818
+class OutputFailed(Exception):  # noqa: N818
     """
-    What is said can be written nowhere.
+    Standard output or standard error cannot be written.
 
-    :param file: standard output or standard error
+    :param file: which of them
     :type file: TextIO
     :param reason: what the system says
     :type reason: OSError
@@ -103,35 +103,50 @@ class Unheard(Exception):  # noqa: N818
         self.file, self.reason = file, reason
 
 
-def fall_silent(unheard: Unheard, language: str) -> None:
+def close_output(failure: OutputFailed, language: str) -> None:
     """
-    Write nothing more where nobody reads, as behind ``| head``; tell of anything else, such as a full disk.
+    Write nothing more where nobody reads, as behind ``| head``; explain anything else, such as a full disk.
 
-    :param unheard: what happened
-    :type unheard: Unheard
-    :param language: of what is said
+    :param failure: what happened
+    :type failure: OutputFailed
+    :param language: of the explanation
     :type language: str
     """
     # Python itself writes once more when it ends
-    os.dup2(os.open(os.devnull, os.O_WRONLY), unheard.file.fileno())
-    if unheard.file is not sys.stderr and unheard.reason.errno != errno.EPIPE:
-        reason = unheard.reason.strerror or unheard.reason
-        words = i18n.text('cli.unheard', reason = reason)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), failure.file.fileno())
+    if failure.file is not sys.stderr and failure.reason.errno != errno.EPIPE:
+        reason = failure.reason.strerror or failure.reason
+        words = i18n.text('cli.output_failed', reason = reason)
         sys.stderr.write(words.in_(language) + '\n')
 
 
-def say(words: object, file: TextIO) -> None:
+def write_line(words: object, file: TextIO) -> None:
     """
-    Write a line without tearing the bars apart.
+    Write a line without tearing progress bars apart.
 
     :param words: the line
     :type words: object
     :param file: standard output or standard error
     :type file: TextIO
-    :raises Unheard: when it cannot be written
+    :raises OutputFailed: when it cannot be written
     """
     try:
         tqdm.tqdm.write(str(words), file = file)
         file.flush()
     except OSError as error:
-        raise Unheard(file, error) from error
+        raise OutputFailed(file, error) from error
+
+
+def print_text(words: i18n.Text, language: str, file: TextIO | None = None) -> None:
+    """
+    Print a sentence for the person at the terminal; that nobody reads it is no reason to stop.
+
+    :param words: the sentence
+    :type words: i18n.Text
+    :param language: the person's
+    :type language: str
+    :param file: standard output; None is standard error
+    :type file: TextIO | None
+    """
+    with suppress(OutputFailed):
+        write_line(words.in_(language), file or sys.stderr)

@@ -61,7 +61,7 @@ def test_the_home_of_a_living_program_stays_though_its_lock_was_deleted(temporar
     (kept / homes.LOCK).unlink()
     long_ago = time.time() - 2 * homes.NEW
     os.utime(kept, (long_ago, long_ago))
-    homes.sweep()
+    homes.remove_dead_homes()
     assert (kept / 'outputs' / 'photo').exists()
     living.communicate()
 
@@ -73,7 +73,7 @@ def test_the_home_of_a_dead_program_goes_with_the_next_and_that_of_a_living_one_
         os.kill(dead.pid, signal.SIGKILL)
         dead.communicate()
         assert gone.exists()
-        homes.sweep()
+        homes.remove_dead_homes()
         assert not gone.exists()
         assert (kept / 'outputs' / 'photo').read_text() == 'private'
     finally:
@@ -91,7 +91,7 @@ def test_a_folder_that_is_new_may_be_about_to_get_its_lock(temporary):
     for folder in (new, old):
         folder.mkdir()
     aged(old)
-    homes.sweep()
+    homes.remove_dead_homes()
     assert (new.exists(), old.exists()) == (True, False)
 
 
@@ -103,7 +103,7 @@ def test_a_link_in_the_folder_of_a_dead_program_leads_nowhere(temporary):
     dead.mkdir()
     (dead / 'outputs').symlink_to(precious)
     (dead / homes.LOCK).touch()
-    homes.sweep()
+    homes.remove_dead_homes()
     assert not dead.exists()
     assert (precious / 'picture').exists()
 
@@ -112,7 +112,7 @@ def test_what_only_sounds_alike_is_left_alone(temporary):
     for name in ('turn-live-photos', 'turn-live', f'my-{homes.PREFIX}x'):
         (temporary / name).mkdir()
         aged(temporary / name)
-    homes.sweep()
+    homes.remove_dead_homes()
     assert len(list(temporary.iterdir())) == 3
 
 
@@ -126,7 +126,7 @@ def test_links_and_files_are_left_alone(temporary):
     aged(target)
     aged(file)
     os.utime(link, (0, 0), follow_symlinks = False)
-    homes.sweep()
+    homes.remove_dead_homes()
     assert list(target.iterdir()) == []
     assert link.is_symlink()
     assert file.exists()
@@ -138,5 +138,5 @@ def test_folders_of_other_people_are_left_alone(temporary, monkeypatch):
     aged(foreign)
     own = os.getuid()
     monkeypatch.setattr(os, 'getuid', lambda: own + 1)
-    homes.sweep()
+    homes.remove_dead_homes()
     assert foreign.is_dir()

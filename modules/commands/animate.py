@@ -19,7 +19,10 @@ from modules import encoders, errors, i18n, terminal
 from modules.clips.animator import Animator, join_notes
 from modules.commands import sources, targets
 from modules.commands.arguments import Arguments
+from modules.configuration import Configuration
+from modules.engines import Engines
 from modules.jobs.work import interruptible
+from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, StopIfCancelled
 from modules.request import AnimationRequest, draw_seed, parse_request, safe_stem
 
@@ -40,6 +43,27 @@ class Unsuitable(Exception):
         super().__init__(reason)
 
 
+def run(arguments: Arguments, options: Configuration, language: str) -> int:
+    """
+    Make clips without a server.
+
+    :param arguments: the command line
+    :type arguments: Arguments
+    :param options: the configuration
+    :type options: Configuration
+    :param language: of what is printed
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
+    try:
+        return animate(animator, arguments, language)
+    except terminal.OutputFailed as failure:
+        terminal.close_output(failure, language)
+        return 1
+
+
 def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     """
     Make a clip of every photo; one that cannot be read does not stop the others.
@@ -52,7 +76,7 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     :type language: str
     :return: 0 when every photo became a clip, 1 when some did not, 2 when nothing could be started
     :rtype: int
-    :raises terminal.Unheard: when nobody reads what is said any more; the clip that was told of is there
+    :raises terminal.OutputFailed: when nobody reads what is said any more; the clip that was told of is there
     """
     try:
         photos = list(sources.found(arguments.photos))
@@ -78,7 +102,7 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
     draws = not any(name == 'seed' for name, _value in fields)
     created = arguments.again.created if arguments.again else None
     failed = 0
-    with terminal.count(len(photos)) as count:
+    with terminal.photo_bar(len(photos)) as count:
         for photo, place in zip(photos, places, strict = True):
             seed = draw_seed() if draws else wanted.seed
             stem = safe_stem(sources.name_of(photo).name)
@@ -227,17 +251,17 @@ def _one(animator: Animator, request: AnimationRequest, place: targets.Named | t
                         'cli.not_written', photo = name, path = place,
                         reason = _reason(error))) from error
     except errors.Refusal as refusal:
-        terminal.say(f'{name}: {refusal.text.in_(language)}', sys.stderr)
+        terminal.write_line(f'{name}: {refusal.text.in_(language)}', sys.stderr)
     except Unsuitable as error:
-        terminal.say(error.args[0].in_(language), sys.stderr)
+        terminal.write_line(error.args[0].in_(language), sys.stderr)
     except OSError as error:
         words = i18n.text('cli.unusable', path = name, reason = _reason(error))
-        terminal.say(words.in_(language), sys.stderr)
+        terminal.write_line(words.in_(language), sys.stderr)
     else:
         written = i18n.text('cli.written', path = path, seed = done.seed, engine = done.engine)
-        terminal.say(written.in_(language), sys.stdout)
+        terminal.write_line(written.in_(language), sys.stdout)
         if note:
-            terminal.say(note.in_(language), sys.stderr)
+            terminal.write_line(note.in_(language), sys.stderr)
         return True
     return False
 
@@ -289,5 +313,5 @@ def _reason(error: OSError) -> object:
 
 
 def _refuse(words: i18n.Text, language: str) -> int:
-    terminal.say(words.in_(language), sys.stderr)
+    terminal.write_line(words.in_(language), sys.stderr)
     return 2

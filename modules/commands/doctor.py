@@ -16,6 +16,7 @@ from importlib import metadata
 
 from modules import VERSION, errors, i18n
 from modules.choices import RUNGS
+from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
 from modules.engines import Engines
 from modules.engines.diffusion import devices, toolchain
@@ -29,6 +30,29 @@ FLEET_LIBRARIES = ('dramatiq', 'redis')
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
              'torch', 'diffusers', 'transformers', 'accelerate', 'huggingface-hub')
+
+
+def run(_arguments: Arguments, options: Configuration, language: str) -> int:
+    """
+    Print what this machine can run.
+
+    :param _arguments: the command line
+    :type _arguments: Arguments
+    :param options: the configuration
+    :type options: Configuration
+    :param language: of the report
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    try:
+        code = examine(options, Engines(options), language)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # who reads through ``head`` has seen enough; Python writes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 def examine(configuration: Configuration, engines: Engines, language: str) -> int:

@@ -13,6 +13,7 @@ import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from modules import i18n, weights
+from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
 from modules.engines import missing_libraries
 from modules.engines.camera import depth_model
@@ -22,17 +23,33 @@ from modules.weights.download import State, download
 from modules.weights.plan import USUAL_TERMS, Terms, plan
 
 
-def run(configuration: Configuration,
-        language: str | None = None,
-        terms: Terms = USUAL_TERMS,
-        kind: Kind = VIDEO) -> int:
+def run(arguments: Arguments, options: Configuration, language: str) -> int:
+    """
+    Fetch the model that the command line asks for.
+
+    :param arguments: the command line
+    :type arguments: Arguments
+    :param options: the configuration
+    :type options: Configuration
+    :param language: of what is printed
+    :type language: str
+    :return: the exit code
+    :rtype: int
+    """
+    return fetch(options, language, kind = DEPTH if arguments.depth else VIDEO)
+
+
+def fetch(configuration: Configuration,
+          language: str,
+          terms: Terms = USUAL_TERMS,
+          kind: Kind = VIDEO) -> int:
     """
     Fetch a model, saying beforehand what will come. Interrupted, it continues when run again.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param language: of the words; None takes this machine's
-    :type language: str | None
+    :param language: of the words
+    :type language: str
     :param terms: what fetching keeps to
     :type terms: Terms
     :param kind: what the model is for
@@ -40,9 +57,8 @@ def run(configuration: Configuration,
     :return: 0 when the model is here, 1 when it could not be fetched, 130 after Ctrl-C
     :rtype: int
     """
-    language = language or i18n.of_this_machine()
     if kind == DEPTH and (missing := missing_libraries(*depth_model.LIBRARIES)):
-        _say(text('engines.depth_no_libraries', libraries = ', '.join(missing)), language)
+        _print(text('engines.depth_no_libraries', libraries = ', '.join(missing)), language)
     try:
         folder = weights.find(configuration, kind) or _fetch(configuration, language, terms, kind)
     except weights.WeightsError as error:
@@ -51,16 +67,16 @@ def run(configuration: Configuration,
     except KeyboardInterrupt:
         sys.stderr.write(f'\n{text("weights.interrupted").in_(language)}\n')
         return 130
-    _say(text('weights.here', folder = folder), language)
+    _print(text('weights.here', folder = folder), language)
     return 0
 
 
 def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
     if kind == VIDEO and (file := weights.find_single_file(configuration)):
-        _say(text('engines.svd_single_file', file = file.name), language)
+        _print(text('engines.svd_single_file', file = file.name), language)
     planned = plan(configuration, terms = terms, kind = kind)
     for words in planned.told:
-        _say(words, language)
+        _print(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
             total = planned.bytes_total,
             initial = planned.bytes_here,
@@ -76,6 +92,6 @@ def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind
         return download(configuration, show, lambda: None, terms, kind)
 
 
-def _say(words: i18n.Text, language: str) -> None:
+def _print(words: i18n.Text, language: str) -> None:
     sys.stdout.write(f'{words.in_(language)}\n')
     sys.stdout.flush()

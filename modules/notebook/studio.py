@@ -98,7 +98,7 @@ class Studio:
             return
         if on_drive:
             self._move_to_drive()
-        if download.run(self.options, self.reader.language):
+        if download.fetch(self.options, self.reader.language):
             self.reader.say(text('notebook.no_model'))
 
     def _move_to_drive(self) -> None:

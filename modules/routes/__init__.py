@@ -7,21 +7,47 @@ Libraries: Flask.
 """
 
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+
+from modules.configuration import ROOT
+from modules.routes import generate, health, jobs, metrics, model, openapi, pages
+from modules.web import errors, forms
+from modules.web.access import guards
+from modules.web.access.heads import HeadChecker
+from modules.web.access.proxies import BehindProxies
+from modules.web.services import Services
 
 
-def register(app: Flask) -> None:
+class _JsonProvider(DefaultJSONProvider):
+    """JSON with letters of every script as they are."""
+
+    ensure_ascii = False
+
+
+class _App(Flask):
+    """Flask with the program's own JSON and forms."""
+
+    json_provider_class = _JsonProvider
+    request_class = forms.Request
+
+
+def make_app(services: Services) -> Flask:
     """
-    Open every door.
+    Make an app that serves every route.
 
-    :param app: the app
-    :type app: Flask
+    :param services: what the routes work with
+    :type services: Services
+    :return: the app
+    :rtype: Flask
     """
-    from modules.routes import generate, health, jobs, metrics, model, openapi, pages
-    from modules.web import errors
-    from modules.web.access import guards
-    from modules.web.access.heads import HeadDoor
-    from modules.web.access.proxies import BehindProxies
-    app.wsgi_app = BehindProxies(
-        HeadDoor(app, app.wsgi_app), app.extensions['services'].configuration.web.trusted_proxies)
-    for door in (errors, guards, pages, generate, jobs, health, metrics, openapi, model):
-        app.register_blueprint(door.blueprint)
+    web = services.configuration.web
+    app = _App('app', root_path = str(ROOT))
+    if web.max_content_length:
+        # a body of exactly Werkzeug's limit is refused by it
+        app.config['MAX_CONTENT_LENGTH'] = web.max_content_length + 1
+    app.extensions['services'] = services
+    wsgi_app = BehindProxies(HeadChecker(app, app.wsgi_app), web.trusted_proxies)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # as Flask's documentation wraps an app
+    for module in (errors, guards, pages, generate, jobs, health, metrics, openapi, model):
+        app.register_blueprint(module.blueprint)
+    return app

@@ -37,7 +37,7 @@ from modules import errors, terminal
 from modules.configuration import WebOptions
 from modules.i18n import LANGUAGES
 from modules.web.access.heads import HEAD_ONLY, IS_WANTED
-from modules.web.access.proxies import TunnelDoor
+from modules.web.access.proxies import TunnelApp
 from modules.web.uploads import Bodies, NoRoom
 
 logger = logging.getLogger(__name__)
@@ -344,9 +344,9 @@ class Server:
             listener.channel_class, listener.bodies = LingeringChannel, bodies
         self.port = self._listeners[0].effective_port
         self.tunnel_port = self._listeners[-1].effective_port if has_tunnel else None
-        self.tunnel_door = TunnelDoor(app)
+        self.tunnel_app = TunnelApp(app)
         if has_tunnel:
-            self._listeners[-1].application = self.tunnel_door
+            self._listeners[-1].application = self.tunnel_app
         self._dispatcher = self._listeners[0].task_dispatcher
         self._stopped = threading.Event()
 

@@ -12,7 +12,6 @@ import io
 import os
 import pty
 import re
-import runpy
 import signal
 import socket
 import struct
@@ -28,6 +27,7 @@ import pytest
 from PIL import Image
 
 from modules import VERSION
+from modules.commands import serve
 from modules.engines.diffusion import allocator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -378,7 +378,7 @@ def test_a_host_that_is_none_is_one_sentence(small):
                                            ('::', 'http://localhost:7/'),
                                            ('127.0.0.1', 'http://127.0.0.1:7/')])
 def test_the_address_is_one_a_browser_takes(host, url):
-    assert runpy.run_path(str(ROOT / '__main__.py'))['address'](host, 7) == url
+    assert serve.address(host, 7) == url
 
 
 @pytest.mark.parametrize('split', [['--max-split-size-mb=64'], []])

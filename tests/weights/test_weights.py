@@ -294,7 +294,7 @@ def test_fetches_exactly_the_needed_files(configuration, server):
 def test_asks_nobody_once_the_model_is_here(configuration, server):
     write(configuration.store.models_home / hub.NAME, hub.model(100))
     fetch(configuration, terms(server))
-    assert shell.run(configuration, 'en', terms(server)) == 0
+    assert shell.fetch(configuration, 'en', terms(server)) == 0
     assert server.requests == []
 
 
@@ -815,7 +815,7 @@ def test_closing_ends_the_download_and_keeps_what_came(configuration, server):
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, capsys, language):
-    assert shell.run(configuration, language, terms(server)) == 0
+    assert shell.fetch(configuration, language, terms(server)) == 0
     out, bar = capsys.readouterr()
     assert 'tiny-community' in out
     assert f'{server.url}/{hub.NAME}/blob/main/LICENSE.md' in out
@@ -825,5 +825,5 @@ def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, ca
 
 def test_the_shell_says_in_one_sentence_why_not(configuration, server, capsys):
     server.status = 404
-    assert shell.run(configuration, 'zh', terms(server)) == 1
+    assert shell.fetch(configuration, 'zh', terms(server)) == 1
     assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName（如果改过）')

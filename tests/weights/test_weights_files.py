@@ -134,7 +134,7 @@ def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):
     told = dict(doctor.report(configuration, Engines(configuration), 'en'))
     assert told['engine svd'].startswith('svd_xt.safetensors is Stable Video Diffusion in one file')
     nobody = plan.Terms((Hub('http://127.0.0.1:9'), ), HASTE, 0)
-    assert download.run(configuration, 'en', nobody) == 1
+    assert download.fetch(configuration, 'en', nobody) == 1
     assert 'svd_xt.safetensors is Stable Video' in capsys.readouterr().out
     app = create_app(configuration, tmp_path / 'outputs')
     with program.served(app, configuration.web) as port:

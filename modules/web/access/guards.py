@@ -62,7 +62,7 @@ PREFLIGHT = {
 CHALLENGE = 'Basic realm="turn-live-photos", charset="UTF-8"'
 
 #: never asks for a password
-OPEN_DOORS = ('health.health', )
+PUBLIC_ENDPOINTS = ('health.health', )
 
 #: whoever follows jobs asks these again and again
 NOT_COUNTED = ('health.health', 'jobs.show', 'jobs.events', 'jobs.preview', 'static')
@@ -94,7 +94,7 @@ def guard() -> Response | None:
         return Response(status = 204)
     if request.endpoint not in NOT_COUNTED:
         limits.count(proxies.client(request))
-    if web.password and request.endpoint not in OPEN_DOORS:
+    if web.password and request.endpoint not in PUBLIC_ENDPOINTS:
         check_password(request, web.password, limits)
     return None
 

@@ -21,7 +21,7 @@ HEAD_ONLY = 'turn_live_photos.head_only'
 IS_WANTED = 'turn_live_photos.is_wanted'
 
 
-class HeadDoor:
+class HeadChecker:
     """
     The app, asked about heads as well as about requests.
 
@@ -68,7 +68,7 @@ def is_wanted(asked: Request) -> bool:
     web, limits = services().configuration.web, current_app.extensions['limits']
     try:
         guards.check_origin(asked, web)
-        if web.password and asked.endpoint not in guards.OPEN_DOORS:
+        if web.password and asked.endpoint not in guards.PUBLIC_ENDPOINTS:
             limits.check_guesses(proxies.client(asked))
             given = guards.given_password(asked.headers.get('Authorization', ''))
             if given is None or not guards.is_same(given, web.password):

@@ -81,7 +81,7 @@ class BehindProxies:
         return self.app(environ, start_response)
 
 
-class TunnelDoor:
+class TunnelApp:
     """
     The app as the tunnel reaches it, on a port of its own: whoever comes in here is a stranger, whatever headers say.
 

@@ -526,7 +526,7 @@ def terms(server):
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path, capsys, language):
     wanted = options(tmp_path)
-    assert shell.run(wanted, language, terms(server), DEPTH) == 0
+    assert shell.fetch(wanted, language, terms(server), DEPTH) == 0
     folder = weights.find(wanted, DEPTH)
     assert folder == tmp_path / DEPTH.hub_name
     assert sorted(path.name for path in folder.iterdir()) == server.paths() == NEEDED
@@ -538,7 +538,7 @@ def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path
 
 def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(depths, 'LIBRARIES', ('no_such_library', ))
-    assert shell.run(options(tmp_path), 'en', terms(server), DEPTH) == 0
+    assert shell.fetch(options(tmp_path), 'en', terms(server), DEPTH) == 0
     assert 'no_such_library' in capsys.readouterr().out
 
 

@@ -316,11 +316,12 @@ def serve(tmp_path, checkpoint):
                 output_frames = 2,
                 inference_steps = 2)
             options = Configuration(web = WebOptions(port = 0), model = model)
-            first, *more = (
+            engines = [
                 Engines(options, {
                     **TABLE, 'svd': ('test_svd_selftest', each.__name__)
-                }) for each in (kind, *further))
-            app = create_app(options, tmp_path, engines = first, more_engines = more)
+                }) for each in (kind, *further)
+            ]
+            app = create_app(options, tmp_path, engines = engines)
             start.queues.append(app.extensions['services'].queue)
             return running.enter_context(program.served(app, options.web))
 

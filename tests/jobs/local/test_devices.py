@@ -135,7 +135,7 @@ def test_the_program_serves_two_jobs_at_once_each_with_its_own_picture(tmp_path)
     stand_ins.Held.go.clear()
     options = Configuration(web = WebOptions(port = 0), queue = QueueOptions(max_waiting = 4))
     engines = [Engines(options, stand_ins.table(camera = 'Held')) for _ in range(2)]
-    app = create_app(options, tmp_path, engines = engines[0], more_engines = engines[1:])
+    app = create_app(options, tmp_path, engines = engines)
     with program.served(app, options.web) as port:
         colours = [(200, 60, 30), (30, 60, 200), (60, 200, 30)]
         jobs = [submitted(port, colour) for colour in colours]
