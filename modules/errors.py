@@ -49,6 +49,17 @@ class Refusal(Exception):
         # as it travels between processes
         return Refusal.from_dict, (self.to_dict(), )
 
+    def to_json(self, language: str) -> dict[str, str | None]:
+        """
+        Return the refusal as programs and the page see it.
+
+        :param language: of the message
+        :type language: str
+        :return: ``message``, ``code`` and ``field``
+        :rtype: dict[str, str | None]
+        """
+        return {'message': self.text.in_(language), 'code': self.code, 'field': self.field}
+
     def to_dict(self) -> dict:
         """
         Return the refusal in a form that can be kept.

@@ -22,10 +22,10 @@ from modules.jobs.store import HomeInUse
 from modules.progress import do_nothing
 from modules.terminal import print_text
 from modules.web import tunnel
-from modules.web.access.guards import is_open_to_all
-from modules.web.access.quotas import MOST_AT_WORK
+from modules.web.access.hosts import is_open_to_all
+from modules.web.access.quotas import MAX_HEAVY_REQUESTS
 from modules.web.server import Server
-from modules.web.services import MOST_STREAMS
+from modules.web.services import MAX_STREAMS
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -131,7 +131,7 @@ def _make_server(app: 'Flask', arguments: Arguments, options: Configuration,
     """Make the server; return None, with a sentence, where it cannot listen."""
     host, port = options.web.host, options.web.port
     try:
-        held = options.queue.max_waiting + MOST_STREAMS + MOST_AT_WORK
+        held = options.queue.max_waiting + MAX_STREAMS + MAX_HEAVY_REQUESTS
         return Server(app, options.web, held, has_tunnel = arguments.ngrok)
     except ValueError:
         words = text('cli.no_host', host = host)

@@ -25,7 +25,7 @@ from modules.web.access.senders import Senders
 from modules.weights.fetcher import Fetcher
 
 #: connections kept open for progress at once; each holds a thread of the server
-MOST_STREAMS = 128
+MAX_STREAMS = 128
 
 
 @dataclass(frozen = True)
@@ -49,7 +49,7 @@ class Services:
     libraries: LibraryFetcher
     #: connections that may be kept open for progress
     streams: threading.BoundedSemaphore = field(
-        default_factory = lambda: threading.BoundedSemaphore(MOST_STREAMS))
+        default_factory = lambda: threading.BoundedSemaphore(MAX_STREAMS))
 
     #: names for clients, under which their clips are counted
     senders: Senders = field(default_factory = Senders)

@@ -1,27 +1,39 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Bodies of requests that have not come whole. They lie in the system's folder for temporary files, and have a sum.
+Bodies of requests that have not come whole. They lie in the system's folder for temporary files, and their sum is
+limited.
 
 Libraries: waitress.
 """
 
 import collections
+from typing import Protocol
 
 from waitress.utilities import Error
 
 #: bytes that unfinished bodies of all connections may have together, and how many of the largest must fit
-MOST_BYTES, MOST_OF_THE_LARGEST = 1 << 30, 8
+MAX_BYTES, MIN_LARGEST = 1 << 30, 8
 
 
-class NoRoom(Error):
+class UploadSpaceFull(Error):
     """What is sent cannot be kept now."""
 
     code = 503
     reason = 'Service Unavailable'
 
 
-class Bodies:
+class Connection(Protocol):
+    """Where bodies come from."""
+
+    #: the client's address and port
+    addr: tuple
+
+    def refuse_upload(self) -> None:
+        """Refuse what has not come whole."""
+
+
+class Uploads:
     """
     Counts what has come.
 
@@ -30,33 +42,33 @@ class Bodies:
     """
 
     def __init__(self, largest: int):
-        self.most = max(MOST_BYTES, MOST_OF_THE_LARGEST * largest) if largest else 0
-        self._sizes: dict[object, int] = {}
+        self.limit = max(MAX_BYTES, MIN_LARGEST * largest) if largest else 0
+        self._sizes: dict[Connection, int] = {}
         self._sum = 0
 
-    def note(self, channel: object, size: int) -> None:
+    def note(self, connection: Connection, size: int) -> None:
         """
         Note how much of a body has come.
 
-        :param channel: its connection
-        :type channel: object
+        :param connection: its connection
+        :type connection: Connection
         :param size: bytes so far; 0 when it is whole, or given up
         :type size: int
         """
-        self._sum += size - self._sizes.pop(channel, 0)
+        self._sum += size - self._sizes.pop(connection, 0)
         if size:
-            self._sizes[channel] = size
+            self._sizes[connection] = size
 
-    def one_too_many(self) -> object | None:
+    def find_surplus(self) -> Connection | None:
         """
         Find who has to make room for others.
 
         :return: the connection that has sent most, of the client who has; None where there is room
-        :rtype: object | None
+        :rtype: Connection | None
         """
-        if not self.most or self._sum <= self.most:
+        if not self.limit or self._sum <= self.limit:
             return None
-        held = collections.Counter()
-        for channel, size in self._sizes.items():
-            held[channel.addr[0]] += size
+        held: collections.Counter[str] = collections.Counter()
+        for connection, size in self._sizes.items():
+            held[connection.addr[0]] += size
         return max(self._sizes, key = lambda each: (held[each.addr[0]], self._sizes[each]))

@@ -22,7 +22,7 @@ from PIL import Image
 from serving import jpeg, refused, serve
 
 from modules import VERSION
-from modules.web.server import LINGER_SECONDS
+from modules.web.channel import LINGER_SECONDS
 
 
 @pytest.fixture(scope = 'module')

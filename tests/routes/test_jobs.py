@@ -94,7 +94,7 @@ class Api:
             time.sleep(0.02)
 
     def until_followed(self, streams):
-        until(lambda: services.MOST_STREAMS - self.services.streams._value == streams)
+        until(lambda: services.MAX_STREAMS - self.services.streams._value == streams)
 
     def done(self, **more):
         return self.until(self.submit(**more)['id'], state = 'done')
@@ -425,7 +425,7 @@ def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
 def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
     identity = held.until(held.submit()['id'], state = 'running')['id']
     request = f'GET /jobs/{identity}/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode()
-    places = services.MOST_STREAMS
+    places = services.MAX_STREAMS
     with contextlib.ExitStack() as following:
         for _place in range(places):
             client = following.enter_context(socket.create_connection(('127.0.0.1', held.port), 30))

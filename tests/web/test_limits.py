@@ -193,13 +193,13 @@ def test_one_clients_photos_are_read_one_after_the_other_and_only_few_wait(busy)
     answers = []
     waiting = [
         threading.Thread(target = lambda: answers.append(submit(port, ANNA)))
-        for _number in range(quotas.MOST_AT_WORK_OF_ONE - 1)
+        for _number in range(quotas.MAX_HEAVY_REQUESTS_OF_ONE - 1)
     ]
     with limits.work('203.0.113.1'):
         for thread in waiting:
             thread.start()
         patience = time.monotonic() + 20
-        while limits._at_work['203.0.113.1'] < quotas.MOST_AT_WORK_OF_ONE:
+        while limits._at_work['203.0.113.1'] < quotas.MAX_HEAVY_REQUESTS_OF_ONE:
             assert time.monotonic() < patience
             time.sleep(0.02)
         for answer in heavy(port, job, ANNA):
@@ -214,7 +214,7 @@ def test_one_clients_photos_are_read_one_after_the_other_and_only_few_wait(busy)
 def test_so_many_photos_are_read_at_once_that_pages_are_served_beside(busy):
     port, job, limits = busy
     with contextlib.ExitStack() as others:
-        for number in range(quotas.MOST_AT_WORK):
+        for number in range(quotas.MAX_HEAVY_REQUESTS):
             others.enter_context(limits.work(f'198.51.100.{number}'))
         for answer in heavy(port, job, BERT):
             assert (answer.status, answer.json['code']) == (503, 'queue_full')

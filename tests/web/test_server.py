@@ -28,7 +28,7 @@ from waitress.adjustments import Adjustments
 from app import create_app
 from modules.configuration import Configuration, WebOptions
 from modules.engines import Engines
-from modules.web import server, uploads
+from modules.web import parser, uploads
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = b'Host: localhost\r\n'
@@ -154,8 +154,8 @@ def unfinished(port, address = '127.0.0.1', size = 90_000):
 
 
 def test_unfinished_bodies_have_a_sum_and_who_has_most_makes_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, 'MOST_BYTES', 800_000)
-    monkeypatch.setattr(uploads, 'MOST_OF_THE_LARGEST', 1)
+    monkeypatch.setattr(uploads, 'MAX_BYTES', 800_000)
+    monkeypatch.setattr(uploads, 'MIN_LARGEST', 1)
     options = Configuration(web = WebOptions(port = 0, max_content_length = 100_000))
     app = create_app(
         options, tmp_path, engines = Engines(options, stand_ins.table(camera = 'Instant')))
@@ -198,7 +198,7 @@ def test_a_full_folder_for_temporary_files_is_told(tmp_path, small_disk, monkeyp
 
 def test_whatever_is_refused_can_be_told_in_the_log():
     # waitress writes the path when an answer fails; without one it would fail once more, and never answer
-    request = server.Parser(Adjustments())
+    request = parser.Parser(Adjustments())
     request.received(b'no request\r\n\r\n')
     assert (request.error.code, request.path) == (400, '')
 
@@ -288,8 +288,8 @@ def test_every_connection_may_have_a_file(may, most, found):
     code = f'''
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({may}, {most}))
-from modules import server
-print(server.most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+from modules.web import server
+print(server.max_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 '''
     done = subprocess.run([sys.executable, '-c', code],
                           cwd = ROOT,

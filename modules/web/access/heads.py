@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from flask import Flask, Request, current_app, request
 
 from modules import errors
-from modules.web.access import guards, proxies
+from modules.web.access import guards, hosts, passwords, proxies
 from modules.web.services import services
 
 #: in an environment: only its head has come, and the question is whether the rest is wanted
@@ -67,11 +67,11 @@ def is_wanted(asked: Request) -> bool:
         return False
     web, limits = services().configuration.web, current_app.extensions['limits']
     try:
-        guards.check_origin(asked, web)
+        hosts.check_origin(asked, web)
         if web.password and asked.endpoint not in guards.PUBLIC_ENDPOINTS:
             limits.check_guesses(proxies.client(asked))
-            given = guards.given_password(asked.headers.get('Authorization', ''))
-            if given is None or not guards.is_same(given, web.password):
+            given = passwords.given_password(asked.headers.get('Authorization', ''))
+            if given is None or not passwords.is_same(given, web.password):
                 return False
     except errors.Refusal:
         return False

@@ -21,10 +21,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from modules import errors
 
 #: requests that read a photo or make a file, or wait to, for seconds and with a thread each; of all, and of one client
-MOST_AT_WORK, MOST_AT_WORK_OF_ONE = 32, 4
+MAX_HEAVY_REQUESTS, MAX_HEAVY_REQUESTS_OF_ONE = 32, 4
 
 #: wrong passwords of one client in a minute
-MOST_GUESSES = 20
+MAX_GUESSES = 20
 
 
 class Limits:
@@ -39,9 +39,9 @@ class Limits:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = limits.RateLimitItemPerMinute(per_minute) if per_minute else None
         self._at_work: collections.Counter[str] = collections.Counter()
-        self._turns: dict[str, threading.Lock] = {}
+        self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._guesses = limits.RateLimitItemPerMinute(MOST_GUESSES, namespace = 'guesses')
+        self._guesses = limits.RateLimitItemPerMinute(MAX_GUESSES, namespace = 'guesses')
 
     def count(self, client: str) -> None:
         """
@@ -57,7 +57,7 @@ class Limits:
             raise errors.TooManyRequests(retry_after = min(max(1, seconds), 60))
 
     @contextlib.contextmanager
-    def work(self, client: str) -> Iterator[None]:
+    def heavy_work_slot(self, client: str) -> Iterator[None]:
         """
         Do what takes long, unless so many do already that pages would have to wait for it. One client's are done
         one after the other, so that photos made to take long hold up who sent them.
@@ -70,20 +70,20 @@ class Limits:
         :raises errors.QueueFull: when all together have
         """
         with self._lock:
-            if client and self._at_work[client] >= MOST_AT_WORK_OF_ONE:
+            if client and self._at_work[client] >= MAX_HEAVY_REQUESTS_OF_ONE:
                 raise errors.TooManyRequests
-            if self._at_work.total() >= MOST_AT_WORK:
+            if self._at_work.total() >= MAX_HEAVY_REQUESTS:
                 raise errors.QueueFull
             self._at_work[client] += 1
-            turn = self._turns.setdefault(client, threading.Lock())
+            lock = self._locks.setdefault(client, threading.Lock())
         try:
-            with turn if client else contextlib.nullcontext():
+            with lock if client else contextlib.nullcontext():
                 yield
         finally:
             with self._lock:
                 self._at_work[client] -= 1
                 if not self._at_work[client]:
-                    del self._at_work[client], self._turns[client]
+                    del self._at_work[client], self._locks[client]
 
     def count_guess(self, client: str) -> None:
         """

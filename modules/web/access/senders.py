@@ -11,7 +11,7 @@ import secrets
 import threading
 
 #: clients that are remembered; of more, who came first gets a new name
-MOST = 10_000
+MAX_NAMES = 10_000
 
 
 class Senders:
@@ -34,6 +34,6 @@ class Senders:
             return ''
         with self._lock:
             name = self._names.setdefault(client, secrets.token_hex(8))
-            if len(self._names) > MOST:
+            if len(self._names) > MAX_NAMES:
                 self._names.popitem(last = False)
             return name
