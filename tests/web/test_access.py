@@ -20,7 +20,9 @@ from app import create_app
 from modules import configuration
 from modules.configuration import Configuration, ConfigurationError, WebOptions, parsers
 from modules.engines import Engines
-from modules.web.access.guards import frames, is_open_to_all, is_same
+from modules.web.access.guards import frames
+from modules.web.access.hosts import is_open_to_all
+from modules.web.access.passwords import is_same
 
 PASSWORD = 'schön & 安全: ja'
 FRIEND = 'https://friend.example'
