@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``POST /generate``: a job plus a wait. The way in is here; what a photo must be is said in ``photos``, what the
-fields must be in ``parameters``.
+``POST /generate``: a job plus a wait. What a photo must be stands in ``photos``, what the fields must be in
+``request``.
 
 Libraries: Flask, Werkzeug.
 """
@@ -23,13 +23,13 @@ from modules.request import parse_request, safe_stem
 from modules.web.access import proxies
 from modules.web.access.guards import heavy_work_slot
 from modules.web.files import file_response
-from modules.web.services import services
+from modules.web.services import client_disconnected, services
 
 blueprint = Blueprint('generate', __name__)
 logger = logging.getLogger(__name__)
 
-#: seconds between two looks at whether the client is still there
-PATIENCE = 0.2
+#: seconds between two checks of whether the client is still there
+CHECK = 0.2
 
 
 @blueprint.post('/generate')
@@ -41,18 +41,18 @@ def generate() -> Response:
     :rtype: Response
     :raises errors.Refusal: whatever stands in the way
     """
-    job = accept(is_awaited = True)
-    # nobody tidies it away before it is sent
+    job = submit_job(is_awaited = True)
+    # not removed before it is sent
     with services().store.reading(job):
-        wait(job, request.environ.get('waitress.client_disconnected', bool))
+        wait(job, client_disconnected())
         if job.state != 'done':
             services().queue.remove(job)
-        return answer(job)
+        return clip_response(job)
 
 
-def accept(*, is_awaited: bool) -> Job:
+def submit_job(*, is_awaited: bool) -> Job:
     """
-    Take the form's photo and fields, and stand them in line.
+    Put a job for the form's photo and fields in the queue.
 
     :param is_awaited: the job goes when its client does
     :type is_awaited: bool
@@ -61,7 +61,7 @@ def accept(*, is_awaited: bool) -> Job:
     :raises errors.Refusal: when it is not acceptable; nothing is left on the disk then
     """
     queue, animator = services().queue, services().animator
-    photo = the_photo()
+    photo = get_photo()
     identity = new_id()
     folder = services().store.home / identity
     upload = folder / 'upload'
@@ -80,7 +80,7 @@ def accept(*, is_awaited: bool) -> Job:
     queue.check_room(job.client)
     with heavy_work_slot(), contextlib.ExitStack() as undo:
         undo.callback(job.discard)
-        store(photo, upload)
+        save_upload(photo, upload)
         limit = services().configuration.web.max_pixels
         services().sandbox.run(calls.check, upload, limit, client = client)
         queue.submit(job)
@@ -88,18 +88,18 @@ def accept(*, is_awaited: bool) -> Job:
     return job
 
 
-def store(photo: FileStorage, path: Path) -> None:
+def save_upload(photo: FileStorage, path: Path) -> None:
     """
-    Write an upload to the disk; on return it will outlive a crash.
+    Write an upload to the disk, where it outlives a crash.
 
     :param photo: the upload
     :type photo: FileStorage
-    :param path: where to, in a folder of its own that is not there yet
+    :param path: where to, in a new folder of its own
     :type path: Path
     :raises errors.DiskFull: when it cannot be written
     """
     try:
-        # all of it may have been tidied away while nobody came
+        # the home itself may have been removed meanwhile
         path.parent.mkdir(parents = True)
         photo.save(path)
         settle(path)
@@ -108,9 +108,9 @@ def store(photo: FileStorage, path: Path) -> None:
         raise errors.DiskFull from error
 
 
-def the_photo() -> FileStorage:
+def get_photo() -> FileStorage:
     """
-    The one file of the form.
+    Return the one file of the form.
 
     :return: the upload
     :rtype: FileStorage
@@ -120,21 +120,21 @@ def the_photo() -> FileStorage:
     if request.mimetype != 'multipart/form-data':
         raise errors.MissingFile('file')
     # a browser sends an empty, nameless part for a file field in which nothing was chosen
-    sent = [(field, part) for field, part in request.files.items(multi = True)
-            if not is_blank(part)]
-    for field, _part in sent:
+    files = [(field, part) for field, part in request.files.items(multi = True)
+             if not is_blank(part)]
+    for field, _part in files:
         if field != 'file':
             raise errors.UnknownField((field or '')[:80])
-    if len(sent) > 1:
+    if len(files) > 1:
         raise errors.RepeatedField('file')
-    if not sent:
+    if not files:
         raise errors.MissingFile('file')
-    return sent[0][1]
+    return files[0][1]
 
 
 def is_blank(part: FileStorage) -> bool:
     """
-    Whether a file part stands for no file at all.
+    Tell whether a file part stands for no file at all.
 
     :param part: a file part of a form
     :type part: FileStorage
@@ -154,17 +154,17 @@ def wait(job: Job, has_gone: Callable[[], bool]) -> None:
 
     :param job: a submitted job
     :type job: Job
-    :param has_gone: whether the client hung up
+    :param has_gone: tells whether the client hung up
     :type has_gone: Callable[[], bool]
     """
-    while not job.wait(PATIENCE):
+    while not job.wait(CHECK):
         if has_gone():
             services().queue.cancel(job)
 
 
-def answer(job: Job) -> Response:
+def clip_response(job: Job) -> Response:
     """
-    The clip of a job that has ended.
+    Answer with the clip of a job that has ended.
 
     :param job: the job
     :type job: Job
@@ -183,7 +183,7 @@ def answer(job: Job) -> Response:
     response.headers['X-Seed'] = str(job.request.seed)
     response.headers['X-Engine'] = job.request.engine
     if note := job.notes.get(job.request.format):
-        # headers have no letters but these
+        # headers have no letters but ASCII
         response.headers['X-Note'] = note.in_('en')
     response.headers['Cache-Control'] = 'no-store'
     return response

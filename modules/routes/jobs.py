@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The asynchronous API: jobs that are submitted, followed, cancelled, and whose files are fetched.
+The asynchronous API: submit, follow and cancel jobs, and fetch their files.
 
 Libraries: Flask.
 """
@@ -14,31 +14,32 @@ from collections.abc import Callable, Iterator
 from flask import Blueprint, Response, jsonify, request, send_file, stream_with_context
 
 from modules import encoders, errors
-from modules.clips.animator import PREVIEW, parameters_of, preview_jpeg
+from modules.clips.animator import PREVIEW, preview_jpeg
 from modules.homes import read_no_follow
-from modules.jobs.job import FINAL_STATES, Job
+from modules.jobs.job import Job
 from modules.request import PARAMETERS
 from modules.routes import generate
 from modules.web.access.guards import heavy_work_slot
 from modules.web.files import file_response
-from modules.web.services import language, services
+from modules.web.job_view import job_to_dict
+from modules.web.services import client_disconnected, language, services
 
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
 
-#: seconds after which a stream without news says that it is alive; the second one is between two looks at the client
-HEARTBEAT, GLANCE = 10, 1
+#: seconds without an event after which a stream sends a heartbeat, and between two checks of the connection
+HEARTBEAT, CHECK = 10, 1
 
 
 @blueprint.post('')
 def submit() -> Response:
     """
-    Accept a photo.
+    Accept a photo and put its job in the queue.
 
     :return: 202 with the job, which survives a restart of the program
     :rtype: Response
     :raises errors.Refusal: whatever stands in the way
     """
-    job = generate.accept(is_awaited = False)
+    job = generate.submit_job(is_awaited = False)
     response = job_response(job)
     response.status_code = 202
     response.headers['Location'] = f'{request.root_path}/jobs/{job.id}'
@@ -48,7 +49,7 @@ def submit() -> Response:
 @blueprint.get('/<identity>')
 def show(identity: str) -> Response:
     """
-    Tell how a job is.
+    Show a job.
 
     :param identity: its id
     :type identity: str
@@ -61,21 +62,20 @@ def show(identity: str) -> Response:
 @blueprint.get('/<identity>/events')
 def events(identity: str) -> Response:
     """
-    Tell how a job is, at once and whenever that changes, until it has ended.
+    Send a job at once and whenever it changes, until it has ended.
 
     :param identity: its id
     :type identity: str
     :return: server-sent events
     :rtype: Response
-    :raises errors.TooManyStreams: when polling is the better way
+    :raises errors.TooManyStreams: when enough connections are kept open
     """
     job, streams = find(identity), services().streams
     if not streams.acquire(blocking = False):
         raise errors.TooManyStreams
-    has_gone = request.environ.get('waitress.client_disconnected', bool)
     seen = request.headers.get('Last-Event-ID', '')
-    told_so_far = stream_with_context(stream(job, language(), seen, has_gone))
-    response = Response(told_so_far, mimetype = 'text/event-stream')
+    news = stream_with_context(stream(job, language(), seen, client_disconnected()))
+    response = Response(news, mimetype = 'text/event-stream')
     response.call_on_close(streams.release)
     response.headers['Cache-Control'] = 'no-store'
     # nginx would collect events before it passes them on
@@ -86,7 +86,7 @@ def events(identity: str) -> Response:
 @blueprint.get('/<identity>/preview')
 def preview(identity: str) -> Response:
     """
-    A small picture of the clip as it stands.
+    Send a small picture of the clip as it stands.
 
     :param identity: the job's id
     :type identity: str
@@ -116,7 +116,7 @@ def _kept_preview(job: Job) -> bytes:
 @blueprint.get('/<identity>/photo')
 def photo(identity: str) -> Response:
     """
-    The photo as it came; handed over as a file, because nobody knows what else is in it.
+    Send the photo as it came; as an attachment, because nobody knows what else is in it.
 
     :param identity: the job's id
     :type identity: str
@@ -133,7 +133,7 @@ def photo(identity: str) -> Response:
 @blueprint.get('/<identity>/result')
 def result(identity: str) -> Response:
     """
-    A finished clip in any format; what is not there yet is made of the kept frames.
+    Send a finished clip in any format; what is not there yet is made of the kept frames.
 
     :param identity: the job's id
     :type identity: str
@@ -181,7 +181,7 @@ def cancel(identity: str) -> Response:
 @blueprint.delete('/<identity>')
 def delete(identity: str) -> Response:
     """
-    Cancel a job if needed, and remove all that is kept of it.
+    Cancel a job if needed, and remove everything that is kept of it.
 
     :param identity: its id
     :type identity: str
@@ -194,7 +194,7 @@ def delete(identity: str) -> Response:
 
 def find(identity: str) -> Job:
     """
-    A job by its id.
+    Find a job by its id.
 
     :param identity: what stands in the path
     :type identity: str
@@ -207,7 +207,7 @@ def find(identity: str) -> Job:
 
 def job_response(job: Job) -> Response:
     """
-    A job as an answer.
+    Answer with a job.
 
     :param job: the job
     :type job: Job
@@ -219,111 +219,17 @@ def job_response(job: Job) -> Response:
     return response
 
 
-def job_to_dict(job: Job, reader: str) -> dict:
-    """
-    A job as programs and the page see it.
-
-    :param job: the job
-    :type job: Job
-    :param reader: the language of what is said
-    :type reader: str
-    :return: what JSON can hold; addresses start at the page's
-    :rtype: dict
-    """
-    # what is done stays done, what runs may end while this is put together
-    state, progress = job.state, job.progress
-    is_done = state == 'done'
-    picture = job.pictures if job.preview or progress.picture is not None else state if is_done else None
-    return {
-        'id':
-        job.id,
-        'state':
-        state,
-        'name':
-        job.request.stem,
-        **_place(job), 'phase':
-        progress.phase if state == 'running' else None,
-        'step':
-        progress.step,
-        'steps':
-        progress.steps,
-        'seed':
-        job.request.seed,
-        'engine':
-        job.request.engine,
-        'model':
-        job.model,
-        'version':
-        job.version,
-        'parameters':
-        parameters_of(job.request),
-        **_moments(job, state), 'error':
-        _error(job.error, reader) if job.error and state in FINAL_STATES else None,
-        'preview':
-        picture and f'jobs/{job.id}/preview?v={picture}',
-        'photo':
-        f'jobs/{job.id}/photo',
-        'results':
-        [result_to_dict(job, name, reader) for name in encoders.TABLE] if is_done else []
-    }
-
-
-def _place(job: Job) -> dict[str, int | None]:
-    queue = services().queue
-    seconds = None if job.has_ended else queue.seconds_left(job)
-    return {
-        'position': queue.position(job),
-        'eta_seconds': None if seconds is None else round(seconds)
-    }
-
-
-def _moments(job: Job, state: str) -> dict[str, str | None]:
-    finished = job.finished if state in FINAL_STATES else None
-    moments = {'created': job.created, 'started': job.started, 'finished': finished}
-    return {name: moment and moment.isoformat() for name, moment in moments.items()}
-
-
-def _error(error: errors.Refusal, reader: str) -> dict[str, str | None]:
-    return {'message': error.text.in_(reader), 'code': error.code, 'field': error.field}
-
-
-def result_to_dict(job: Job, format_name: str, reader: str) -> dict:
-    """
-    One file of a job that is done.
-
-    :param job: the job
-    :type job: Job
-    :param format_name: one of :data:`modules.encoders.TABLE`
-    :type format_name: str
-    :param reader: the language of the note
-    :type reader: str
-    :return: ``format``, ``type``, ``name``, ``bytes`` (null while it is not made), ``url``, ``note`` (what was
-        given up)
-    :rtype: dict
-    """
-    kind, path, note = encoders.TABLE[format_name], job.file(format_name), job.notes.get(
-        format_name)
-    return {
-        'format': format_name,
-        'type': kind.mime_type,
-        'name': kind.name(job.request.stem, job.created, job.id),
-        'bytes': path.stat().st_size if path.exists() else None,
-        'url': f'jobs/{job.id}/result?format={format_name}',
-        'note': note and note.in_(reader)
-    }
-
-
 def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> Iterator[str]:
     """
-    What is sent to who follows a job.
+    Send events to whoever follows a job.
 
     :param job: the job
     :type job: Job
-    :param reader: the language of what is said
+    :param reader: the language of the messages
     :type reader: str
     :param seen: id of the last event the client has
     :type seen: str
-    :param has_gone: whether the client hung up
+    :param has_gone: tells whether the client hung up
     :type has_gone: Callable[[], bool]
     :yield: events and heartbeats
     :ytype: str
@@ -334,7 +240,7 @@ def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> It
     while not has_gone():
         is_last = job.has_ended or queue.is_closing
         now = job_to_dict(job, reader)
-        # that time passes is no news
+        # that time passes is no change
         news = json.dumps({**now, 'eta_seconds': None}).encode()
         identity = hashlib.sha256(news).hexdigest()[:16]
         if identity != seen:
@@ -342,7 +248,7 @@ def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> It
             yield f'id: {identity}\ndata: {json.dumps(now, ensure_ascii = False)}\n\n'
         if is_last:
             return
-        before, changes = changes, job.wait_for_change(changes, GLANCE)
+        before, changes = changes, job.wait_for_change(changes, CHECK)
         silence += before == changes
         if silence >= HEARTBEAT:
             silence = 0

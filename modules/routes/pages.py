@@ -78,13 +78,13 @@ def upright() -> Response:
     :rtype: Response
     :raises errors.Refusal: as for ``POST /generate``
     """
-    photo = generate.the_photo()
+    photo = generate.get_photo()
     for field in request.form:
         raise errors.UnknownField((field or '')[:80])
     folder = services().store.home / new_id()
     with heavy_work_slot(), contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors = True)
-        generate.store(photo, folder / 'upload')
+        generate.save_upload(photo, folder / 'upload')
         limit = services().configuration.web.max_pixels
         _found, content = services().sandbox.run(
             calls.show, folder / 'upload', limit, SHOWN_PIXELS, client = proxies.client(request))

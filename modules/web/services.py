@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What the routes work with, and for whom.
+The services that the routes work with, and facts of the request: its language, whether its client is there.
 
 Libraries: Flask.
 """
 
 import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flask import current_app, request
@@ -39,13 +40,13 @@ class Services:
     store: Store
     #: files of finished jobs
     results: Results
-    #: opens strangers' pictures
+    #: opens photos of strangers in processes of their own
     sandbox: Sandbox
     #: removes old jobs
     retention: Retention
-    #: brings the model
+    #: downloads the model
     fetcher: Fetcher
-    #: brings the libraries of Stable Video Diffusion
+    #: installs the libraries of models
     libraries: LibraryFetcher
     #: connections that may be kept open for progress
     streams: threading.BoundedSemaphore = field(
@@ -55,7 +56,7 @@ class Services:
     senders: Senders = field(default_factory = Senders)
 
     def close(self) -> None:
-        """End whatever runs in the background; jobs that wait go on after the next start."""
+        """Stop whatever runs in the background; jobs that wait go on after the next start."""
         self.libraries.close()
         self.fetcher.close()
         self.queue.close()
@@ -66,7 +67,7 @@ class Services:
 
 def services() -> Services:
     """
-    The services of the app that answers this request.
+    Return the services of the app that answers this request.
 
     :return: the services
     :rtype: Services
@@ -76,15 +77,25 @@ def services() -> Services:
 
 def language() -> str:
     """
-    The reader's language: the one switched to, else the browser's.
+    Return the reader's language: the one switched to, else the browser's.
 
     :return: one of :data:`modules.i18n.LANGUAGES`; English where the browser names neither
     :rtype: str
     """
     switched = request.cookies.get('lang')
-    # a refusal must not fail because of an address that is none
+    # a refusal must not fail because of an address in no encoding
     with contextlib.suppress(UnicodeDecodeError):
         switched = request.args.get('lang') or switched
     if switched in LANGUAGES:
         return switched
     return request.accept_languages.best_match(LANGUAGES, default = 'en')
+
+
+def client_disconnected() -> Callable[[], bool]:
+    """
+    Return what tells whether the client of this request has hung up.
+
+    :return: waitress's own check; always False under another server
+    :rtype: Callable[[], bool]
+    """
+    return request.environ.get('waitress.client_disconnected', lambda: False)
