@@ -3,14 +3,38 @@
 """
 What every test may ask for; in CI a skipped test is a failed one.
 
-Libraries: pytest.
+Libraries: psutil, pytest.
 """
 
 import os
 import signal
 import subprocess
 
+import psutil
 import pytest
+
+# As many processes compute as there are processors: each with one thread, and whoever waits for another one sleeps.
+# What starts torch, in this process or in one that a test starts, finds it here.
+os.environ.update(OMP_NUM_THREADS = '1', OMP_WAIT_POLICY = 'PASSIVE')
+
+#: what a process of tests takes with torch, a browser and a program beside it
+BYTES_PER_WORKER = 3 << 30
+
+#: more are not faster: the longest file is what is waited for
+MOST_WORKERS = 12
+
+#: files in the order in which they are begun, the longest first
+LONGEST = {
+    name: place
+    for place, name in enumerate(('test_svd_presets.py', 'test_svd_served.py',
+                                  'test_svd_compiling.py', 'test_container.py',
+                                  'test_torch_installed.py', 'test_tunnel.py',
+                                  'test_svd_selftest.py', 'test_page_jobs.py', 'test_page.py',
+                                  'test_faults.py', 'test_fleet_faults.py', 'test_fleet.py',
+                                  'test_svd_memory.py', 'test_stable_video.py',
+                                  'test_own_environment.py', 'test_page_model.py',
+                                  'test_targets.py'))
+}
 
 
 def pytest_configure():
@@ -18,6 +42,18 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, 'SIGHUP'):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(optionalhook = True)
+def pytest_xdist_auto_num_workers():
+    """Return how many files are tested at once: many tests wait, so twice what computes, if memory lasts."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return max(1, min(2 * cores, psutil.virtual_memory().total // BYTES_PER_WORKER, MOST_WORKERS))
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take longest come first, so that none of them is still at work when all others are done."""
+    items.sort(key = lambda item: LONGEST.get(item.path.name, len(LONGEST)))
 
 
 @pytest.hookimpl(hookwrapper = True)

@@ -51,7 +51,7 @@ SOURCES = ('__main__.py', 'app.py', 'modules', 'tests', 'bench')
 #: what ``START test`` runs: a name, and what stands after ``python``. None of them is called by its script, because a
 #: script holds the path of its environment and breaks when the folder is moved.
 CHECKS = (
-    ('pytest', ('-m', 'pytest')),
+    ('pytest', ('-m', 'pytest', '-n', 'auto', '--dist', 'loadfile', '--no-loadscope-reorder')),
     ('ruff', ('-m', 'ruff', 'check', *SOURCES)),
     ('yapf', ('-m', 'yapf', '--diff', '--recursive', *SOURCES)),
     ('pydoclint', ('-m', 'pydoclint.main', *SOURCES)),

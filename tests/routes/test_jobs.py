@@ -34,11 +34,11 @@ from modules.progress import Progress
 from modules.web import services
 
 FORMATS = {
+    'live-photo': ('application/zip', 'grandmother.pvt.zip'),
+    'motion-photo': ('image/jpeg', 'IMG_*_MP.jpg'),
     'gif': ('image/gif', 'grandmother.gif'),
     'mp4': ('video/mp4', 'grandmother.mp4'),
     'webp': ('image/webp', 'grandmother.webp'),
-    'live-photo': ('application/zip', 'grandmother.pvt.zip'),
-    'motion-photo': ('image/jpeg', 'IMG_*_MP.jpg'),
 }
 
 

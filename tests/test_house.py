@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The measures of the house: how long files, classes and functions may be, that no imports go in a circle, and which words
+are no names.
+
+Libraries: pytest.
+"""
+
+import ast
+import graphlib
+import re
+
+import pytest
+from repository import ROOT, tracked
+
+#: lines of a file, but of a plain table; methods of a class; parameters of a function; lines of its body; entries
+MOST_LINES, MOST_METHODS, MOST_PARAMETERS, MOST_BODY, MOST_ENTRIES = 300, 12, 5, 40, 22
+
+#: files that are a plain table, and as long as what they list
+TABLES = {'modules/configuration/options.py'}
+
+#: words that do not say what a thing is or what a function does: never the name of a function, a class or a variable
+NO_NAMES = {
+    'told', 'described', 'restored', 'settled', 'settle', 'sent', 'hear', 'heard', 'look', 'looked',
+    'room', 'turn', 'door', 'dress', 'dressed', 'piece', 'forming', 'deed', 'anew', 'there', 'post',
+    'of', 'passing'
+}
+
+#: what still offends; each entry goes with the thing it names
+LEFT = {
+    'lines': {
+        '__main__.py', 'modules/clips/animator.py', 'modules/commands/animate.py',
+        'modules/engines/__init__.py', 'modules/engines/camera/engine.py',
+        'modules/engines/diffusion/devices.py', 'modules/engines/stable_video/engine.py',
+        'modules/engines/stable_video/sampler.py', 'modules/errors.py', 'modules/install/launch.py',
+        'modules/jobs/fleet/ledger.py', 'modules/jobs/fleet/queue.py',
+        'modules/jobs/fleet/worker.py', 'modules/jobs/local/queue.py', 'modules/jobs/store.py',
+        'modules/photos/sandbox/sandbox.py', 'modules/routes/jobs.py',
+        'modules/web/access/guards.py', 'modules/web/server.py'
+    },
+    'methods': {
+        'Crew', 'Engines', 'Job', 'Launcher', 'Ledger', 'LibraryFetcher', 'LocalQueue',
+        'RemoteQueue', 'Sampler', 'StableVideo', 'Store', 'Worker'
+    },
+    'parameters': {'__init__', 'animate', 'create_app', 'decode', 'download', 'make', 'write'},
+    'body': set(),
+    'circles': {('modules.engines.diffusion.streaming', 'modules.engines.diffusion.lanes'),
+                ('modules.request', 'modules.engines')},
+    'names': {
+        'described', 'door', 'forming', 'hear', 'heard', 'look', 'looked', 'of', 'piece', 'post',
+        'restored', 'room', 'sent', 'settle', 'settled', 'there', 'told', 'turn'
+    },
+    'defaults': {'__init__', 'download', 'get'},
+}
+
+SOURCE = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in sorted(tracked('*.py')) if path.relative_to(ROOT).parts[0] not in ('tests', 'bench')
+}
+TREES = {name: ast.parse(path.read_text(encoding = 'utf-8')) for name, path in SOURCE.items()}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def nodes(*kinds):
+    for name, tree in TREES.items():
+        yield from ((name, node) for node in ast.walk(tree) if isinstance(node, kinds))
+
+
+def parameters(function):
+    given = function.args
+    return [
+        each.arg for each in given.posonlyargs + given.args + given.kwonlyargs
+        if each.arg not in ('self', 'cls')
+    ]
+
+
+def body_lines(function):
+    """Lines from the first statement to the last; a docstring is none."""
+    has_docstring = ast.get_docstring(function) is not None and len(function.body) > 1
+    return function.body[-1].end_lineno - function.body[has_docstring].lineno + 1
+
+
+def test_files_are_short():
+    lengths = {
+        name: path.read_text(encoding = 'utf-8').count('\n')
+        for name, path in SOURCE.items()
+    }
+    assert {
+        name: lines
+        for name, lines in lengths.items()
+        if lines > MOST_LINES and name not in TABLES | LEFT['lines']
+    } == {}
+
+
+def test_classes_have_few_methods():
+    methods = {
+        (name, node.name): sum(isinstance(each, FUNCTIONS) for each in node.body)
+        for name, node in nodes(ast.ClassDef)
+    }
+    assert {
+        place: count
+        for place, count in methods.items()
+        if count > MOST_METHODS and place[1] not in LEFT['methods']
+    } == {}
+
+
+def test_functions_take_few_parameters():
+    assert [(name, node.name, len(parameters(node))) for name, node in nodes(*FUNCTIONS)
+            if len(parameters(node)) > MOST_PARAMETERS and node.name not in LEFT['parameters']
+            ] == []
+
+
+def test_functions_are_short():
+    assert [(name, node.name, body_lines(node)) for name, node in nodes(*FUNCTIONS)
+            if body_lines(node) > MOST_BODY and node.name not in LEFT['body']] == []
+
+
+def test_the_hall_has_few_doors():
+    entries = {name.split('/')[1] for name in SOURCE if name.startswith('modules/')}
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def module(name):
+    return name[:-3].replace('/', '.').removesuffix('.__init__')
+
+
+MODULES = {module(name) for name in SOURCE}
+
+
+def imported(tree):
+    """Modules of the program that a file imports: inside functions and for type checkers too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f'{node.module}.{alias.name}'
+                if found := {inner, node.module} & MODULES:
+                    yield inner if inner in found else node.module
+
+
+def test_no_imports_go_in_a_circle():
+    graph = {module(name): set(imported(tree)) - {module(name)} for name, tree in TREES.items()}
+    for start, end in LEFT['circles']:
+        graph[start].discard(end)
+    # it says which modules the first circle found goes through
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def names(tree):
+    """Whatever a file gives a name to."""
+    for node in ast.walk(tree):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def test_names_are_plain_words():
+    assert {(name, each)
+            for name, tree in TREES.items()
+            for each in names(tree)
+            if each.strip('_').lower() in NO_NAMES - LEFT['names']} == set()
+
+
+def test_a_function_that_does_nothing_has_a_name():
+    """A type that is called in place of one, such as ``bool``, says nothing of it."""
+    assert [(name, node.lineno) for name, node in nodes(*FUNCTIONS)
+            for default in [*node.args.defaults, *node.args.kw_defaults]
+            if isinstance(default, ast.Name) and default.id in (
+                'bool', 'int', 'str') and node.name not in LEFT['defaults']] == []
+
+
+@pytest.mark.parametrize('kind', ['css', 'js'])
+def test_the_pages_names_are_plain_words(kind):
+    words = '|'.join(sorted(NO_NAMES - LEFT['names'] - {'of', 'there'}))
+    named = {
+        'css':
+        rf'[.#](?:[\w-]*-)?({words})\b(?=[^;}}]*{{)',
+        'js':
+        rf'\b(?:const|let|var|function|class)\s+(?:\w+,\s*)*({words})\b|\b({words})\s*=>|\(({words})\)\s*[={{]'
+    }[kind]
+    found = set()
+    for path in tracked(f'static/*.{kind}'):
+        text = re.sub(r'/\*.*?\*/', '', path.read_text(encoding = 'utf-8'), flags = re.S)
+        found |= {(path.name, match[0]) for match in re.finditer(named, text)}
+    assert found == set()
