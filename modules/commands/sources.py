@@ -28,15 +28,15 @@ STANDARD_INPUT = ('-', '/dev/stdin', '/dev/fd/0', '/proc/self/fd/0')
 SYSTEM = ('/dev/', '/proc/')
 
 
-def found(places: Iterable[Path]) -> Iterator[Path]:
+def find_photos(places: Iterable[Path]) -> Iterator[Path]:
     """
-    The photos among files and folders.
+    Find the photos among files and folders.
 
     :param places: files, taken as they are, and folders, whose photos are taken in the order of their names
     :type places: Iterable[Path]
     :yield: photos
     :ytype: Path
-    :raises OSError: when a folder may not be looked into
+    :raises OSError: when a folder may not be listed
     """
     for place in places:
         if targets.is_folder(place):
@@ -47,7 +47,7 @@ def found(places: Iterable[Path]) -> Iterator[Path]:
 
 def is_photo(path: Path) -> bool:
     """
-    Whether a file in a folder is taken for a photo.
+    Tell whether a file in a folder is taken for a photo.
 
     :param path: the file
     :type path: Path
@@ -59,20 +59,20 @@ def is_photo(path: Path) -> bool:
 
 
 @contextmanager
-def kept(photo: Path) -> Iterator[Path]:
+def rereadable(photo: Path) -> Iterator[Path]:
     """
-    A photo as a file that can be read again.
+    Give a photo as a file that can be read twice.
 
     :param photo: a file, a pipe, or one of :data:`STANDARD_INPUT`
     :type photo: Path
-    :yield: the file itself, or a copy of what came through the pipe, which goes afterwards
+    :yield: the file itself, or a copy of what came through the pipe, which is removed afterwards
     :ytype: Path
     """
     if not is_pipe(photo):
         yield photo
         return
-    with tempfile.TemporaryDirectory() as room:
-        copy = Path(room) / 'photo'
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / 'photo'
         with copy.open('wb') as file:
             # what stands behind standard input may be a socket, which has no name to be opened by
             place = 0 if str(photo) in STANDARD_INPUT else photo
@@ -83,20 +83,20 @@ def kept(photo: Path) -> Iterator[Path]:
 
 def is_pipe(photo: Path) -> bool:
     """
-    Whether a photo comes through a pipe.
+    Tell whether a photo comes through a pipe.
 
     :param photo: as it was typed
     :type photo: Path
     :return: whether it can be read once only
     :rtype: bool
     """
-    found = targets.facts(photo)
+    found = targets.find_stat(photo)
     return str(photo) in STANDARD_INPUT or (found is not None and stat.S_ISFIFO(found.st_mode))
 
 
-def name_of(photo: Path) -> Path:
+def result_name(photo: Path) -> Path:
     """
-    The name that results are named after.
+    Find the name that results are named after.
 
     :param photo: as it was typed
     :type photo: Path

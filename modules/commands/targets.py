@@ -11,12 +11,12 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 #: bytes that a file's name may have where the system does not tell
-LONGEST = 255
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen = True)
@@ -104,15 +104,55 @@ class Numbered:
             return path
 
     def _names(self) -> Iterator[Path]:
-        longest = longest_name(self.folder)
+        longest = max_name_bytes(self.folder)
         for number in itertools.count(1):
             end = (f'-{number}' if number > 1 else '') + self.extension
-            yield self.folder / (shortened(self.stem, longest - len(end)) + end)
+            yield self.folder / (shorten(self.stem, longest - len(end)) + end)
 
 
-def shortened(stem: str, size: int) -> str:
+#: where a clip goes
+Target = Named | Numbered
+
+
+def number_targets(photos: Iterable[Path], output: Path | None,
+                   extension: str) -> Iterator[Numbered]:
     """
-    The beginning of a name.
+    Give each clip a place of its own, where no file is.
+
+    :param photos: the photos
+    :type photos: Iterable[Path]
+    :param output: a folder, or None for beside each photo
+    :type output: Path | None
+    :param extension: of the clips, with its dot
+    :type extension: str
+    :yield: places, in the order of ``photos``
+    :ytype: Numbered
+    """
+    taken: set[str] = set()
+    for photo in photos:
+        yield Numbered(output or photo.parent, photo.stem, extension, taken)
+
+
+def free_paths(photos: list[Path], output: Path | None, extension: str) -> Iterator[Path]:
+    """
+    Find names for clips that are free now, as :func:`number_targets` does.
+
+    :param photos: the photos
+    :type photos: list[Path]
+    :param output: a folder, or None for beside each photo
+    :type output: Path | None
+    :param extension: of the clips, with its dot
+    :type extension: str
+    :yield: paths, in the order of ``photos``
+    :ytype: Path
+    """
+    for place in number_targets(photos, output, extension):
+        yield place.find()
+
+
+def shorten(stem: str, size: int) -> str:
+    """
+    Shorten a name to what fits.
 
     :param stem: the name without its ending
     :type stem: str
@@ -128,9 +168,9 @@ def shortened(stem: str, size: int) -> str:
     return stem.rstrip(' .')
 
 
-def longest_name(folder: Path) -> int:
+def max_name_bytes(folder: Path) -> int:
     """
-    How long a file's name may be; encrypted and other special file systems take shorter ones than usual.
+    Find how long a file's name may be; encrypted and other special file systems take shorter ones than usual.
 
     :param folder: the folder, or one that is yet to be made
     :type folder: Path
@@ -138,30 +178,30 @@ def longest_name(folder: Path) -> int:
     :rtype: int
     """
     try:
-        return min(os.pathconf(nearest(folder), 'PC_NAME_MAX'), LONGEST)
+        return min(os.pathconf(nearest_existing(folder), 'PC_NAME_MAX'), MAX_NAME_BYTES)
     except (AttributeError, OSError):
-        return LONGEST
+        return MAX_NAME_BYTES
 
 
-def nearest(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """
-    What is there of a path.
+    Find what exists of a path.
 
     :param path: a path
     :type path: Path
     :return: the path, or the nearest above it that is there
     :rtype: Path
     """
-    return next((each for each in (path, *path.parents) if facts(each)), Path())
+    return next((each for each in (path, *path.parents) if find_stat(each)), Path())
 
 
-def facts(path: Path) -> os.stat_result | None:
+def find_stat(path: Path) -> os.stat_result | None:
     """
-    What the system tells of a file or folder.
+    Return what the system knows of a file or folder.
 
     :param path: anything, even what cannot be a name
     :type path: Path
-    :return: the facts; None where there is nothing, or nothing that may be looked at
+    :return: its status; None where there is nothing, or nothing that may be looked at
     :rtype: os.stat_result | None
     """
     try:
@@ -172,22 +212,22 @@ def facts(path: Path) -> os.stat_result | None:
 
 def is_folder(path: Path) -> bool:
     """
-    Whether there is a folder.
+    Tell whether there is a folder.
 
     :param path: anything, even what cannot be a name
     :type path: Path
     :return: whether it is one
     :rtype: bool
     """
-    found = facts(path)
+    found = find_stat(path)
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def _is_there(path: Path) -> bool:
-    """Whether a name is in use, be it by a link that leads nowhere."""
-    return path.is_symlink() or facts(path) is not None
+    """Tell whether a name is in use, even by a broken link."""
+    return path.is_symlink() or find_stat(path) is not None
 
 
 def _key(path: Path) -> str:
-    """Some file systems take ``A.gif`` and ``a.gif`` for one file."""
+    """Return what two names have in common that some file systems take for one, as ``A.gif`` and ``a.gif``."""
     return os.path.realpath(path).casefold()

@@ -93,7 +93,7 @@ class ClipMaker:
         :raises modules.notebook.surroundings.Stopped: when a field, a photo or the engine will not do
         """
         from modules import encoders
-        from modules.commands import animate
+        from modules.commands.targets import free_paths
         from modules.request import draw_seed, parse_request, safe_stem
         self.clips, draws = [], not str(fields.get('seed', '')).strip()
         with self._reader.stopped_by_refusals():
@@ -103,8 +103,8 @@ class ClipMaker:
             self._explain_engine(wanted.engine, complete.engine)
             extension = encoders.TABLE[wanted.format].extension
             self._folder.mkdir(parents = True, exist_ok = True)
-            targets = animate.outputs(photos, self._folder, extension)
-            for number, (photo, path) in enumerate(zip(photos, targets, strict = False)):
+            paths = free_paths(photos, self._folder, extension)
+            for number, (photo, path) in enumerate(zip(photos, paths, strict = False)):
                 seed = draw_seed() if number and draws else wanted.seed
                 stem = safe_stem(photo.name)
                 request = replace(complete, photo = photo, stem = stem, seed = seed)
@@ -161,10 +161,10 @@ class ClipMaker:
     def _file(self, clip: Clip, format_name: str) -> Path:
         """A clip's file, made of its frames where it is not there yet."""
         from modules import encoders
-        from modules.commands import animate
+        from modules.commands.targets import free_paths
         if format_name not in clip.files:
             extension = encoders.TABLE[format_name].extension
-            path = next(animate.outputs([clip.request.photo], self._folder, extension))
+            path = next(free_paths([clip.request.photo], self._folder, extension))
             clip.files[format_name] = self._encode(clip, format_name).replace(path)
         return clip.files[format_name]
 

@@ -17,67 +17,67 @@ from judges import drift
 from PIL import Image
 
 from modules import encoders
-from modules.commands import animate
+from modules.commands import output, targets
 from modules.encoders import Clip
 from modules.i18n import text
 
 
 def reason(raised):
-    return raised.value.args[0].in_('en')
+    return raised.value.text.in_('en')
 
 
 def test_photos_of_one_name_get_two_names(tmp_path):
     photos = [Path('one/a.jpg'), Path('two/a.jpg'), Path('two/A.png')]
-    found = [path.name for path in animate.outputs(photos, tmp_path, '.gif')]
+    found = [path.name for path in targets.free_paths(photos, tmp_path, '.gif')]
     assert found == ['a.gif', 'a-2.gif', 'A-3.gif']
 
 
 def test_clips_do_not_replace_what_is_there(tmp_path):
     (tmp_path / 'a.gif').write_text('mine')
-    assert list(animate.outputs([tmp_path / 'a.jpg'], None, '.gif')) == [tmp_path / 'a-2.gif']
+    assert list(targets.free_paths([tmp_path / 'a.jpg'], None, '.gif')) == [tmp_path / 'a-2.gif']
 
 
 @pytest.mark.parametrize('typed', ['out/', 'out\\', 'out.gif/', 'out.gif\\'])
 @pytest.mark.parametrize('photos', [1, 2])
 def test_a_slash_at_the_end_means_a_folder(typed, photos):
-    assert animate.named_file(typed, photos) is None
-    assert animate.folder(typed) == Path(typed[:-1])
+    assert output.output_file(typed, photos) is None
+    assert output.output_folder(typed) == Path(typed[:-1])
 
 
 def test_a_folder_that_is_there_is_a_folder_whatever_its_name(tmp_path):
     (tmp_path / 'out.gif').mkdir()
-    assert animate.named_file(str(tmp_path / 'out.gif'), 2) is None
+    assert output.output_file(str(tmp_path / 'out.gif'), 2) is None
 
 
 def test_a_file_is_a_file_for_one_photo_only(tmp_path):
     path = tmp_path / 'f.gif'
-    assert animate.named_file(str(path), 1) == path
-    with pytest.raises(animate.Unsuitable, match = 'not_a_folder'):
-        animate.named_file(str(path), 2)
+    assert output.output_file(str(path), 1) == path
+    with pytest.raises(output.OutputRefused, match = 'not_a_folder'):
+        output.output_file(str(path), 2)
 
 
 @pytest.mark.parametrize('link', [os.link, os.symlink])
 def test_the_photo_itself_is_refused_under_any_name(tmp_path, link):
     (tmp_path / 'a.webp').write_text('mine')
     link(tmp_path / 'a.webp', tmp_path / 'b.webp')
-    with pytest.raises(animate.Unsuitable) as raised:
-        animate.check_target(tmp_path / 'b.webp', [tmp_path / 'a.webp'], 'webp')
+    with pytest.raises(output.OutputRefused) as raised:
+        output.check_file(tmp_path / 'b.webp', [tmp_path / 'a.webp'], 'webp')
     assert 'the photo itself' in reason(raised)
 
 
 @pytest.mark.parametrize(('name', 'kind'), [('a.mp4', 'gif'), ('a.xyz', 'gif'), ('a', 'gif'),
                                             ('a.gif', 'live-photo'), ('a.jpg', 'webp')])
 def test_an_ending_of_another_format_is_refused(name, kind):
-    with pytest.raises(animate.Unsuitable) as raised:
-        animate.check_target(Path(name), [], kind)
+    with pytest.raises(output.OutputRefused) as raised:
+        output.check_file(Path(name), [], kind)
     assert kind in reason(raised)
 
 
 @pytest.mark.parametrize(('name', 'kind'), [('a.MP4', 'mp4'), ('a.pvt.zip', 'live-photo'),
                                             ('a.zip', 'live-photo'), ('a_MP.jpg', 'motion-photo')])
 def test_the_ending_of_a_format_suits_it(name, kind):
-    animate.check_target(Path(name), [], kind)
-    assert animate.FORMATS[Path(name).suffix.lower()] == kind
+    output.check_file(Path(name), [], kind)
+    assert output.FORMATS[Path(name).suffix.lower()] == kind
 
 
 class Interrupted(StandIn):

@@ -19,7 +19,8 @@ from batch import StandIn, run
 from PIL import Image
 from program import ROOT
 
-from modules.commands import animate, sources, targets
+from modules import encoders
+from modules.commands import sources, targets
 from modules.photos.reader import PhotoReader
 
 INI = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
@@ -126,23 +127,23 @@ def test_a_photo_with_a_name_as_long_as_can_be_gets_a_clip(photo, letter, kind):
     assert len(made) == 4
     for path in made:
         assert path.name.startswith((letter * 20, 'a'))
-        assert path.name.endswith(animate.encoders.TABLE[kind].extension)
+        assert path.name.endswith(encoders.TABLE[kind].extension)
 
 
 @pytest.mark.parametrize('stem',
                          ['长' * 90, 'x' * 300, 'é' * 200, '🌅' * 80, 'ab. ' * 80, '\udcff' * 300])
 @pytest.mark.parametrize('size', [255, 143, 14])
 def test_a_name_is_shortened_by_whole_letters(stem, size):
-    kept = targets.shortened(stem, size)
+    kept = targets.shorten(stem, size)
     assert stem.startswith(kept)
     assert size - 5 < len(os.fsencode(kept)) <= size
     assert os.fsdecode(os.fsencode(kept)) == kept
-    assert targets.shortened(stem[:3], size) == stem[:3]
+    assert targets.shorten(stem[:3], size) == stem[:3]
 
 
 def test_how_long_a_name_may_be_is_known_of_folders_that_are_not_there_yet(tmp_path):
     told = subprocess.run(['getconf', 'NAME_MAX', tmp_path], capture_output = True, check = True)
-    assert targets.longest_name(tmp_path / 'not' / 'there') == min(255, int(told.stdout))
+    assert targets.max_name_bytes(tmp_path / 'not' / 'there') == min(255, int(told.stdout))
 
 
 def test_names_that_are_too_long_are_told(photo, capsys):
@@ -157,15 +158,15 @@ def test_names_that_are_too_long_are_told(photo, capsys):
 
 def test_what_macos_keeps_beside_photos_is_none(photo):
     (photo.parent / '._a.jpg').write_bytes(b'\0\5\26\7\0\2\0\0Mac OS X')
-    assert list(sources.found([photo.parent])) == [photo]
-    assert list(sources.found([photo.parent / '._a.jpg'])) == [photo.parent / '._a.jpg']
+    assert list(sources.find_photos([photo.parent])) == [photo]
+    assert list(sources.find_photos([photo.parent / '._a.jpg'])) == [photo.parent / '._a.jpg']
 
 
 @pytest.mark.parametrize('ending', ['jfif', 'jpe', 'HIF', 'hif', 'JPG', 'pjpeg', 'heic', 'avif'])
 def test_photos_of_any_usual_ending_are_taken_from_folders(photo, ending):
     other = photo.rename(photo.with_suffix(f'.{ending}'))
     (photo.parent / 'a.gif').touch()
-    assert list(sources.found([photo.parent])) == [other]
+    assert list(sources.find_photos([photo.parent])) == [other]
 
 
 @pytest.mark.parametrize('output', ['b.jpg/', 'b.jpg/c.gif', 'b.jpg/c/', 'b.jpg/c/d.gif'])
