@@ -102,7 +102,6 @@ FLOORS = [
     (r'modules/weights', 1),
     (r'modules/photos', 1),
     (r'modules/(engines|encoders)', 2),
-    (r'modules/clips/(__init__|marking|settings|order)\.py', 2),
     (r'modules/request\.py', 3),
     (r'modules/clips', 4),
     (r'modules/jobs', 5),

@@ -8,7 +8,6 @@ Libraries: Pillow.
 """
 
 import io
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image
 from modules import VERSION, encoders, errors
 from modules.clips import lossless as frame_files
 from modules.clips import order
+from modules.clips.provenance import Provenance, settings_to_text
 from modules.configuration import Configuration
 from modules.engines import Engine, Engines
 from modules.i18n import Text, text
@@ -30,43 +30,10 @@ if TYPE_CHECKING:
     import numpy
 
 #: what is kept of a clip: its frames, how it came about, and a small picture of it
-FRAMES, MADE, PREVIEW = 'frames.mkv', 'settings.json', 'preview.jpg'
+FRAMES, PROVENANCE, PREVIEW = 'frames.mkv', 'settings.json', 'preview.jpg'
 
 #: pixels of the small picture's longer side
 PREVIEW_SIDE = 512
-
-
-@dataclass(frozen = True)
-class Made:
-    """How frames came about."""
-
-    #: parameters and options that a result depends on, as told inside files
-    settings: dict[str, Any]
-    #: when it was asked for, ISO 8601
-    created: str
-    fps: float
-    #: the first frame would follow the last without a jump
-    is_closed: bool
-    #: a model made up what moves
-    is_generated: bool
-
-    @property
-    def model(self) -> str | None:
-        """The model's name, if one was at work, be it that it told near from far only."""
-        options = self.settings['options']['ModelOptions']
-        return options.get('ModelName') or options.get('Depth')
-
-    @classmethod
-    def read(cls, path: Path) -> 'Made':
-        """
-        What was kept beside frames.
-
-        :param path: the file
-        :type path: Path
-        :return: how they came about
-        :rtype: Made
-        """
-        return cls(**json.loads(path.read_text(encoding = 'utf-8')))
 
 
 @dataclass(frozen = True)
@@ -213,12 +180,13 @@ class Animator:
         :rtype: Text | None
         :raises modules.errors.Refusal: when the photo cannot be read any more
         """
-        made = Made.read(kept / MADE)
+        made = Provenance.read(kept / PROVENANCE)
         made.settings['parameters']['format'] = request.format
         made.settings['options']['OutputOptions'] = self._output_options()
         return self._encode(request, frame_files.read(kept / FRAMES), made, path)
 
-    def _made(self, engine: Engine, request: AnimationRequest, created: datetime | None) -> Made:
+    def _made(self, engine: Engine, request: AnimationRequest,
+              created: datetime | None) -> Provenance:
         created = created or datetime.now().astimezone().replace(microsecond = 0)
         settings = {
             'software': f'turn-live-photos {VERSION}',
@@ -228,26 +196,23 @@ class Animator:
                 'OutputOptions': self._output_options()
             }
         }
-        return Made(settings, created.isoformat(), self.model.output_fps, engine.is_closed,
-                    engine.is_generative)
+        return Provenance(settings, created.isoformat(), self.model.output_fps, engine.is_closed,
+                          engine.is_generative)
 
     def _output_options(self) -> dict[str, object]:
         return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
 
-    def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Made,
+    def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Provenance,
                 path: Path) -> Text | None:
         kind = encoders.TABLE[request.format]
         # the date is in live photos anyway; in others it would be the only thing that makes each of them different
-        settings = {'created': made.created} if kind.has_still else {}
+        dated = {'created': made.created} if kind.has_still else {}
         clip = encoders.Clip(
             frames,
             made.fps,
             lambda: self._still(request, frames),
             is_generated = made.is_generated,
-            settings = {
-                **made.settings,
-                **settings
-            },
+            settings = settings_to_text(made.settings | dated),
             created = datetime.fromisoformat(made.created),
             max_bytes = self.output.gif_max_bytes)
         return kind.encode(self._in_order(clip, request, is_closed = made.is_closed), path)
@@ -312,7 +277,7 @@ def join_notes(*notes: Text | None) -> Text | None:
     return text('notes.both', first = kept[0], second = kept[1])
 
 
-def _keep(folder: Path, frames: 'numpy.ndarray', made: Made) -> None:
+def _keep(folder: Path, frames: 'numpy.ndarray', made: Provenance) -> None:
     frame_files.write(frames, folder / FRAMES)
-    (folder / MADE).write_text(json.dumps(made.__dict__), encoding = 'utf-8')
+    made.write(folder / PROVENANCE)
     (folder / PREVIEW).write_bytes(preview_jpeg(frames[0]))

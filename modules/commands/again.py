@@ -14,8 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modules import configuration, errors
-from modules.clips import settings
-from modules.clips.settings import NoSettings
+from modules.clips.provenance import NoSettings, read_settings
 from modules.engines.camera.depth_model import PRIOR
 from modules.i18n import Text, text
 from modules.request import PARAMETERS
@@ -46,13 +45,13 @@ def recorded(result: Path) -> Recorded:
     """
     What a result tells.
 
-    :param result: a file :func:`modules.clips.settings.read` knows
+    :param result: a file :func:`modules.clips.provenance.read_settings` knows
     :type result: Path
     :return: what is known to be good
     :rtype: Recorded
     :raises NoSettings: when it tells nothing, or something that does not hold
     """
-    found = settings.read(result)
+    found = read_settings(result)
     try:
         return Recorded(
             tuple(_fields(_names(found, 'parameters'))), dict(_overrides(_names(found, 'options'))),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modules import VERSION, configuration, i18n, logs
-from modules.clips.settings import NoSettings
+from modules.clips.provenance import NoSettings
 from modules.commands import again
 from modules.commands.again import Recorded
 from modules.commands.usage import Parser

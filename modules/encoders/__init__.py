@@ -8,7 +8,7 @@ Libraries: numpy, Pillow (in the encoders themselves).
 
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,10 +38,10 @@ class Clip:
     read_still: Callable[[], Still] | None = None
     #: the frame that is the photo
     key_index: int = 0
-    #: a model made up what moves
+    #: a model made up what moves; files say so in XMP
     is_generated: bool = False
-    #: how it was made, told inside the file; whatever JSON can hold
-    settings: Mapping[str, object] | None = None
+    #: how it was made, ASCII, to be embedded in the file
+    settings: str | None = None
     #: when it was asked for, with its time zone; None is now
     created: datetime | None = None
     #: most bytes a GIF may have; 0 is no limit
@@ -75,7 +75,7 @@ class Format:
 
     def encode(self, clip: Clip, path: Path) -> 'Text | None':
         """
-        Write a clip, with the mark of what a model made up.
+        Write a clip.
 
         :param clip: the clip
         :type clip: Clip
@@ -84,11 +84,7 @@ class Format:
         :return: what had to be given up, or None if nothing had to be
         :rtype: Text | None
         """
-        given_up = importlib.import_module(self.module).encode(clip, path)
-        if clip.is_generated and not self.has_still:
-            height, width = clip.frames.shape[1:3]
-            importlib.import_module('modules.clips.marking').mark(path, (width, height))
-        return given_up
+        return importlib.import_module(self.module).encode(clip, path)
 
     def name(self, stem: str, created: datetime | None = None, identity: str = '') -> str:
         """

@@ -16,7 +16,6 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from modules.clips import settings
 from modules.encoders import Clip, Still, dated, local_time, mp4
 from modules.encoders.containers import jpeg, moments, quicktime, xmp
 from modules.i18n import Text
@@ -40,9 +39,8 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :raises modules.encoders.UnknownLayout: when a part cannot be completed
     """
     still = clip.still()
-    words = settings.to_text(clip.settings) if clip.settings else None
-    identifier = identify(still, words)
-    tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, words = words)
+    identifier = identify(still, clip.settings)
+    tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, comment = clip.settings)
     photo = jpeg.parts(still, tiff, xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
     moment = moments.taken(still.exif, clip.created)
     movie, given_up = _movie(clip, moment, path.parent)
@@ -63,21 +61,21 @@ def encode(clip: Clip, path: Path) -> Text | None:
     return given_up
 
 
-def identify(still: Still, words: str | None) -> str:
+def identify(still: Still, settings: str | None) -> str:
     """
     The identifier that photo and movie share. The same photo with the same settings gets the same one again, so that
     a file made anew is the same file; without settings nothing is known to be the same.
 
     :param still: the photo
     :type still: Still
-    :param words: the settings, as they are told in the file
-    :type words: str | None
+    :param settings: the settings, as they are embedded in the file
+    :type settings: str | None
     :return: a UUID in capitals
     :rtype: str
     """
-    if not words:
+    if not settings:
         return str(uuid.uuid4()).upper()
-    seen = hashlib.sha256(f'{still.size} {words}'.encode())
+    seen = hashlib.sha256(f'{still.size} {settings}'.encode())
     seen.update(still.jpeg)
     return str(uuid.uuid5(FAMILY, seen.hexdigest())).upper()
 
@@ -98,11 +96,11 @@ def maker_note(identifier: str) -> bytes:
 
 
 def _movie(clip: Clip, moment: moments.Moment, folder: Path) -> tuple[bytes, Text | None]:
-    """The clip alone. Without B-frames its first frame is shown at time 0 without any correction."""
+    """The clip alone."""
     date = {'creation_time': f'{moment.utc:%Y-%m-%dT%H:%M:%SZ}'} if moment.utc else {}
-    with tempfile.TemporaryDirectory(dir = folder) as room:
-        path = Path(room) / 'clip.mov'
-        given_up = mp4.write(clip, path, 'mov', muxer = {}, encoder = {'bf': '0'}, tags = date)
+    with tempfile.TemporaryDirectory(dir = folder) as scratch:
+        path = Path(scratch) / 'clip.mov'
+        given_up = mp4.write(clip, path, mp4.MOV, date)
         return path.read_bytes(), given_up
 
 

@@ -8,9 +8,9 @@ Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from modules.clips import settings
 from modules.encoders import Clip, mp4
 from modules.encoders.containers import jpeg, xmp
 from modules.i18n import Text
@@ -28,15 +28,16 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :rtype: Text | None
     :raises modules.encoders.UnknownLayout: when the still cannot be completed
     """
-    with tempfile.TemporaryDirectory(dir = path.parent) as room:
-        given_up = mp4.encode(clip, Path(room) / 'clip.mp4')
-        movie = (Path(room) / 'clip.mp4').read_bytes()
+    with tempfile.TemporaryDirectory(dir = path.parent) as scratch:
+        # XMP of the whole file says already that a model made up the motion
+        movie_clip = replace(clip, is_generated = False)
+        given_up = mp4.encode(movie_clip, Path(scratch) / 'clip.mp4')
+        movie = (Path(scratch) / 'clip.mp4').read_bytes()
     still = clip.still()
     packet = xmp.motion_photo(
         len(movie), round(1e6 * clip.key_index / clip.fps),
         xmp.COMPOSITE if clip.is_generated else None)
-    words = settings.to_text(clip.settings) if clip.settings else None
-    tiff = jpeg.exif(still, created = clip.created, words = words)
+    tiff = jpeg.exif(still, created = clip.created, comment = clip.settings)
     with path.open('wb') as file:
         file.writelines([*jpeg.parts(still, tiff, packet), movie])
     return given_up

@@ -7,24 +7,46 @@ Libraries: PyAV, because imageio cannot tag colours, nor set the timescale that 
 """
 
 import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from modules.clips import settings
 from modules.encoders import Clip
+from modules.encoders.containers import xmp
 from modules.i18n import Text, text
 
 #: ticks a frame lasts
 TICKS = 100
-#: x264's own measure; 18 is hardly told from the source
+#: x264's own measure; 18 hardly differs from the source
 #: its macroblock tree reads memory it has not written, so that a clip would not be the same file every time
 ENCODER = {'crf': '18', 'preset': 'medium', 'profile': 'high', 'mbtree': '0'}
 
 #: what phones decode (H.264 level 5.2): pixels of a side, blocks of 16 × 16 in a picture and in a second
 LONGEST_SIDE, MOST_BLOCKS, MOST_BLOCKS_A_SECOND = 4096, 36864, 2073600
+#: the box that holds XMP (XMP Specification Part 3)
+XMP_BOX = bytes.fromhex('be7acfcb97a942e89c71999491e3afac')
+
+
+@dataclass(frozen = True)
+class Container:
+    """What holds the stream, and how it is written."""
+
+    #: FFmpeg's name of it
+    name: str
+    #: options of the container
+    muxer: Mapping[str, str] = field(default_factory = dict)
+    #: options of x264 besides :data:`ENCODER`
+    encoder: Mapping[str, str] = field(default_factory = dict)
+
+
+MP4 = Container('mp4', muxer = {'movflags': 'faststart'})
+#: without B-frames the first frame is shown at time 0 without any correction
+MOV = Container('mov', encoder = {'bf': '0'})
 
 
 def encode(clip: Clip, path: Path) -> Text | None:
@@ -38,22 +60,15 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :return: what had to be given up
     :rtype: Text | None
     """
-    return write(
-        clip,
-        path,
-        'mp4',
-        muxer = {'movflags': 'faststart'},
-        encoder = {},
-        tags = {'comment': settings.to_text(clip.settings)} if clip.settings else {})
+    given_up = write(clip, path, MP4, {'comment': clip.settings} if clip.settings else {})
+    if clip.is_generated:
+        content = XMP_BOX + xmp.source(xmp.GENERATED)
+        with path.open('ab') as file:
+            file.write(struct.pack('>I4s', 8 + len(content), b'uuid') + content)
+    return given_up
 
 
-def write(clip: Clip,
-          path: Path,
-          container: str,
-          *,
-          muxer: dict[str, str],
-          encoder: dict[str, str],
-          tags: dict[str, str] | None = None) -> Text | None:
+def write(clip: Clip, path: Path, container: Container, tags: Mapping[str, str]) -> Text | None:
     """
     Write the one H.264 stream of a clip.
 
@@ -61,14 +76,10 @@ def write(clip: Clip,
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
-    :param container: FFmpeg's name of it: ``mp4`` or ``mov``
-    :type container: str
-    :param muxer: options of the container
-    :type muxer: dict[str, str]
-    :param encoder: options of x264 besides :data:`ENCODER`
-    :type encoder: dict[str, str]
-    :param tags: what is told beside the pictures, by FFmpeg's names
-    :type tags: dict[str, str] | None
+    :param container: what holds it
+    :type container: Container
+    :param tags: metadata of the file, by FFmpeg's names
+    :type tags: Mapping[str, str]
     :return: what had to be given up
     :rtype: Text | None
     """
@@ -77,9 +88,10 @@ def write(clip: Clip,
     rate = Fraction(clip.fps).limit_denominator(1000)
     ticks = str(TICKS * rate.numerator)
     clock = {'movie_timescale': ticks, 'video_track_timescale': ticks}
-    with av.open(path, 'w', container, container_options = {**clock, **muxer}) as file:
-        file.metadata.update(tags or {})
-        stream = file.add_stream('libx264', rate, options = {**ENCODER, **encoder})
+    options = {**clock, **container.muxer}
+    with av.open(path, 'w', container.name, container_options = options) as file:
+        file.metadata.update(tags)
+        stream = file.add_stream('libx264', rate, options = {**ENCODER, **container.encoder})
         stream.width, stream.height = size
         stream.pix_fmt = 'yuv420p'
         _tag(stream.codec_context)

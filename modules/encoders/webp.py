@@ -10,9 +10,8 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 
-from modules.clips import settings
 from modules.encoders import Clip
-from modules.encoders.containers import jpeg
+from modules.encoders.containers import jpeg, xmp
 
 #: of libwebp: 0–100, and 0–6 from fast to small
 QUALITY, EFFORT = 80, 2
@@ -38,6 +37,7 @@ def encode(clip: Clip, path: Path) -> None:
         loop = 0,
         quality = QUALITY,
         method = EFFORT,
-        exif = jpeg.comment(settings.to_text(clip.settings)) if clip.settings else b'',
+        exif = jpeg.comment_alone(clip.settings) if clip.settings else b'',
+        xmp = xmp.source(xmp.GENERATED) if clip.is_generated else b'',
         duration = [end - start for start, end in zip(starts, starts[1:], strict = False)])
     path.write_bytes(content)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modules import errors
-from modules.clips.animator import FRAMES, MADE, PREVIEW, Animator
+from modules.clips.animator import FRAMES, PREVIEW, PROVENANCE, Animator
 from modules.jobs.job import Job, file_name
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.store import Store, settle
@@ -35,7 +35,7 @@ def delivered_names(format_name: str) -> tuple[str, ...]:
     :return: their names
     :rtype: tuple[str, ...]
     """
-    return file_name(format_name), FRAMES, MADE, PREVIEW
+    return file_name(format_name), FRAMES, PROVENANCE, PREVIEW
 
 
 class Results:

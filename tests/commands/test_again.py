@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from judges import drift, exiftool, scenery
 
 from modules import configuration, encoders
-from modules.clips import settings
+from modules.clips import provenance
 from modules.clips.animator import Animator
 from modules.commands import again, animate, arguments
 from modules.encoders import Clip
@@ -96,7 +96,7 @@ def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
     _animated(tmp_path, OTHER, '--again', result, photo)
     anew = tmp_path / f'a-2{extension}'
     assert anew.read_bytes() == result.read_bytes()
-    assert settings.read(anew)['options']['ModelOptions']['OutputFrames'] == 5
+    assert provenance.read_settings(anew)['options']['ModelOptions']['OutputFrames'] == 5
 
 
 def test_the_other_ini_makes_another_file(tmp_path):
@@ -110,7 +110,8 @@ def test_the_other_ini_makes_another_file(tmp_path):
 def _result(folder, told):
     """A small file that tells something."""
     path = folder / 'told.gif'
-    encoders.TABLE['gif'].encode(Clip(drift(1, 16, 16), 15, settings = told), path)
+    encoders.TABLE['gif'].encode(
+        Clip(drift(1, 16, 16), 15, settings = provenance.settings_to_text(told)), path)
     return path
 
 
@@ -222,7 +223,7 @@ def test_an_edited_result_is_refused_with_a_sentence(tmp_path, capsys, place, va
 @pytest.mark.parametrize('name', ['parameters', 'options'])
 def test_a_part_that_is_missing_is_told(tmp_path, name):
     told = {key: value for key, value in SETTINGS.items() if key != name}
-    with pytest.raises(settings.NoSettings):
+    with pytest.raises(provenance.NoSettings):
         again.recorded(_result(tmp_path, told))
 
 
@@ -243,7 +244,7 @@ def test_whatever_stands_there_it_is_taken_or_refused(tmp_path_factory, place, v
     path = _result(tmp_path_factory.getbasetemp(), _edited(place, value))
     try:
         found = again.recorded(path)
-    except settings.NoSettings as error:
+    except provenance.NoSettings as error:
         assert error.text.in_('zh')
         assert error.text.in_('en')
     else:
@@ -294,6 +295,6 @@ def test_serving_reads_no_result(tmp_path):
 def test_a_result_tells_nothing_of_the_machine(tmp_path):
     scenery(64, 64).save(tmp_path / 'a.jpg')
     _animated(tmp_path, MADE, tmp_path / 'a.jpg')
-    told = json.dumps(settings.read(tmp_path / 'a.gif'))
+    told = json.dumps(provenance.read_settings(tmp_path / 'a.gif'))
     assert str(tmp_path) not in told
     assert Path.home().name not in told.split('"')

@@ -6,6 +6,7 @@ Photos to clips without a server: where they go, and what becomes of an interrup
 Libraries: Pillow, pytest.
 """
 
+import json
 import os
 import signal
 import time
@@ -144,7 +145,7 @@ def result(tmp_path):
     folder = tmp_path / 'job'
     folder.mkdir()
     Image.new('RGB', (8, 8)).save(folder / 'upload', 'PNG')
-    clip = Clip(drift(2), 15, settings = SETTINGS)
+    clip = Clip(drift(2), 15, settings = json.dumps(SETTINGS))
     encoders.TABLE['gif'].encode(clip, folder / 'clip.gif')
     return folder / 'clip.gif'
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from modules.clips import settings
+from modules.clips import provenance
 from modules.encoders import TABLE, Clip
 from modules.encoders.gif import encoder
 
@@ -168,7 +168,7 @@ def test_two_by_two_pixels_are_enough(tmp_path):
 
 def test_gives_nothing_up_where_the_limit_allows_it(tmp_path):
     path = tmp_path / 'within.gif'
-    assert encoder.encode_within(Clip(_pan(), 15), path, 0) is None
+    assert encoder.encode(Clip(_pan(), 15), path) is None
     assert path.read_bytes() == _written(tmp_path, _pan()).read_bytes()
 
 
@@ -179,7 +179,7 @@ def test_gives_up_colours_then_pixels_then_frames_and_says_so(tmp_path, part, co
                                                               frames):
     path = tmp_path / 'within.gif'
     limit = int(_written(tmp_path, _pan(9)).stat().st_size * part)
-    told = encoder.encode_within(Clip(_pan(9), 15), path, limit)
+    told = encoder.encode(Clip(_pan(9), 15, max_bytes = limit), path)
     read = _read(path)
     assert path.stat().st_size <= limit
     assert (told.values['colours'] < 255, read[0][0].shape[1] < 160, len(read)
@@ -189,11 +189,15 @@ def test_gives_up_colours_then_pixels_then_frames_and_says_so(tmp_path, part, co
         told.values['frames']) in told.in_('en')
 
 
+SETTINGS = {'words': 'x' * 500}
+
+
 @pytest.mark.parametrize('is_generated', [False, True])
 def test_the_whole_file_keeps_to_the_limit_of_its_clip(tmp_path, is_generated):
     """What is told beside the pictures counts too."""
     path = tmp_path / 'clip.gif'
-    clip = Clip(_pan(), 15, is_generated = is_generated, settings = {'words': 'x' * 500})
+    clip = Clip(
+        _pan(), 15, is_generated = is_generated, settings = provenance.settings_to_text(SETTINGS))
     assert TABLE['gif'].encode(clip, path) is None
     whole = path.stat().st_size
     assert TABLE['gif'].encode(replace(clip, max_bytes = whole), path) is None
@@ -201,7 +205,7 @@ def test_the_whole_file_keeps_to_the_limit_of_its_clip(tmp_path, is_generated):
     told = TABLE['gif'].encode(replace(clip, max_bytes = whole - 1), path)
     assert 'colours' in told.in_('en')
     assert path.stat().st_size < whole
-    assert settings.read(path) == clip.settings
+    assert provenance.read_settings(path) == SETTINGS
 
 
 def test_a_limit_below_all_else_is_not_no_limit(tmp_path):

@@ -157,7 +157,7 @@ def test_the_reader_of_boxes_tells_another_form_apart(tmp_path):
 def test_the_video_stays_as_it_was_encoded(tmp_path):
     clip = _clip()
     _, movie = _written(tmp_path, clip)
-    mp4.write(clip, tmp_path / 'raw.mov', 'mov', muxer = {}, encoder = {'bf': '0'})
+    mp4.write(clip, tmp_path / 'raw.mov', mp4.MOV, {})
     sums = [
         say('ffmpeg', '-v', 'error', '-i', path, '-map', '0:v', '-c', 'copy', '-f', 'framemd5', '-')
         for path in (movie, tmp_path / 'raw.mov')
@@ -357,7 +357,7 @@ def test_motion_made_of_the_photo_alone_is_not_called_made_up(tmp_path):
 
 
 def _raw(tmp_path, container = 'mov', **muxer):
-    mp4.write(_clip(2), tmp_path / 'raw', container, muxer = muxer, encoder = {})
+    mp4.write(_clip(2), tmp_path / 'raw', mp4.Container(container, muxer), {})
     return (tmp_path / 'raw').read_bytes()
 
 

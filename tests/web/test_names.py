@@ -6,6 +6,7 @@ What files are called when they are saved, as curl, Chromium, unzip and exiftool
 Libraries: numpy, Pillow, pytest, playwright.
 """
 
+import json
 import re
 import subprocess
 import zipfile
@@ -39,7 +40,8 @@ def live(path, colour, words = None):
     still = stills.encode(Image.new('RGB', (32, 32), colour))
     frames = numpy.zeros((2, 32, 32, 3), numpy.uint8)
     settings = {'created': MOMENT.isoformat(), **(words or {})}
-    live_photo.encode(Clip(frames, 15, lambda: still, settings = settings, created = MOMENT), path)
+    live_photo.encode(
+        Clip(frames, 15, lambda: still, settings = json.dumps(settings), created = MOMENT), path)
     return path
 
 

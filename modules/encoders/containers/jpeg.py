@@ -3,53 +3,52 @@
 """
 Writes the still of a Live Photo or Motion Photo: a JPEG whose EXIF and XMP stand first, as phones write them.
 
-The EXIF block (TIFF 6.0, Exif 2.32) is built here, because Pillow writes a maker note with the type BYTE, which
-Apple's readers do not accept.
+Pillow writes each directory of EXIF (TIFF 6.0, Exif 2.32) with its types set here: it would write a maker note with the
+type BYTE, which Apple's readers do not accept.
 
-Libraries: none.
+Libraries: Pillow.
 """
 
 import struct
 from collections.abc import Mapping
 from datetime import datetime
+from numbers import Rational
+from typing import Any
+
+from PIL.ExifTags import GPS, IFD, Base
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffTags import ASCII, BYTE, LONG, RATIONAL, SHORT, SIGNED_RATIONAL, UNDEFINED
 
 from modules.encoders import Still, UnknownLayout, local_time
 from modules.encoders.containers import moments
-from modules.encoders.containers.moments import CAMERA, DIGITIZED, MODIFIED, TAKEN
 
 #: characters, and numbers, that an entry of the photo's own may have
 LONGEST_TEXT, MOST_VALUES = 200, 4
+#: bytes of a TIFF's head, which begins a block of EXIF
+HEAD = 8
 
-#: types of TIFF entries
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL = 1, 2, 3, 4, 5, 7, 10
-#: the tag of IFD0 that points to the place, and the one of cameras' own notes
-PLACE, MAKER_NOTE = 0x8825, 0x927C
-#: where EXIF keeps words of any kind
-USER_COMMENT = 0x9286
-
-#: what is kept of the photo's own EXIF: directory → tag → type
-KEPT = {
-    # maker, model
-    0: dict.fromkeys((0x010F, 0x0110), ASCII),
-    CAMERA: {
-        # dates with their time zones and fractions of a second
-        **dict.fromkeys((TAKEN, DIGITIZED, 0x9011, 0x9012, 0x9291, 0x9292), ASCII),
-        # exposure time, f-number, focal length; bias; ISO, focal length on 35 mm film; lens
-        **dict.fromkeys((0x829A, 0x829D, 0x920A), RATIONAL),
-        0x9204: SRATIONAL,
-        **dict.fromkeys((0x8827, 0xA405), SHORT),
-        **dict.fromkeys((0xA433, 0xA434), ASCII)
+#: what is kept of the photo's own EXIF: directory → type → tags
+KEPT: dict[int, dict[int, tuple[int, ...]]] = {
+    0: {
+        ASCII: (Base.Make, Base.Model),
     },
-    # version, latitude, longitude, altitude, time, direction, date
-    PLACE: {
-        **dict.fromkeys((0x00, 0x05), BYTE),
-        **dict.fromkeys((0x01, 0x03, 0x10, 0x1D), ASCII),
-        **dict.fromkeys((0x02, 0x04, 0x06, 0x07, 0x11), RATIONAL)
-    }
+    IFD.Exif: {
+        ASCII: (Base.OffsetTimeOriginal, Base.OffsetTimeDigitized, Base.SubsecTimeOriginal,
+                Base.SubsecTimeDigitized, Base.LensMake, Base.LensModel),
+        RATIONAL: (Base.ExposureTime, Base.FNumber, Base.FocalLength),
+        SIGNED_RATIONAL: (Base.ExposureBiasValue, ),
+        SHORT: (Base.ISOSpeedRatings, Base.FocalLengthIn35mmFilm),
+    },
+    IFD.GPSInfo: {
+        BYTE: (GPS.GPSVersionID, GPS.GPSAltitudeRef),
+        ASCII: (GPS.GPSLatitudeRef, GPS.GPSLongitudeRef, GPS.GPSImgDirectionRef, GPS.GPSDateStamp),
+        RATIONAL:
+        (GPS.GPSLatitude, GPS.GPSLongitude, GPS.GPSAltitude, GPS.GPSTimeStamp, GPS.GPSImgDirection),
+    },
 }
 
-#: type, number of values, the values as bytes
-Entry = tuple[int, int, bytes]
+#: type and value
+Entry = tuple[int, Any]
 
 
 def parts(still: Still, tiff: bytes, packet: bytes | None = None) -> list[bytes | memoryview]:
@@ -88,9 +87,9 @@ def exif(still: Still,
          maker_note: bytes | None = None,
          *,
          created: datetime | None = None,
-         words: str | None = None) -> bytes:
+         comment: str | None = None) -> bytes:
     """
-    The EXIF block of a still: what is known of the photo, and what a valid block must have.
+    Make the EXIF block of a still: what is known of the photo, and what a valid block must have.
 
     :param still: the still
     :type still: Still
@@ -98,115 +97,101 @@ def exif(still: Still,
     :type maker_note: bytes | None
     :param created: when the file was asked for, with its time zone; None is now
     :type created: datetime | None
-    :param words: ASCII, for whoever looks into the file
-    :type words: str | None
+    :param comment: ASCII, for whoever looks into the file
+    :type comment: str | None
     :return: a big-endian TIFF without pictures
     :rtype: bytes
     """
-    main, camera, place = (_kept(still.exif, directory) for directory in (0, CAMERA, PLACE))
-    taken = moments.date_of(still.exif)
-    width, height = still.size
+    main, camera, place = (_kept(still.exif, directory) for directory in KEPT)
     main |= {
-        0x0112: _numbers(SHORT, 1),
-        0x011A: _rational(72),
-        0x011B: _rational(72),
-        0x0128: _numbers(SHORT, 2),
-        0x0131: _text('turn-live-photos'),
-        MODIFIED: _text(f'{local_time(created):%Y:%m:%d %H:%M:%S}'),
-        0x0213: _numbers(SHORT, 1),
+        Base.Orientation: (SHORT, 1),
+        Base.XResolution: (RATIONAL, 72),
+        Base.YResolution: (RATIONAL, 72),
+        Base.ResolutionUnit: (SHORT, 2),
+        Base.Software: (ASCII, 'turn-live-photos'),
+        Base.DateTime: (ASCII, f'{local_time(created):%Y:%m:%d %H:%M:%S}'),
+        Base.YCbCrPositioning: (SHORT, 1),
     }
-    for tag in (TAKEN, DIGITIZED):
-        camera.pop(tag, None)
-        camera |= {tag: _text(taken)} if taken else {}
+    taken = moments.date_of(still.exif)
+    if taken:
+        camera |= dict.fromkeys((Base.DateTimeOriginal, Base.DateTimeDigitized), (ASCII, taken))
     camera |= {
-        0x9000: (UNDEFINED, 4, b'0232'),
-        0x9101: (UNDEFINED, 4, b'\1\2\3\0'),
-        0xA000: (UNDEFINED, 4, b'0100'),
-        0xA001: _numbers(SHORT, 1),
-        0xA002: _numbers(LONG, width),
-        0xA003: _numbers(LONG, height),
+        Base.ComponentsConfiguration: (UNDEFINED, b'\1\2\3\0'),
+        Base.FlashPixVersion: (UNDEFINED, b'0100'),
+        Base.ColorSpace: (SHORT, 1),
+        Base.ExifImageWidth: (LONG, still.size[0]),
+        Base.ExifImageHeight: (LONG, still.size[1]),
     }
-    camera |= {MAKER_NOTE: (UNDEFINED, len(maker_note), maker_note)} if maker_note else {}
-    camera |= {USER_COMMENT: _user_comment(words)} if words else {}
-    return _tiff(main, camera, place)
+    camera |= {Base.MakerNote: (UNDEFINED, maker_note)} if maker_note else {}
+    return _tiff(main, camera | _comment(comment), place)
 
 
-def comment(words: str) -> bytes:
+def comment_alone(comment: str) -> bytes:
     """
-    An EXIF block that holds words and nothing else.
+    Make an EXIF block that holds a comment and nothing else.
 
-    :param words: ASCII
-    :type words: str
+    :param comment: ASCII
+    :type comment: str
     :return: a big-endian TIFF without pictures
     :rtype: bytes
     """
-    return _tiff({}, {0x9000: (UNDEFINED, 4, b'0232'), USER_COMMENT: _user_comment(words)}, {})
+    return _tiff({}, _comment(comment), {})
+
+
+def _comment(comment: str | None) -> dict[int, Entry]:
+    """What tells the version, and the comment."""
+    version: dict[int, Entry] = {Base.ExifVersion: (UNDEFINED, b'0232')}
+    if not comment:
+        return version
+    return version | {Base.UserComment: (UNDEFINED, b'ASCII\0\0\0' + comment.encode())}
 
 
 def _tiff(main: dict[int, Entry], camera: dict[int, Entry], place: dict[int, Entry]) -> bytes:
     """The three directories one after the other, the first pointing to the others."""
-    pointers = {CAMERA: _numbers(LONG, 0)} | ({PLACE: _numbers(LONG, 0)} if place else {})
-    camera_at = 8 + len(_directory(main | pointers, 8))
-    second = _directory(camera, camera_at)
-    pointers[CAMERA] = _numbers(LONG, camera_at)
-    if place:
-        pointers[PLACE] = _numbers(LONG, camera_at + len(second))
-    third = _directory(place, camera_at + len(second)) if place else b''
-    return b'MM\0\x2a\0\0\0\x08' + _directory(main | pointers, 8) + second + third
+    others = {IFD.Exif: camera} | ({IFD.GPSInfo: place} if place else {})
+    # how long the first one is does not depend on where it points to
+    at = HEAD + len(_directory(main | dict.fromkeys(others, (LONG, 0))).tobytes(HEAD))
+    blocks = []
+    for tag, entries in others.items():
+        main |= {tag: (LONG, at)}
+        blocks.append(_directory(entries).tobytes(at))
+        at += len(blocks[-1])
+    return b'MM\0\x2a' + struct.pack('>I', HEAD) + _directory(main).tobytes(HEAD) + b''.join(blocks)
 
 
-def _directory(entries: Mapping[int, Entry], start: int) -> bytes:
-    """An IFD that begins ``start`` bytes into the block; what is longer than four bytes follows it."""
-    rows, values = [], b''
-    values_at = start + 2 + 12 * len(entries) + 4
-    for tag, (kind, count, value) in sorted(entries.items()):
-        place = value.ljust(4, b'\0')
-        if len(value) > 4:
-            place = struct.pack('>I', values_at + len(values))
-            values += value + b'\0' * (len(value) % 2)
-        rows.append(struct.pack('>HHI', tag, kind, count) + place)
-    return struct.pack('>H', len(entries)) + b''.join(rows) + bytes(4) + values
+def _directory(entries: Mapping[int, Entry]) -> ImageFileDirectory_v2:
+    directory = ImageFileDirectory_v2(prefix = b'MM')
+    for tag, (kind, value) in entries.items():
+        directory.tagtype[tag] = kind
+        directory[tag] = value
+    return directory
 
 
 def _kept(found: Mapping[int, Mapping[int, object]], directory: int) -> dict[int, Entry]:
     """What may be kept of a directory of the photo; values that are not what their tag asks for are left out."""
+    kinds = {tag: kind for kind, tags in KEPT[directory].items() for tag in tags}
+    values = found.get(directory, {})
     entries = {}
-    for tag, value in found.get(directory, {}).items():
-        kind = KEPT[directory].get(tag)
+    for tag in kinds.keys() & values.keys():
         try:
-            if kind:
-                entries[tag] = _entry(kind, value)
-        except (TypeError, ValueError, AttributeError, OverflowError, struct.error):
+            entry = _entry(kinds[tag], values[tag])
+            _directory({tag: entry}).tobytes()
+        except (TypeError, ValueError, ArithmeticError, struct.error):
             continue
+        entries[tag] = entry
     return entries
 
 
 def _entry(kind: int, value: object) -> Entry:
     if kind == ASCII:
-        return _text(str.strip(value.replace('\0', ' '))[:LONGEST_TEXT])
+        if not isinstance(value, str):
+            raise TypeError(f'{value!r} is no text')
+        # Pillow alone would write ASCII, where cameras write UTF-8
+        return kind, value.replace('\0', ' ').strip()[:LONGEST_TEXT].encode()
     values = value if isinstance(value, (tuple, bytes)) else (value, )
     if not 0 < len(values) <= MOST_VALUES:
         raise ValueError(f'{len(values)} values')
-    if kind in (RATIONAL, SRATIONAL):
-        numbers = [part for each in values for part in (each.numerator, each.denominator)]
-        return kind, len(values), struct.pack(f'>{len(numbers)}{"iI"[kind == RATIONAL]}', *numbers)
-    return _numbers(kind, *values)
-
-
-def _numbers(kind: int, *values: int) -> Entry:
-    form = {BYTE: 'B', SHORT: 'H', LONG: 'I'}[kind]
-    return kind, len(values), struct.pack(f'>{len(values)}{form}', *values)
-
-
-def _rational(value: int) -> Entry:
-    return RATIONAL, 1, struct.pack('>II', value, 1)
-
-
-def _user_comment(words: str) -> Entry:
-    content = b'ASCII\0\0\0' + words.encode()
-    return UNDEFINED, len(content), content
-
-
-def _text(value: str) -> Entry:
-    encoded = value.encode() + b'\0'
-    return ASCII, len(encoded), encoded
+    if kind in (RATIONAL,
+                SIGNED_RATIONAL) and not all(isinstance(each, Rational) for each in values):
+        raise TypeError(f'{value!r} is no fraction')
+    return kind, bytes(values) if kind == BYTE else tuple(values)

@@ -12,7 +12,7 @@ import math
 import struct
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from modules.clips import marking, settings
 from modules.encoders import Clip
+from modules.encoders.containers import xmp
 from modules.encoders.gif import palette
 from modules.encoders.gif.frames import TRANSPARENT, Mapped, Patch, map_frame, patch
 from modules.encoders.gif.palette import Mapper
@@ -43,6 +43,9 @@ TOLERANCE = 1.0
 FOREIGN = 3
 
 LOOP_FOR_EVER = b'!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00'
+#: XMP in a GIF (XMP Specification Part 3); its trailer leads readers that know nothing of XMP to the end of it,
+#: wherever in the packet they look for a length
+XMP_HEAD, XMP_TRAILER = b'!\xff\x0bXMP DataXMP', bytes([1, *range(255, -1, -1), 0])
 
 
 def timetable(count: int, fps: float) -> list[tuple[int, int]]:
@@ -65,7 +68,8 @@ def timetable(count: int, fps: float) -> list[tuple[int, int]]:
 
 def encode(clip: Clip, path: Path) -> Text | None:
     """
-    Write a GIF that is no larger than the clip allows.
+    Write a GIF that is no larger than the clip allows: with fewer colours, then fewer pixels, then fewer frames. One
+    frame of the least size is written whatever its size.
 
     :param clip: the clip
     :type clip: Clip
@@ -74,39 +78,20 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :return: what was given up for its size, or None if nothing had to be
     :rtype: Text | None
     """
-    # the mark of what a model made up is added to the finished file
-    room = max(1, clip.max_bytes - marking.IN_GIF) if clip.is_generated else clip.max_bytes
-    return encode_within(clip, path, room if clip.max_bytes else 0)
-
-
-def encode_within(clip: Clip, path: Path, max_bytes: int) -> Text | None:
-    """
-    Write a GIF that is no larger than asked for: with fewer colours, then fewer pixels, then fewer frames. One
-    frame of the least size is written whatever its size.
-
-    :param clip: the clip
-    :type clip: Clip
-    :param path: where to; replaced if there
-    :type path: Path
-    :param max_bytes: most bytes it may have; 0 is no limit
-    :type max_bytes: int
-    :return: what was given up, or None if nothing had to be
-    :rtype: Text | None
-    """
-    data, told = to_bytes(clip, MOST_COLOURS), None
+    data, note = to_bytes(clip, MOST_COLOURS), None
     for colours, smaller in _reductions(clip):
-        if not max_bytes or len(data) <= max_bytes:
+        if not clip.max_bytes or len(data) <= clip.max_bytes:
             break
         data = to_bytes(smaller, colours)
         count, height, width, _ = smaller.frames.shape
-        told = text(
+        note = text(
             'encoders.gif_reduced',
             colours = colours,
             width = width,
             height = height,
             frames = count)
     path.write_bytes(data)
-    return told
+    return note
 
 
 def _reductions(clip: Clip) -> Iterator[tuple[int, Clip]]:
@@ -145,11 +130,13 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     height, width = frames.shape[1:3]
     parts = [b'GIF89a', struct.pack('<HHBBB', width, height, 0xF7 if common else 0x70, 0, 0)]
     parts += [_colour_table(common), LOOP_FOR_EVER] if common else [LOOP_FOR_EVER]
-    parts.append(_comment(settings.to_text(clip.settings)) if clip.settings else b'')
+    parts.append(_comment(clip.settings) if clip.settings else b'')
     shown = None
     for mapped, delay in zip(_mapped(frames, common, colours), delays, strict = True):
         part, shown = patch(mapped, shown if common else None)
         parts.append(_picture(part, delay, None if common else mapped.mapper))
+    if clip.is_generated:
+        parts += [XMP_HEAD, xmp.source(xmp.GENERATED), XMP_TRAILER]
     return b''.join([*parts, b';'])
 
 
@@ -161,7 +148,7 @@ def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator
         return map_frame(frame, mapper)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        waiting = deque()
+        waiting: deque[Future[Mapped]] = deque()
         for frame in frames:
             waiting.append(pool.submit(work, frame))
             if len(waiting) > WORKERS:
@@ -186,9 +173,9 @@ def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     return palette.histogram(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
 
 
-def _comment(words: str) -> bytes:
+def _comment(settings: str) -> bytes:
     """For whoever looks into the file; after the loop, which some players seek at one place only."""
-    content = words.encode()
+    content = settings.encode()
     blocks = [content[start:start + 255] for start in range(0, len(content), 255)]
     return b'!\xfe' + b''.join(bytes([len(block)]) + block for block in blocks) + b'\0'
 

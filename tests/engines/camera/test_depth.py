@@ -28,8 +28,8 @@ from camera import HEIGHT, WIDTH, animated, noise, options
 from PIL import Image
 
 from modules import configuration, i18n, weights
-from modules.clips import settings
-from modules.clips.animator import Animator, Made
+from modules.clips import provenance
+from modules.clips.animator import Animator
 from modules.commands import again, animate, arguments, doctor
 from modules.commands import download as shell
 from modules.configuration import ROOT
@@ -439,8 +439,8 @@ def test_the_result_tells_the_model_and_that_no_picture_was_made_up(laid, tmp_pa
         parse_request([('seed', '1')], photo, 'a'), engine = 'camera', key_frame = 'end')
     outcome = animator.animate(request, tmp_path / 'a.gif', JobControl(), keep = keep)
     assert outcome.model == MODEL
-    assert settings.read(tmp_path / 'a.gif')['options']['ModelOptions']['Depth'] == MODEL
-    made = Made.read(keep / 'settings.json')
+    assert provenance.read_settings(tmp_path / 'a.gif')['options']['ModelOptions']['Depth'] == MODEL
+    made = provenance.Provenance.read(keep / 'settings.json')
     assert made.model == MODEL and not made.is_generated
     assert b'DigitalSourceType' not in (tmp_path / 'a.gif').read_bytes()
 
@@ -497,7 +497,7 @@ def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path,
     made(tmp_path, tmp_path / 'none', '--again', tmp_path / 'a.gif', photo)
     said = capsys.readouterr().err
     assert 'is not on this machine' in said and 'guessed by rules instead' in said
-    assert 'Depth' not in settings.read(tmp_path / 'a-2.gif')['options']['ModelOptions']
+    assert 'Depth' not in provenance.read_settings(tmp_path / 'a-2.gif')['options']['ModelOptions']
 
 
 # fetched
@@ -608,6 +608,7 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
         assert 'No AI' not in card and 'Why not Stable Video Diffusion' in card
         answer = program.generate(port, content.getvalue(), timeout = 120)
         (tmp_path / 'made.gif').write_bytes(answer.body)
-        assert settings.read(tmp_path / 'made.gif')['options']['ModelOptions']['Depth'] == MODEL
+        assert provenance.read_settings(tmp_path /
+                                        'made.gif')['options']['ModelOptions']['Depth'] == MODEL
         job = program.call(port, 'GET', f'/jobs/{answer.headers["X-Job-Id"]}').json
         assert (job['engine'], job['model']) == ('camera', MODEL)

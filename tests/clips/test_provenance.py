@@ -22,7 +22,7 @@ from hypothesis import strategies as some
 from judges import complain, decoded, drift, exiftool, say, streams
 from PIL import Image, ImageSequence
 
-from modules.clips import settings
+from modules.clips import provenance
 from modules.encoders import TABLE, Clip, live_photo
 
 CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone.utc)
@@ -50,7 +50,8 @@ CLIPS = {'moving': drift(5), 'still': drift(1).repeat(3, 0)}
 
 def _written(folder, name, frames = CLIPS['moving'], told = SETTINGS, **more):
     path = folder / f'clip{Path(TABLE[name].extension).suffix}'
-    TABLE[name].encode(Clip(frames, 15, settings = told, created = CREATED, **more), path)
+    words = None if told is None else provenance.settings_to_text(told)
+    TABLE[name].encode(Clip(frames, 15, settings = words, created = CREATED, **more), path)
     return path
 
 
@@ -66,19 +67,19 @@ def _photo(bundle):
 @pytest.mark.parametrize('name', TABLE)
 def test_every_file_tells_how_it_was_made(tmp_path, name, frames, is_generated):
     path = _written(tmp_path, name, frames, is_generated = is_generated)
-    assert settings.read(path) == SETTINGS
+    assert provenance.read_settings(path) == SETTINGS
 
 
 @pytest.mark.parametrize('length', [1, 240, 241, 242, 496, 497, 5000])
 @pytest.mark.parametrize('name', TABLE)
 def test_words_of_any_length_come_back(tmp_path, name, length):
     told = {'words': 'x' * length}
-    assert settings.read(_written(tmp_path, name, told = told)) == told
+    assert provenance.read_settings(_written(tmp_path, name, told = told)) == told
 
 
 def test_the_photo_of_a_live_photo_tells_it_alone(tmp_path):
     photo = _photo(_written(tmp_path, 'live-photo'))
-    assert settings.read(photo) == SETTINGS
+    assert provenance.read_settings(photo) == SETTINGS
     assert json.loads(exiftool(photo)['ExifIFD:UserComment']) == SETTINGS
 
 
@@ -153,7 +154,7 @@ def test_the_same_clip_is_the_same_file(tmp_path, name):
 
 def test_other_settings_and_other_photos_get_other_identifiers():
     stills = [Clip(drift(count)[-1:], 15).still() for count in (1, 2)]
-    words = [settings.to_text({'seed': seed}) for seed in (1, 2)]
+    words = [provenance.settings_to_text({'seed': seed}) for seed in (1, 2)]
     found = {live_photo.identify(still, each) for still in stills for each in words}
     assert len(found) == 4
     assert live_photo.identify(stills[0], words[0]) in found
@@ -174,8 +175,8 @@ def test_names_and_times_are_those_of_the_asking(tmp_path):
 
 
 def _refused(path):
-    with pytest.raises(settings.NoSettings) as raised:
-        settings.read(path)
+    with pytest.raises(provenance.NoSettings) as raised:
+        provenance.read_settings(path)
     return raised.value.text.in_('en')
 
 
@@ -218,8 +219,8 @@ def test_a_file_that_breaks_off_anywhere_does_no_harm(tmp_path, whole, name):
     data = whole[name]
     for end in [*range(min(len(data), 2500)), *range(2500, len(data), 97)]:
         (tmp_path / 'part').write_bytes(data[:end])
-        with contextlib.suppress(settings.NoSettings):
-            assert settings.read(tmp_path / 'part') == SETTINGS
+        with contextlib.suppress(provenance.NoSettings):
+            assert provenance.read_settings(tmp_path / 'part') == SETTINGS
 
 
 @pytest.mark.parametrize('name', TABLE)
@@ -234,8 +235,8 @@ def test_a_damaged_file_does_no_harm(tmp_path_factory, whole, name, data):
             | some.binary(min_size = 4, max_size = 4))
     path = tmp_path_factory.getbasetemp() / f'damaged-{name}'
     path.write_bytes(content)
-    with contextlib.suppress(settings.NoSettings):
-        assert isinstance(settings.read(path), dict)
+    with contextlib.suppress(provenance.NoSettings):
+        assert isinstance(provenance.read_settings(path), dict)
 
 
 @pytest.mark.parametrize('head', [

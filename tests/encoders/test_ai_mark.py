@@ -11,8 +11,7 @@ import pytest
 from judges import complain, decoded, drift, exiftool, say, streams
 from PIL import Image, ImageSequence
 
-from modules.clips import marking
-from modules.encoders import TABLE, Clip, UnknownLayout
+from modules.encoders import TABLE, Clip
 
 GENERATED = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia'
 #: frames that move, and frames that do not, of which WebP makes a file of another kind
@@ -59,9 +58,3 @@ def test_other_readers_find_nothing_wrong(tmp_path, frames):
     assert b'No error detected.' in say('webpinfo', marked)
     marked, _ = _both(tmp_path, 'gif', frames)
     assert not complain('gifsicle', '-I', marked)
-
-
-def test_refuses_what_it_does_not_know(tmp_path):
-    (tmp_path / 'file').write_bytes(b'something else')
-    with pytest.raises(UnknownLayout, match = 'begins with'):
-        marking.mark(tmp_path / 'file', (2, 2))
