@@ -15,8 +15,8 @@ from flask import Flask
 from modules import routes
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
-from modules.engines import Engines
 from modules.engines.diffusion import gpus
+from modules.engines.registry import Engines
 from modules.install.background import LibraryFetcher
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.queue import Queue

@@ -28,7 +28,7 @@ from hypothesis import strategies as some  # noqa: E402
 from app import create_app  # noqa: E402
 from modules import errors  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
-from modules.engines import Engines  # noqa: E402
+from modules.engines.registry import Engines  # noqa: E402
 from modules.photos.sandbox.sandbox import Sandbox  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 

@@ -30,8 +30,8 @@ from PIL import Image  # noqa: E402
 
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
-from modules.engines import Engines  # noqa: E402
 from modules.engines.diffusion import decoding  # noqa: E402
+from modules.engines.registry import Engines  # noqa: E402
 from modules.engines.stable_video import StableVideo  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 

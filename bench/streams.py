@@ -35,7 +35,7 @@ from PIL import Image  # noqa: E402
 
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, WebOptions  # noqa: E402
-from modules.engines import Engines  # noqa: E402
+from modules.engines.registry import Engines  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
 from modules.progress import JobControl, Progress  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402

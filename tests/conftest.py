@@ -89,7 +89,7 @@ def directed_port(tmp_path_factory):
 
     from app import create_app
     from modules.configuration import Configuration, WebOptions
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
     options = Configuration(web = WebOptions(port = 0))
     engines = Engines(options, {'svd': ('browser', 'Directed')})
     app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)

@@ -27,7 +27,7 @@ from PIL import Image
 
 from app import create_app
 from modules.configuration import Configuration, ModelOptions, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'

@@ -20,7 +20,8 @@ from modules.clips import lossless as frame_files
 from modules.clips import order
 from modules.clips.provenance import Provenance, settings_to_text
 from modules.configuration import Configuration
-from modules.engines import Engine, Engines
+from modules.engines.contract import Engine
+from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, Progress, StopIfCancelled

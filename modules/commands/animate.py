@@ -27,7 +27,7 @@ from modules.commands.output import (
     output_folder,
 )
 from modules.configuration import Configuration
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.jobs.work import interruptible
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, StopIfCancelled

@@ -18,8 +18,9 @@ from modules import VERSION, errors, i18n
 from modules.choices import RUNGS
 from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
-from modules.engines import Engines
+from modules.engines.contract import DepthUse
 from modules.engines.diffusion import devices, toolchain
+from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.install import dependencies, environment, unseen_gpu
 from modules.weights import find
@@ -109,13 +110,12 @@ def report(configuration: Configuration, engines: Engines,
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
         yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
-        use = engines.memory_use(name)
-        if use:
-            peak = f'{use["peak"] / 2**30:.1f}'
-            yield words['uses'], words['rung'].format(rung = use['rung'], peak = peak)
+        if use := None if reason else engines.status(name).predict_memory():
+            peak = f'{use.peak / 2**30:.1f}'
+            yield words['uses'], words['rung'].format(rung = use.rung, peak = peak)
         if depth := None if reason else depth_of(engines, name):
-            told = depth['reason'] and depth['reason'].in_(language)
-            yield words['depth'], depth['model'] or words['guessed'].format(reason = told)
+            told = depth.reason and depth.reason.in_(language)
+            yield words['depth'], depth.model or words['guessed'].format(reason = told)
     yield from _in_use(engines, language)
     yield words['rungs'], ', '.join(RUNGS)
     if configuration.queue.broker:
@@ -146,21 +146,21 @@ def _torch(configuration: Configuration, device: str | Text,
         yield words['gpu'], reason
 
 
-def depth_of(engines: Engines, name: str) -> dict[str, object] | None:
+def depth_of(engines: Engines, name: str) -> DepthUse | None:
     """
-    What tells an engine near from far, once that was tried: whether weights can be used shows when they are loaded.
+    Say what estimates depth for an engine, once that was tried: whether weights can be used shows when they are loaded.
 
     :param engines: the engines of this machine
     :type engines: Engines
     :param name: one that can work
     :type name: str
-    :return: as :meth:`modules.engines.Engine.depth_use`
-    :rtype: dict[str, object] | None
+    :return: what does; None for an engine that does not estimate depth
+    :rtype: DepthUse | None
     """
-    depth = engines.depth_use(name)
-    if depth and depth['model']:
+    depth = engines.status(name).depth
+    if depth and depth.model:
         engines.get(name)
-    return engines.depth_use(name)
+    return engines.status(name).depth
 
 
 def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]:
@@ -171,7 +171,7 @@ def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]
         yield words['in_use'], words['nothing']
         return
     yield words['in_use'], name
-    for warning in engines.warnings(name):
+    for warning in engines.status(name).warnings:
         yield words['warning'], warning
 
 

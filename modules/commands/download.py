@@ -15,8 +15,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from modules import i18n, weights
 from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
-from modules.engines import missing_libraries
 from modules.engines.camera import depth_model
+from modules.engines.common import missing_libraries
 from modules.i18n import text
 from modules.weights import DEPTH, VIDEO, Kind
 from modules.weights.download import State, download

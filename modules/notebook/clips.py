@@ -72,7 +72,7 @@ class ClipMaker:
         """What does the work; made when it is first asked for, after everything is installed."""
         if not self._animator:
             from modules.clips.animator import Animator
-            from modules.engines import Engines
+            from modules.engines.registry import Engines
             from modules.photos.reader import PhotoReader
             reader = PhotoReader(self._options.web.max_pixels)
             self._animator = Animator(self._options, reader, Engines(self._options))

@@ -10,6 +10,7 @@ Libraries: Flask.
 from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, errors
+from modules.engines.contract import EngineStatus
 from modules.routes import model
 from modules.web.services import language, services
 
@@ -62,15 +63,18 @@ def engines(reader: str) -> dict:
     except errors.EngineUnavailable:
         engine = None
     reasons = {name: reason and reason.in_(reader) for name, reason in known.reasons().items()}
-    warnings = [words.in_(reader) for words in known.warnings(engine)] if engine else []
-    memory = known.memory_use(engine) if engine else None
-    depth = known.depth_use(engine) if engine else None
-    if depth:
-        depth = {**depth, 'reason': depth['reason'] and depth['reason'].in_(reader)}
+    status = known.status(engine) if engine else EngineStatus()
+    memory, depth = status.predict_memory(), status.depth
     return {
         'engine': engine,
         'engines': reasons,
-        'warnings': warnings,
-        'memory': memory,
-        'depth': depth
+        'warnings': [words.in_(reader) for words in status.warnings],
+        'memory': memory and {
+            'rung': memory.rung,
+            'peak': memory.peak
+        },
+        'depth': depth and {
+            'model': depth.model,
+            'reason': depth.reason and depth.reason.in_(reader)
+        }
     }

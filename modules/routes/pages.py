@@ -26,13 +26,6 @@ blueprint = Blueprint('pages', __name__)
 #: pixels of the picture shown for a photo the browser cannot decode
 SHOWN_PIXELS = 1600 * 1200
 
-#: why Stable Video Diffusion cannot work → what the page helps to bring
-LACKS = {
-    'engines.svd_no_libraries': 'libraries',
-    'engines.svd_no_weights': 'model',
-    'engines.svd_single_file': 'model'
-}
-
 
 @blueprint.get('/')
 def index() -> Response:
@@ -57,7 +50,7 @@ def index() -> Response:
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},
-        understood = known.parameters(now['engine']) if now['engine'] else (),
+        understood = known.describe(now['engine']).parameters if now['engine'] else (),
         preset = services().configuration.model.preset,
         max_content_length = services().configuration.web.max_content_length,
         version = VERSION)
@@ -103,9 +96,9 @@ def _now(reader: str) -> dict:
 
 
 def _lack() -> str:
-    """What Stable Video Diffusion lacks that can be brought: ``libraries``, ``model`` or nothing."""
-    reason = services().animator.engines.reasons().get('svd')
-    return LACKS.get(reason.key, '') if reason else ''
+    """What can be fetched so that Stable Video Diffusion works: ``libraries``, ``model`` or nothing."""
+    known = services().animator.engines
+    return known.status('svd').lack if 'svd' in known.reasons() else ''
 
 
 def _model(reader: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from modules.clips import order as sequence
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.encoders import Clip
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.photos.reader import PhotoReader
 from modules.photos.sizes import cropped
 from modules.progress import JobControl

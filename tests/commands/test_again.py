@@ -21,7 +21,7 @@ from modules.clips import provenance
 from modules.clips.animator import Animator
 from modules.commands import again, animate, arguments
 from modules.encoders import Clip
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.photos.reader import PhotoReader
 
 #: the INI a result is made under, and one that differs in all that matters

@@ -19,7 +19,7 @@ from repository import ROOT
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions, spaces
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 NAME = 'somebody-turn-live-photos.hf.space'
 SPACE = {'SPACE_HOST': NAME}

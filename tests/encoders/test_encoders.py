@@ -19,7 +19,7 @@ from app import create_app
 from modules import i18n
 from modules.configuration import Configuration, WebOptions
 from modules.encoders import TABLE
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 #: format → type, beginning of the file, name
 EXPECTED = {

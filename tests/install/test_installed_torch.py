@@ -16,7 +16,7 @@ import tiny_checkpoint
 
 from modules.commands import doctor
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.engines.stable_video import engine
 from modules.install import environment, installed_torch, unseen_gpu
 from modules.install.installed_torch import ROCM_ATTENTION
@@ -41,7 +41,7 @@ LATE_ENGINE = '''
 import sys
 sys.path.insert(0, {root!r})
 from modules.configuration import Configuration
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 class Late:
     def __init__(self, _configuration):
@@ -68,10 +68,11 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from modules import installed_torch
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import gpus
+from modules.engines.diffusion import gpus
 from modules.engines.stable_video import StableVideo
 engine = StableVideo(Configuration(model = ModelOptions(device = 'cuda')), lambda _: Path(sys.argv[1]))
-print('is', engine.unavailable(), engine.memory_use(), engine.warnings(), gpus.others(Configuration()))
+status = engine.status()
+print('is', status.reason, status.predict_memory(), status.warnings, gpus.others(Configuration()))
 '''
 
 
@@ -247,11 +248,11 @@ def test_the_engine_tells_it_as_its_reason(checkpoint, blind, tmp_path, monkeypa
     svd = engine.StableVideo(Configuration(), lambda _configuration: checkpoint)
     svd.device = 'cpu'
     for language, words in (('en', 'too old for this PyTorch'), ('zh', '对这个 PyTorch 太旧')):
-        reason = svd.unavailable().in_(language)
+        reason = svd.status().reason.in_(language)
         assert words in reason and '550.54.14' in reason and 'Engine = svd' in reason
     # asked once, however often the page asks
     (tmp_path / 'bin' / 'nvidia-smi').unlink()
-    assert svd.unavailable().key == 'engines.svd_gpu_not_seen'
+    assert svd.status().reason.key == 'engines.svd_gpu_not_seen'
 
 
 def test_without_a_card_the_engine_tells_what_it_always_did(checkpoint, tmp_path, monkeypatch):
@@ -259,4 +260,4 @@ def test_without_a_card_the_engine_tells_what_it_always_did(checkpoint, tmp_path
     monkeypatch.setattr(engine, 'SMALL', 0)
     unseen_gpu.explain_for.cache_clear()
     svd = engine.StableVideo(Configuration(), lambda _configuration: checkpoint)
-    assert svd.unavailable().key == 'engines.svd_slow'
+    assert svd.status().reason.key == 'engines.svd_slow'

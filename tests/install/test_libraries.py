@@ -256,7 +256,7 @@ def test_an_engine_waits_for_libraries_that_are_being_installed():
     """A library is found as soon as a part of it is there; importing that would break it until the next start."""
     from modules import errors
     from modules.configuration import Configuration
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
     coming = [True, True]
     table = stand_ins.table(svd = 'NeedsLibraries', camera = 'Instant')
     engines = Engines(Configuration(), table, lambda: bool(coming))
@@ -273,7 +273,7 @@ def test_an_engine_waits_for_libraries_that_are_being_installed():
 def test_a_job_that_waits_for_libraries_can_be_cancelled():
     from modules import errors
     from modules.configuration import Configuration
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
 
     def stop():
         raise errors.Cancelled

@@ -21,7 +21,7 @@ from queues import unwritable
 from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import Configuration, OutputOptions, StoreOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.jobs.job import Job, new_id, now
 from modules.jobs.leftovers import WORKSHOP
 from modules.jobs.local.queue import LocalQueue

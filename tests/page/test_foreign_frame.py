@@ -19,7 +19,7 @@ from browser import photo
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 PASSWORD = 'open, 芝麻'
 WINDOW = {'locale': 'en-GB', 'accept_downloads': True, 'reduced_motion': 'reduce'}

@@ -17,6 +17,7 @@ import pytest
 import stand_ins
 from browser import choose, download
 
+from modules.engines.contract import DepthUse, EngineStatus
 from modules.i18n import text
 from modules.weights.download import State
 
@@ -43,15 +44,17 @@ FAILED = State('failed', error = text('weights.offline'))
 class LacksModel(stand_ins.Instant):
     """Waits for its model."""
 
-    def unavailable(self):
-        return text('engines.svd_no_weights', model = self.model.model_name)
+    def status(self):
+        return EngineStatus(
+            text('engines.svd_no_weights', model = self.model.model_name), lack = 'model')
 
 
 class LacksLibraries(stand_ins.Instant):
     """Waits for its libraries."""
 
-    def unavailable(self):
-        return text('engines.svd_no_libraries', libraries = 'torch, diffusers')
+    def status(self):
+        return EngineStatus(
+            text('engines.svd_no_libraries', libraries = 'torch, diffusers'), lack = 'libraries')
 
 
 class SeesDepth(stand_ins.Instant):
@@ -59,10 +62,10 @@ class SeesDepth(stand_ins.Instant):
 
     has_come = False
 
-    def depth_use(self):
+    def status(self):
         reason = text('engines.depth_no_weights', model = 'a/model')
-        has_come = self.has_come
-        return {'model': 'a model' if has_come else None, 'reason': None if has_come else reason}
+        depth = DepthUse('a model') if self.has_come else DepthUse(reason = reason)
+        return EngineStatus(depth = depth)
 
 
 class Fetched:
@@ -131,7 +134,7 @@ def staged(tmp_path_factory):
     """Pages of an app whose engines and downloads are what the test says."""
     from app import create_app
     from modules.configuration import Configuration, WebOptions
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
     configuration = Configuration(web = WebOptions(port = 0))
     table = {'svd': ('test_page_model', 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
     app = create_app(

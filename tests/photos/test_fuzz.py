@@ -20,7 +20,7 @@ from app import create_app
 from modules import errors
 from modules.choices import GREATEST_SEED
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.photos.sandbox.sandbox import Sandbox
 from modules.request import parse_request
 

@@ -27,7 +27,7 @@ from PIL import ExifTags, Image
 from app import create_app
 from modules import errors
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.photos import reader as photos
 from modules.photos.sandbox import calls
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader

@@ -19,7 +19,7 @@ from program import until
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.jobs import store
 from modules.jobs.fleet.ledger import Ledger
 

@@ -29,7 +29,7 @@ from program import until
 
 from app import create_app
 from modules.configuration import Configuration, QueueOptions, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.progress import Progress
 from modules.web import services
 

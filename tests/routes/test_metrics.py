@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import create_app
 from modules import VERSION
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 
 @pytest.fixture

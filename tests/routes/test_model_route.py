@@ -15,7 +15,7 @@ import stand_ins
 
 from app import create_app
 from modules.configuration import Configuration, InstallationOptions, StoreOptions, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 
 @pytest.fixture

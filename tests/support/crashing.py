@@ -54,7 +54,7 @@ def main(home, engine, waiting):
     from app import create_app
     from modules import logs
     from modules.configuration import Configuration, QueueOptions, WebOptions
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
     from modules.web.server import Server
     logs.start('info')
     options = Configuration(

@@ -124,7 +124,7 @@ def worker(url, frames, engine):
     """Work until killed."""
     from modules import logs
     from modules.clips.animator import Animator
-    from modules.engines import Engines
+    from modules.engines.registry import Engines
     from modules.jobs.fleet.agreement import common
     from modules.jobs.fleet.ledger import Ledger
     from modules.jobs.fleet.worker import Worker, serve

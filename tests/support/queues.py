@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from program import until
 
 from modules.clips.animator import Outcome
+from modules.engines.contract import EngineStatus
 from modules.jobs.job import Job, new_id
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import DATABASE, Store
@@ -39,7 +40,7 @@ class Animator:
         self.engines = types.SimpleNamespace(
             reasons = lambda: {'auto': None},
             own_reasons = lambda: {'auto': None},
-            depth_use = lambda name: None)
+            status = lambda name: EngineStatus())
 
     def animate(self, request, path, control, *, created, keep):
         self.begun.append(request.stem)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app import create_app
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 
 def jpeg(colour = 'red', size = (64, 48)):

@@ -12,7 +12,8 @@ import time
 import numpy
 
 from modules import errors
-from modules.engines import COMING, settings
+from modules.engines.common import COMING, are_never_coming, recorded_options
+from modules.engines.contract import EngineStatus
 from modules.i18n import text
 from modules.photos.sizes import result_size
 from modules.progress import Progress
@@ -24,24 +25,15 @@ class Instant:
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
     is_generative = False
-    are_libraries_coming = bool
     frames = 2
     seconds_per_frame = 0.0
 
-    def __init__(self, configuration):
+    def __init__(self, configuration, are_libraries_coming = are_never_coming):
         self.model = configuration.model
+        self.are_libraries_coming = are_libraries_coming
 
-    def unavailable(self):
-        return None
-
-    def warnings(self):
-        return []
-
-    def memory_use(self):
-        return None
-
-    def depth_use(self):
-        return None
+    def status(self):
+        return EngineStatus()
 
     def load(self):
         pass
@@ -50,7 +42,7 @@ class Instant:
         pass
 
     def settings(self, request):
-        return settings(self.model)
+        return recorded_options(self.model)
 
     def animate(self, photo, request, control):
         width, height = result_size(photo.full_size, 64 * 36)
@@ -69,8 +61,8 @@ class NeedsLibraries(Instant):
 
     is_loaded = False
 
-    def unavailable(self):
-        return None if self.is_loaded or not self.are_libraries_coming() else COMING
+    def status(self):
+        return EngineStatus(None if self.is_loaded or not self.are_libraries_coming() else COMING)
 
     def load(self):
         self.is_loaded = True
@@ -146,15 +138,15 @@ class DiskFull(Instant):
 class IllSet(Instant):
     """Is asked for more than it was made for."""
 
-    def warnings(self):
-        return [text('engines.warn_frames', trained = 25, frames = 72)]
+    def status(self):
+        return EngineStatus(warnings = (text('engines.warn_frames', trained = 25, frames = 72), ))
 
 
 class Unavailable(Instant):
     """Cannot work here."""
 
-    def unavailable(self):
-        return text('doctor.not_installed')
+    def status(self):
+        return EngineStatus(text('doctor.not_installed'))
 
 
 class FailsToLoad(Instant):

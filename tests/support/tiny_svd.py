@@ -103,7 +103,7 @@ def reference(pipe, picture, wanted, size = (128, 64), chunk = 5, frames = 5, st
 
 
 def reason(engine):
-    return engine.unavailable().in_('en')
+    return engine.status().reason.in_('en')
 
 
 def run_python(code, *path):

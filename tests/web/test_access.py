@@ -19,7 +19,7 @@ from hypothesis import strategies as some
 from app import create_app
 from modules import configuration
 from modules.configuration import Configuration, ConfigurationError, WebOptions, parsers
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.web.access.guards import frames
 from modules.web.access.hosts import is_open_to_all
 from modules.web.access.passwords import is_same

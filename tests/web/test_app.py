@@ -12,7 +12,7 @@ import stand_ins
 import app
 from modules.clips.animator import Animator
 from modules.configuration import Configuration, QueueOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 
 @pytest.mark.parametrize('broker', ['', 'redis://127.0.0.1:1'])

@@ -28,7 +28,7 @@ import stand_ins
 
 from app import create_app
 from modules import configuration
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs' / 'deploy.md').read_text(encoding = 'utf-8')

@@ -21,7 +21,7 @@ from PIL import ExifTags, Image
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = 'correct horse'

@@ -27,7 +27,7 @@ from waitress.adjustments import Adjustments
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.web import parser, uploads
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from program import until
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
-from modules.engines import Engines
+from modules.engines.registry import Engines
 
 #: more than the server has threads
 MANY = 200

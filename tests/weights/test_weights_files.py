@@ -13,8 +13,8 @@ from app import create_app
 from modules import weights
 from modules.commands import doctor, download
 from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
-from modules.engines import Engines
 from modules.engines.diffusion import memory
+from modules.engines.registry import Engines
 from modules.engines.stable_video import StableVideo
 from modules.weights import plan, tensors
 from modules.weights.sources import Hub
@@ -104,7 +104,7 @@ def options(tmp_path, place, name, file):
 @pytest.mark.parametrize(('place', 'name', 'file'), PLACES)
 def test_the_model_in_one_file_is_recognised_and_the_way_out_told(tmp_path, place, name, file):
     configuration = options(tmp_path, place, name, file)
-    reason = StableVideo(configuration).unavailable()
+    reason = StableVideo(configuration).status().reason
     assert reason.key == 'engines.svd_single_file'
     for language in ('en', 'zh'):
         assert file in reason.in_(language) and './START download' in reason.in_(language)
@@ -113,14 +113,14 @@ def test_the_model_in_one_file_is_recognised_and_the_way_out_told(tmp_path, plac
 
 @pytest.mark.parametrize('file', ['sdxl.safetensors', 'svdquant.safetensors', 'svd_xt.ckpt'])
 def test_other_models_in_one_file_are_not_taken_for_it(tmp_path, file):
-    reason = StableVideo(options(tmp_path, 'models', '', file)).unavailable()
+    reason = StableVideo(options(tmp_path, 'models', '', file)).status().reason
     assert reason.key == 'engines.svd_no_weights'
 
 
 def test_a_whole_model_beside_it_is_what_is_used(tmp_path):
     configuration = options(tmp_path, 'models/owner/name', '', 'svd_xt.safetensors')
     tiny_checkpoint.make(tmp_path / 'models' / 'owner' / 'name')
-    assert StableVideo(configuration).unavailable() is None
+    assert StableVideo(configuration).status().reason is None
 
 
 def test_a_file_is_no_name_on_hubs(tmp_path):

@@ -21,8 +21,8 @@ from PIL import Image
 from modules import weights
 from modules.choices import DEPTHS
 from modules.configuration import Configuration
-from modules.engines import COMING, in_one_line, missing_libraries
 from modules.engines.camera import depth_guess
+from modules.engines.common import COMING, are_never_coming, first_line, missing_libraries
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Depth:
     def __init__(self,
                  configuration: Configuration,
                  open_model: Callable[[Path, str], Model] | None = None,
-                 are_libraries_coming: Callable[[], bool] = bool):
+                 are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.wanted = configuration.model.depth
         self._device = configuration.model.device
         self._find = partial(weights.find, configuration, weights.DEPTH)
@@ -119,7 +119,7 @@ class Depth:
             except FAULTS as error:
                 logger.exception('%s cannot be used', folder)
                 self._failure = text(
-                    'engines.depth_cannot_load', folder = folder, error = in_one_line(error))
+                    'engines.depth_cannot_load', folder = folder, error = first_line(error))
 
     def nearness(self, picture: 'numpy.ndarray') -> tuple['numpy.ndarray | None', Text | None]:
         """
@@ -135,7 +135,7 @@ class Depth:
             disparity = self._model.disparity(picture)
         except FAULTS as error:
             logger.exception('The depth model failed')
-            return None, text('engines.depth_failed', error = in_one_line(error))
+            return None, text('engines.depth_failed', error = first_line(error))
         return scaled(disparity, depth_guess.grid(picture)), None
 
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.configuration import Configuration
-from modules.engines import missing_libraries, settings
 from modules.engines.camera.depth_model import MODEL, Depth
-from modules.i18n import Text, text
+from modules.engines.common import are_never_coming, missing_libraries, recorded_options
+from modules.engines.contract import DepthUse, EngineStatus
+from modules.i18n import text
 from modules.photos.sizes import Photo, result_size
 from modules.progress import JobControl, OnProgress, Progress, StopIfCancelled
 
@@ -89,51 +90,36 @@ class CameraMotion:
     :type configuration: Configuration
     :param depth: tells near from far; None for what the options say
     :type depth: Depth | None
+    :param are_libraries_coming: whether libraries are being installed at this moment
+    :type are_libraries_coming: Callable[[], bool]
     """
 
     parameters = ('motion_bucket_id', 'seed')
     is_closed = True
     #: with a depth model too: it tells where pixels go, and every pixel is the photo's own
     is_generative = False
-    are_libraries_coming = bool
 
-    def __init__(self, configuration: Configuration, depth: Depth | None = None):
+    def __init__(self,
+                 configuration: Configuration,
+                 depth: Depth | None = None,
+                 are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
-        self._depth = depth or Depth(
-            configuration, are_libraries_coming = lambda: self.are_libraries_coming())
+        self._depth = depth or Depth(configuration, are_libraries_coming = are_libraries_coming)
         #: the model that told near from far in the last clip
         self._depth_used: str | None = None
 
-    def unavailable(self) -> Text | None:
+    def status(self) -> EngineStatus:
         """
-        Why the engine cannot work here now.
+        Say what the engine can do now.
 
-        :return: the reason, or None when it can
-        :rtype: Text | None
+        :return: the status
+        :rtype: EngineStatus
         """
-        return text('engines.camera_unavailable') if missing_libraries('cv2', 'numpy') else None
-
-    def warnings(self) -> list[Text]:
-        """
-        What is set in a way that is known to give bad clips.
-
-        :return: nothing; every length and speed is fine for a camera
-        :rtype: list[Text]
-        """
-        return []
-
-    def memory_use(self) -> None:
-        """Hardly any is needed."""
-
-    def depth_use(self) -> dict[str, object]:
-        """
-        What tells near from far.
-
-        :return: ``model`` and ``reason``, as for every engine
-        :rtype: dict[str, object]
-        """
+        is_missing = missing_libraries('cv2', 'numpy')
         reason = self._depth.unavailable()
-        return {'model': None if reason else MODEL, 'reason': reason}
+        return EngineStatus(
+            text('engines.camera_unavailable') if is_missing else None,
+            depth = DepthUse(None if reason else MODEL, reason))
 
     def load(self) -> None:
         """Import the libraries, which takes a moment, and load the depth model, if any, before the first job."""
@@ -160,7 +146,7 @@ class CameraMotion:
         :rtype: dict[str, object]
         """
         used = {'Depth': self._depth_used} if self._depth_used else {}
-        return {**settings(self.model), **used}
+        return {**recorded_options(self.model), **used}
 
     def animate(self, photo: Photo, request: 'AnimationRequest',
                 control: JobControl) -> 'numpy.ndarray':

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.engines import in_one_line
+from modules.engines.common import first_line
 from modules.engines.diffusion import devices, ladder, memory
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.memory import Needs
@@ -219,7 +219,7 @@ def find_reason(error: Exception) -> str:
     :return: the words of the latter, in one line
     :rtype: str
     """
-    return in_one_line(getattr(error, 'inner_exception', error))
+    return first_line(getattr(error, 'inner_exception', error))
 
 
 def keep_code() -> None:

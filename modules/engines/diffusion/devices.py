@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from modules.engines import in_one_line
+from modules.engines.common import first_line
 from modules.engines.diffusion import allocator, attention, memory
 from modules.engines.diffusion.memory import Needs
 from modules.i18n import Text, text
@@ -113,7 +113,7 @@ def described(option: str) -> str | Text:
             return device
         return f'{device}, {torch.cuda.get_device_name(device)}, {size / 2**30:.1f} GiB'
     except IMPORT_ERRORS as error:
-        return text('engines.svd_broken', error = in_one_line(error))
+        return text('engines.svd_broken', error = first_line(error))
 
 
 def free_memory(device: str, torch: ModuleType | None = None) -> int:
@@ -198,7 +198,7 @@ def _try_growing(device: str, torch: ModuleType) -> None:
     except RuntimeError as error:
         if is_out_of_memory(error, torch):
             return
-        logger.warning('Segments cannot grow on %s: %s', device, in_one_line(error))
+        logger.warning('Segments cannot grow on %s: %s', device, first_line(error))
         torch.cuda.memory._set_allocator_settings('expandable_segments:False')
         os.environ[allocator.VARIABLES[0]] = 'expandable_segments:False'
 

@@ -9,7 +9,7 @@ Libraries: torch, imported when the engine loads; psutil, which accelerate bring
 import logging
 from typing import TYPE_CHECKING
 
-from modules.engines import in_one_line
+from modules.engines.common import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -149,5 +149,5 @@ def room(size: int, is_pinned: bool) -> 'torch.Tensor':
         try:
             return torch.empty(size, dtype = torch.uint8, pin_memory = True)
         except RuntimeError as error:
-            logger.warning('Memory cannot be pinned: %s', in_one_line(error))
+            logger.warning('Memory cannot be pinned: %s', first_line(error))
     return torch.empty(size, dtype = torch.uint8)

@@ -17,7 +17,7 @@ import numpy
 from PIL import Image
 
 from modules.configuration import ModelOptions
-from modules.engines import in_one_line
+from modules.engines.common import first_line
 from modules.engines.diffusion import devices, ladder
 from modules.i18n import Text, text
 
@@ -121,7 +121,7 @@ def _rehearse(sampler: 'Sampler', model: ModelOptions) -> Text | None:
         logger.warning('The self-test failed: %s: %s', type(error).__name__, str(error))
         if devices.is_out_of_memory(error, torch):
             return text(NO_ROOM, device = sampler.device)
-        return text(CANNOT_COMPUTE, device = sampler.device, error = in_one_line(error))
+        return text(CANNOT_COMPUTE, device = sampler.device, error = first_line(error))
     return None if is_sound else text(NO_NUMBERS, device = sampler.device)
 
 

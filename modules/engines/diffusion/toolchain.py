@@ -15,7 +15,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from modules.engines import missing_libraries
+from modules.engines.common import missing_libraries
 from modules.i18n import Text, text
 
 logger = logging.getLogger(__name__)

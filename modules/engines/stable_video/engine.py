@@ -23,7 +23,14 @@ from PIL import Image
 
 from modules import errors, weights
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import COMING, in_one_line, missing_libraries, settings
+from modules.engines.common import (
+    COMING,
+    are_never_coming,
+    first_line,
+    missing_libraries,
+    recorded_options,
+)
+from modules.engines.contract import EngineStatus, MemoryUse
 from modules.engines.diffusion import decoding, devices, ladder, memory, selftest
 from modules.engines.stable_video import checkpoints, fitting, pipeline, presets
 from modules.engines.stable_video.sampler import Sampler
@@ -51,6 +58,13 @@ GREATEST_CONDITIONING_FPS = 12
 OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_size', 'unet',
            'image_fit')
 
+#: why the engine cannot work → what can be fetched, so that it can
+LACKS = {
+    'engines.svd_no_libraries': 'libraries',
+    'engines.svd_no_weights': 'model',
+    'engines.svd_single_file': 'model'
+}
+
 
 class StableVideo:
     """
@@ -60,6 +74,8 @@ class StableVideo:
     :type configuration: Configuration
     :param find: configuration → the folder of a whole model, or None
     :type find: Callable[[Configuration], Path | None]
+    :param are_libraries_coming: whether libraries are being installed at this moment
+    :type are_libraries_coming: Callable[[], bool]
     """
 
     #: kinds of devices whose faults would show in the first clip; a processor that cannot compute runs no program
@@ -68,12 +84,13 @@ class StableVideo:
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
     is_closed = False
     is_generative = True
-    are_libraries_coming = bool
 
     def __init__(self,
                  configuration: Configuration,
-                 find: Callable[[Configuration], Path | None] = weights.find):
+                 find: Callable[[Configuration], Path | None] = weights.find,
+                 are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
+        self._are_libraries_coming = are_libraries_coming
         #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
         self.device = devices.expected(self.model.device)
         self._find = lambda: find(configuration)
@@ -88,21 +105,31 @@ class StableVideo:
         self._gpu_bytes: int | None = None
         self._turn = threading.Lock()
 
-    def unavailable(self) -> Text | None:
+    def status(self) -> EngineStatus:
         """
-        Why the engine cannot work here now. The device is a guess until it was loaded once.
+        Say what the engine can do now. The device is a guess until it was loaded once.
 
-        :return: the reason, or None when it can
-        :rtype: Text | None
+        :return: the status
+        :rtype: EngineStatus
         """
+        folder = self._find()
+        reason = self._reason(folder)
+        if folder is None or reason:
+            lack = LACKS.get(reason.key, '') if reason else ''
+            return EngineStatus(reason, lack, self._warnings(folder))
+        return EngineStatus(
+            warnings = self._warnings(folder),
+            predict_memory = partial(self._predict_memory, folder))
+
+    def _reason(self, folder: Path | None) -> Text | None:
+        """Why the engine cannot work; None when it can."""
         if self._sampler is not None or self._failure:
             return self._failure
-        if self.are_libraries_coming():
+        if self._are_libraries_coming():
             return COMING
         missing = missing_libraries(*LIBRARIES)
         if missing:
             return text('engines.svd_no_libraries', libraries = ', '.join(missing))
-        folder = self._find()
         if checkpoints.has_few_steps(self.model.model_name, folder):
             return text(
                 'engines.svd_few_steps', model = checkpoints.public_name(self.model.model_name))
@@ -116,14 +143,8 @@ class StableVideo:
             return text('engines.svd_single_file', file = file.name)
         return text('engines.svd_no_weights', model = self.model.model_name)
 
-    def warnings(self) -> list[Text]:
-        """
-        What is set in a way that is known to give bad clips.
-
-        :return: one text for each; none where there is no model yet
-        :rtype: list[Text]
-        """
-        folder = self._find()
+    def _warnings(self, folder: Path | None) -> tuple[Text, ...]:
+        """What is set in a way that is known to give bad clips."""
         trained = self._needs(folder).trained_frames if folder else self.model.output_frames
         found = []
         if self.model.output_frames > trained:
@@ -131,19 +152,10 @@ class StableVideo:
                 text('engines.warn_frames', frames = self.model.output_frames, trained = trained))
         if self.model.conditioning_fps > GREATEST_CONDITIONING_FPS:
             found.append(text('engines.warn_fps', fps = self.model.conditioning_fps))
-        return found
+        return tuple(found)
 
-    def memory_use(self) -> dict[str, object] | None:
-        """
-        How memory is used: before loading as it is expected, where that can be told.
-
-        :return: ``rung`` (one of :data:`modules.choices.RUNGS`) and ``peak`` (bytes that a clip
-            is predicted to hold at once, weights included); None where there is no model or no telling
-        :rtype: dict[str, object] | None
-        """
-        folder = self._find()
-        if folder is None or self.unavailable():
-            return None
+    def _predict_memory(self, folder: Path) -> MemoryUse | None:
+        """How memory is used: before loading as it is expected, where that can be told."""
         needs, model = self._needs(folder), self._applied()
         if self._sampler is not None:
             rung, chunk = self._sampler.rung, self._sampler.chunk(model)
@@ -156,7 +168,7 @@ class StableVideo:
                 self.device, needs, there)
             chunk = model.decode_chunk_size or ladder.chunk_size(rung, needs, model.output_frames,
                                                                  there)
-        return {'rung': rung.name, 'peak': ladder.peak(rung, needs, chunk)}
+        return MemoryUse(rung.name, ladder.peak(rung, needs, chunk))
 
     def _expected_memory(self, needs: memory.Needs) -> int | None:
         """What weights and clips will be able to use; of a GPU only torch can tell, where it is imported."""
@@ -166,9 +178,6 @@ class StableVideo:
             return devices.free_memory(device, torch) if device else None
         there = devices.free_memory('cpu')
         return needs.weights + (there - needs.weights) // 2
-
-    def depth_use(self) -> None:
-        """The model does not ask what is near."""
 
     def load(self) -> None:
         """
@@ -184,7 +193,7 @@ class StableVideo:
             self._find_device()
             # what was expected of the device may have been wrong
             self._require()
-            for warning in self.warnings():
+            for warning in self._warnings(self._find()):
                 logger.warning('%s', warning.in_('en'))
             self._sampler = self._loaded(self._find())
 
@@ -231,7 +240,7 @@ class StableVideo:
             'UNet': self._sampler.was_compiled,
             'Memory': self._sampler.rung.name
         }
-        return {**settings(self.model, *OPTIONS), **as_used}
+        return {**recorded_options(self.model, *OPTIONS), **as_used}
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest',
                 control: JobControl) -> 'numpy.ndarray':
@@ -321,7 +330,7 @@ class StableVideo:
                 logger.warning('Out of memory: %s', str(error))
                 return None, errors.OutOfMemory
             logger.error('The device has failed: %s', str(error))
-            return None, self._failed(in_one_line(error))
+            return None, self._failed(first_line(error))
 
     def _failed(self, words: str) -> errors.EngineUnavailable:
         """The device computes nothing any more in this process."""
@@ -345,7 +354,7 @@ class StableVideo:
         return presets.TABLE[request.preset or self.model.preset]
 
     def _require(self) -> None:
-        reason = self.unavailable()
+        reason = self._reason(self._find())
         if reason:
             raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
 
@@ -373,7 +382,7 @@ class StableVideo:
             from diffusers import StableVideoDiffusionPipeline  # noqa: F401
         except devices.IMPORT_ERRORS as error:
             logger.exception('torch or diffusers cannot be imported')
-            self._fail(text('engines.svd_broken', error = in_one_line(error)))
+            self._fail(text('engines.svd_broken', error = first_line(error)))
         device = devices.pick(self.model.device, torch)
         if device is None:
             self._fail(text('engines.svd_no_device', device = self.model.device))
@@ -384,7 +393,7 @@ class StableVideo:
             self._gpu_bytes = devices.total_memory(device, torch)
         except RuntimeError as error:
             logger.exception('%s does not answer', device)
-            self._fail(text(selftest.CANNOT_COMPUTE, device = device, error = in_one_line(error)))
+            self._fail(text(selftest.CANNOT_COMPUTE, device = device, error = first_line(error)))
 
     def _loaded(self, folder: Path) -> 'Sampler':
         model, reason = self._applied(), None
@@ -395,7 +404,7 @@ class StableVideo:
                 sampler = self._placed(folder)
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             logger.exception('%s cannot be loaded', folder)
-            reason = text('engines.svd_cannot_load', folder = folder, error = in_one_line(error))
+            reason = text('engines.svd_cannot_load', folder = folder, error = first_line(error))
         if reason:
             self._fail(reason)
         if self.model.unet and not sampler.rung.takes_turns and pipeline.can_compile(self.device):

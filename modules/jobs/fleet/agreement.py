@@ -16,7 +16,8 @@ import time
 
 from modules import VERSION, errors
 from modules.configuration import Configuration
-from modules.engines import Engines
+from modules.engines.contract import DepthUse, EngineStatus
+from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import FORGOTTEN, Ledger
@@ -106,19 +107,19 @@ class FleetEngines(Engines):
         missing = text('engines.no_worker')
         return {name: None if name in there else missing for name in self._engines}
 
-    def depth_use(self, name: str) -> dict[str, object] | None:
+    def status(self, name: str) -> EngineStatus:
         """
-        What tells the workers near from far: a model, if it does so for one of them.
+        Say what the workers can do with an engine. Their owners see warnings and memory in the workers' logs and
+        ``doctor``.
 
         :param name: an engine
         :type name: str
-        :return: as :meth:`modules.engines.Engine.depth_use`; their owners see the reason in ``doctor``
-        :rtype: dict[str, object] | None
+        :return: ``depth`` names a model if one works for any of them
+        :rtype: EngineStatus
         """
-        if super().depth_use(name) is None:
-            return None
-        models = [facts.get('depth', {}).get(name) for facts in self._known()]
-        return {'model': next(filter(None, models), None), 'reason': None}
+        models = (facts.get('depth', {}).get(name) for facts in self._known())
+        depth = super().status(name).depth and DepthUse(next(filter(None, models), None))
+        return EngineStatus(self.reasons()[name], depth = depth)
 
     def _known(self) -> list[dict]:
         with self._turn:
@@ -129,18 +130,6 @@ class FleetEngines(Engines):
                 with contextlib.suppress(errors.BrokerAway):
                     self._workers = fitting(self._ledger, self.shared, FORGOTTEN)
             return self._workers
-
-    def warnings(self, name: str) -> list[Text]:
-        """
-        The workers' owners see them in their logs.
-
-        :param name: an engine
-        :type name: str
-        :return: none
-        :rtype: list[Text]
-        """
-        del name
-        return []
 
 
 def fitting(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -> list[dict]:

@@ -20,8 +20,8 @@ from pathlib import Path
 from modules import errors, terminal
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
-from modules.engines import Engines
 from modules.engines.diffusion import gpus
+from modules.engines.registry import Engines
 from modules.i18n import of_this_machine, text
 from modules.jobs.fleet.agreement import common, differences, eviction_warning, queue_name
 from modules.jobs.fleet.broker import HEARTBEAT, Post
@@ -145,8 +145,8 @@ class Worker:
 
     def _depth(self, animator: Animator) -> dict[str, object]:
         """The model that tells each engine near from far, where one does."""
-        uses = {name: animator.engines.depth_use(name) for name in self._able(animator)}
-        return {name: use['model'] for name, use in uses.items() if use}
+        uses = {name: animator.engines.status(name).depth for name in self._able(animator)}
+        return {name: use.model for name, use in uses.items() if use}
 
     def _new_post(self, animator: Animator) -> Post:
         queues = [queue_name(name, self.shared) for name in self._able(animator)]

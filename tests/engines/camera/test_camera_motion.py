@@ -236,10 +236,10 @@ def test_importing_the_engine_leaves_its_libraries_alone():
 
 
 def test_says_what_to_install_where_opencv_is_missing():
-    assert CameraMotion(Configuration()).unavailable() is None
+    assert CameraMotion(Configuration()).status().reason is None
     words = ('import sys; from modules.configuration import Configuration; '
              'from modules.engines.camera.engine import CameraMotion; sys.path.clear(); '
-             'print(CameraMotion(Configuration()).unavailable().in_("en"))')
+             'print(CameraMotion(Configuration()).status().reason.in_("en"))')
     told = subprocess.run([sys.executable, '-c', words],
                           cwd = ROOT,
                           capture_output = True,

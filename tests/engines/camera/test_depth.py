@@ -33,11 +33,13 @@ from modules.clips.animator import Animator
 from modules.commands import again, animate, arguments, doctor
 from modules.commands import download as shell
 from modules.configuration import ROOT
-from modules.engines import TABLE, Engines
+from modules.engines import TABLE
 from modules.engines.camera import depth_guess
 from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera.depth_model import MODEL, Depth
+from modules.engines.contract import DepthUse
+from modules.engines.registry import Engines
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl
 from modules.request import parse_request
@@ -207,7 +209,7 @@ def test_a_photo_at_which_the_model_fails_is_guessed_and_that_is_told(laid, tmp_
 def test_a_real_checkpoint_is_found_loaded_and_used(laid):
     told = []
     frames, engine = animated(laid, noise(), told = told.append)
-    assert engine.depth_use() == {'model': MODEL, 'reason': None}
+    assert engine.status().depth == DepthUse(MODEL)
     assert engine.settings(None)['Depth'] == MODEL
     assert (frames != animated(options(Path('/nowhere')), noise())[0]).any()
     assert [progress.phase for progress in told] == ['encoding'] + 12 * ['step']
@@ -287,9 +289,9 @@ def closed_port():
 def test_a_model_that_comes_is_taken_into_use_with_the_next_photo(tmp_path, checkpoint):
     configuration = options(tmp_path)
     _frames, engine = animated(configuration, noise())
-    assert engine.depth_use()['reason'].key == 'engines.depth_no_weights'
+    assert engine.status().depth.reason.key == 'engines.depth_no_weights'
     (tmp_path / 'Depth-Anything-V2-Small-hf').symlink_to(checkpoint)
-    assert engine.depth_use() == {'model': MODEL, 'reason': None}
+    assert engine.status().depth == DepthUse(MODEL)
     animated(configuration, noise(), engine = engine)
     assert engine.settings(None)['Depth'] == MODEL
 
@@ -311,7 +313,7 @@ engine.load()
 image = Image.new('RGB', (64, 36))
 request = parse_request([('seed', '1')], Path(), 'photo')
 engine.animate(Photo(image, image.size), request, JobControl())
-assert engine.depth_use()['reason'].key == {reason!r}, engine.depth_use()
+assert engine.status().depth.reason.key == {reason!r}, engine.status().depth
 sys.exit('torch' in sys.modules or 'transformers' in sys.modules)
 '''
 
@@ -344,16 +346,16 @@ def test_while_libraries_are_being_installed_none_is_imported_and_the_guess_is_t
     table = {'camera': TABLE['camera']}
     engines = Engines(laid, table, lambda: bool(coming))
     engine = engines.get('camera')
-    assert engine.depth_use()['reason'].key == 'engines.libraries_coming'
-    assert not engine.unavailable(), 'camera motion serves meanwhile'
+    assert engine.status().depth.reason.key == 'engines.libraries_coming'
+    assert not engine.status().reason, 'camera motion serves meanwhile'
     coming.clear()
-    assert engine.depth_use()['reason'] is None
+    assert engine.status().depth.reason is None
 
 
 def test_says_which_libraries_are_missing(laid, monkeypatch):
     monkeypatch.setattr(depths, 'LIBRARIES', ('torch', 'no_such_library'))
     frames, engine = animated(laid, noise())
-    reason = engine.depth_use()['reason']
+    reason = engine.status().depth.reason
     assert reason.key == 'engines.depth_no_libraries'
     assert all('no_such_library' in reason.in_(language) for language in i18n.LANGUAGES)
     assert (frames == animated(options(Path('/nowhere')), noise())[0]).all()
@@ -407,9 +409,9 @@ FAULTY = {
 def test_weights_that_cannot_be_used_are_told_and_the_guess_is_taken(tmp_path, checkpoint, fault):
     damaged(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
     frames, engine = animated(options(tmp_path), noise())
-    assert engine.unavailable() is None
-    assert engine.depth_use()['reason'].key == 'engines.depth_cannot_load'
-    assert engine.depth_use()['model'] is None
+    assert engine.status().reason is None
+    assert engine.status().depth.reason.key == 'engines.depth_cannot_load'
+    assert engine.status().depth.model is None
     assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
 
 

@@ -17,8 +17,9 @@ from modules import errors
 from modules.choices import RUNGS
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import Engines
+from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import ladder, memory
+from modules.engines.registry import Engines
 from modules.engines.stable_video import StableVideo
 from modules.engines.stable_video.sampler import forward_chunk
 
@@ -254,9 +255,9 @@ def test_feed_forward_chunks_divide_the_frames(frames, chunk):
 
 def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
     engine = made(checkpoint, memory = 'split', decode_chunk_size = 1)
-    expected = engine.memory_use()
+    expected = engine.status().predict_memory()
     engine.load()
-    assert engine.memory_use() == expected
+    assert engine.status().predict_memory() == expected
     assert expected['rung'] == 'split'
     # weights besides what is counted here
     counted_too = peak_of(engine)
@@ -269,15 +270,13 @@ def test_tells_the_rung_of_a_gpu_before_it_is_used(tmp_path, monkeypatch, gibiby
     needs = published(tmp_path)
     engine = StableVideo(Configuration(), lambda configuration: tmp_path)
     monkeypatch.setattr(engine, 'device', 'cuda')
-    monkeypatch.setattr(engine, 'unavailable', lambda: None)
+    monkeypatch.setattr(engine, '_reason', lambda folder: None)
     monkeypatch.setattr(engine, '_variant', lambda folder: 'fp16')
     monkeypatch.delitem(sys.modules, 'torch')
-    assert engine.memory_use() is None and 'torch' not in sys.modules
+    assert engine.status().predict_memory() is None and 'torch' not in sys.modules
     monkeypatch.setitem(sys.modules, 'torch', gpu(gibibytes))
-    assert engine.memory_use() == {
-        'rung': rung,
-        'peak': ladder.peak(ladder.named('cuda', rung), needs, chunk)
-    }
+    peak = ladder.peak(ladder.named('cuda', rung), needs, chunk)
+    assert engine.status().predict_memory() == MemoryUse(rung, peak)
 
 
 def gpu(gibibytes):

@@ -21,7 +21,8 @@ from modules.clips.animator import Animator
 from modules.commands import animate as batch
 from modules.commands import arguments
 from modules.configuration import Configuration, ModelOptions, WebOptions
-from modules.engines import TABLE, Engines
+from modules.engines import TABLE
+from modules.engines.registry import Engines
 from modules.engines.stable_video import StableVideo
 from modules.jobs import record
 from modules.jobs.job import Job, new_id
@@ -146,10 +147,10 @@ def loaded(kind, folder, **options):
 def refused(kind, folder, **options):
     """Why an engine cannot work, once it was loaded."""
     engine = made(kind, folder, **options)
-    assert engine.unavailable() is None
+    assert engine.status().reason is None
     with pytest.raises(errors.EngineUnavailable) as caught:
         engine.load()
-    reason = engine.unavailable()
+    reason = engine.status().reason
     assert caught.value.details['reason'] == reason
     with pytest.raises(errors.EngineUnavailable):
         engine.load()
@@ -246,12 +247,12 @@ def test_layers_are_tested_in_parts_where_clips_compute_them_so(checkpoint):
 def test_a_gpu_that_fails_later_is_not_used_any_more(checkpoint):
     Mortal.end.clear()
     engine = loaded(Mortal, checkpoint)
-    assert animate(engine, photo(), request()).any() and engine.unavailable() is None
+    assert animate(engine, photo(), request()).any() and engine.status().reason is None
     Mortal.end.set()
     with pytest.raises(errors.EngineUnavailable, match = 'illegal memory access'):
         animate(engine, photo(), request())
-    assert engine.unavailable().key == 'engines.svd_device_failed'
-    assert engine.memory_use() is None
+    assert engine.status().reason.key == 'engines.svd_device_failed'
+    assert engine.status().predict_memory() is None
     # not because it would be asked again: CUDA repeats the error for as long as the process lives
     Mortal.end.clear()
     for again in (engine.load, lambda: animate(engine, photo(), request())):
@@ -279,7 +280,7 @@ def test_what_fails_in_one_clip_on_a_gpu_that_computes_fails_that_clip_alone(che
     Picky.faults.append(words)
     with pytest.raises(RuntimeError, match = words):
         animate(engine, photo(), request())
-    assert engine.unavailable() is None and animate(engine, photo(), request()).any()
+    assert engine.status().reason is None and animate(engine, photo(), request()).any()
 
 
 @pytest.mark.parametrize('value', ['nan', 'inf'])
@@ -299,7 +300,7 @@ def test_a_clip_ends_with_the_first_step_that_gives_no_numbers(checkpoint, value
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
     assert [progress.step for progress in seen if progress.phase == 'step'] == [1]
-    assert engine.unavailable() is None and animate(engine, photo(), request()).any()
+    assert engine.status().reason is None and animate(engine, photo(), request()).any()
 
 
 @pytest.fixture

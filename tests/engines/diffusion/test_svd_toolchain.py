@@ -19,8 +19,8 @@ import pytest
 from modules import i18n
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
-from modules.engines import Engines
 from modules.engines.diffusion import devices, toolchain
+from modules.engines.registry import Engines
 from modules.engines.stable_video import pipeline
 
 

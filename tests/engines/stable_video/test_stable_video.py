@@ -500,7 +500,7 @@ def test_importing_and_asking_leaves_torch_alone(checkpoint):
     code = (
         'import sys, modules.engines.stable_video as s; from modules.configuration import *;'
         f'e = s.StableVideo(Configuration(model = ModelOptions(model_name = {str(checkpoint)!r})));'
-        'assert e.unavailable() is None, e.unavailable(); e.warnings();'
+        'assert e.status().reason is None, e.status().reason; e.status().warnings;'
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)")
     done = tiny_svd.run_python(code)
     assert done.returncode == 0, done.stderr
@@ -527,7 +527,7 @@ def test_says_which_libraries_are_missing(checkpoint):
     code = ('import sys, numpy, PIL.ImageOps, pillow_heif, modules.engines.stable_video as s;'
             'from modules.configuration import Configuration;'
             "sys.path[:] = [p for p in sys.path if '-packages' not in p];"
-            "print(s.StableVideo(Configuration()).unavailable().in_('en'))")
+            "print(s.StableVideo(Configuration()).status().reason.in_('en'))")
     done = tiny_svd.run_python(code)
     assert 'torch, diffusers, transformers, accelerate' in done.stdout, done.stderr
 
@@ -543,7 +543,7 @@ try:
     engine.load()
 except errors.EngineUnavailable as refusal:
     print(refusal)
-print(engine.unavailable().in_('en'))
+print(engine.status().reason.in_('en'))
 '''
     done = tiny_svd.run_python(code, tmp_path)
     assert done.stdout.count('libcudart.so.12: no such file') == 2, done.stderr
@@ -558,9 +558,9 @@ def test_says_when_there_are_no_weights(tmp_path):
 
 def test_weights_that_come_later_are_taken_into_use(tmp_path):
     engine = made(tmp_path)
-    assert engine.unavailable()
+    assert engine.status().reason
     tiny_checkpoint.make(tmp_path)
-    assert engine.unavailable() is None
+    assert engine.status().reason is None
     engine.load()
 
 
@@ -578,7 +578,7 @@ def test_a_cpu_is_left_alone_by_auto_unless_the_model_is_small(tmp_path, checkpo
     (tmp_path / 'model_index.json').write_bytes((checkpoint / 'model_index.json').read_bytes())
     enlarge(tmp_path / 'unet' / 'diffusion_pytorch_model.fp16.safetensors', 2 * memory.GIB)
     assert 'Engine = svd' in reason(made(tmp_path, device = 'cpu'))
-    asked = made(tmp_path, device = 'cpu', engine = 'svd').unavailable()
+    asked = made(tmp_path, device = 'cpu', engine = 'svd').status().reason
     assert asked is None or 'GB' in asked.in_('en')
 
 
@@ -613,7 +613,7 @@ def test_warns_of_settings_that_give_mush(checkpoint, caplog):
     with caplog.at_level(logging.WARNING):
         loaded(checkpoint, output_frames = 72, conditioning_fps = 24)
     assert '25 frames and OutputFrames is 72' in caplog.text and 'is 24' in caplog.text
-    assert made(checkpoint).warnings() == []
+    assert made(checkpoint).status().warnings == ()
 
 
 @pytest.mark.parametrize(('frames', 'fitting_in', 'chunk'), [(25, 100, 25), (25, 8, 5), (14, 8, 7),

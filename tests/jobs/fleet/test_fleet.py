@@ -21,6 +21,7 @@ from program import until
 from modules import errors
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions, OutputOptions
+from modules.engines.contract import DepthUse
 from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
 from modules.jobs.fleet.broker import Post
 from modules.jobs.fleet.ledger import MOST_BYTES, Ledger
@@ -208,16 +209,16 @@ def test_doctor_and_metrics_show_the_fleet(members, ledger):
 def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, ledger):
     configuration = fleet.options_of(members.url, 2)
     engines = FleetEngines(configuration, ledger)
-    assert engines.depth_use('camera') == {'model': None, 'reason': None}
-    assert engines.depth_use('svd') is None
+    assert engines.status('camera').depth == DepthUse()
+    assert engines.status('svd').depth is None
     members.worker(engine = 'camera')
     until(ledger.workers)
     assert next(iter(ledger.workers().values()))['depth'] == {'camera': None}
     facts = {'engines': ['camera'], 'devices': 1, 'depth': {'camera': 'a model'}}
     ledger.enrol('other', {**facts, 'shared': common(fleet.options_of(members.url, 3))})
-    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] is None
+    assert FleetEngines(configuration, ledger).status('camera').depth.model is None
     ledger.enrol('another', {**facts, 'shared': common(configuration)})
-    assert FleetEngines(configuration, ledger).depth_use('camera')['model'] == 'a model'
+    assert FleetEngines(configuration, ledger).status('camera').depth.model == 'a model'
 
 
 def test_what_makes_another_clip_makes_another_queue():

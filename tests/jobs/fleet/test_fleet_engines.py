@@ -22,7 +22,7 @@ from program import until
 from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.fleet.agreement import common
 from modules.jobs.fleet.ledger import Ledger

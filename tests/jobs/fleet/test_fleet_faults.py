@@ -27,7 +27,8 @@ from app import create_app
 from modules import errors
 from modules.clips.animator import Animator, Outcome
 from modules.commands import doctor
-from modules.engines import Engines
+from modules.engines.contract import EngineStatus
+from modules.engines.registry import Engines
 from modules.jobs.fleet.agreement import common
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.worker import Worker
@@ -219,7 +220,7 @@ class Large:
 
     def __init__(self):
         self.engines = types.SimpleNamespace(
-            reasons = lambda: {'camera': None}, depth_use = lambda name: None)
+            reasons = lambda: {'camera': None}, status = lambda name: EngineStatus())
 
     def load(self):
         pass

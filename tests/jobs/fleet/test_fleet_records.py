@@ -22,7 +22,7 @@ from program import until
 from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
-from modules.engines import Engines
+from modules.engines.registry import Engines
 from modules.jobs import record
 from modules.jobs.fleet.agreement import common, queue_name
 from modules.jobs.fleet.ledger import Ledger

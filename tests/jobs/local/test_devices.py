@@ -21,8 +21,8 @@ from queues import Animator, begun, fail, finished, job, submit, working_devices
 from app import create_app
 from modules import errors
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
-from modules.engines import Engines
 from modules.engines.diffusion import gpus
+from modules.engines.registry import Engines
 from modules.jobs.local.crew import assign
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
