@@ -345,7 +345,7 @@ def told_by_the_compiler(python, **environment):
     code = f'''
 import sys
 sys.path[1:1] = [{str(Path(__file__).parents[3])!r}] + {sys.path!r}
-from modules.engines.stable_video import compiling
+from modules.engines.diffusion import compiling
 compiling.BACKEND = 'eager'
 import torch
 class SpatioTemporalResBlock(torch.nn.Module):
