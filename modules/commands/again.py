@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``animate --again``: what a result tells of how it was made → what makes it anew. A file may come from anywhere and may
-have been edited, so everything it says goes through what a form's fields and the INI's options go through.
+``animate --again``: the settings inside a result → what makes the same result again. A file may come from anywhere and
+may have been edited, so everything in it goes through the checks of a form's fields and the INI's options.
 
 Libraries: none but the standard one.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
@@ -19,11 +20,11 @@ from modules.engines.camera.depth_model import PRIOR
 from modules.i18n import Text, text
 from modules.request import PARAMETERS
 
-#: what a result may say of the INI; the rest is the owner's alone
+#: sections of the INI that a result may set; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions')
-#: what stays as the owner has it, whoever has made the file: a stranger's must not have the next photo tell a place
+#: keys that stay as the owner has them: a stranger's file must not make the next clip keep its location
 OWN = (('OutputOptions', 'KeepLocation'), )
-#: years that every kind of file can tell
+#: years that every kind of file can hold
 YEARS = range(1980, 2100)
 #: a model of the hub; a folder is one of the machine where the result was made
 HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
@@ -43,13 +44,13 @@ class Recorded:
 
 def recorded(result: Path) -> Recorded:
     """
-    What a result tells.
+    Read how a result was made.
 
     :param result: a file :func:`modules.clips.provenance.read_settings` knows
     :type result: Path
-    :return: what is known to be good
+    :return: its settings, known to be good
     :rtype: Recorded
-    :raises NoSettings: when it tells nothing, or something that does not hold
+    :raises NoSettings: when it holds none, or bad ones
     """
     found = read_settings(result)
     try:
@@ -63,7 +64,7 @@ def recorded(result: Path) -> Recorded:
 
 def photo_beside(result: Path) -> Path | None:
     """
-    The photo a result was made of, where a job's folder holds both.
+    Find the photo a result was made of, where a job's folder holds both.
 
     :param result: the result
     :type result: Path
@@ -76,7 +77,7 @@ def photo_beside(result: Path) -> Path | None:
 
 class _Invalid(Exception):
     """
-    Something in the settings does not hold.
+    Something in the settings is not valid.
 
     :param reason: why, in words
     :type reason: Text
@@ -120,8 +121,9 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 word = _option(key, value, table[key].metadata['parse'])
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word
-    if 'Depth' not in found.get('ModelOptions', ()):
-        # a model that has come here since would make another clip
+    model_options = found.get('ModelOptions')
+    if not isinstance(model_options, dict) or 'Depth' not in model_options:
+        # a model that was installed since would make another clip
         yield ('ModelOptions', 'Depth'), PRIOR
 
 
@@ -137,14 +139,14 @@ def _option(key: str, value: object, parse: Callable[[str], object]) -> str:
 
 
 def _word(name: str, value: object) -> str:
-    """A value as a person would type it."""
-    # what moves a terminal's cursor is no value of ours
+    """Return a value as a person would type it."""
+    # control characters are in no value of ours
     if not isinstance(value, (str, int, float)) or not str(value).isprintable():
         raise _Invalid(text('settings.not_a_value', name = _shown(name)))
     return str(value).strip()
 
 
-def _created(value: object) -> datetime | None:
+def _created(value: Any) -> datetime | None:
     if value is None:
         return None
     try:
@@ -157,5 +159,5 @@ def _created(value: object) -> datetime | None:
 
 
 def _shown(name: str) -> str:
-    """A name as it can be shown whatever is in it."""
+    """Return a name with escapes for whatever cannot be shown."""
     return ascii(name)[1:41].rstrip("'")

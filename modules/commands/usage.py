@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Refuses a command line that cannot be understood in one sentence, in the reader's language, with the nearest name
-there is; argparse would bury it under fifteen lines of usage.
+Refuses a bad command line in one sentence, in the reader's language, with the nearest known name; argparse would bury
+it under fifteen lines of usage.
 
 Libraries: none but the standard one.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import takewhile
 from typing import Any, NoReturn
 
@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     """
     The parser of a command line and of its sub-commands, which know the same options.
 
-    :param language: of what is said
+    :param language: of the messages
     :type language: str
     :param more: as ``argparse`` takes it
     :type more: Any
@@ -29,25 +29,25 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev = False, **more)
         self.language = language
 
-    def parse_known_args(self, args: Sequence[str], namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """
-        Understand a command line. An option nobody knows is told first: the word behind it would be taken for the
-        sub-command.
+        Parse a command line. An unknown option is refused first: the word behind it would be taken for the command.
 
         :param args: the command line
-        :type args: Sequence[str]
+        :type args: Iterable[str] | None
         :param namespace: as ``argparse`` takes it
         :type namespace: Any
         :return: as ``argparse`` returns it
         :rtype: Any
         """
-        for argument in takewhile(lambda each: each != '--', args):
+        words = list(args or ())
+        for argument in takewhile(lambda each: each != '--', words):
             name = argument.partition('=')[0]
             if name.startswith('--') and name not in self._option_string_actions:
                 self.refuse(
                     configuration.suggest_name('cli.unknown_option', name,
                                                self._option_string_actions))
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(words, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices and value not in action.choices:

@@ -20,7 +20,7 @@ blueprint = Blueprint('health', __name__)
 @blueprint.get('/health')
 def health() -> Response:
     """
-    Tell how the program is.
+    Report the state of the program.
 
     :return: JSON; status 503 when no job can be done any more
     :rtype: Response
@@ -47,7 +47,7 @@ def health() -> Response:
 
 def engines(reader: str) -> dict:
     """
-    The engine in use and the reasons against the others.
+    Describe the engine in use and the reasons against the others.
 
     :param reader: the language of the reasons
     :type reader: str

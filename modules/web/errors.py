@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The only place where an exception becomes a response; it also gives every request its id.
+Exceptions → responses; also gives every request its id.
 
 Libraries: Flask, Werkzeug.
 """
@@ -11,6 +11,7 @@ import secrets
 
 from flask import Blueprint, Request, Response, g, jsonify, make_response, render_template, request
 from werkzeug import exceptions
+from werkzeug.wrappers import Response as BaseResponse
 
 from modules import errors, i18n
 from modules.web.services import language, services
@@ -28,15 +29,15 @@ REFUSALS = {
 
 
 @blueprint.before_app_request
-def begin() -> None:
-    """Name the request."""
+def set_request_id() -> None:
+    """Give the request an id."""
     g.request_id = secrets.token_hex(8)
 
 
 @blueprint.after_app_request
-def finish(response: Response) -> Response:
+def add_request_id(response: Response) -> Response:
     """
-    Tell the request's name with every answer.
+    Send the request's id with every answer.
 
     :param response: any answer
     :type response: Response
@@ -48,9 +49,9 @@ def finish(response: Response) -> Response:
 
 
 @blueprint.app_errorhandler(errors.Refusal)
-def refused(refusal: errors.Refusal) -> Response:
+def refusal_response(refusal: errors.Refusal) -> Response:
     """
-    What is refused for a known reason.
+    Answer with a refusal.
 
     :param refusal: the reason
     :type refusal: errors.Refusal
@@ -64,11 +65,7 @@ def refused(refusal: errors.Refusal) -> Response:
         response = make_response(
             render_template('locked.html', language = language(), words = words))
     else:
-        response = jsonify(
-            message = refusal.text.in_(language()),
-            code = refusal.code,
-            field = refusal.field,
-            request_id = g.request_id)
+        response = jsonify(**refusal.to_json(language()), request_id = g.request_id)
     response.status_code = refusal.status
     if refusal.retry_after is not None:
         response.headers['Retry-After'] = str(refusal.retry_after)
@@ -76,45 +73,46 @@ def refused(refusal: errors.Refusal) -> Response:
 
 
 @blueprint.app_errorhandler(exceptions.HTTPException)
-def refused_by_werkzeug(error: exceptions.HTTPException) -> Response:
+def werkzeug_response(error: exceptions.HTTPException) -> BaseResponse:
     """
-    What Flask and Werkzeug refuse by themselves.
+    Answer with what Flask and Werkzeug refuse by themselves.
 
     :param error: their exception
     :type error: exceptions.HTTPException
-    :return: JSON in the reader's language
-    :rtype: Response
+    :return: JSON in the reader's language; a redirect as it is
+    :rtype: BaseResponse
     """
-    if error.code is not None and error.code < 400:
+    status = error.code or 500
+    if status < 400:
         return error.get_response()
-    details = {}
-    kind = REFUSALS.get(error.code, errors.BadRequest)
+    details: dict[str, object] = {}
+    kind = REFUSALS.get(status, errors.BadRequest)
     if isinstance(error, exceptions.MethodNotAllowed):
         allowed = ', '.join(sorted(set(error.valid_methods or ()) - {'OPTIONS'}))
         details = {'method': request.method[:20], 'allowed': allowed}
-    if error.code == 413:
+    if status == 413:
         limit = services().configuration.web.max_content_length
         details = {'limit': megabytes(limit)}
         # Werkzeug has limits of its own for the number and the length of fields
         if not limit or (request.content_length or 0) <= limit:
             kind, details = errors.BadRequest, {}
-    response = refused(kind(**details))
-    if error.code not in REFUSALS:
-        response.status_code = error.code
+    response = refusal_response(kind(None, None, **details))
+    if status not in REFUSALS:
+        response.status_code = status
     if isinstance(error, exceptions.RequestedRangeNotSatisfiable) and error.length is not None:
         response.headers['Content-Range'] = f'{error.units} */{error.length}'
-    if details.get('allowed'):
-        response.headers['Allow'] = details['allowed']
-        # the one-call API tells every wrong call with 400, as its documentation always did
+    if allowed := details.get('allowed'):
+        response.headers['Allow'] = str(allowed)
+        # the one-call API answers every wrong call with 400, as its documentation always said
         if request.path == '/generate':
             response.status_code = 400
     return response
 
 
 @blueprint.app_errorhandler(Exception)
-def failed(error: Exception) -> Response:
+def failure_response(error: Exception) -> Response:
     """
-    What nobody expected; the log has the traceback, the body never.
+    Answer for an unexpected exception; the log has the traceback, the body never.
 
     :param error: anything
     :type error: Exception
@@ -123,16 +121,16 @@ def failed(error: Exception) -> Response:
     """
     logger.exception('Request %s failed: %s %s', g.get('request_id'), request.method, request.path)
     if isinstance(error, MemoryError):
-        return refused(errors.OutOfMemory())
+        return refusal_response(errors.OutOfMemory())
     if isinstance(error, OSError) and error.errno in errors.DISK_ERRORS:
-        return refused(errors.DiskFull())
-    return refused(errors.Refusal())
+        return refusal_response(errors.DiskFull())
+    return refusal_response(errors.Refusal())
 
 
 def is_frame(asked: Request) -> bool:
     """
-    Whether a browser fetches a page for a frame. In those of other sites it asks for no password, shows what came with
-    the refusal, and somebody reads it.
+    Tell whether a browser fetches a page for a frame. In frames of other sites it asks for no password, and shows the
+    body of the refusal to a person.
 
     :param asked: the request
     :type asked: Request
@@ -144,7 +142,7 @@ def is_frame(asked: Request) -> bool:
 
 def megabytes(size: int) -> str:
     """
-    A size in words.
+    Format a size.
 
     :param size: bytes
     :type size: int

@@ -29,7 +29,7 @@ UNQUOTED = '!#$&+-.^_`|~'
 
 class HeldFile(io.FileIO):
     """
-    A file that tells when nobody reads it any more.
+    A file that calls back when it is closed.
 
     :param path: the file
     :type path: Path
@@ -55,7 +55,7 @@ def file_response(job: Job,
                   *,
                   is_attached: bool = False) -> Response:
     """
-    A file as an answer; while it is sent, its job is not tidied away.
+    Answer with a file; while it is sent, its job is not removed.
 
     :param job: the job
     :type job: Job
@@ -63,13 +63,13 @@ def file_response(job: Job,
     :type path: Path
     :param mime_type: its type
     :type mime_type: str
-    :param name: what it is called when it is saved
+    :param name: its name when it is saved
     :type name: str
     :param is_attached: browsers are to save it rather than show it
     :type is_attached: bool
     :return: the file, or the part of it that was asked for
     :rtype: Response
-    :raises errors.NotFound: when it has gone meanwhile
+    :raises errors.NotFound: when it was removed meanwhile
     """
     with contextlib.ExitStack() as undo:
         lease = contextlib.ExitStack()
@@ -91,12 +91,14 @@ def file_response(job: Job,
             last_modified = facts.st_mtime)
         response.content_length = facts.st_size
         response.make_conditional(
-            _asked(facts.st_size), accept_ranges = True, complete_length = facts.st_size)
+            _environ_with_good_range(facts.st_size),
+            accept_ranges = True,
+            complete_length = facts.st_size)
         if response.status_code == 206 and 'wsgi.file_wrapper' in request.environ:
-            # servers that take over a file send as much of it as the answer is long, from where it stands
-            file.seek(response.content_range.start)
+            # servers that take over a file send Content-Length bytes from its position
+            file.seek(response.content_range.start or 0)
             response.response = wrap_file(request.environ, file)
-        # these are answered without their content, which nobody would close
+        # these are answered without the file, which nobody else would close
         if request.method != 'HEAD' and response.status_code != 304:
             undo.pop_all()
     if not name.isascii():
@@ -107,12 +109,12 @@ def file_response(job: Job,
     return response
 
 
-def _asked(size: int) -> dict:
-    """The request, with a range that Werkzeug does right: RFC 9110 wants others ignored, Werkzeug refuses them."""
+def _environ_with_good_range(size: int) -> dict:
+    """Return the request's environment without ranges that RFC 9110 wants ignored and Werkzeug refuses."""
     environ = dict(request.environ)
-    asked = parse_range_header(environ.pop('HTTP_RANGE', ''))
-    if request.method == 'GET' and asked and asked.units == 'bytes' and len(asked.ranges) == 1:
-        (first, _end), = asked.ranges
+    ranges = parse_range_header(environ.pop('HTTP_RANGE', ''))
+    if request.method == 'GET' and ranges and ranges.units == 'bytes' and len(ranges.ranges) == 1:
+        (first, _end), = ranges.ranges
         # the last bytes, more than there are: all of them
-        environ['HTTP_RANGE'] = 'bytes=0-' if first < -size else asked.to_header()
+        environ['HTTP_RANGE'] = 'bytes=0-' if first < -size else ranges.to_header()
     return environ

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Reads forms with photos. Werkzeug's own reader takes a form for empty where a file's name is not UTF-8, or where its
-end is missing; this one reads the name, or says what is wrong.
+Reads forms with photos. Werkzeug's own parser takes a form for empty where a file's name is not UTF-8, or where its
+end is missing; this one decodes the name, or says what is wrong.
 
 Libraries: Flask, Werkzeug.
 """
@@ -84,12 +84,13 @@ class FormReader(FormDataParser):
 
     def _contents(self, events: Iterator[Event], content_length: int | None,
                   undo: contextlib.ExitStack) -> Iterator[tuple[Field | File, IO[bytes]]]:
-        """The parts, each with its content, files on the disk where they are large."""
-        keeper, limit = MultiPartParser(self.stream_factory), self.max_form_memory_size
-        part, content = None, io.BytesIO()
+        """Yield the parts, each with its content, files on the disk where they are large."""
+        parser, limit = MultiPartParser(self.stream_factory), self.max_form_memory_size
+        part: Field | File | None = None
+        content: IO[bytes] = io.BytesIO()
         for event in events:
             if isinstance(event, File):
-                part, content = event, keeper.start_file_streaming(event, content_length)
+                part, content = event, parser.start_file_streaming(event, content_length)
                 undo.callback(content.close)
             elif isinstance(event, Field):
                 part, content = event, io.BytesIO()
@@ -97,7 +98,7 @@ class FormReader(FormDataParser):
                 content.write(event.data)
                 if isinstance(part, Field) and limit is not None and content.tell() > limit:
                     raise RequestEntityTooLarge
-                if not event.more_data:
+                if part and not event.more_data:
                     content.seek(0)
                     yield part, content
 
@@ -109,13 +110,13 @@ class Request(flask.Request):
 
 
 class Decoder(MultipartDecoder):
-    """Werkzeug's, for heads of parts in any encoding."""
+    """Werkzeug's decoder, for heads of parts in any encoding."""
 
     def next_event(self) -> Event:
         """
-        Go on to the next part, or piece of one.
+        Return the next event of the form.
 
-        :return: as Werkzeug tells it
+        :return: as Werkzeug names it
         :rtype: Event
         """
         if self.state is State.PART and (end := BLANK_LINE_RE.search(self.buffer)):
@@ -125,12 +126,12 @@ class Decoder(MultipartDecoder):
 
 
 def _events(decoder: Decoder, stream: IO[bytes]) -> Iterator[Event]:
-    """What a form consists of, one after the other."""
-    is_begun = False
+    """Yield the events of a form."""
+    has_begun = False
     while True:
         data = stream.read(CHUNK)
-        is_begun = is_begun or bool(data)
-        if not is_begun:
+        has_begun = has_begun or bool(data)
+        if not has_begun:
             # nothing at all is a form without a photo
             return
         decoder.receive_data(data or None)
@@ -145,7 +146,7 @@ def _events(decoder: Decoder, stream: IO[bytes]) -> Iterator[Event]:
 
 
 def _in_utf8(line: bytes) -> bytes:
-    """A line of a part's head; a name that cannot be read gives way to one that can."""
+    """Return a line of a part's head in UTF-8; a name that cannot be decoded gives way to one that can."""
     text = names.guess_text(line)
     if text is not None and text.encode() == line:
         return line

@@ -21,28 +21,31 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from modules.i18n import Text, text
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar('Result')
+
 #: holds the token where no option does
 TOKEN_VARIABLE = 'NGROK_AUTHTOKEN'  # noqa: S105
 
 #: seconds to open a tunnel, and to close it
-PATIENCE, CLOSING_PATIENCE = 30, 5
+MAX_OPENING_SECONDS, MAX_CLOSING_SECONDS = 30, 5
 
-#: seconds in which the package's threads come to rest. Where one of them ends while Python does, Python aborts: in 4 of
-#: 100 ends at once, in none of 500 ends after a rest
-REST = 0.3
+#: seconds in which the package's threads end. Where one of them ends while Python does, Python aborts: in 4 of 100 ends
+#: at once, in none of 500 ends after this pause
+PAUSE = 0.3
 
-#: where the ngrok agent tells of its tunnels
+#: where the ngrok agent lists its tunnels
 AGENT = 'http://127.0.0.1:4040'
 
 
 class TunnelError(Exception):
     """
-    There is no tunnel.
+    The tunnel cannot be opened.
 
     :param words: why, and what helps
     :type words: Text
@@ -55,7 +58,7 @@ class TunnelError(Exception):
 
 def take_token(given: str) -> str:
     """
-    The token, and nothing of it left for other programs that are started from here.
+    Return the token, and remove it from the environment of programs that are started from here.
 
     :param given: what the command line says
     :type given: str
@@ -69,7 +72,7 @@ def take_token(given: str) -> str:
 @contextmanager
 def opened(port: int, token: str) -> Iterator[str]:
     """
-    A tunnel, closed whatever happens.
+    Open a tunnel, and close it whatever happens.
 
     :param port: where it leads to, on 127.0.0.1
     :type port: int
@@ -80,64 +83,66 @@ def opened(port: int, token: str) -> Iterator[str]:
     :raises TunnelError: when it cannot be opened
     """
     if importlib.util.find_spec('ngrok'):
-        url, close = _by_package(port, token)
+        url, close = _open_by_package(port, token)
     elif importlib.util.find_spec('flask_ngrok2') and _has_agent():
-        url, close = _by_agent(port, token)
+        url, close = _open_by_agent(port, token)
     else:
         raise TunnelError(text('tunnel.not_installed', python = sys.executable))
     try:
         yield url
     finally:
         try:
-            _in_time(CLOSING_PATIENCE, close)
+            _call_in_time(MAX_CLOSING_SECONDS, close)
         except (ValueError, RuntimeError, OSError, concurrent.futures.TimeoutError) as error:
-            logger.warning('The tunnel was left to close by itself: %s', _said(error, token))
+            logger.warning('The tunnel was left to close by itself: %s',
+                           _describe_error(error, token))
 
 
-def _by_package(port: int, token: str) -> tuple[str, Callable[[], None]]:
-    """By the official package: the address, and what closes it."""
+def _open_by_package(port: int, token: str) -> tuple[str, Callable[[], object]]:
+    """Open a tunnel with the official package; return its address and what closes it."""
     import ngrok
     if not token:
         raise TunnelError(text('tunnel.no_token'))
     try:
-        listener = _in_time(PATIENCE, lambda: ngrok.forward(f'127.0.0.1:{port}', authtoken = token))
+        listener = _call_in_time(MAX_OPENING_SECONDS,
+                                 lambda: ngrok.forward(f'127.0.0.1:{port}', authtoken = token))
     except concurrent.futures.TimeoutError:
-        raise TunnelError(text('tunnel.no_answer', seconds = PATIENCE)) from None
+        raise TunnelError(text('tunnel.no_answer', seconds = MAX_OPENING_SECONDS)) from None
     except (ValueError, RuntimeError, OSError) as error:
-        time.sleep(REST)
+        time.sleep(PAUSE)
         # what ngrok says repeats the token
-        raise TunnelError(text('tunnel.failed', reason = _said(error, token))) from None
+        raise TunnelError(text('tunnel.failed', reason = _describe_error(error, token))) from None
 
     def close() -> None:
         ngrok.disconnect(listener.url())
-        time.sleep(REST)
+        time.sleep(PAUSE)
 
     return listener.url(), close
 
 
-def _by_agent(port: int, token: str) -> tuple[str, Callable[[], None]]:
-    """By flask-ngrok2, which starts the ngrok agent and ends it with the program: the same."""
+def _open_by_agent(port: int, token: str) -> tuple[str, Callable[[], object]]:
+    """Open a tunnel with flask-ngrok2, which starts the ngrok agent and ends it with the program; return the same."""
     import flask_ngrok2
     # it looks for the tunnel once, after a second; the agent often needs longer
     with contextlib.suppress(OSError, ValueError, LookupError, concurrent.futures.TimeoutError), \
-            _in_environment(token), _silence():
-        _in_time(PATIENCE, lambda: flask_ngrok2.start_ngrok(port, None))
-    ends = time.monotonic() + PATIENCE
+            _in_environment(token), _no_output():
+        _call_in_time(MAX_OPENING_SECONDS, lambda: flask_ngrok2.start_ngrok(port, None))
+    ends = time.monotonic() + MAX_OPENING_SECONDS
     while not (found := _tunnel_of_agent(port)):
         if time.monotonic() > ends:
-            raise TunnelError(text('tunnel.no_agent', seconds = PATIENCE, port = port))
+            raise TunnelError(text('tunnel.no_agent', seconds = MAX_OPENING_SECONDS, port = port))
         time.sleep(0.2)
     url, path = found
     return url, lambda: _ask_agent('DELETE', path)
 
 
 def _has_agent() -> bool:
-    """Whether flask-ngrok2 will find an agent; it asks another program where one is."""
+    """Tell whether flask-ngrok2 will find an agent; it asks another program where one is."""
     return all(map(shutil.which, ('ngrok', 'where' if os.name == 'nt' else 'which')))
 
 
 def _tunnel_of_agent(port: int) -> tuple[str, str] | None:
-    """The public address of the tunnel to a port, and the agent's own name for it; None while there is none."""
+    """Return the public address of the tunnel to a port, and the agent's path of it; None while there is none."""
     with contextlib.suppress(OSError, ValueError, LookupError):
         for tunnel in json.loads(_ask_agent('GET', '/api/tunnels'))['tunnels']:
             if tunnel['config']['addr'].endswith(f':{port}'):
@@ -147,7 +152,7 @@ def _tunnel_of_agent(port: int) -> tuple[str, str] | None:
 
 def _ask_agent(method: str, path: str) -> bytes:
     request = urllib.request.Request(AGENT + path, method = method)  # noqa: S310
-    # nobody's proxy stands between this machine and itself
+    # no proxy is needed for this machine itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout = 2) as answer:
         return answer.read()
@@ -155,7 +160,7 @@ def _ask_agent(method: str, path: str) -> bytes:
 
 @contextmanager
 def _in_environment(token: str) -> Iterator[None]:
-    """For what is started meanwhile, and for nothing else."""
+    """Set the token for programs that are started meanwhile, and for nothing else."""
     if token:
         os.environ[TOKEN_VARIABLE] = token
     try:
@@ -165,8 +170,8 @@ def _in_environment(token: str) -> Iterator[None]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Standard output goes nowhere, also that of programs started meanwhile: the agent takes the whole terminal."""
+def _no_output() -> Iterator[None]:
+    """Discard standard output, also of programs started meanwhile: the agent takes the whole terminal."""
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
@@ -178,9 +183,9 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _in_time(seconds: float, call: Callable[[], object]) -> object:
-    """What a call gives, if it does so in time; else it is left behind on a thread that ends with the program."""
-    future = concurrent.futures.Future()
+def _call_in_time(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what a call returns in time; else leave it behind on a thread that ends with the program."""
+    future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 
     def run() -> None:
         try:
@@ -192,7 +197,7 @@ def _in_time(seconds: float, call: Callable[[], object]) -> object:
     return future.result(seconds)
 
 
-def _said(error: BaseException, token: str) -> str:
-    """An error on one line, the token left out."""
+def _describe_error(error: BaseException, token: str) -> str:
+    """Describe an error on one line, without the token."""
     words = ': '.join(map(str, error.args))
     return ' '.join((words.replace(token, '…') if token else words).split())

@@ -195,7 +195,7 @@ def test_one_clients_photos_are_read_one_after_the_other_and_only_few_wait(busy)
         threading.Thread(target = lambda: answers.append(submit(port, ANNA)))
         for _number in range(quotas.MAX_HEAVY_REQUESTS_OF_ONE - 1)
     ]
-    with limits.work('203.0.113.1'):
+    with limits.heavy_work_slot('203.0.113.1'):
         for thread in waiting:
             thread.start()
         patience = time.monotonic() + 20
@@ -215,14 +215,14 @@ def test_so_many_photos_are_read_at_once_that_pages_are_served_beside(busy):
     port, job, limits = busy
     with contextlib.ExitStack() as others:
         for number in range(quotas.MAX_HEAVY_REQUESTS):
-            others.enter_context(limits.work(f'198.51.100.{number}'))
+            others.enter_context(limits.heavy_work_slot(f'198.51.100.{number}'))
         for answer in heavy(port, job, BERT):
             assert (answer.status, answer.json['code']) == (503, 'queue_full')
             assert int(answer.headers['Retry-After']) >= 1
         for path in ('/', f'/jobs/{job}/result'):
             assert program.call(port, 'GET', path, headers = BERT).status == 200
     assert [answer.status for answer in heavy(port, job, ANNA)] == [202, 200, 200]
-    assert not limits._at_work and not limits._turns
+    assert not limits._at_work and not limits._locks
 
 
 @pytest.fixture(scope = 'module')

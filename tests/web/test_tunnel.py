@@ -385,7 +385,7 @@ def test_silence_ends(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / 'tests' / 'support' / 'stand_in_ngrok')
     monkeypatch.setenv('STAND_IN_NGROK', str(tmp_path / 'ngrok'))
     monkeypatch.delitem(sys.modules, 'ngrok', raising = False)
-    monkeypatch.setattr(tunnel, 'PATIENCE', 0.2)
+    monkeypatch.setattr(tunnel, 'MAX_OPENING_SECONDS', 0.2)
     with pytest.raises(tunnel.TunnelError) as refused, tunnel.opened(9, 'silence'):
         pass
     assert 'within 0.2 seconds' in refused.value.text.in_('en')
