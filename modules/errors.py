@@ -376,7 +376,7 @@ class Cancelled(Exception):  # noqa: N818
 
 def kinds(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
     """
-    Every class of refusals.
+    Yield every class of refusals.
 
     :param kind: where to begin
     :type kind: type[Refusal]

@@ -12,7 +12,7 @@ import sys
 
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
-#: libraries that tell every step of theirs at the level a person wants for this program
+#: libraries that log every step at the level a person wants for this program
 CHATTY = ('PIL', 'filelock', 'httpx', 'httpx2', 'huggingface_hub', 'muxado', 'ngrok', 'rustls',
           'urllib3', 'waitress.queue')
 
@@ -22,7 +22,7 @@ class OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """
-        The line without control characters.
+        Format the line without control characters.
 
         :param record: what is logged
         :type record: logging.LogRecord
@@ -34,7 +34,7 @@ class OneLine(logging.Formatter):
 
 
 class BesideBars(logging.StreamHandler):
-    """Lines that tear no progress bar apart: the library that shows them, where one is shown, moves it away."""
+    """Writes lines above progress bars: tqdm, where it shows one, moves it away."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """

@@ -42,7 +42,7 @@ class Recorded:
     created: datetime | None
 
 
-def recorded(result: Path) -> Recorded:
+def read_result(result: Path) -> Recorded:
     """
     Read how a result was made.
 
@@ -62,7 +62,7 @@ def recorded(result: Path) -> Recorded:
                               problem = error.args[0])) from error
 
 
-def photo_beside(result: Path) -> Path | None:
+def find_photo_beside(result: Path) -> Path | None:
     """
     Find the photo a result was made of, where a job's folder holds both.
 

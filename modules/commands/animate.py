@@ -109,8 +109,8 @@ def animate(animator: Animator, arguments: Arguments, language: str) -> int:
 
 def _collect_fields(target: Path | None, arguments: Arguments) -> Iterator[tuple[str, str]]:
     """
-    The parameters: those that are given, the format by the ending of the file, and those of the result that is to be
-    made anew, each where the ones before say nothing.
+    Yield the parameters: those that are given, the format by the ending of the file, and those of the result that is
+    made again, each where the ones before say nothing.
     """
     yield from arguments.fields
     given = {name for name, _value in arguments.fields}

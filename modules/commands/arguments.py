@@ -65,13 +65,13 @@ class Arguments:
     output: str | None = None
     #: (name, value) of the parameters given to ``animate``
     fields: tuple[tuple[str, str], ...] = field(default = ())
-    #: what the result tells that ``animate`` makes anew; fields that are given go before its own
+    #: how the result was made that ``animate`` makes again; fields that are given go before its own
     again: Recorded | None = None
 
 
 def parse(argv: list[str], language: str) -> Arguments:
     """
-    Read the command line; ends the program with a sentence where it cannot be understood.
+    Parse the command line; end the program with a sentence where it is bad.
 
     :param argv: the arguments, the program's name not among them
     :type argv: list[str]
@@ -93,17 +93,16 @@ def parse(argv: list[str], language: str) -> Arguments:
         name: _from_here(given[option.strip('-')], option)
         for option, name in OVERRIDES.items() if option.strip('-') in given
     }
-    photos, told = (), None
-    if command == 'animate':
-        photos, told = _photos(given, parser)
-    if told and OVERRIDES['--engine'] in overrides:
+    photos, recorded = _photos(given, parser, command)
+    if recorded and OVERRIDES['--engine'] in overrides:
         # the engine has an option of the INI's instead of a field
-        told = replace(told, fields = tuple(each for each in told.fields if each[0] != 'engine'))
+        fields = tuple(each for each in recorded.fields if each[0] != 'engine')
+        recorded = replace(recorded, fields = fields)
     return Arguments(
         command = command,
         config = config,
         overrides = {
-            **(told.overrides if told else {}),
+            **(recorded.overrides if recorded else {}),
             **overrides
         },
         logging_level = given.get('logging_level', 'warning' if command == 'animate' else 'info'),
@@ -119,36 +118,38 @@ def parse(argv: list[str], language: str) -> Arguments:
         photos = photos,
         output = given.get('output'),
         fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
-        again = told)
+        again = recorded)
 
 
-def _photos(given: dict, parser: Parser) -> tuple[tuple[Path, ...], Recorded | None]:
-    """The photos of ``animate``, and what the result that is to be made anew tells."""
+def _photos(given: dict, parser: Parser, command: str) -> tuple[tuple[Path, ...], Recorded | None]:
+    """Return the photos of ``animate``, and how the result was made that ``--again`` names."""
+    if command != 'animate':
+        return (), None
     photos, result = tuple(given.get('photos') or ()), given.get('again')
     if not result:
         if not photos:
             parser.refuse(i18n.text('cli.photos_needed'))
         return photos, None
     try:
-        told = again.recorded(result)
+        recorded = again.read_result(result)
     except NoSettings as error:
         parser.refuse(error.text)
     if len(photos) > 1 or any(photo.is_dir() for photo in photos):
         parser.refuse(i18n.text('settings.one_photo'))
-    photo = photos[0] if photos else again.photo_beside(result)
+    photo = photos[0] if photos else again.find_photo_beside(result)
     if not photo:
         parser.refuse(i18n.text('settings.no_photo', path = result))
-    return (photo, ), told
+    return (photo, ), recorded
 
 
 def _from_here(value: str, option: str) -> str:
-    """A folder on the command line is meant from where the person is, not from where the INI lies."""
+    """Resolve a model's folder from the working directory, not from where the INI lies."""
     return str(Path(value).resolve()) if option == '--model' and Path(value).is_dir() else value
 
 
 def _parser(language: str) -> Parser:
     words = i18n.words(language)['cli']
-    common = _common(words)
+    common = _common(words, language)
     parser = Parser(
         language = language,
         prog = 'turn-live-photos',
@@ -170,9 +171,9 @@ def _parser(language: str) -> Parser:
     return parser
 
 
-def _common(words: dict[str, str]) -> argparse.ArgumentParser:
+def _common(words: dict[str, str], language: str) -> Parser:
     """Options of every sub-command. Suppressed defaults keep the one side from undoing the other."""
-    common = argparse.ArgumentParser(add_help = False, argument_default = argparse.SUPPRESS)
+    common = Parser(language = language, add_help = False, argument_default = argparse.SUPPRESS)
     defaults = {
         name: option.default
         for section in configuration.OPTIONS.values()

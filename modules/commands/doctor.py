@@ -70,8 +70,8 @@ def examine(configuration: Configuration, engines: Engines, language: str) -> in
     :rtype: int
     """
     for label, value in report(configuration, engines, language):
-        told = value.in_(language) if isinstance(value, Text) else value
-        sys.stdout.write(f'{label}{" " * (27 - _columns(label))}{told}\n')
+        shown = value.in_(language) if isinstance(value, Text) else value
+        sys.stdout.write(f'{label}{" " * (27 - _columns(label))}{shown}\n')
     reasons = engines.reasons()
     preferred = engines.preferred
     able = [name for name, reason in reasons.items() if not reason]
@@ -81,7 +81,7 @@ def examine(configuration: Configuration, engines: Engines, language: str) -> in
 def report(configuration: Configuration, engines: Engines,
            language: str) -> Iterator[tuple[str, str | Text]]:
     """
-    What there is to know.
+    List what this machine has, and what each engine can do.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -89,7 +89,7 @@ def report(configuration: Configuration, engines: Engines,
     :type engines: Engines
     :param language: of the words
     :type language: str
-    :yield: what it is, and how it stands
+    :yield: a label and its value
     :ytype: tuple[str, str | Text]
     """
     words = i18n.words(language)['doctor']
@@ -114,8 +114,8 @@ def report(configuration: Configuration, engines: Engines,
             peak = f'{use.peak / 2**30:.1f}'
             yield words['uses'], words['rung'].format(rung = use.rung, peak = peak)
         if depth := None if reason else depth_of(engines, name):
-            told = depth.reason and depth.reason.in_(language)
-            yield words['depth'], depth.model or words['guessed'].format(reason = told)
+            why = depth.reason and depth.reason.in_(language)
+            yield words['depth'], depth.model or words['guessed'].format(reason = why)
     yield from _in_use(engines, language)
     yield words['rungs'], ', '.join(RUNGS)
     if configuration.queue.broker:
@@ -126,7 +126,7 @@ def report(configuration: Configuration, engines: Engines,
 
 
 def _not_compiled(device: str | Text) -> Text | None:
-    """Why nothing is compiled for the device, as :func:`devices.described` tells it."""
+    """Explain why nothing is compiled for the device, as :func:`devices.described` tells it."""
     reason = toolchain.why_not()
     if reason or isinstance(device, Text):
         return reason
@@ -135,11 +135,11 @@ def _not_compiled(device: str | Text) -> Text | None:
 
 def _torch(configuration: Configuration, device: str | Text,
            words: dict[str, str]) -> Iterator[tuple[str, str | Text]]:
-    """The PyTorch that START would take, and why the one that is here sees no GPU."""
+    """Tell the PyTorch that START would take, and why the installed one sees no GPU."""
     note = environment.read_note(configuration.store.venv_home)
-    settled = dependencies.settle(configuration.installation, note.torch_index if note else '')
-    index = settled.pytorch_index_url or text('launch.usual_index')
-    yield words['torch'], text('doctor.torch_from', index = index, reason = settled.reason)
+    sources = dependencies.settle(configuration.installation, note.torch_index if note else '')
+    index = sources.pytorch_index_url or text('launch.usual_index')
+    yield words['torch'], text('doctor.torch_from', index = index, reason = sources.reason)
     is_missing = isinstance(device, Text) and device.key == 'engines.svd_no_device'
     wanted = configuration.model.device if device == 'cpu' or is_missing else 'cpu'
     if reason := unseen_gpu.explain(wanted):
@@ -176,19 +176,19 @@ def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]
 
 
 def _columns(words: str) -> int:
-    """How wide a terminal shows them: Chinese letters take two columns."""
+    """Count the columns that words take in a terminal: two for each Chinese letter."""
     return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in words)
 
 
 def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, str]]:
     """
-    The workers that the broker knows.
+    List the workers that the broker knows.
 
     :param configuration: the options
     :type configuration: Configuration
     :param language: of the words
     :type language: str
-    :yield: a label, and how it stands
+    :yield: a label and its value
     :ytype: tuple[str, str]
     """
     from modules.jobs.fleet.agreement import common, differences, eviction_warning
@@ -208,17 +208,17 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     if not workers:
         yield words['worker'], words['no_worker']
     for name, facts in sorted(workers.items()):
-        told = [', '.join(facts['engines']), f'× {facts["devices"]}', facts['shared']['version']]
+        parts = [', '.join(facts['engines']), f'× {facts["devices"]}', facts['shared']['version']]
         if facts['silent'] > HEARTBEAT:
-            told.append(words['silent'].format(seconds = round(facts['silent'])))
+            parts.append(words['silent'].format(seconds = round(facts['silent'])))
         if what := differences(facts['shared'], common(configuration)):
-            told.append(words['differs'].format(what = what))
-        yield f'{words["worker"]} {name}', '  '.join(told)
+            parts.append(words['differs'].format(what = what))
+        yield f'{words["worker"]} {name}', '  '.join(parts)
 
 
 def memory() -> str | None:
     """
-    The machine's memory.
+    Return the machine's memory.
 
     :return: in GiB, with its unit; None where the system does not tell
     :rtype: str | None
@@ -232,7 +232,7 @@ def memory() -> str | None:
 
 def version(library: str) -> str | None:
     """
-    Version of a library, without importing it.
+    Find the version of a library without importing it.
 
     :param library: its name on the package index
     :type library: str

@@ -76,8 +76,8 @@ def check_folder(wanted: Path | None) -> None:
     :type wanted: Path | None
     :raises OutputRefused: with the reason
     """
-    if wanted and not targets.is_folder(there := targets.nearest_existing(wanted)):
-        raise OutputRefused(text('cli.file_not_folder', path = there))
+    if wanted and not targets.is_folder(found := targets.nearest_existing(wanted)):
+        raise OutputRefused(text('cli.file_not_folder', path = found))
 
 
 def check_file(target: Path, photos: Iterable[Path], format_name: str) -> None:
@@ -92,8 +92,8 @@ def check_file(target: Path, photos: Iterable[Path], format_name: str) -> None:
     :type format_name: str
     :raises OutputRefused: with the reason
     """
-    there = targets.find_stat(target)
-    if there and any(os.path.samestat(there, own) for own in map(targets.find_stat, photos) if own):
+    found = targets.find_stat(target)
+    if found and any(os.path.samestat(found, own) for own in map(targets.find_stat, photos) if own):
         raise OutputRefused(text('cli.over_the_photo', path = target))
     if FORMATS.get(target.suffix.lower()) != format_name:
         extension = encoders.TABLE[format_name].extension

@@ -30,7 +30,7 @@ class Named:
 
     @property
     def folder(self) -> Path:
-        """Where the clip is made."""
+        """The folder in which the clip is made."""
         return self._real.parent
 
     def put(self, made: Path) -> Path:

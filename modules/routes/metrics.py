@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``GET /metrics``: what an owner wants to watch, for Prometheus.
+``GET /metrics``: counters for Prometheus.
 
 Libraries: Flask, prometheus-client.
 """
@@ -17,7 +17,7 @@ blueprint = Blueprint('metrics', __name__)
 @blueprint.get('/metrics')
 def metrics() -> Response:
     """
-    Tell the counters and the length of the line.
+    Return the counters and the length of the queue.
 
     :return: Prometheus text
     :rtype: Response

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``POST /model/download``: the page's button that fetches the model. No stranger may press it: who does sits at this
-machine, or has the password.
+``POST /model/download``: the page's button that fetches the model, for people at this machine and those with the
+password.
 
 Libraries: Flask.
 """
@@ -20,7 +20,7 @@ blueprint = Blueprint('model', __name__)
 @blueprint.post('/model/download')
 def download() -> Response:
     """
-    Begin to fetch the model, or go on with it.
+    Start to fetch the model, or continue.
 
     :return: 202 and how far it is
     :rtype: Response
@@ -36,8 +36,8 @@ def download() -> Response:
 
 def may_download(asked: Request) -> bool:
     """
-    Whether a request comes from this machine or from somebody with the password; who has none where one is set, and
-    other sites' pages, are refused before.
+    Tell whether a request comes from this machine or from somebody with the password; requests without it, where one
+    is set, and other sites' pages are refused before.
 
     :param asked: the request
     :type asked: Request
@@ -49,7 +49,7 @@ def may_download(asked: Request) -> bool:
 
 def download_to_dict(state: State, reader: str) -> dict:
     """
-    A download as it is told to programs and the page.
+    Describe a download as programs and the page see it.
 
     :param state: how far it is
     :type state: State

@@ -30,13 +30,13 @@ SHOWN_PIXELS = 1600 * 1200
 @blueprint.get('/')
 def index() -> Response:
     """
-    The page, in the reader's language.
+    Render the page in the reader's language.
 
     :return: HTML
     :rtype: Response
     """
     reader = language()
-    now = _now(reader)
+    now = _state(reader)
     known = services().animator.engines
     page = render_template(
         'index.html',
@@ -65,7 +65,7 @@ def index() -> Response:
 @blueprint.post('/upright')
 def upright() -> Response:
     """
-    A photo as the page shows it before anything moves; for formats a browser cannot decode, such as HEIC.
+    Convert a photo to show it before anything moves; for formats a browser cannot decode, such as HEIC.
 
     :return: JPEG, upright, at most about :data:`SHOWN_PIXELS`
     :rtype: Response
@@ -86,8 +86,8 @@ def upright() -> Response:
     return response
 
 
-def _now(reader: str) -> dict:
-    """What ``/health`` tells of the engines, so that the page knows what it looks like from the start."""
+def _state(reader: str) -> dict:
+    """Return what ``/health`` says of the engines, so that the page is right from the start."""
     return {
         'libraries': model.download_to_dict(services().libraries.state(), reader),
         'download': model.download_to_dict(services().fetcher.state(), reader),
@@ -96,13 +96,13 @@ def _now(reader: str) -> dict:
 
 
 def _lack() -> str:
-    """What can be fetched so that Stable Video Diffusion works: ``libraries``, ``model`` or nothing."""
+    """Tell what can be fetched so that Stable Video Diffusion works: ``libraries``, ``model`` or nothing."""
     known = services().animator.engines
     return known.status('svd').lack if 'svd' in known.reasons() else ''
 
 
 def _model(reader: str) -> dict[str, str]:
-    """The model's name on hubs, or why it has none and cannot be fetched."""
+    """Return the model's name on hubs, or why it has none and cannot be fetched."""
     try:
         return {'name': plan.hub_name(services().configuration), 'hindrance': ''}
     except WeightsError as error:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What stands between the server and the routes: the server itself, who may come in, forms and files.
+What stands before the routes: server, tunnel, access, forms, uploads, files and errors.
 
 Libraries: none here.
 """

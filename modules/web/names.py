@@ -39,7 +39,7 @@ def guess_text(raw: bytes) -> str | None:
 
 def plain_name(name: str) -> str:
     """
-    A file's name in ASCII, for programs that know no other.
+    Reduce a file's name to ASCII, for programs that know no other.
 
     :param name: the name, with its ending
     :type name: str
@@ -58,7 +58,7 @@ def plain_name(name: str) -> str:
 
 
 def _has_whole_words(text: str) -> bool:
-    """Whether no word mixes scripts of two-byte letters, as a few Chinese words do that can be read as UTF-8."""
+    """Tell whether no word mixes scripts of two-byte letters, as a few Chinese words do that can be read as UTF-8."""
     for word in FOREIGN.findall(text):
         scripts = {unicodedata.name(letter, ' ').split(' ')[0] for letter in word}
         if len(scripts) > 1 and len(word.encode()) == 2 * len(word):
@@ -67,7 +67,7 @@ def _has_whole_words(text: str) -> bool:
 
 
 def _has_common(encoding: str, leads: range, least: float) -> Callable[[str], bool]:
-    """Whether so large a part of the foreign letters are in these rows of a table of 94 columns: the common ones."""
+    """Tell texts whose foreign letters are, for so large a part, in the common rows of a table of 94 columns."""
 
     def is_likely(text: str) -> bool:
         foreign = [letter.encode(encoding, 'ignore') for letter in ''.join(FOREIGN.findall(text))]
@@ -78,7 +78,7 @@ def _has_common(encoding: str, leads: range, least: float) -> Callable[[str], bo
 
 
 def _is_western(text: str) -> bool:
-    """Whether letters with marks stand alone, or two of them among others, as words have them."""
+    """Tell whether letters with marks stand alone, or two of them among others, as words have them."""
     return all(
         set(found[0]) <= WESTERN and (
             len(found[0]) == 1 or len(found[0]) == 2 and _has_letter_beside(found))
@@ -91,7 +91,7 @@ def _has_letter_beside(found: re.Match) -> bool:
 
 
 def _is_cyrillic(text: str) -> bool:
-    """Whether all words are Russian ones, in capitals where words have them."""
+    """Tell whether all words are Russian ones, in capitals where words have them."""
     return all(
         set(word.lower()) <= RUSSIAN and (word.islower() or word.istitle() or word.isupper())
         for word in FOREIGN.findall(text))

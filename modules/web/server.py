@@ -79,7 +79,8 @@ class Server:
         for listener in self._listeners:
             listener.channel_class, listener.uploads = LingeringChannel, uploads
         self.port = self._listeners[0].effective_port
-        self.tunnel_port = self._listeners[-1].effective_port if has_tunnel else None
+        #: the tunnel's own; the same as ``port`` without one
+        self.tunnel_port: int = self._listeners[-1].effective_port
         self.tunnel_app = TunnelApp(app)
         if has_tunnel:
             self._listeners[-1].application = self.tunnel_app

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 
-from modules import errors, i18n
+from modules import errors
 from modules.configuration import Configuration
 from modules.i18n import text
 from modules.weights import WeightsError
@@ -83,7 +83,7 @@ class Fetcher:
         except errors.Cancelled:
             ended = {'state': 'idle', 'error': None}
         except WeightsError as error:
-            logger.error('%s', error.text.in_(i18n.of_this_machine()))
+            logger.error('%s', error.text.in_('en'))
             ended = {'state': 'failed', 'error': error.text}
         finally:
             self._state = dataclasses.replace(self._state, speed = 0.0, eta = None, **ended)
@@ -98,7 +98,7 @@ class Fetcher:
                 total = f'{state.bytes_total / 1e9:.2f}',
                 speed = f'{state.speed / 1e6:.1f}',
                 minutes = math.ceil(state.eta / 60))
-            logger.info('%s', words.in_(i18n.of_this_machine()))
+            logger.info('%s', words.in_('en'))
 
     def _stop_if_cancelled(self) -> None:
         if self._unwanted.is_set():
@@ -107,4 +107,4 @@ class Fetcher:
 
 def _say(plan: Plan) -> None:
     for words in plan.told:
-        logger.info('%s', words.in_(i18n.of_this_machine()))
+        logger.info('%s', words.in_('en'))

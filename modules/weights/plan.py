@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from modules import i18n
 from modules.configuration import Configuration
 from modules.i18n import Text, text
 from modules.weights import VIDEO, Kind, LocalError, WeightsError
@@ -279,7 +278,7 @@ def first_success(sources: Sequence[Source], act: Callable[[Source], _Result],
         except LocalError:
             raise
         except WeightsError as error:
-            logger.warning('%s', error.text.in_(i18n.of_this_machine()))
+            logger.warning('%s', error.text.in_('en'))
             failures.append(error.text)
             if on_failure:
                 on_failure(error.text)

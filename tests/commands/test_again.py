@@ -116,7 +116,7 @@ def _result(folder, told):
 
 
 def test_what_holds_is_taken(tmp_path):
-    found = again.recorded(_result(tmp_path, SETTINGS))
+    found = again.read_result(_result(tmp_path, SETTINGS))
     assert dict(found.fields) == {
         name: str(value)
         for name, value in SETTINGS['parameters'].items()
@@ -148,7 +148,7 @@ def test_no_file_makes_a_photo_tell_its_place(tmp_path):
 
 def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):
     told = {key: value for key, value in SETTINGS.items() if key != 'created'}
-    assert again.recorded(_result(tmp_path, told)).created is None
+    assert again.read_result(_result(tmp_path, told)).created is None
 
 
 @pytest.mark.parametrize(('model', 'is_taken'), [('owner/name', True), ('o.w-n/n_a.m-e', True),
@@ -158,7 +158,7 @@ def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):
 def test_a_model_is_taken_from_the_hub_alone(tmp_path, model, is_taken):
     told = copy.deepcopy(SETTINGS)
     told['options']['ModelOptions']['ModelName'] = model
-    found = again.recorded(_result(tmp_path, told)).overrides
+    found = again.read_result(_result(tmp_path, told)).overrides
     assert (('ModelOptions', 'ModelName') in found) == is_taken
 
 
@@ -224,7 +224,7 @@ def test_an_edited_result_is_refused_with_a_sentence(tmp_path, capsys, place, va
 def test_a_part_that_is_missing_is_told(tmp_path, name):
     told = {key: value for key, value in SETTINGS.items() if key != name}
     with pytest.raises(provenance.NoSettings):
-        again.recorded(_result(tmp_path, told))
+        again.read_result(_result(tmp_path, told))
 
 
 VALUES = some.recursive(
@@ -243,7 +243,7 @@ PLACES = sorted({place for place, _value, _words in EDITS}, key = str)
 def test_whatever_stands_there_it_is_taken_or_refused(tmp_path_factory, place, value):
     path = _result(tmp_path_factory.getbasetemp(), _edited(place, value))
     try:
-        found = again.recorded(path)
+        found = again.read_result(path)
     except provenance.NoSettings as error:
         assert error.text.in_('zh')
         assert error.text.in_('en')

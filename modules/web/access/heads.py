@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Who may send a body, decided by the head of a request: before anything of the body is asked for or kept. The refusal
-itself is the guard's, which sees the request afterwards, without the body.
+Decides by the head of a request whether its body is wanted, before anything of the body is asked for or kept. The
+refusal itself is answered by the guards, which see the request afterwards, without the body.
 
 Libraries: Flask.
 """
@@ -23,7 +23,7 @@ IS_WANTED = 'turn_live_photos.is_wanted'
 
 class HeadChecker:
     """
-    The app, asked about heads as well as about requests.
+    WSGI middleware that answers about heads as well as requests.
 
     :param app: knows the services
     :type app: Flask
@@ -55,7 +55,7 @@ class HeadChecker:
 
 def is_wanted(asked: Request) -> bool:
     """
-    Whether a request will be let in, as far as its head tells.
+    Tell whether the guards will accept a request, as far as its head shows.
 
     :param asked: the request, without its body
     :type asked: Request
@@ -63,7 +63,7 @@ def is_wanted(asked: Request) -> bool:
     :rtype: bool
     """
     if asked.method != 'POST':
-        # no other method has one that means anything, and /health is open to everybody
+        # no other method has a body that means anything, and /health is open to everybody
         return False
     web, limits = services().configuration.web, current_app.extensions['limits']
     try:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Who asks, when somebody passes requests on. Only proxies that the owner has named are believed, and each only about the
+The address of a client behind proxies. Only proxies that the owner has named are believed, and each only about the
 one before it. Werkzeug's ProxyFix believes a number of hops whoever they are, waitress one address and no network.
 
 ``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Prefix`` are understood, ``Forwarded`` is not.
@@ -29,8 +29,8 @@ HOST_AS_SENT = 'turn_live_photos.host_as_sent'
 #: the public address a request came by, where it came through the tunnel of the program's own
 TUNNEL = 'turn_live_photos.tunnel'
 
-#: what a proxy may say: header → the place in the environment, and the form it must have
-BELIEVED = {
+#: headers of a proxy that are taken over: header → key of the environment, and the form its value must have
+TRUSTED_HEADERS = {
     'HTTP_X_FORWARDED_PROTO': ('wsgi.url_scheme', r'https?'),
     'HTTP_X_FORWARDED_HOST': ('HTTP_HOST', r'[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?'),
     # no two slashes at the beginning, which would be another site
@@ -40,7 +40,7 @@ BELIEVED = {
 
 class BehindProxies:
     """
-    What lies between the server and the app, and sees to it that the app knows who asks.
+    WSGI middleware that gives the app the client's address instead of the proxy's.
 
     :param app: the app
     :type app: Callable
@@ -65,7 +65,7 @@ class BehindProxies:
         """
         peer = address(environ.get('REMOTE_ADDR', ''))
         if TUNNEL in environ:
-            # ngrok adds its word about the visitor last; a host or a prefix would be the visitor's own word
+            # ngrok adds the visitor's address last; a host or a prefix would come from the visitor
             hop = address(environ.get('HTTP_X_FORWARDED_FOR', '').rpartition(',')[2])
             environ['REMOTE_ADDR'] = str(hop or peer)
             environ['wsgi.url_scheme'] = urlsplit(environ[TUNNEL]).scheme or 'http'
@@ -73,17 +73,17 @@ class BehindProxies:
             hops = environ.get('HTTP_X_FORWARDED_FOR', '').split(',')
             environ['REMOTE_ADDR'] = str(sender(peer, hops, self.trusted))
             environ[HOST_AS_SENT] = environ.get('HTTP_HOST', '')
-            for header, (place, form) in BELIEVED.items():
+            for header, (key, form) in TRUSTED_HEADERS.items():
                 # of several, the last is from the proxy that is known to be one
-                said = environ.get(header, '').rpartition(',')[2].strip()
-                if re.fullmatch(form, said):
-                    environ[place] = said.rstrip('/')
+                value = environ.get(header, '').rpartition(',')[2].strip()
+                if re.fullmatch(form, value):
+                    environ[key] = value.rstrip('/')
         return self.app(environ, start_response)
 
 
 class TunnelApp:
     """
-    The app as the tunnel reaches it, on a port of its own: whoever comes in here is a stranger, whatever headers say.
+    The app as the tunnel reaches it, on a port of its own: requests here come from strangers, whatever headers say.
 
     :param app: the app
     :type app: Callable
@@ -111,7 +111,7 @@ class TunnelApp:
 
 def public_hosts(asked: Request) -> tuple[str, ...]:
     """
-    Names that are served to those who come through the tunnel, and to nobody else.
+    List the names that are served only to requests through the tunnel.
 
     :param asked: the request
     :type asked: Request
@@ -124,8 +124,8 @@ def public_hosts(asked: Request) -> tuple[str, ...]:
 
 def sender(peer: Address, hops: list[str], trusted: tuple[Network, ...]) -> Address:
     """
-    Who is behind proxies: the last of those they tell of that is none of them. What stands before it, anybody may
-    have written.
+    Find who is behind proxies: the last of the addresses in their header that is none of them. What stands before it,
+    anybody may have written.
 
     :param peer: who is connected
     :type peer: Address
@@ -146,7 +146,7 @@ def sender(peer: Address, hops: list[str], trusted: tuple[Network, ...]) -> Addr
 
 def address(words: str) -> Address | None:
     """
-    An address as headers and sockets write it.
+    Parse an address as headers and sockets write it.
 
     :param words: ``203.0.113.5``, ``203.0.113.5:4711``, ``2001:db8::1``, ``[2001:db8::1]:4711``
     :type words: str
@@ -164,7 +164,7 @@ def address(words: str) -> Address | None:
 
 def is_among(one: Address, networks: tuple[Network, ...]) -> bool:
     """
-    Whether an address belongs to one of several networks.
+    Tell whether an address belongs to one of several networks.
 
     :param one: an address
     :type one: Address
@@ -178,7 +178,7 @@ def is_among(one: Address, networks: tuple[Network, ...]) -> bool:
 
 def is_from_here(asked: Request) -> bool:
     """
-    Whether a request comes from this machine, and not through a proxy or a tunnel on it.
+    Tell whether a request comes from this machine, and not through a proxy or a tunnel on it.
 
     :param asked: the request
     :type asked: Request
@@ -193,7 +193,7 @@ def is_from_here(asked: Request) -> bool:
 
 def client(asked: Request) -> str:
     """
-    Who is counted as one.
+    Return under which name a client is counted.
 
     :param asked: the request
     :type asked: Request

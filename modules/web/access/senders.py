@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Whose clips belong together, without writing an address down: each client has a name by chance, until the program ends.
+Which jobs are of one client, without storing an address: each client has a random name until the program ends.
 
 Libraries: none but the standard one.
 """
@@ -15,7 +15,7 @@ MAX_NAMES = 10_000
 
 
 class Senders:
-    """Names of clients."""
+    """Random names of clients."""
 
     def __init__(self):
         self._names: collections.OrderedDict[str, str] = collections.OrderedDict()
@@ -23,9 +23,9 @@ class Senders:
 
     def name(self, client: str) -> str:
         """
-        The name of a client.
+        Return the name of a client.
 
-        :param client: as :func:`modules.web.access.proxies.client` tells
+        :param client: from :func:`modules.web.access.proxies.client`
         :type client: str
         :return: the same each time; empty for the person at this machine
         :rtype: str

@@ -491,7 +491,7 @@ def test_what_a_model_saw_is_made_anew_with_it_though_the_ini_sets_it_aside(laid
     made(tmp_path, laid.store.models_home, '--again', tmp_path / 'a.gif', photo, depth = 'prior')
     first, anew = bytes_of(tmp_path, 'a', 'a-2')
     assert first == anew
-    assert again.recorded(tmp_path / 'a.gif').overrides['ModelOptions', 'Depth'] == MODEL
+    assert again.read_result(tmp_path / 'a.gif').overrides['ModelOptions', 'Depth'] == MODEL
 
 
 def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path, photo, capsys):
