@@ -19,6 +19,7 @@ from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
 from modules.install.background import LibraryFetcher
 from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.workers import WorkerOptions
 from modules.jobs.queue import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
@@ -63,15 +64,11 @@ def create_app(configuration: Configuration,
         others = engines if isinstance(engines, Sequence) else [engines]
         own = others or [Engines(configuration, are_libraries_coming = libraries.is_coming)]
         animator = Animator(configuration, reader, own[0])
-        queue = LocalQueue(
-            animator,
-            store,
-            configuration.queue.max_waiting,
-            max_waiting_per_client = configuration.queue.max_waiting_per_client,
-            find_others = _other_animators(animator, configuration, others),
-            progress_bar = progress_bar)
+        find_others = _other_animators(animator, configuration, others)
+        queue = LocalQueue(animator, store, configuration.queue,
+                           WorkerOptions(find_others, progress_bar))
     retention = Retention(queue, store, configuration.store)
-    queue.on_end = retention.look
+    queue.on_end = retention.request_cleanup
     return routes.make_app(
         Services(configuration, animator, queue, store, Results(animator, store), sandbox,
                  retention, Fetcher(configuration), libraries))

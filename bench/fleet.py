@@ -29,6 +29,7 @@ import program  # noqa: E402
 from crashing import photo  # noqa: E402
 from storm import Storm  # noqa: E402
 
+from modules.jobs import lifecycle  # noqa: E402
 from modules.jobs.fleet.broker import Post  # noqa: E402
 from modules.jobs.fleet.ledger import Ledger  # noqa: E402
 from modules.jobs.job import Job, new_id  # noqa: E402
@@ -83,10 +84,10 @@ def _one_job(folder, ledger):
     post = Post(ledger.client, ['bench'], 15)
     post.beat(looks_after_dead = True)
     taken, _fields = ledger.find(post.next(), folder / 'taken')
-    taken.begin()
+    lifecycle.begin(taken)
     ledger.begin(taken, 0)
     moments.append(time.perf_counter())
-    taken.end_as('done')
+    lifecycle.end(taken, 'done')
     ledger.finish(taken, 1, {'clip.gif': bytes(3_000_000)})
     post.done()
     moments.append(time.perf_counter())

@@ -28,7 +28,7 @@ from modules.commands.output import (
 )
 from modules.configuration import Configuration
 from modules.engines.registry import Engines
-from modules.jobs.work import interruptible
+from modules.jobs.work import run_interruptibly
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, StopIfCancelled
 from modules.request import AnimationRequest, draw_seed, parse_request, safe_stem
@@ -181,7 +181,7 @@ def _make(animator: Animator, request: AnimationRequest, path: Path,
                 return None
 
     def attempt() -> i18n.Text | None:
-        note = interruptible(str(request.photo), work)
+        note = run_interruptibly(str(request.photo), work)
         if failures:
             raise failures[0]
         return note

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A job: one photo on its way to a clip.
+A job: one photo on its way to a clip. What stands here is for whoever follows a job; what changes one is in
+``lifecycle``.
 
 Libraries: none.
 """
 
 import secrets
-import shutil
 import threading
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,12 +21,16 @@ from modules.request import AnimationRequest
 #: ends of a job's life; the other states are ``queued`` and ``running``
 FINAL_STATES = ('done', 'failed', 'cancelled')
 
+#: a job that was begun this often and that the program, or its worker, did not survive is not tried again. More than
+#: two, because a machine may lose power twice through no fault of a job
+MOST_ATTEMPTS = 3
+
 QUEUED = Progress('queued')
 
 
 def new_id() -> str:
     """
-    An id nobody can guess.
+    Make an id that nobody can guess.
 
     :return: 128 bits in hexadecimal
     :rtype: str
@@ -37,7 +40,7 @@ def new_id() -> str:
 
 def now() -> datetime:
     """
-    This moment, as records tell it.
+    Read the clock as records have it.
 
     :return: UTC, to the second
     :rtype: datetime
@@ -47,7 +50,7 @@ def now() -> datetime:
 
 def file_name(format_name: str) -> str:
     """
-    What a result is called in its job's folder.
+    Name a result in its job's folder.
 
     :param format_name: one of :data:`modules.encoders.TABLE`
     :type format_name: str
@@ -59,13 +62,13 @@ def file_name(format_name: str) -> str:
 
 @dataclass(eq = False)
 class Job:
-    """One job. Only its queue changes it."""
+    """One job. Only its queue, and the worker that does it, change it."""
 
     id: str
     #: the upload and the results lie here, and nothing of any other job
     folder: Path
     request: AnimationRequest
-    #: its client waits on the line, and when the client goes, it goes
+    #: its client keeps a connection open for the answer, and when the client goes, the job goes
     is_awaited: bool = False
     #: ``queued`` → ``running`` → ``done`` | ``failed`` | ``cancelled``
     state: str = 'queued'
@@ -84,16 +87,17 @@ class Job:
     notes: dict[str, Text] = field(default_factory = dict)
     #: who sent it; never written down, and empty after a restart and for the person at this machine
     client: str = ''
-    #: the same for all that one client has sent to one run of the program, and tells nothing of it
+    #: the same for all that one client has sent to one run of the program, and says nothing about the client
     sender: str = ''
     progress: Progress = QUEUED
-    #: counts the pictures of the clip as it forms
+    #: counts the pictures of the unfinished clip
     pictures: int = 0
     #: the last of them, as a worker elsewhere sent it: a small JPEG
     preview: bytes | None = None
+    #: set when its end was asked for
+    cancellation: threading.Event = field(default_factory = threading.Event)
     _changed: threading.Condition = field(default_factory = threading.Condition)
     _changes: int = 0
-    _unwanted: threading.Event = field(default_factory = threading.Event)
 
     @property
     def upload(self) -> Path:
@@ -102,7 +106,7 @@ class Job:
 
     def file(self, format_name: str) -> Path:
         """
-        Where a result lies, once it is made.
+        Tell where a result lies, once it is made.
 
         :param format_name: one of :data:`modules.encoders.TABLE`
         :type format_name: str
@@ -115,21 +119,6 @@ class Job:
     def has_ended(self) -> bool:
         """Whether the state is a final one."""
         return self.state in FINAL_STATES
-
-    def tell(self, progress: Progress) -> None:
-        """
-        Note how far the worker is.
-
-        :param progress: the last step
-        :type progress: Progress
-        """
-        if progress.picture is None:
-            progress = Progress(progress.phase, progress.step, progress.steps,
-                                self.progress.picture)
-        else:
-            self.pictures += 1
-        self.progress = progress
-        self.notify()
 
     def notify(self) -> None:
         """Wake whoever follows this job."""
@@ -152,32 +141,6 @@ class Job:
             self._changed.wait_for(lambda: self._changes != seen, seconds)
             return self._changes
 
-    def begin(self) -> None:
-        """A worker takes it."""
-        self.state, self.started = 'running', now()
-        self.attempts += 1
-
-    def end_as(self, state: str, error: errors.Refusal | None = None) -> None:
-        """
-        Enter a final state.
-
-        :param state: one of :data:`FINAL_STATES`
-        :type state: str
-        :param error: why, for ``failed``
-        :type error: errors.Refusal | None
-        """
-        # the state comes last: who sees it finds the rest there
-        self.finished, self.error, self.state = now(), error, state
-        # the picture would keep a whole clip in memory
-        self.progress = replace(self.progress, picture = None)
-        self.preview = None
-
-    def put_back(self) -> None:
-        """Stand in line again, as if it had not been begun."""
-        self.state, self.started, self.progress = 'queued', None, QUEUED
-        self.attempts -= 1
-        self.notify()
-
     def wait(self, seconds: float | None = None) -> bool:
         """
         Wait for a final state.
@@ -189,30 +152,3 @@ class Job:
         """
         with self._changed:
             return self._changed.wait_for(lambda: self.has_ended, seconds)
-
-    def cancel(self) -> None:
-        """Ask for the end; a running engine hears of it at its next step."""
-        self._unwanted.set()
-
-    @property
-    def is_unwanted(self) -> bool:
-        """Whether its end was asked for."""
-        return self._unwanted.is_set()
-
-    def stop_if_cancelled(self) -> None:
-        """
-        What engines call between steps.
-
-        :raises modules.errors.Cancelled: after :meth:`cancel`
-        """
-        if self._unwanted.is_set():
-            raise errors.Cancelled
-
-    def discard(self) -> None:
-        """Remove the upload and the results."""
-        for _try in range(3):
-            shutil.rmtree(self.folder, ignore_errors = True)
-            # somebody may just be writing into it
-            if not self.folder.exists():
-                return
-            time.sleep(0.05)

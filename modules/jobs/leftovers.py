@@ -18,7 +18,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 #: in a job's folder, where files are made that a crash may leave unfinished
-WORKSHOP = 'unfinished'
+UNFINISHED = 'unfinished'
 #: where folders go that the record does not know
 ASIDE = 'unknown'
 
@@ -50,7 +50,7 @@ def sweep(home: Path, record: Record) -> None:
     found = [path for path in folders(home) if path.name not in record.known]
     for folder in folders(home):
         if folder.name in record.known:
-            shutil.rmtree(folder / WORKSHOP, ignore_errors = True)
+            shutil.rmtree(folder / UNFINISHED, ignore_errors = True)
     unknown = []
     for folder in found:
         # an upload that was on its way has no row yet
@@ -90,7 +90,7 @@ def has_more_than_upload(folder: Path) -> bool:
     :rtype: bool
     """
     try:
-        return any(path.name not in ('upload', WORKSHOP) for path in folder.iterdir())
+        return any(path.name not in ('upload', UNFINISHED) for path in folder.iterdir())
     except OSError as error:
         logger.warning('%s cannot be looked into: %s', folder, error)
         return True

@@ -6,6 +6,7 @@ How long things take, learnt from the jobs that were done.
 Libraries: none.
 """
 
+import heapq
 import threading
 import time
 from collections import defaultdict
@@ -49,7 +50,7 @@ class Pace:
         self._seconds: dict[Hashable, dict[str, float]] = defaultdict(dict)
         self._guess = FIRST_GUESS
         self._runs: dict[Hashable, _Run] = {}
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def begin(self, kind: Hashable, worker: Hashable = None, device: Hashable = None) -> None:
         """
@@ -63,7 +64,7 @@ class Pace:
         :type device: Hashable
         """
         now = self._clock()
-        with self._turn:
+        with self._lock:
             self._runs[worker] = _Run((kind, device), now, '', now, Progress(''), now)
 
     def note(self, progress: Progress, worker: Hashable = None) -> tuple[str, float] | None:
@@ -77,7 +78,7 @@ class Pace:
         :return: the phase that has ended with this, and its seconds
         :rtype: tuple[str, float] | None
         """
-        with self._turn:
+        with self._lock:
             run, now, ended = self._runs[worker], self._clock(), None
             if progress.phase != run.phase:
                 ended = self._end_phase(run, now)
@@ -96,7 +97,7 @@ class Pace:
         :return: the last phase and its seconds
         :rtype: tuple[str, float] | None
         """
-        with self._turn:
+        with self._lock:
             run, now = self._runs.pop(worker), self._clock()
             if is_whole:
                 self._guess += 0.3 * (now - run.began - self._guess)
@@ -112,7 +113,7 @@ class Pace:
         :return: seconds; None where nothing is known, or nothing runs
         :rtype: float | None
         """
-        with self._turn:
+        with self._lock:
             run = self._runs.get(worker)
             if not run:
                 return None
@@ -137,7 +138,7 @@ class Pace:
         :return: seconds; None where nothing is known
         :rtype: float | None
         """
-        with self._turn:
+        with self._lock:
             return self._whole((kind, device))
 
     def is_late(self, worker: Hashable = None) -> bool:
@@ -149,7 +150,7 @@ class Pace:
         :return: whether it has taken twice as long already
         :rtype: bool
         """
-        with self._turn:
+        with self._lock:
             run = self._runs.get(worker)
             whole = self._whole(run.kind) if run else None
             return whole is not None and self._clock() - run.began > 2 * whole
@@ -183,3 +184,24 @@ class Pace:
             # what comes before the steps is short beside them
             return None if run.phase == 'step' else 0.0
         return max(0.0, learnt - (now - run.phase_began))
+
+
+def seconds_until_done(left: list[float], workers: int, waiting: list[float]) -> float:
+    """
+    Tell when the last of some waiting jobs will be done, if whoever is free takes the next.
+
+    :param left: seconds that the running jobs still take
+    :type left: list[float]
+    :param workers: how many there are, those that run included
+    :type workers: int
+    :param waiting: seconds that each waiting job will take, in the order of the line; at least one
+    :type waiting: list[float]
+    :return: seconds
+    :rtype: float
+    """
+    free = left + [0.0] * max(0, workers - len(left))
+    heapq.heapify(free)
+    for seconds in waiting:
+        done = heapq.heappop(free) + seconds
+        heapq.heappush(free, done)
+    return done

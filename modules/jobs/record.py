@@ -26,9 +26,9 @@ STATES = ('queued', 'running', *FINAL_STATES)
 WRONG = (AttributeError, KeyError, TypeError, ValueError, RecursionError, errors.BadRequest)
 
 
-def written(job: Job) -> str:
+def job_to_json(job: Job) -> str:
     """
-    What is kept of a job.
+    Write what is kept of a job.
 
     :param job: the job
     :type job: Job
@@ -55,22 +55,22 @@ def written(job: Job) -> str:
     })
 
 
-def unreadable(error: errors.Refusal) -> str:
+def unreadable_to_json(error: errors.Refusal) -> str:
     """
-    What is kept of a job of which nothing could be read.
+    Write what is kept of a job of which nothing could be read.
 
     :param error: why it failed
     :type error: errors.Refusal
-    :return: JSON, for :func:`read`
+    :return: JSON, for :func:`job_from_json`
     :rtype: str
     """
     wanted = {'seed': 0, 'engine': 'auto'}
     return json.dumps({'request': wanted, 'error': error.to_dict()})
 
 
-def read(folder: Path, state: str, record: str) -> Job:
+def job_from_json(folder: Path, state: str, record: str) -> Job:
     """
-    Read what :func:`written` wrote.
+    Read what :func:`job_to_json` wrote.
 
     :param folder: the job's folder; its name is the job's id
     :type folder: Path
@@ -88,7 +88,7 @@ def read(folder: Path, state: str, record: str) -> Job:
         raise errors.BadRecord from error
 
 
-def read_fields(folder: Path, found: dict[bytes, bytes]) -> tuple[Job, dict[str, str]]:
+def job_from_fields(folder: Path, found: dict[bytes, bytes]) -> tuple[Job, dict[str, str]]:
     """
     Read what Redis holds of a job.
 
@@ -110,7 +110,7 @@ def read_fields(folder: Path, found: dict[bytes, bytes]) -> tuple[Job, dict[str,
         raise errors.BadRecord from error
 
 
-def read_progress(words: str | None) -> Progress:
+def progress_from_json(words: str | None) -> Progress:
     """
     Read how far an attempt is.
 
@@ -129,7 +129,7 @@ def read_progress(words: str | None) -> Progress:
         raise errors.BadRecord from error
 
 
-def read_facts(words: bytes, moment: float) -> dict:
+def facts_from_json(words: bytes, moment: float) -> dict:
     """
     Read what a worker or a web process says of itself.
 

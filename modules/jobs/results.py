@@ -16,9 +16,9 @@ from pathlib import Path
 from modules import errors
 from modules.clips.animator import FRAMES, PREVIEW, PROVENANCE, Animator
 from modules.jobs.job import Job, file_name
-from modules.jobs.leftovers import WORKSHOP
-from modules.jobs.store import Store, settle
-from modules.jobs.work import outcome
+from modules.jobs.leftovers import UNFINISHED
+from modules.jobs.store import Store, fsync
+from modules.jobs.work import run_guarded
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Results:
         self.animator = animator
         self.store = store
         # two requests for one file share a lock; two for different files seldom do
-        self._turns = [threading.Lock() for _ in range(AT_ONCE)]
+        self._locks = [threading.Lock() for _ in range(AT_ONCE)]
 
     def file(self, job: Job, format_name: str) -> Path:
         """
@@ -68,7 +68,7 @@ class Results:
         """
         path = job.file(format_name)
         if not path.exists():
-            with self._turns[hash((job.id, format_name)) % AT_ONCE]:
+            with self._locks[hash((job.id, format_name)) % AT_ONCE]:
                 if not path.exists():
                     self._make(job, format_name, path)
         return path
@@ -77,17 +77,33 @@ class Results:
         request = replace(job.request, format = format_name)
 
         def make() -> None:
-            (job.folder / WORKSHOP).mkdir(exist_ok = True)
-            with tempfile.TemporaryDirectory(dir = job.folder / WORKSHOP) as room:
-                made = Path(room) / path.name
+            (job.folder / UNFINISHED).mkdir(exist_ok = True)
+            with tempfile.TemporaryDirectory(dir = job.folder / UNFINISHED) as scratch:
+                made = Path(scratch) / path.name
                 note = self.animator.encode(request, job.folder, made)
-                settle(made)
+                fsync(made)
                 if note:
                     # first, because a file that is there is not made again
                     job.notes[format_name] = note
                     self.store.save(job)
                 made.replace(path)
 
-        _state, refusal = outcome(f'{format_name} of job {job.id}', make)
+        _state, refusal = run_guarded(f'{format_name} of job {job.id}', make)
         if refusal:
             raise refusal if self.store.find(job.id) else errors.NotFound
+
+
+def move_results(scratch: Path, folder: Path) -> None:
+    """
+    Move finished files where they are looked for; on return they outlive a crash.
+
+    :param scratch: where they were made
+    :type scratch: Path
+    :param folder: where they are looked for
+    :type folder: Path
+    """
+    for path in scratch.iterdir():
+        if path.is_file():
+            fsync(path)
+            path.replace(folder / path.name)
+    fsync(folder)

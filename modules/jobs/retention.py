@@ -24,7 +24,7 @@ from modules.jobs.aging import Aging
 from modules.jobs.job import Job
 from modules.jobs.queue import Queue
 from modules.jobs.store import Store
-from modules.jobs.work import outcome
+from modules.jobs.work import run_guarded
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ class Retention:
         self._thread = threading.Thread(target = self._run, name = 'retention', daemon = True)
         self._thread.start()
 
-    def look(self) -> None:
-        """Look soon: something has come."""
+    def request_cleanup(self) -> None:
+        """Clean up soon: something has come."""
         self._wanted.set()
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Retention:
         self._wanted.set()
         self._thread.join(timeout = 10)
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Remove what is too old, then of whoever has most until the rest is small enough."""
         kept = sorted([*self._jobs(), *self._set_aside()], key = lambda each: each.finished)
         old = set(self._old(kept) if self.seconds else ())
@@ -125,7 +125,7 @@ class Retention:
         return max(free, key = lambda each: sizes[each.sender], default = None)
 
     def _is_read(self, kept: Kept) -> bool:
-        return kept.job is not None and self.store.is_read(kept.job)
+        return kept.job is not None and self.store.has_readers(kept.job)
 
     def _drop(self, kept: Kept, reason: str) -> bool:
         """Whether it is gone."""
@@ -141,7 +141,7 @@ class Retention:
     def _jobs(self) -> list[Kept]:
         return [
             Kept(job.folder, job.sender, job.finished.timestamp(), size(job.folder), job)
-            for job in self.store.ended()
+            for job in self.store.find_ended()
         ]
 
     def _set_aside(self) -> list[Kept]:
@@ -154,7 +154,7 @@ class Retention:
 
     def _run(self) -> None:
         while not self._closing:
-            outcome('Tidying up', self.tidy)
+            run_guarded('Cleaning up', self.clean_up)
             self._wanted.wait(ROUND)
             self._wanted.clear()
 

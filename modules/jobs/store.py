@@ -27,7 +27,7 @@ from modules.homes import FolderLock
 from modules.jobs import leftovers
 from modules.jobs.job import Job
 from modules.jobs.leftovers import FOLDER
-from modules.jobs.record import read, written
+from modules.jobs.record import job_from_json, job_to_json
 
 logger = logging.getLogger(__name__)
 
@@ -71,16 +71,17 @@ class Store:
 
     def __init__(self, home: Path):
         self.home = home
-        self._lock = FolderLock(home, LOCK)
+        self._home_lock = FolderLock(home, LOCK)
         self._database: sqlite3.Connection | None = None
         #: the record was not there when the store was opened
         self._is_new = False
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._readers: Counter[str] = Counter()
         #: ids of jobs that were refused although their row may be there
         self._doubtful: set[str] = set()
         #: when, and with what result, a write was tried last
-        self._checked, self._is_writable = -CHECKED, False
+        self._checked = -CHECKED
+        self._problem: errors.DiskFull | None = None
 
     def open(self) -> None:
         """
@@ -89,14 +90,14 @@ class Store:
         :raises HomeInUse: when another process has it
         :raises modules.errors.DiskFull: when it cannot be written; worth trying again
         """
-        with self._turn:
+        with self._lock:
             if self._database and (self.home / DATABASE).exists():
                 return
             # the folder may have been tidied away by somebody
             self.close()
             try:
                 self.home.mkdir(parents = True, exist_ok = True)
-                self._lock.acquire()
+                self._home_lock.acquire()
                 path = self.home / DATABASE
                 self._is_new = not path.exists() or path.stat().st_size == 0
                 self._database = _connected(self.home / DATABASE)
@@ -110,11 +111,11 @@ class Store:
 
     def close(self) -> None:
         """Let another process have it."""
-        with self._turn:
+        with self._lock:
             if self._database:
                 self._database.close()
                 self._database = None
-            self._lock.release()
+            self._home_lock.release()
 
     def add(self, job: Job) -> None:
         """
@@ -126,10 +127,10 @@ class Store:
         """
         try:
             with self._writing() as database:
-                settle(job.folder)
-                settle(self.home)
+                fsync(job.folder)
+                fsync(self.home)
                 database.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
-                                 (job.id, job.state, written(job)))
+                                 (job.id, job.state, job_to_json(job)))
                 # the last of SQLite's syncs may fail when the row is there for good
                 self._doubtful.add(job.id)
         except errors.DiskFull:
@@ -149,7 +150,7 @@ class Store:
         """
         with self._writing() as database:
             database.execute('UPDATE jobs SET state = ?, record = ? WHERE id = ?',
-                             (job.state, written(job), job.id))
+                             (job.state, job_to_json(job), job.id))
 
     def remove(self, job: Job) -> None:
         """
@@ -162,20 +163,23 @@ class Store:
         with self._writing():
             self._delete([job.id])
 
-    def check(self) -> None:
+    def problem(self) -> errors.DiskFull | None:
         """
         Try whether jobs can be recorded, as far as that is not known of a moment ago.
 
-        :raises modules.errors.DiskFull: when they cannot
+        :return: why they cannot; None when they can
+        :rtype: errors.DiskFull | None
         """
-        with self._turn:
+        with self._lock:
             if time.monotonic() - self._checked >= CHECKED:
-                self._is_writable = False
+                self._problem = None
+                try:
+                    self._try_to_write()
+                except errors.DiskFull:
+                    # without a traceback, which would hold on to what it was raised in
+                    self._problem = errors.DiskFull()
                 self._checked = time.monotonic()
-                self._try_to_write()
-                self._is_writable = True
-            if not self._is_writable:
-                raise errors.DiskFull
+            return self._problem
 
     def _try_to_write(self) -> None:
         """Record a job, and take that back."""
@@ -199,7 +203,7 @@ class Store:
             return None
         return next(self._jobs('WHERE id = ?', identity), None)
 
-    def unfinished(self) -> list[Job]:
+    def find_unfinished(self) -> list[Job]:
         """
         Jobs that have not ended.
 
@@ -209,7 +213,7 @@ class Store:
         """
         return list(self._jobs("WHERE state IN ('queued', 'running') ORDER BY number"))
 
-    def ended(self) -> list[Job]:
+    def find_ended(self) -> list[Job]:
         """
         Jobs that have ended.
 
@@ -222,24 +226,24 @@ class Store:
     @contextlib.contextmanager
     def reading(self, job: Job) -> Iterator[None]:
         """
-        While this lasts, :meth:`is_read` tells so.
+        While this lasts, :meth:`has_readers` tells so.
 
         :param job: a job whose files are being read
         :type job: Job
         :yield: nothing
         :ytype: None
         """
-        with self._turn:
+        with self._lock:
             self._readers[job.id] += 1
         try:
             yield
         finally:
-            with self._turn:
+            with self._lock:
                 self._readers[job.id] -= 1
                 # a plain counter keeps zeros
                 self._readers += Counter()
 
-    def is_read(self, job: Job) -> bool:
+    def has_readers(self, job: Job) -> bool:
         """
         Whether somebody is reading a job's files.
 
@@ -253,13 +257,13 @@ class Store:
     def _jobs(self, which: str, *values: str) -> Iterator[Job]:
         for identity, state, record in self._rows(SELECT + which, *values):
             try:
-                yield read(self.home / identity, state, record)
+                yield job_from_json(self.home / identity, state, record)
             except errors.BadRecord:
                 # another version may have written it; it must not keep the rest away
                 logger.exception('The record of job %s is not understood', identity)
 
     def _rows(self, query: str, *values: str) -> list[tuple]:
-        with self._turn:
+        with self._lock:
             if not self._database:
                 return []
             try:
@@ -271,7 +275,7 @@ class Store:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction; on the disk when it is over."""
-        with self._turn:
+        with self._lock:
             try:
                 self.open()
                 doubtful = tuple(self._doubtful)
@@ -313,7 +317,7 @@ class Store:
                 database.executemany('DELETE FROM removed WHERE id = ?', gone)
 
 
-def settle(path: Path) -> None:
+def fsync(path: Path) -> None:
     """
     Wait until a file's content, or a folder's list of files, is on the disk.
 

@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 Result = TypeVar('Result')
 
 #: seconds without a job after which nobody is thought to come in the next minute
-PAUSE = 30.0
+IDLE_SECONDS = 30.0
 
 
-def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal | None]:
+def run_guarded(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal | None]:
     """
     Do some work.
 
@@ -54,13 +54,13 @@ def outcome(name: str, work: Callable[[], object]) -> tuple[str, errors.Refusal 
     return 'done', None
 
 
-class Pauses:
+class IdleWork:
     """What workers do while nobody waits. A program that ends does not wait for it."""
 
     def __init__(self):
         self._threads: set[threading.Thread] = set()
 
-    def use(self, work: Callable[[], object]) -> None:
+    def run(self, work: Callable[[], object]) -> None:
         """
         Do some work that may fail.
 
@@ -68,7 +68,7 @@ class Pauses:
         :type work: Callable[[], object]
         """
         self._threads.add(threading.current_thread())
-        outcome('Preparing', work)
+        run_guarded('Preparing', work)
         self._threads.discard(threading.current_thread())
 
     def join(self, worker: threading.Thread, patience: float = math.inf) -> None:
@@ -84,7 +84,7 @@ class Pauses:
             worker.join(0.05)
 
 
-def interruptible(name: str, work: Callable[[Callable[[], None]], Result]) -> Result:
+def run_interruptibly(name: str, work: Callable[[Callable[[], None]], Result]) -> Result:
     """
     Do some work for a person who may interrupt it. Whoever does so waits for the end of the step, so that nothing is
     written once the call has ended.
@@ -105,7 +105,8 @@ def interruptible(name: str, work: Callable[[Callable[[], None]], Result]) -> Re
 
     with ThreadPoolExecutor(1) as pool:
         try:
-            working = pool.submit(outcome, name, lambda: results.append(work(stop_if_cancelled)))
+            working = pool.submit(run_guarded, name,
+                                  lambda: results.append(work(stop_if_cancelled)))
             # on Windows, Ctrl-C is heard between waits only
             while not wait([working], timeout = 0.2).done:
                 pass

@@ -117,7 +117,7 @@ class ClipMaker:
 
     def _make(self, request: 'AnimationRequest', path: Path) -> Clip:
         from modules import terminal
-        from modules.jobs.work import interruptible
+        from modules.jobs.work import run_interruptibly
         from modules.progress import JobControl
         clip = Clip(request, Path(tempfile.mkdtemp(prefix = '.', dir = self._folder)), {})
         weakref.finalize(clip, shutil.rmtree, clip.kept, ignore_errors = True)
@@ -132,7 +132,7 @@ class ClipMaker:
                 return self.animator.animate(request, made, control, keep = clip.kept).note
 
         made = clip.kept / 'clip'
-        note = interruptible(str(request.photo), work)
+        note = run_interruptibly(str(request.photo), work)
         clip.files[request.format] = made.replace(path)
         shown.update(self._movie(clip))
         self._reader.say(

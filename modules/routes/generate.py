@@ -16,8 +16,9 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
 from modules import encoders, errors
+from modules.jobs import lifecycle
 from modules.jobs.job import Job, new_id
-from modules.jobs.store import settle
+from modules.jobs.store import fsync
 from modules.photos.sandbox import calls
 from modules.request import parse_request, safe_stem
 from modules.web.access import proxies
@@ -79,7 +80,7 @@ def submit_job(*, is_awaited: bool) -> Job:
         sender = services().senders.name(client))
     queue.check_room(job.client)
     with heavy_work_slot(), contextlib.ExitStack() as undo:
-        undo.callback(job.discard)
+        undo.callback(lifecycle.remove_files, job)
         save_upload(photo, upload)
         limit = services().configuration.web.max_pixels
         services().sandbox.run(calls.check, upload, limit, client = client)
@@ -102,7 +103,7 @@ def save_upload(photo: FileStorage, path: Path) -> None:
         # the home itself may have been removed meanwhile
         path.parent.mkdir(parents = True)
         photo.save(path)
-        settle(path)
+        fsync(path)
     except OSError as error:
         logger.exception('An upload could not be written')
         raise errors.DiskFull from error

@@ -25,10 +25,9 @@ def health() -> Response:
     :return: JSON; status 503 when no job can be done any more
     :rtype: Response
     """
-    # in this order, because the first one may find that the broker has gone
-    status = services().queue.state()
-    problem = services().queue.problem()
-    status = 'FAILED' if problem else status
+    queue = services().queue.status()
+    problem = queue.problem
+    status = 'FAILED' if problem else queue.state
     response = jsonify(
         status = status,
         problem = problem and {
@@ -36,7 +35,7 @@ def health() -> Response:
             'message': problem.text.in_(language())
         },
         version = VERSION,
-        waiting = services().queue.waiting(),
+        waiting = queue.waiting,
         libraries = model.download_to_dict(services().libraries.state(), language()),
         download = model.download_to_dict(services().fetcher.state(), language()),
         **engines(language()))

@@ -64,12 +64,9 @@ def job_to_dict(job: Job, reader: str) -> dict:
 
 
 def _place(job: Job) -> dict[str, int | None]:
-    queue = services().queue
-    seconds = None if job.has_ended else queue.seconds_left(job)
-    return {
-        'position': queue.position(job),
-        'eta_seconds': None if seconds is None else round(seconds)
-    }
+    place = services().queue.place(job)
+    seconds = place.seconds
+    return {'position': place.position, 'eta_seconds': None if seconds is None else round(seconds)}
 
 
 def _moments(job: Job, state: str) -> dict[str, str | None]:

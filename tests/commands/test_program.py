@@ -147,7 +147,7 @@ sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests' / 'support')!r}]
 import stand_ins
 from modules import engines
 from modules.jobs import work
-work.PAUSE = 0.1
+work.IDLE_SECONDS = 0.1
 
 class Busy(stand_ins.Instant):
     def prepare(self, stop_if_cancelled):

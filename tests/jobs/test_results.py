@@ -20,10 +20,10 @@ from queues import unwritable
 
 from modules import errors
 from modules.clips.animator import Animator
-from modules.configuration import Configuration, OutputOptions, StoreOptions
+from modules.configuration import Configuration, OutputOptions, QueueOptions, StoreOptions
 from modules.engines.registry import Engines
 from modules.jobs.job import Job, new_id, now
-from modules.jobs.leftovers import WORKSHOP
+from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention, size
@@ -38,7 +38,7 @@ def working(home, engine = 'Drifting', output = None):
     options = Configuration(output = output or OutputOptions())
     engines = Engines(options, stand_ins.table(camera = engine))
     animator, store = Animator(options, PhotoReader(10**8), engines), Store(home)
-    queue = LocalQueue(animator, store, 16)
+    queue = LocalQueue(animator, store, QueueOptions())
     try:
         yield queue, done(queue), animator
     finally:
@@ -65,7 +65,7 @@ def done(queue, **fields):
 
 
 def names(folder):
-    return {path.name for path in folder.iterdir()} - {WORKSHOP}
+    return {path.name for path in folder.iterdir()} - {UNFINISHED}
 
 
 def test_what_was_asked_for_is_there_with_what_the_rest_is_made_of(tmp_path):
@@ -82,7 +82,7 @@ def test_other_formats_need_no_engine(tmp_path):
             path = results.file(job, name)
             assert path.stat().st_size > 1000
             assert results.file(job, name) == path
-        assert not list((job.folder / WORKSHOP).iterdir())
+        assert not list((job.folder / UNFINISHED).iterdir())
 
 
 def test_a_file_made_later_is_the_one_that_would_have_been_asked_for(tmp_path):
@@ -257,7 +257,7 @@ def tidied(queue, **options):
     retention = looking(queue, clock, **options)
     for _quarter in range(16):
         clock.pass_by(0.25)
-        retention.tidy()
+        retention.clean_up()
 
 
 def left(jobs):
@@ -268,7 +268,7 @@ def test_what_is_too_old_goes(three):
     queue, jobs = three
     tidied(queue, retention_hours = 2.5)
     assert left(jobs) == [True, False, True]
-    assert [job.id for job in queue.store.ended()] == [jobs[0].id, jobs[2].id]
+    assert [job.id for job in queue.store.find_ended()] == [jobs[0].id, jobs[2].id]
 
 
 def test_the_oldest_go_first_until_the_rest_is_small_enough(three):
@@ -288,33 +288,33 @@ def test_who_sends_most_loses_the_oldest_and_others_keep_theirs(three):
     one = size(jobs[0].folder)
     tidied(queue, max_outputs_bytes = int(3.5 * one))
     assert left(jobs) == [True, True, False, False, True]
-    assert [job.sender for job in queue.store.ended()] == ['a', 'b', 'c']
+    assert [job.sender for job in queue.store.find_ended()] == ['a', 'b', 'c']
 
 
 def test_a_clock_that_is_ahead_once_removes_nothing(three):
     queue, jobs = three
     clock = Clock()
     retention = looking(queue, clock, retention_hours = 168)
-    retention.tidy()
+    retention.clean_up()
     # ten years, for twenty hours of this run, and of the next
     clock.wall += 10 * 365 * 86400
     for _hour in range(20):
         clock.pass_by(1)
-        retention.tidy()
+        retention.clean_up()
     assert left(jobs) == [True, True, True]
     clock.wall -= 10 * 365 * 86400
-    retention.tidy()
+    retention.clean_up()
     clock.wall += 10 * 365 * 86400
     retention = looking(queue, clock, retention_hours = 168)
     for _hour in range(11):
         clock.pass_by(1)
-        retention.tidy()
+        retention.clean_up()
     assert left(jobs) == [True, True, True]
     # and once it is right, they go when their time has come
     clock.wall -= 10 * 365 * 86400
     for _hour in range(200):
         clock.pass_by(1)
-        retention.tidy()
+        retention.clean_up()
     assert left(jobs) == [False, False, False]
 
 
@@ -325,7 +325,7 @@ def test_what_looks_old_at_the_first_glance_stays_for_a_while(three):
         queue.store.save(job)
     retention = Retention(queue, queue.store, StoreOptions())
     retention.close()
-    retention.tidy()
+    retention.clean_up()
     assert left(jobs) == [True, True, True]
 
 
@@ -334,9 +334,9 @@ def test_a_program_that_runs_for_minutes_a_day_removes_what_is_old(three):
     clock = Clock()
     for day in range(12):
         retention = looking(queue, clock, retention_hours = 168)
-        retention.tidy()
+        retention.clean_up()
         clock.pass_by(0.1)
-        retention.tidy()
+        retention.clean_up()
         assert left(jobs) == [day < 8] * 3
         clock.wall += 86400
         clock.steady = 5.0
@@ -362,7 +362,7 @@ def test_what_was_set_aside_goes_when_it_is_old(three):
     retention = looking(queue, clock, retention_hours = 100)
     for _hour in range(30):
         clock.pass_by(1)
-        retention.tidy()
+        retention.clean_up()
     assert not aside.exists()
     assert (aside.parent / 'holiday').exists()
 
@@ -387,7 +387,7 @@ def test_what_has_not_ended_stays_however_old_and_large(tmp_path):
     options = Configuration()
     engines = Engines(options, stand_ins.table(camera = 'Held'))
     animator, store = Animator(options, PhotoReader(10**8), engines), Store(tmp_path)
-    queue = LocalQueue(animator, store, 16)
+    queue = LocalQueue(animator, store, QueueOptions())
     try:
         jobs = [submitted(queue) for _ in range(2)]
         for job in jobs:
@@ -409,7 +409,7 @@ def test_what_has_not_ended_stays_however_old_and_large(tmp_path):
 def test_a_retention_that_runs_looks_after_every_job(tmp_path):
     with working(tmp_path) as (queue, job, _animator):
         retention = Retention(queue, queue.store, StoreOptions(max_outputs_bytes = 1))
-        queue.on_end = retention.look
+        queue.on_end = retention.request_cleanup
         try:
             until(lambda: not job.folder.exists())
             second = done(queue)

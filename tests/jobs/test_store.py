@@ -24,8 +24,9 @@ import pytest
 
 from modules import errors
 from modules.i18n import text
+from modules.jobs import lifecycle
 from modules.jobs.job import Job, new_id
-from modules.jobs.leftovers import WORKSHOP
+from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.store import HomeInUse, Store
 from modules.request import parse_request
 
@@ -59,8 +60,8 @@ def test_a_job_comes_back_as_it_was(store):
     kept = job(store, is_awaited = True, created = moment, attempts = 1, model = 'a/model')
     kept.request = replace(kept.request, seed = 7, loop = 'pingpong', key_frame = 'start')
     store.add(kept)
-    kept.begin()
-    kept.end_as('failed', errors.TooManyPixels('file', pixels = '7', limit = '5'))
+    lifecycle.begin(kept)
+    lifecycle.end(kept, 'failed', errors.TooManyPixels('file', pixels = '7', limit = '5'))
     kept.notes['gif'] = text('encoders.gif_reduced', colours = 4, width = 2, height = 3, frames = 1)
     store.save(kept)
     fresh = again(store)
@@ -102,12 +103,12 @@ def test_jobs_stand_in_the_order_in_which_they_came(store):
     jobs = [job(store) for _ in range(5)]
     for one in jobs:
         store.add(one)
-    jobs[1].end_as('done')
+    lifecycle.end(jobs[1], 'done')
     store.save(jobs[1])
-    jobs[3].begin()
+    lifecycle.begin(jobs[3])
     store.save(jobs[3])
-    assert [one.id for one in store.unfinished()] == [jobs[i].id for i in (0, 2, 3, 4)]
-    assert [one.id for one in store.ended()] == [jobs[1].id]
+    assert [one.id for one in store.find_unfinished()] == [jobs[i].id for i in (0, 2, 3, 4)]
+    assert [one.id for one in store.find_ended()] == [jobs[1].id]
 
 
 @pytest.mark.parametrize('identity', [
@@ -138,7 +139,7 @@ def test_a_record_that_is_not_understood_keeps_no_other_away(store):
             database.execute('UPDATE jobs SET record = ? WHERE id = ?', (record, one.id))
     fresh = again(store)
     fresh.sweep()
-    assert [one.id for one in fresh.unfinished()] == [jobs[3].id]
+    assert [one.id for one in fresh.find_unfinished()] == [jobs[3].id]
     assert [fresh.find(one.id) for one in jobs[:3]] == [None] * 3
     assert all(one.upload.exists() for one in jobs)
     fresh.close()
@@ -148,7 +149,7 @@ def test_a_removed_job_is_not_saved_back(store):
     gone = job(store)
     store.add(gone)
     store.remove(gone)
-    gone.end_as('done')
+    lifecycle.end(gone, 'done')
     store.save(gone)
     assert store.find(gone.id) is None
 
@@ -157,8 +158,8 @@ def test_what_a_crash_leaves_is_swept_and_nothing_else(store):
     kept = job(store)
     store.add(kept)
     orphan = job(store)
-    (kept.folder / WORKSHOP).mkdir()
-    (kept.folder / WORKSHOP / 'half').write_bytes(b'x')
+    (kept.folder / UNFINISHED).mkdir()
+    (kept.folder / UNFINISHED / 'half').write_bytes(b'x')
     foreign = store.home / 'holiday'
     foreign.mkdir()
     note = store.home / ('f' * 32)
@@ -168,7 +169,7 @@ def test_what_a_crash_leaves_is_swept_and_nothing_else(store):
     (foreign / 'picture').write_text('precious')
     store.sweep()
     assert kept.upload.exists()
-    assert not (kept.folder / WORKSHOP).exists()
+    assert not (kept.folder / UNFINISHED).exists()
     assert not orphan.folder.exists()
     assert (foreign / 'picture').read_text() == 'precious'
     assert note.is_file()
@@ -302,7 +303,7 @@ while True:
         gone = kept.pop(0)
         os.write(1, f'-{gone.id}\\n'.encode())
         store.remove(gone)
-        gone.discard()
+        lifecycle.remove_files(gone)
 '''
 
 
@@ -319,7 +320,7 @@ def test_a_program_that_is_killed_leaves_whole_jobs_or_none(tmp_path, millisecon
     store = Store(tmp_path)
     store.open()
     store.sweep()
-    jobs = {one.id for one in store.unfinished()}
+    jobs = {one.id for one in store.find_unfinished()}
     store.close()
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == jobs
     assert all((tmp_path / identity / 'upload').read_bytes() == b'a photo' for identity in jobs)
@@ -367,7 +368,7 @@ def test_a_full_disk_is_refused_and_what_was_there_stays(store):
     assert store.find(second.id) is None
     assert store.find(first.id)
     store.add(second)
-    assert [one.id for one in store.unfinished()] == [first.id, second.id]
+    assert [one.id for one in store.find_unfinished()] == [first.id, second.id]
 
 
 def filled(disk):
@@ -395,13 +396,13 @@ def test_a_disk_without_room_is_refused_until_there_is_some(small_disk):
         assert store.find(second.id) is None
     filling.unlink()
     store.add(second)
-    assert [one.id for one in store.unfinished()] == [first.id, second.id]
+    assert [one.id for one in store.find_unfinished()] == [first.id, second.id]
     store.close()
 
 
 def test_a_job_whose_folder_was_taken_away_is_refused(store):
     gone = job(store)
-    gone.discard()
+    lifecycle.remove_files(gone)
     with pytest.raises(errors.DiskFull):
         store.add(gone)
     assert store.find(gone.id) is None
@@ -424,7 +425,7 @@ def test_a_job_is_read_as_long_as_anybody_reads_it(store):
     one, other = job(store), job(store)
     with store.reading(one):
         with store.reading(one):
-            assert store.is_read(one)
-        assert store.is_read(one)
-        assert not store.is_read(other)
-    assert not store.is_read(one)
+            assert store.has_readers(one)
+        assert store.has_readers(one)
+        assert not store.has_readers(other)
+    assert not store.has_readers(one)

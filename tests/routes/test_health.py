@@ -101,7 +101,7 @@ def test_looking_leaves_nothing_in_the_record_of_jobs(tmp_path):
         identity = submitted(port)
     database = store.Store(tmp_path)
     database.open()
-    found = database.ended() + database.unfinished()
+    found = database.find_ended() + database.find_unfinished()
     assert [job.id for job in found] == [identity]
     database.close()
 

@@ -256,7 +256,7 @@ def storm(home, count, chance, clients = 4):
     :param count: of jobs
     :param chance: decides the moments
     :param clients: that submit at once
-    :return: how often it was killed, and how many jobs were given up because that hit them twice
+    :return: how often it was killed, and how many jobs were given up because that hit them three times
     """
     (home.parent / 'gate').parent.mkdir(exist_ok = True)
     (home.parent / 'gate').touch()
@@ -293,7 +293,7 @@ def storm(home, count, chance, clients = 4):
     given_up = 0
     with served(home, waiting = count) as (_process, port):
         for number, identity in accepted.items():
-            # a job that happened to be at work at two of the kills is told to have failed, not lost
+            # a job that happened to be at work at three of the kills is told to have failed, not lost
             job = program.call(port, 'GET', f'/jobs/{identity}').json
             if job['error']:
                 assert job['error']['code'] == 'crashed'

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from program import until
 
 from modules.clips.animator import Outcome
+from modules.configuration import QueueOptions
 from modules.engines.contract import EngineStatus
 from modules.jobs.job import Job, new_id
 from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.workers import WorkerOptions
 from modules.jobs.store import DATABASE, Store
 from modules.progress import Progress
 from modules.request import parse_request
@@ -75,7 +77,8 @@ def job(home, name = 'quick', is_awaited = False):
 def working(home, animator = None, max_waiting = 16, pause = 30):
     """A queue and its animator."""
     animator, store = animator or Animator(), Store(home)
-    queue = LocalQueue(animator, store, max_waiting, pause = pause)
+    queue = LocalQueue(animator, store, QueueOptions(max_waiting = max_waiting),
+                       WorkerOptions(idle_seconds = pause))
     try:
         yield queue, animator
     finally:
@@ -107,7 +110,7 @@ def finished(one):
 def working_devices(home, *animators):
     """A queue whose further devices are found when the first one is ready."""
     store = Store(home)
-    queue = LocalQueue(animators[0], store, 16, find_others = lambda: animators[1:])
+    queue = LocalQueue(animators[0], store, QueueOptions(), WorkerOptions(lambda: animators[1:]))
     try:
         yield queue
     finally:

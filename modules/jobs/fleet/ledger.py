@@ -20,7 +20,7 @@ from modules.clips.animator import preview_jpeg
 from modules.jobs.fleet.broker import open_broker, send
 from modules.jobs.fleet.contact import PIECE, Contact
 from modules.jobs.job import Job
-from modules.jobs.record import read_facts, read_fields, unreadable, written
+from modules.jobs.record import facts_from_json, job_from_fields, job_to_json, unreadable_to_json
 from modules.jobs.store import FOLDER
 from modules.progress import Progress
 
@@ -39,8 +39,6 @@ MOST_ODD = 1000
 MOST_PICTURE_BYTES = 1024 * 1024
 #: seconds after which a worker that has gone is forgotten
 FORGOTTEN = 24 * 3600
-#: a job that its workers did not survive this often is not tried again
-MOST_ATTEMPTS = 2
 
 CHANGED = 'tlp:changed'
 
@@ -260,7 +258,8 @@ class Ledger:
             self.client.set(key, photo[:PIECE], ex = SUBMITTING_SECONDS)
             for start in range(PIECE, len(photo), PIECE):
                 self.client.append(key, photo[start:start + PIECE])
-        answer = self._run('submit', job.id, written(job), queue, job.client, most, most_per_client)
+        answer = self._run('submit', job.id, job_to_json(job), queue, job.client, most,
+                           most_per_client)
         if answer != b'ok':
             return answer
         with self.contact.reaching():
@@ -287,7 +286,7 @@ class Ledger:
             found = self.client.hgetall(f'tlp:job:{identity}')
         if b'record' not in found:
             return None
-        return read_fields(folder, found)
+        return job_from_fields(folder, found)
 
     def begin(self, job: Job, attempt: int) -> bool:
         """
@@ -300,7 +299,7 @@ class Ledger:
         :return: whether it may; another one may have begun or ended it
         :rtype: bool
         """
-        return bool(self._run('begin', job.id, attempt, written(job)))
+        return bool(self._run('begin', job.id, attempt, job_to_json(job)))
 
     def tell(self, identity: str, attempt: int, progress: Progress | None = None) -> bool:
         """
@@ -341,7 +340,7 @@ class Ledger:
                 together.hset(key, mapping = files)
                 together.expire(key, KEPT_SECONDS)
                 together.execute()
-        return bool(self._run('finish', job.id, attempt, job.state, written(job)))
+        return bool(self._run('finish', job.id, attempt, job.state, job_to_json(job)))
 
     def hand_back(self, job: Job, attempt: int) -> bool:
         """
@@ -354,7 +353,7 @@ class Ledger:
         :return: whether it still counted
         :rtype: bool
         """
-        return bool(self._run('hand_back', job.id, attempt, written(job)))
+        return bool(self._run('hand_back', job.id, attempt, job_to_json(job)))
 
     def cancel(self, ended: Job) -> None:
         """
@@ -363,7 +362,7 @@ class Ledger:
         :param ended: the job as it is to be recorded where it waits
         :type ended: Job
         """
-        self._run('cancel', ended.id, written(ended), ended.state)
+        self._run('cancel', ended.id, job_to_json(ended), ended.state)
 
     def give_up(self, identity: str, error: errors.Refusal) -> None:
         """
@@ -374,7 +373,7 @@ class Ledger:
         :param error: what is told to whoever asks for it
         :type error: errors.Refusal
         """
-        self._run('give_up', identity, unreadable(error))
+        self._run('give_up', identity, unreadable_to_json(error))
 
     def remove(self, identity: str) -> None:
         """
@@ -582,7 +581,7 @@ class Ledger:
             found = self.client.hgetall(f'tlp:{kind}')
         for name, words in found.items():
             try:
-                known[name.decode()] = read_facts(words, moment)
+                known[name.decode()] = facts_from_json(words, moment)
             except (errors.BadRecord, UnicodeDecodeError):
                 self._note_odd(name)
         gone = [name for name, facts in known.items() if facts['silent'] > FORGOTTEN]

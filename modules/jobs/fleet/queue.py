@@ -25,18 +25,19 @@ from modules import errors
 from modules.clips.animator import PREVIEW_SIDE, Animator
 from modules.configuration import QueueOptions
 from modules.i18n import Text, of_this_machine
+from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import eviction_warning, fitting, queue_name
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import QUEUED, Job, now
-from modules.jobs.leftovers import WORKSHOP
-from modules.jobs.local.queue import put_in_place, until_done
+from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.meter import Meter
-from modules.jobs.pace import FIRST_GUESS
-from modules.jobs.record import read_progress
-from modules.jobs.results import delivered_names
+from modules.jobs.pace import FIRST_GUESS, seconds_until_done
+from modules.jobs.queue import Place, QueueStatus
+from modules.jobs.record import progress_from_json
+from modules.jobs.results import delivered_names, move_results
 from modules.jobs.store import FOLDER, Store
-from modules.jobs.work import outcome
+from modules.jobs.work import run_guarded
 from modules.progress import do_nothing
 
 logger = logging.getLogger(__name__)
@@ -210,40 +211,35 @@ class RemoteQueue:
             job.state = 'running'
         return job
 
-    def position(self, job: Job) -> int | None:
+    def place(self, job: Job) -> Place:
         """
-        Its place in the line.
+        Tell where a job stands, and how long it still takes.
 
         :param job: a job
         :type job: Job
-        :return: 1 for the next; None when it does not wait, or that cannot be told just now
-        :rtype: int | None
+        :return: both, as far as they are known
+        :rtype: Place
         """
         if job.has_ended:
-            return None
+            return Place()
         try:
-            return self.ledger.position(job.id)
+            position = self.ledger.position(job.id)
         except errors.BrokerAway:
-            return None
+            position = None
+        return Place(position, self._seconds_left(job, position))
 
-    def seconds_left(self, job: Job) -> float | None:
-        """
-        How long until it is done, learnt from the jobs before.
-
-        :param job: a job
-        :type job: Job
-        :return: seconds; None when nothing is known yet, or it has ended
-        :rtype: float | None
-        """
+    def _seconds_left(self, job: Job, position: int | None) -> float | None:
         whole = self._seconds.get(job.request.engine)
-        if whole is None or job.has_ended:
+        if whole is None:
             return None
         if job.started:
             return max(0.0, whole - (now() - job.started).total_seconds())
-        place, running = self.position(job), self._counts()[1]
-        workers = max(1, len(self._alive()))
+        if not position:
+            return None
+        running, workers = self._counts()[1], max(1, len(self._alive()))
         # those that run are half done, by and large
-        return place and until_done([whole / 2] * min(running, workers), workers, [whole] * place)
+        left = [whole / 2] * min(running, workers)
+        return seconds_until_done(left, workers, [whole] * position)
 
     def cancel(self, job: Job) -> None:
         """
@@ -253,7 +249,7 @@ class RemoteQueue:
         :type job: Job
         """
         ended = copy.copy(job)
-        ended.end_as('cancelled')
+        lifecycle.end(ended, 'cancelled')
         self.ledger.cancel(ended)
         self._refresh(job)
 
@@ -268,7 +264,7 @@ class RemoteQueue:
         self.ledger.remove(job.id)
         self.drop(job)
         if not job.has_ended:
-            job.end_as('cancelled')
+            lifecycle.end(job, 'cancelled')
             job.notify()
 
     def drop(self, job: Job) -> None:
@@ -281,17 +277,21 @@ class RemoteQueue:
         """
         with self._fetching:
             self.store.remove(job)
-            job.discard()
+            lifecycle.remove_files(job)
 
-    def state(self) -> str:
+    def status(self) -> QueueStatus:
         """
-        What ``/health`` tells.
+        Tell how the queue is.
 
-        :return: ``FAILED`` while there is a :meth:`problem`, ``STARTING`` while no worker is there, ``READY`` or
-            ``BUSY``
-        :rtype: str
+        :return: its state, what is wrong, and how many jobs wait
+        :rtype: QueueStatus
         """
-        if self.problem():
+        state = self._state()
+        # not before: looking for the state may find that the broker has gone
+        return QueueStatus(state, self._problem(), self._counts()[0])
+
+    def _state(self) -> str:
+        if self._problem():
             return 'FAILED'
         try:
             if not fitting(self.ledger, self.shared):
@@ -300,13 +300,8 @@ class RemoteQueue:
         except errors.BrokerAway:
             return 'FAILED'
 
-    def problem(self) -> errors.Refusal | None:
-        """
-        Why jobs are refused, or their clips not fetched.
-
-        :return: the reason; None when all is well
-        :rtype: errors.Refusal | None
-        """
+    def _problem(self) -> errors.Refusal | None:
+        """Why jobs are refused, or their clips not fetched."""
         if self._closing.is_set():
             return errors.ShuttingDown()
         if self._trouble or self.ledger.contact.is_away:
@@ -314,21 +309,8 @@ class RemoteQueue:
         is_deaf = time.monotonic() - self._heard_at > DEAF
         if is_deaf or not self._listener.is_alive():
             return errors.NotListening()
-        try:
-            # what has ended is to rest here
-            self.store.check()
-        except errors.DiskFull as refusal:
-            return refusal
-        return None
-
-    def waiting(self) -> int:
-        """
-        How many jobs wait.
-
-        :return: their number, running ones not counted
-        :rtype: int
-        """
-        return self._counts()[0]
+        # what has ended is to rest here
+        return self.store.problem()
 
     @property
     def is_closing(self) -> bool:
@@ -340,7 +322,7 @@ class RemoteQueue:
         self._closing.set()
         for job in self._held():
             if job.is_awaited and job.id in self._own and not job.has_ended:
-                job.end_as('failed', errors.ShuttingDown())
+                lifecycle.end(job, 'failed', errors.ShuttingDown())
                 job.notify()
                 try:
                     self.ledger.cancel(job)
@@ -371,7 +353,7 @@ class RemoteQueue:
     def _listen(self) -> None:
         """Hear of changes; whatever goes wrong, begin anew."""
         while not self._closing.is_set():
-            _state, refusal = outcome('Listening to the broker', self._follow_changes)
+            _state, refusal = run_guarded('Listening to the broker', self._follow_changes)
             if isinstance(refusal, errors.BrokerAway):
                 if not isinstance(self._trouble, errors.BrokerAway):
                     logger.warning('The broker is away')
@@ -474,7 +456,7 @@ class RemoteQueue:
         found = self.ledger.find(job.id, job.folder)
         if not found:
             if not self.store.find(job.id) and not job.has_ended:
-                job.end_as('cancelled')
+                lifecycle.end(job, 'cancelled')
                 job.notify()
             return
         fresh, fields = found
@@ -487,13 +469,13 @@ class RemoteQueue:
         if fresh.state == 'running':
             if pictures != job.pictures:
                 job.preview = checked_preview(self.ledger.picture(job.id)) or job.preview
-            job.progress = read_progress(fields.get('progress'))
+            job.progress = progress_from_json(fields.get('progress'))
         elif not fresh.has_ended:
             job.progress, job.preview = QUEUED, None
         job.pictures = pictures
         if fresh.has_ended:
             job.model, job.notes = fresh.model, fresh.notes
-            job.end_as(fresh.state, fresh.error)
+            lifecycle.end(job, fresh.state, fresh.error)
             job.finished = fresh.finished
         else:
             job.state = fresh.state
@@ -504,7 +486,7 @@ class RemoteQueue:
         with self._fetching:
             if self.store.find(job.id):
                 return
-            workshop = job.folder / WORKSHOP
+            workshop = job.folder / UNFINISHED
             shutil.rmtree(workshop, ignore_errors = True)
             workshop.mkdir(parents = True)
             files = self._files(job, fields)
@@ -512,7 +494,7 @@ class RemoteQueue:
                 files['upload'] = photo
             for name, content in files.items():
                 (workshop / name).write_bytes(content)
-            put_in_place(workshop, job.folder)
+            move_results(workshop, job.folder)
             self.store.add(job)
         self._learn(job)
         self.on_end()
@@ -523,11 +505,11 @@ class RemoteQueue:
         try:
             files = self.ledger.files(job.id, fields.get('files', '0'), names)
         except errors.ResultTooLarge as refusal:
-            job.end_as('failed', refusal)
+            lifecycle.end(job, 'failed', refusal)
             return {}
         if job.state == 'done' and names[0] not in files:
             logger.error('The files of job %s are gone', job.id)
-            job.end_as('failed', errors.EngineFailed())
+            lifecycle.end(job, 'failed', errors.EngineFailed())
         return files
 
     def _learn(self, job: Job) -> None:

@@ -23,13 +23,14 @@ from modules.configuration import Configuration
 from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
 from modules.i18n import of_this_machine, text
+from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import common, differences, eviction_warning, queue_name
 from modules.jobs.fleet.broker import HEARTBEAT, Post
 from modules.jobs.fleet.contact import AWAY
-from modules.jobs.fleet.ledger import MOST_ATTEMPTS, MOST_BYTES, Ledger
-from modules.jobs.job import Job
+from modules.jobs.fleet.ledger import MOST_BYTES, Ledger
+from modules.jobs.job import MOST_ATTEMPTS, Job
 from modules.jobs.results import delivered_names
-from modules.jobs.work import PAUSE, Pauses, outcome
+from modules.jobs.work import IDLE_SECONDS, IdleWork, run_guarded
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
 from modules.progress import JobControl, Progress
 
@@ -72,7 +73,7 @@ class Worker:
                  *,
                  find_others: Callable[[], Sequence[Animator]] = tuple,
                  heartbeat: float = HEARTBEAT,
-                 pause: float = PAUSE):
+                 pause: float = IDLE_SECONDS):
         self.animator = animator
         self.ledger = ledger
         self.shared = shared
@@ -91,16 +92,16 @@ class Worker:
         #: after an outage nobody has been heard of for a while, and nobody is dead because of that
         self._quiet_until = time.monotonic() + heartbeat
         self._said = ''
-        self._pauses = Pauses()
+        self._idle_work = IdleWork()
 
     def run(self) -> None:
         """Work until :meth:`stop`; what runs then is handed back."""
-        _state, refusal = outcome('Loading', self.animator.load)
+        _state, refusal = run_guarded('Loading', self.animator.load)
         if refusal:
             logger.warning('No engine is ready yet: %s', refusal)
         animators = [self.animator]
         for other in self._find_others():
-            _state, refusal = outcome('Loading', other.load)
+            _state, refusal = run_guarded('Loading', other.load)
             if refusal:
                 logger.warning('A further device takes no jobs: %s', refusal)
             else:
@@ -114,7 +115,7 @@ class Worker:
         for thread in (*self._threads.values(), beating):
             thread.start()
         for thread in (*self._threads.values(), beating):
-            self._pauses.join(thread)
+            self._idle_work.join(thread)
         with contextlib.suppress(errors.BrokerAway):
             self.ledger.dismiss(self.name)
         self.ledger.close()
@@ -123,7 +124,7 @@ class Worker:
         """A thread with which the whole worker ends: whoever started it starts it anew."""
 
         def end() -> None:
-            state, _refusal = outcome(f'The thread {name}', work)
+            state, _refusal = run_guarded(f'The thread {name}', work)
             if state != 'done':
                 logger.error('This worker cannot work and ends: %s has failed', name)
                 self.has_failed = True
@@ -204,7 +205,7 @@ class Worker:
                     self._take_or_hand_back(animator, post, identity)
                     idle_since = time.monotonic()
                 elif time.monotonic() - idle_since >= self.pause:
-                    self._pauses.use(lambda: animator.prepare(self._stop_if_wanted))
+                    self._idle_work.run(lambda: animator.prepare(self._stop_if_wanted))
             except (*AWAY, errors.BrokerAway):
                 # a message may have been on its way: under another name this worker lets go of the former one's
                 logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
@@ -248,7 +249,7 @@ class Worker:
                 return post.done()
             is_given_up = job.state == 'running' and job.attempts >= MOST_ATTEMPTS
             if not is_given_up:
-                job.begin()
+                lifecycle.begin(job)
             else:
                 job.state = 'running'
             if not self.ledger.begin(job, attempt):
@@ -256,8 +257,9 @@ class Worker:
                 return post.done()
             attempt += 1
             if is_given_up:
-                logger.error('Job %s has ended its worker twice and is given up', identity)
-                job.end_as('failed', errors.Crashed())
+                logger.error('Job %s has ended its worker %s times and is given up', identity,
+                             job.attempts)
+                lifecycle.end(job, 'failed', errors.Crashed())
                 self._deliver(job, attempt, {})
                 return post.done()
             return self._do(animator, post, job, attempt)
@@ -273,16 +275,16 @@ class Worker:
             self._animate(animator, job, attempt)
             files.update(_packed(job))
 
-        state, refusal = outcome(f'Job {job.id}', work)
+        state, refusal = run_guarded(f'Job {job.id}', work)
         has_ended.set()
         watch.join()
         if state == 'cancelled' and self._closing.is_set() and self._is_wanted(job, attempt):
-            job.put_back()
+            lifecycle.put_back(job)
             self.ledger.hand_back(job, attempt)
             return post.hand_back()
         if isinstance(refusal, errors.EngineUnavailable) and self._is_wanted(job, attempt):
             return self._leave(animator, post, job, attempt)
-        job.end_as(state, refusal)
+        lifecycle.end(job, state, refusal)
         self._deliver(job, attempt, files)
         return post.done()
 
@@ -294,7 +296,7 @@ class Worker:
             self.has_failed = True
             return self.stop()
         logger.warning('Job %s is handed back: its engine cannot work here', job.id)
-        job.put_back()
+        lifecycle.put_back(job)
         self.ledger.hand_back(job, attempt)
         self._posts[animator] = self._new_post(animator)
         return post.hand_back()
@@ -307,7 +309,7 @@ class Worker:
         while not has_ended.wait(GLANCE):
             with contextlib.suppress(errors.BrokerAway, errors.BadRecord):
                 if self._closing.is_set() or not self._is_wanted(job, attempt):
-                    job.cancel()
+                    job.cancellation.set()
                     return
 
     def _animate(self, animator: Animator, job: Job, attempt: int) -> None:
@@ -324,12 +326,12 @@ class Worker:
             # what cannot be told now is told with the next step
             with contextlib.suppress(errors.BrokerAway):
                 if not self.ledger.tell(job.id, attempt, progress):
-                    job.cancel()
+                    job.cancellation.set()
 
         made = animator.animate(
             job.request,
             job.file(job.request.format),
-            JobControl(report, job.stop_if_cancelled),
+            JobControl(report, lambda: lifecycle.stop_if_cancelled(job)),
             created = job.created,
             keep = job.folder)
         if made.note:
@@ -342,7 +344,7 @@ class Worker:
             try:
                 photo = self.ledger.photo(job.id)
             except errors.BrokerAway:
-                job.stop_if_cancelled()
+                lifecycle.stop_if_cancelled(job)
                 self._closing.wait(AGAIN)
                 continue
             if photo is None:
@@ -365,7 +367,7 @@ class Worker:
                 # some brokers have limits of their own
                 size = sum(len(content) for content in files.values())
                 logger.error('The broker does not take the %d bytes of job %s', size, job.id)
-                job.end_as('failed', errors.ResultTooLarge(limit = size // 1_000_000))
+                lifecycle.end(job, 'failed', errors.ResultTooLarge(limit = size // 1_000_000))
                 files = {}
 
     def _is_not_taken(self, error: errors.BrokerAway) -> bool:

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Who does which job: the workers of a queue, one for each device. Each job goes to the device that will have done it
+Who does which job: the devices of a queue and the jobs that run. Each job goes to the device that will have done it
 first, which may be one that is busy still and faster than one that is idle.
 
 Libraries: none.
 """
 
 import math
-import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from modules.clips.animator import Animator
@@ -21,7 +20,7 @@ Worker = TypeVar('Worker', bound = Hashable)
 
 def kind_of(job: Job) -> tuple[str, str | None]:
     """
-    What jobs of one length have in common.
+    Tell what jobs of one length have in common.
 
     :param job: a job
     :type job: Job
@@ -53,40 +52,55 @@ def assign(free: Mapping[Worker, float],
 
 class Crew:
     """
-    The workers of a queue. Used under the queue's own lock.
+    The devices that can be counted on, and the jobs they do. Used under the queue's own lock.
 
     :param pace: what was learnt of how long jobs take, by :func:`kind_of` and animator
     :type pace: Pace
+    :param ready: who is counted on from the beginning
+    :type ready: Sequence[Animator]
     """
 
-    def __init__(self, pace: Pace):
+    def __init__(self, pace: Pace, ready: Sequence[Animator] = ()):
         self._pace = pace
-        self._threads: dict[Animator, threading.Thread] = {}
-        # those whose engine is loaded
-        self._ready: set[Animator] = set()
-        self._doing: dict[Animator, Job] = {}
-
-    def __len__(self) -> int:
-        return len(self._threads)
+        # those whose engine is loaded; a dictionary keeps the order, and of two that are equal the first is taken
+        self._ready: dict[Animator, None] = dict.fromkeys(ready)
+        self._jobs: dict[Animator, Job] = {}
 
     @property
-    def threads(self) -> list[threading.Thread]:
-        """Those who work, the first device's first."""
-        return list(self._threads.values())
+    def running(self) -> Sequence[Job]:
+        """The jobs that are being done, in the order in which they were begun."""
+        return tuple(self._jobs.values())
 
-    def employ(self, animator: Animator, work: Callable[[Animator], None]) -> None:
+    def job_of(self, animator: Animator) -> Job:
         """
-        Start a worker.
+        Tell what a worker does.
 
         :param animator: what it works with
         :type animator: Animator
-        :param work: what it does until it ends
-        :type work: Callable[[Animator], None]
+        :return: the job that it has begun
+        :rtype: Job
         """
-        name = f'worker {len(self._threads) + 1}'
-        thread = threading.Thread(target = work, args = (animator, ), name = name, daemon = True)
-        self._threads[animator] = thread
-        thread.start()
+        return self._jobs[animator]
+
+    def begin(self, animator: Animator, job: Job) -> None:
+        """
+        Note that a worker takes a job.
+
+        :param animator: what it works with
+        :type animator: Animator
+        :param job: the job
+        :type job: Job
+        """
+        self._jobs[animator] = job
+
+    def end(self, animator: Animator) -> None:
+        """
+        Note that a worker has let go of its job.
+
+        :param animator: what it works with
+        :type animator: Animator
+        """
+        del self._jobs[animator]
 
     def dismiss(self, animator: Animator) -> None:
         """
@@ -95,32 +109,11 @@ class Crew:
         :param animator: what it worked with
         :type animator: Animator
         """
-        self._threads.pop(animator, None)
-        self._ready.discard(animator)
-
-    def begin(self, animator: Animator, job: Job) -> None:
-        """
-        A worker takes a job.
-
-        :param animator: what it works with
-        :type animator: Animator
-        :param job: the job
-        :type job: Job
-        """
-        self._doing[animator] = job
-
-    def end(self, animator: Animator) -> None:
-        """
-        A worker has let go of its job.
-
-        :param animator: what it works with
-        :type animator: Animator
-        """
-        del self._doing[animator]
+        self._ready.pop(animator, None)
 
     def next_for(self, animator: Animator, line: Sequence[Job]) -> Job | None:
         """
-        The job that a worker is to begin now.
+        Choose the job that a worker is to begin now.
 
         :param animator: what it works with; it has nothing to do just now
         :type animator: Animator
@@ -129,17 +122,17 @@ class Crew:
         :return: the first that it will have done before anybody else; None where there is none
         :rtype: Job | None
         """
-        self._ready.add(animator)
+        self._ready.setdefault(animator)
         if len(self._ready) < 2 or not line:
             return line[0] if line else None
-        free = {each: self._seconds_until_free(each) for each in self._there()}
-        turns = assign(free, self._seconds(line))
-        return next((job for job, (worker, begun, _done) in zip(line, turns, strict = True)
+        free = {each: self._seconds_until_free(each) for each in self._ready}
+        plan = assign(free, self._seconds(line))
+        return next((job for job, (worker, begun, _done) in zip(line, plan, strict = True)
                      if worker is animator and begun == 0), None)
 
-    def others_can(self, animator: Animator, job: Job) -> bool:
+    def has_substitute(self, animator: Animator, job: Job) -> bool:
         """
-        Whether somebody else is able to do a job.
+        Find out whether somebody else is able to do a job.
 
         :param animator: what one worker works with
         :type animator: Animator
@@ -148,42 +141,39 @@ class Crew:
         :return: the answer
         :rtype: bool
         """
-        others = (each.engines.own_reasons() for each in self._there() if each is not animator)
+        others = (each.engines.own_reasons() for each in self._ready if each is not animator)
         return any(reasons.get(job.request.engine) is None for reasons in others)
 
     def seconds_left(self, line: Sequence[Job]) -> float | None:
         """
-        When the last job of a line will be done.
+        Tell when the last job of a line will be done.
 
         :param line: jobs that wait, from the first on
         :type line: Sequence[Job]
         :return: seconds; None where nothing is known
         :rtype: float | None
         """
-        free = {each: self._left(each) for each in self._there()}
+        left = {each: self._left(each) for each in self._ready}
+        free = {each: seconds for each, seconds in left.items() if seconds is not None}
         is_known = all(
             any(self._pace.whole(kind_of(job), each) is not None for each in free) for job in line)
-        if not free or None in free.values() or not is_known:
+        if not free or len(free) < len(left) or not is_known:
             return None
         return [done for _worker, _begun, done in assign(free, self._seconds(line))][-1]
 
-    def _there(self) -> list[Animator]:
-        """Those who can be counted on, the first device first."""
-        return [each for each in self._threads if each in self._ready]
-
     def _left(self, animator: Animator) -> float | None:
-        return self._pace.left(self._doing[animator]) if animator in self._doing else 0.0
+        return self._pace.left(self._jobs[animator]) if animator in self._jobs else 0.0
 
     def _seconds_until_free(self, animator: Animator) -> float:
         """Nobody waits for a worker of whom that is not known, or whose job takes much longer than others did."""
-        if animator not in self._doing:
+        if animator not in self._jobs:
             return 0.0
         left = self._left(animator)
-        return math.inf if left is None or self._pace.is_late(self._doing[animator]) else left
+        return math.inf if left is None or self._pace.is_late(self._jobs[animator]) else left
 
     def _seconds(self, line: Sequence[Job]) -> Iterator[dict[Animator, float]]:
         """For each job what it takes each worker who can do it; everybody, to give an answer, where nobody can."""
-        reasons = {each: each.engines.own_reasons() for each in self._there()}
+        reasons = {each: each.engines.own_reasons() for each in self._ready}
         for job in line:
             able = [each for each in reasons if reasons[each].get(job.request.engine) is None]
             known = {each: self._pace.whole(kind_of(job), each) for each in able or reasons}

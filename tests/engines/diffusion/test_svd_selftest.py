@@ -376,7 +376,8 @@ def test_jobs_that_wait_for_a_gpu_that_fails_its_test_are_all_answered(serve):
 def test_whether_the_engine_was_left_to_the_program_is_known_after_a_restart(tmp_path, is_auto):
     wanted = replace(parse_request([], tmp_path, 'a', 'svd'), is_auto = is_auto)
     job = Job(new_id(), tmp_path, wanted)
-    assert record.read(tmp_path, 'queued', record.written(job)).request.is_auto is is_auto
+    assert record.job_from_json(tmp_path, 'queued',
+                                record.job_to_json(job)).request.is_auto is is_auto
 
 
 def test_a_gpu_that_fails_while_it_serves_is_left_alone_and_every_job_is_answered(serve):

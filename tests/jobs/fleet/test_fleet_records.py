@@ -212,21 +212,21 @@ def test_words_of_the_future_do_not_make_a_worker_alive(ledger):
 @pytest.fixture
 def newer(monkeypatch):
     """The records of a later version: it writes fields, and words, that this one does not have."""
-    plain = record.written
+    plain = record.job_to_json
 
-    def written(job):
+    def job_to_json(job):
         told = json.loads(plain(job))
         told |= {'weather': {'wind': 3}, 'version': '9.0.0'}
         told['request'] |= {'mood': 'calm', 'horizon': [1, 2]}
         told['notes'] = {'gif': {'key': 'notes.of_the_future', 'values': {'sea': 'blue'}}}
         return json.dumps(told)
 
-    return written
+    return job_to_json
 
 
 def test_two_versions_read_each_others_jobs(web, worker, ledger, newer, monkeypatch):
     """During a rolling update: one of them writes fields that the other does not have."""
-    monkeypatch.setattr('modules.jobs.fleet.ledger.written', newer)
+    monkeypatch.setattr('modules.jobs.fleet.ledger.job_to_json', newer)
     identity = submitted(web.port)
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
     assert is_like(picture(web.port, identity), COLOUR)

@@ -47,7 +47,6 @@ class Team:
         self.pace = Pace(self.clock)
         self.crew = Crew(self.pace)
         for each in devices:
-            self.crew.employ(each, bool)
             assert self.crew.next_for(each, []) is None
 
     def begin(self, device, job):
@@ -97,7 +96,7 @@ def test_the_slow_device_takes_what_it_will_have_done_before_the_fast_one_comes_
     team.clock.now += 15
     assert team.crew.next_for(slow, line) is line[9]
     team.clock.now += 4
-    team.pace.note(Progress('step', 9, 10), team.crew._doing[fast])
+    team.pace.note(Progress('step', 9, 10), team.crew.job_of(fast))
     assert team.crew.next_for(slow, line) is line[9]
 
 
@@ -148,7 +147,7 @@ def test_who_cannot_do_a_job_is_not_given_it_unless_nobody_can():
     line = [waiting(), waiting('camera')]
     assert team.crew.next_for(unable, line) is line[1]
     assert team.crew.next_for(able, line) is line[0]
-    assert team.crew.others_can(unable, line[0]) and not team.crew.others_can(able, line[0])
+    assert team.crew.has_substitute(unable, line[0]) and not team.crew.has_substitute(able, line[0])
     team.crew.dismiss(able)
     # it is answered, if only with a refusal
     assert team.crew.next_for(unable, line) is line[0]
@@ -156,11 +155,9 @@ def test_who_cannot_do_a_job_is_not_given_it_unless_nobody_can():
 
 def test_a_device_that_loads_is_not_counted_on(devices):
     team = Team(devices[0])
-    team.crew.employ(devices[1], bool)
     line = [waiting()]
     team.begin(devices[0], waiting())
     third = Device()
-    team.crew.employ(third, bool)
     assert team.crew.next_for(third, line) is line[0]
 
 
@@ -189,7 +186,7 @@ def test_what_a_further_device_fails_at_is_done_by_the_first_and_it_takes_no_mor
         until(lambda: begun(first, second) == [1, 0])
         deadly, = submit(queue, job(tmp_path, 'deadly'))
         until(lambda: 'A further device takes no jobs' in caplog.text)
-        assert (deadly.state, deadly.attempts, queue.position(deadly)) == ('queued', 0, 1)
+        assert (deadly.state, deadly.attempts, queue.place(deadly).position) == ('queued', 0, 1)
         others = submit(queue, *(job(tmp_path) for _ in range(3)))
         assert 'illegal memory access' in caplog.text
         first.go.set()

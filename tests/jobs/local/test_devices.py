@@ -25,6 +25,7 @@ from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
 from modules.jobs.local.crew import assign
 from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.workers import WorkerOptions
 from modules.jobs.store import Store
 
 
@@ -34,7 +35,8 @@ def test_every_device_has_a_job_of_its_own_and_the_next_one_waits(tmp_path):
         jobs = submit(queue, *(job(tmp_path, 'held') for _ in range(4)))
         until(lambda: begun(*animators) == [1, 1, 1])
         assert [one.state for one in jobs] == ['running'] * 3 + ['queued']
-        assert (queue.waiting(), queue.position(jobs[3]), queue.state()) == (1, 1, 'BUSY')
+        status = queue.status()
+        assert (status.waiting, queue.place(jobs[3]).position, status.state) == (1, 1, 'BUSY')
         animators[1].go.set()
         assert finished(jobs[3])[0] == 'done'
         assert begun(*animators) == [1, 2, 1]
@@ -58,7 +60,7 @@ def test_the_end_of_the_program_hands_every_running_job_back(tmp_path):
         until(lambda: begun(*animators) == [1, 1])
         queue.close()
         assert finished(jobs[2]) == ('failed', errors.ShuttingDown)
-        left = queue.store.unfinished()
+        left = queue.store.find_unfinished()
         assert [(one.id, one.state, one.attempts) for one in left] == [(one.id, 'queued', 0)
                                                                        for one in jobs[:2]]
 
@@ -78,8 +80,8 @@ def test_devices_that_show_themselves_with_the_first_job_are_used_from_then_on(t
     first, second, are_known = Animator(), Animator(), threading.Event()
     first.doings['telling'] = lambda _stop: are_known.set()
     store = Store(tmp_path)
-    queue = LocalQueue(
-        first, store, 16, find_others = lambda: [second] if are_known.is_set() else [])
+    queue = LocalQueue(first, store, QueueOptions(),
+                       WorkerOptions(lambda: [second] if are_known.is_set() else []))
     try:
         submit(queue, job(tmp_path, 'telling'))
         jobs = submit(queue, job(tmp_path, 'held'), job(tmp_path, 'held'))

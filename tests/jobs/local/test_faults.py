@@ -20,6 +20,8 @@ import program
 import pytest
 from crashing import is_like, photo, picture, served, submitted, until_running
 
+from modules.jobs.job import MOST_ATTEMPTS
+
 #: every kind of call, at its beginning and further on
 POINTS = [
     ('accepting', 'mkdir', (1, )),
@@ -60,17 +62,20 @@ def test_a_kill_between_two_jobs_loses_neither(tmp_path):
         assert program.call(port, 'GET', f'/jobs/{jobs[0]}').json['state'] == 'done'
 
 
-def test_a_job_that_ends_the_program_twice_is_given_up_and_the_others_are_done(tmp_path):
+def test_a_job_that_ends_the_program_three_times_is_given_up_and_its_photo_can_be_tried_again(
+        tmp_path):
     home = tmp_path / 'home'
-    for _attempt in range(2):
+    for attempt in range(MOST_ATTEMPTS):
         with served(home, 'Deadly') as (process, port):
-            if _attempt == 0:
+            if attempt == 0:
                 deadly = submitted(port)
             process.wait(20)
     (tmp_path / 'gate').touch()
     with served(home) as (_process, port):
         job = program.call(port, 'GET', f'/jobs/{deadly}').json
         assert (job['state'], job['error']['code']) == ('failed', 'crashed')
+        kept = program.call(port, 'GET', f'/jobs/{deadly}/photo')
+        assert (kept.status, kept.body) == (200, photo())
         assert is_like(picture(port, submitted(port)), crashing.COLOUR)
 
 

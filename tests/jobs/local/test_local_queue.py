@@ -71,7 +71,7 @@ def test_who_comes_first_is_served_first(tmp_path, any_queue):
         hold(queue, tmp_path)
         names = [f'number {index}' for index in range(8)]
         jobs = submit(queue, *(job(tmp_path, name) for name in names))
-        assert (queue.waiting(), animator.begun) == (8, ['held'])
+        assert (queue.status().waiting, animator.begun) == (8, ['held'])
         animator.go.set()
         assert [finished(one)[0] for one in jobs] == ['done'] * 8
         assert animator.begun == ['held', *names]
@@ -115,7 +115,7 @@ def test_time_in_which_nobody_waits_is_used_until_somebody_comes(tmp_path, any_q
 
     with any_queue(tmp_path, Animator(prepare = prepare), pause = 0.1) as (queue, animator):
         until(lambda: told == ['begun'])
-        assert queue.state() == 'READY'
+        assert queue.status().state == 'READY'
         first, second = submit(queue, job(tmp_path, 'held'), job(tmp_path))
         until(lambda: animator.begun == ['held'])
         assert told == ['begun', 'ended']
@@ -166,7 +166,7 @@ def retry_after(queue, animator, tmp_path):
     queue.submit(waiting)
     with pytest.raises(errors.QueueFull) as caught:
         queue.submit(job(tmp_path))
-    assert queue.waiting() == 1
+    assert queue.status().waiting == 1
     queue.cancel(waiting)
     animator.go.set()
     finished(held)
@@ -179,7 +179,7 @@ def after(tmp_path, *names):
         for name in names:
             done, = submit(queue, job(tmp_path, name))
             finished(done)
-            until(lambda: queue.state() == 'READY')
+            until(lambda: queue.status().state == 'READY')
         return retry_after(queue, animator, tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_begun(tmp_path, any_queue)
         held = hold(queue, tmp_path)
         unwanted, wanted = submit(queue, job(tmp_path, 'unwanted'), job(tmp_path, 'wanted'))
         queue.cancel(unwanted)
-        assert (unwanted.state, held.state, queue.waiting()) == ('cancelled', 'running', 1)
+        assert (unwanted.state, held.state, queue.status().waiting) == ('cancelled', 'running', 1)
         assert unwanted.wait(0)
         animator.go.set()
         assert finished(wanted)[0] == 'done'
@@ -207,7 +207,7 @@ def test_a_cancelled_job_gives_its_place_free(tmp_path, any_queue):
         first, = submit(queue, job(tmp_path))
         queue.cancel(first)
         submit(queue, job(tmp_path))
-        assert queue.waiting() == 1
+        assert queue.status().waiting == 1
 
 
 def test_a_running_job_is_cancelled_within_a_step_and_the_next_one_runs(tmp_path, any_queue):
@@ -237,10 +237,10 @@ def test_closing_fails_what_somebody_waits_for_and_keeps_the_rest(tmp_path):
         awaited, = submit(queue, job(tmp_path, 'two', is_awaited = True))
         queue.close()
         assert finished(awaited) == ('failed', errors.ShuttingDown)
-        assert (animator.begun, queue.waiting()) == (['held'], 0)
+        assert (animator.begun, queue.status().waiting) == (['held'], 0)
         assert [(one.id, one.state, one.attempts)
-                for one in queue.store.unfinished()] == [(held.id, 'queued', 0),
-                                                         (waiting.id, 'queued', 0)]
+                for one in queue.store.find_unfinished()] == [(held.id, 'queued', 0),
+                                                              (waiting.id, 'queued', 0)]
     with working(tmp_path) as (queue, animator):
         animator.go.set()
         for one in (held, waiting):
@@ -265,7 +265,7 @@ def test_a_closed_queue_takes_no_job_and_has_no_worker(tmp_path):
         assert not [thread for thread in own if thread.is_alive()]
         with pytest.raises(errors.ShuttingDown):
             queue.submit(job(tmp_path))
-        assert queue.state() == 'FAILED'
+        assert queue.status().state == 'FAILED'
 
 
 @pytest.mark.parametrize(('error', 'kind'), [
@@ -288,7 +288,7 @@ def test_what_breaks_has_its_own_refusal_and_the_worker_goes_on(tmp_path, any_qu
         broken, following = submit(queue, job(tmp_path, 'broken'), job(tmp_path))
         assert finished(broken) == ('failed', kind)
         assert finished(following) == ('done', type(None))
-        until(lambda: queue.state() == 'READY')
+        until(lambda: queue.status().state == 'READY')
 
 
 def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, any_queue, caplog):
@@ -303,21 +303,21 @@ def test_what_breaks_unexpectedly_is_in_the_log_with_its_job(tmp_path, any_queue
 def test_tells_whether_it_starts_is_ready_or_busy(tmp_path, any_queue):
     may_load = threading.Event()
     with any_queue(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
-        assert queue.state() == 'STARTING'
+        assert queue.status().state == 'STARTING'
         may_load.set()
-        until(lambda: queue.state() == 'READY')
+        until(lambda: queue.status().state == 'READY')
         held = hold(queue, tmp_path)
-        assert (queue.state(), queue.waiting()) == ('BUSY', 0)
+        assert (queue.status().state, queue.status().waiting) == ('BUSY', 0)
         animator.go.set()
         finished(held)
-        until(lambda: queue.state() == 'READY')
+        until(lambda: queue.status().state == 'READY')
 
 
 def test_jobs_that_come_while_it_loads_wait_and_are_done(tmp_path, any_queue):
     may_load = threading.Event()
     with any_queue(tmp_path, Animator(load = lambda: may_load.wait(10))) as (queue, animator):
         early, = submit(queue, job(tmp_path))
-        assert (early.state, queue.waiting(), animator.begun) == ('queued', 1, [])
+        assert (early.state, queue.status().waiting, animator.begun) == ('queued', 1, [])
         may_load.set()
         assert finished(early)[0] == 'done'
 
@@ -333,4 +333,4 @@ def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, any_q
     with any_queue(tmp_path, Animator(load = fail(error))) as (queue, _animator):
         one, = submit(queue, job(tmp_path))
         assert finished(one)[0] == 'done'
-        until(lambda: queue.state() == 'READY')
+        until(lambda: queue.status().state == 'READY')

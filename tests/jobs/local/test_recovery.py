@@ -14,6 +14,9 @@ from program import until
 from queues import Animator, finished, hold, job, submit, unwritable, working
 
 from modules import errors
+from modules.configuration import QueueOptions
+from modules.jobs import lifecycle
+from modules.jobs.job import MOST_ATTEMPTS
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
 
@@ -36,7 +39,7 @@ def begun(home, times, **more):
     """A job that ran when the program was killed."""
     one = job(home, **more)
     for _ in range(times):
-        one.begin()
+        lifecycle.begin(one)
     return one
 
 
@@ -44,7 +47,7 @@ def recorded(home):
     """The states and attempts a next program would find."""
     store = Store(home)
     store.open()
-    jobs = store.unfinished() + store.ended()
+    jobs = store.find_unfinished() + store.find_ended()
     store.close()
     return {one.id: (one.state, one.attempts) for one in jobs}
 
@@ -66,11 +69,18 @@ def test_a_job_that_stands_in_line_again_has_not_started(home):
     with working(home) as (queue, animator):
         until(lambda: animator.begun)
         found = queue.find(again.id)
-        assert (found.state, found.started, queue.position(found)) == ('queued', None, 1)
+        assert (found.state, found.started, queue.place(found).position) == ('queued', None, 1)
 
 
-def test_a_job_that_ended_the_program_twice_is_given_up(home):
-    deadly, innocent = begun(home, 2, name = 'deadly'), job(home)
+def test_a_job_that_ran_when_the_machine_lost_power_twice_is_no_poisoned_one(home):
+    unlucky = begun(home, MOST_ATTEMPTS - 1)
+    left(home, unlucky)
+    with working(home) as (queue, _animator):
+        assert finished(queue.find(unlucky.id))[0] == 'done'
+
+
+def test_a_job_that_ended_the_program_three_times_is_given_up_and_keeps_its_photo(home):
+    deadly, innocent = begun(home, MOST_ATTEMPTS, name = 'deadly'), job(home)
     left(home, deadly, innocent)
     with working(home) as (queue, animator):
         found = queue.find(deadly.id)
@@ -81,6 +91,8 @@ def test_a_job_that_ended_the_program_twice_is_given_up(home):
         assert animator.begun == ['quick']
     with working(home) as (queue, _animator):
         assert queue.find(deadly.id).error.code == 'crashed'
+        # the page tries it again with what it fetches from here
+        assert queue.find(deadly.id).upload.read_text() == 'deadly'
 
 
 def test_what_somebody_waited_for_is_dropped_with_its_files(home):
@@ -126,7 +138,7 @@ def test_an_end_that_cannot_be_recorded_is_told_all_the_same_and_recorded_later(
         with unwritable(home):
             animator.go.set()
             assert finished(held) == ('done', type(None))
-            until(lambda: queue.state() == 'READY')
+            until(lambda: queue.status().state == 'READY')
             assert queue.find(held.id) is held
             late = job(home)
             with pytest.raises(errors.DiskFull):
@@ -144,7 +156,7 @@ def test_an_end_that_could_not_be_recorded_is_when_the_program_ends(home):
         with unwritable(home):
             queue.cancel(held)
             assert finished(held)[0] == 'cancelled'
-            until(lambda: queue.state() == 'READY')
+            until(lambda: queue.status().state == 'READY')
     assert recorded(home)[held.id] == ('cancelled', 1)
 
 
@@ -183,7 +195,7 @@ def test_what_could_be_restored_only_in_part_is_restored_once(home):
     earlier = job(home)
     left(home, earlier, job(home, is_awaited = True))
     animator, store = Animator(), Stubborn(home)
-    queue = LocalQueue(animator, store, 16)
+    queue = LocalQueue(animator, store, QueueOptions())
     try:
         with pytest.raises(errors.DiskFull):
             queue.submit(job(home, 'refused'))
