@@ -7,7 +7,8 @@ Libraries: Flask.
 """
 
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -24,7 +25,6 @@ from modules.jobs.queue import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store
-from modules.photos.reader import PhotoReader
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
 from modules.web.services import Services
 from modules.weights.fetcher import Fetcher
@@ -61,10 +61,10 @@ def create_app(configuration: Configuration,
     if configuration.queue.broker:
         animator, queue = _fleet_queue(configuration, reader, store)
     else:
-        others = engines if isinstance(engines, Sequence) else [engines]
-        own = others or [Engines(configuration, are_libraries_coming = libraries.is_coming)]
+        given = engines if isinstance(engines, Sequence) else [engines]
+        own = given or [Engines(configuration, are_libraries_coming = libraries.is_coming)]
         animator = Animator(configuration, reader, own[0])
-        find_others = _other_animators(animator, configuration, others)
+        find_others = partial(_find_others, animator, configuration, given)
         queue = LocalQueue(animator, store, configuration.queue,
                            WorkerOptions(find_others, progress_bar))
     retention = Retention(queue, store, configuration.store)
@@ -74,19 +74,17 @@ def create_app(configuration: Configuration,
                  retention, Fetcher(configuration), libraries))
 
 
-def _other_animators(animator: Animator, configuration: Configuration,
-                     engines: Sequence[Engines]) -> Callable[[], list[Animator]]:
-    """Return what finds the animators of further devices: the ones given, else one for each further GPU."""
-
-    def find() -> list[Animator]:
-        found = list(engines[1:]) or [Engines(each) for each in gpus.others(configuration)]
-        animator.engines.join(found)
-        return [Animator(configuration, animator.reader, each) for each in found]
-
-    return find if len(engines) != 1 else list
+def _find_others(animator: Animator, configuration: Configuration,
+                 engines: Sequence[Engines]) -> list[Animator]:
+    """Find the animators of further devices: of engines that are given, else of each further GPU."""
+    if len(engines) == 1:
+        return []
+    found = list(engines[1:]) or [Engines(each) for each in gpus.others(configuration)]
+    animator.engines.join(found)
+    return [Animator(configuration, animator.reader, each) for each in found]
 
 
-def _fleet_queue(configuration: Configuration, reader: PhotoReader,
+def _fleet_queue(configuration: Configuration, reader: SandboxedReader,
                  store: Store) -> tuple[Animator, Queue]:
     """Make the queue of a fleet; its libraries are imported nowhere else."""
     from modules.jobs.fleet.agreement import FleetEngines

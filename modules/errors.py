@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from modules.i18n import Text
 
-#: what a file system says when it has no room or gives no permission
+#: errors of a file system without space or permission
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM)
 
 
@@ -99,7 +99,7 @@ class MalformedRequest(BadRequest):
 
 
 class MalformedForm(BadRequest):
-    """The body is no ``multipart/form-data``, although it is said to be."""
+    """The body is no ``multipart/form-data``, although its type says so."""
 
     code = 'malformed_form'
 
@@ -351,7 +351,7 @@ class BrokerRefuses(BrokerAway):
 
 
 class NotListening(Unavailable):
-    """This process does not hear what becomes of jobs; it tries to."""
+    """This process receives no messages of the broker; it tries to."""
 
     code = 'not_listening'
     retry_after = 5

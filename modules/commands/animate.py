@@ -155,7 +155,7 @@ def _animate_one(animator: Animator, request: AnimationRequest, place: targets.T
 
 def _make_and_place(animator: Animator, request: AnimationRequest, place: targets.Target,
                     created: datetime | None) -> tuple[Path, AnimationRequest, i18n.Text | None]:
-    """Make a clip and put it into its place; the place, and what :func:`_made` tells."""
+    """Make a clip and put it into its place; return the place and what :func:`_make` returns."""
     place.folder.mkdir(parents = True, exist_ok = True)
     with tempfile.TemporaryDirectory(prefix = '.', dir = place.folder) as scratch:
         made = Path(scratch) / 'clip'
@@ -165,7 +165,7 @@ def _make_and_place(animator: Animator, request: AnimationRequest, place: target
 
 def _make(animator: Animator, request: AnimationRequest, path: Path,
           created: datetime | None) -> tuple[AnimationRequest, i18n.Text | None]:
-    """Write a clip; the request as it was done, perhaps with another engine, and what had to be given up."""
+    """Write a clip; return the request as it was done, perhaps with another engine, and what was given up."""
     failures: list[OSError] = []
 
     def work(stop_if_cancelled: StopIfCancelled) -> i18n.Text | None:

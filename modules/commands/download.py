@@ -75,7 +75,7 @@ def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind
     if kind == VIDEO and (file := weights.find_single_file(configuration)):
         _print(text('engines.svd_single_file', file = file.name), language)
     planned = plan(configuration, terms = terms, kind = kind)
-    for words in planned.told:
+    for words in planned.messages:
         _print(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
             total = planned.bytes_total,

@@ -55,7 +55,7 @@ def submit_job(*, is_awaited: bool) -> Job:
     """
     Put a job for the form's photo and fields in the queue.
 
-    :param is_awaited: the job goes when its client does
+    :param is_awaited: the job is dropped when its client hangs up
     :type is_awaited: bool
     :return: a job that will not be lost
     :rtype: Job
@@ -66,7 +66,7 @@ def submit_job(*, is_awaited: bool) -> Job:
     identity = new_id()
     folder = services().store.home / identity
     upload = folder / 'upload'
-    # Werkzeug tells of no name where a part has none
+    # Werkzeug's name is None where a part has none
     fields = [(name or '', value) for name, value in request.form.items(multi = True)]
     wanted = parse_request(fields, upload, safe_stem(photo.filename),
                            services().configuration.model.engine)

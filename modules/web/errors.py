@@ -101,8 +101,8 @@ def werkzeug_response(error: exceptions.HTTPException) -> BaseResponse:
         response.status_code = status
     if isinstance(error, exceptions.RequestedRangeNotSatisfiable) and error.length is not None:
         response.headers['Content-Range'] = f'{error.units} */{error.length}'
-    if allowed := details.get('allowed'):
-        response.headers['Allow'] = str(allowed)
+    if 'allowed' in details:
+        response.headers['Allow'] = str(details['allowed'])
         # the one-call API answers every wrong call with 400, as its documentation always said
         if request.path == '/generate':
             response.status_code = 400

@@ -56,7 +56,7 @@ class FormReader(FormDataParser):
         :type mimetype: str
         :param content_length: bytes of the body, if that is known
         :type content_length: int | None
-        :param options: what the ``Content-Type`` tells besides
+        :param options: further parameters of the ``Content-Type``
         :type options: dict[str, str] | None
         :return: the body, the fields and the files
         :rtype: tuple[IO[bytes], MultiDict, MultiDict]

@@ -69,7 +69,7 @@ class Server:
             connection_limit = self._connections,
             max_request_header_size = MAX_HEAD,
             channel_request_lookahead = 1,
-            # nobody is believed, but that somebody is behind a proxy must be seen
+            # they are not trusted, but show that somebody is behind a proxy
             clear_untrusted_proxy_headers = False,
             # waitress refuses what is as large as its limit
             max_request_body_size = (web.max_content_length or 2**60) + 1,

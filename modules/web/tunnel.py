@@ -60,7 +60,7 @@ def take_token(given: str) -> str:
     """
     Return the token, and remove it from the environment of programs that are started from here.
 
-    :param given: what the command line says
+    :param given: the command line's
     :type given: str
     :return: the token; empty where there is none
     :rtype: str
@@ -110,7 +110,7 @@ def _open_by_package(port: int, token: str) -> tuple[str, Callable[[], object]]:
         raise TunnelError(text('tunnel.no_answer', seconds = MAX_OPENING_SECONDS)) from None
     except (ValueError, RuntimeError, OSError) as error:
         time.sleep(PAUSE)
-        # what ngrok says repeats the token
+        # ngrok's message repeats the token
         raise TunnelError(text('tunnel.failed', reason = _describe_error(error, token))) from None
 
     def close() -> None:

@@ -106,5 +106,5 @@ class Fetcher:
 
 
 def _say(plan: Plan) -> None:
-    for words in plan.told:
+    for words in plan.messages:
         logger.info('%s', words.in_('en'))

@@ -78,8 +78,8 @@ class Plan:
     licence_url: str
 
     @property
-    def told(self) -> tuple[Text, Text]:
-        """What a person should know before it is fetched: how much comes and what room there is; the licence."""
+    def messages(self) -> tuple[Text, Text]:
+        """What a person should know before the download: its size and the free disk space; the licence."""
         coming = text(
             'weights.plan',
             name = f'{self.folder.parent.name}/{self.folder.name}',

@@ -25,7 +25,7 @@ from modules.i18n import Text, text
 from modules.weights import WeightsError
 
 #: bytes and seconds of an answer that lists files; that of a model with a thousand files has a third of a megabyte
-MOST_BYTES, MOST_SECONDS = 16_000_000, 60.0
+MAX_BYTES, MAX_SECONDS = 16_000_000, 60.0
 
 #: answers after which the same request may succeed a moment later
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
@@ -113,7 +113,7 @@ def read_json(url: str,
     with network_errors_as_sentences(url, page or url), open_url(url, dict(secret or {}),
                                                                  patience) as response:
         try:
-            return json.loads(_read_all(response, time.monotonic() + MOST_SECONDS))
+            return json.loads(_read_all(response, time.monotonic() + MAX_SECONDS))
         except (ValueError, RecursionError):
             raise WeightsError(text('weights.no_hub', host = host_of(url))) from None
 
@@ -123,7 +123,7 @@ def _read_all(response: http.client.HTTPResponse, end: float) -> bytes:
     content = bytearray()
     while more := response.read1(1 << 16):
         content += more
-        if len(content) > MOST_BYTES or time.monotonic() > end:
+        if len(content) > MAX_BYTES or time.monotonic() > end:
             raise ValueError('no end')
     if response.length:
         raise http.client.IncompleteRead(bytes(content), response.length)

@@ -106,7 +106,7 @@ def add_security_headers(response: Response) -> Response:
     if response.mimetype == 'text/html':
         response.headers['Content-Security-Policy'] = (
             f'{POLICY}; frame-ancestors {" ".join(frames(services().configuration.web))}')
-    # a picture is asked for without telling by whom
+    # requests for pictures have no Origin
     response.headers['Cross-Origin-Resource-Policy'] = 'cross-origin' if origins else 'same-origin'
     if origins:
         response.vary.add('Origin')

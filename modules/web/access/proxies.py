@@ -23,7 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 FORWARDING_HEADERS = ('Forwarded', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto',
                       'X-Real-IP', 'CF-Connecting-IP', 'Via')
 
-#: the ``Host`` header as it came, where a proxy tells of another one
+#: the ``Host`` header as it came, where a proxy sends another one
 HOST_AS_SENT = 'turn_live_photos.host_as_sent'
 
 #: the public address a request came by, where it came through the tunnel of the program's own

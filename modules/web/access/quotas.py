@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-How often one client may ask. Counted in memory: a restart forgets it, and nobody's address is written down.
+Limits of requests, heavy work and guesses of one client. Counted in memory: a restart forgets them, and no address is
+stored.
 
 Libraries: limits, by the maintainer of Flask-Limiter, which adds decorators and answers of its own to it; who asks and
 how a refusal looks is decided here already.
@@ -59,14 +60,14 @@ class Limits:
     @contextlib.contextmanager
     def heavy_work_slot(self, client: str) -> Iterator[None]:
         """
-        Do what takes long, unless so many do already that pages would have to wait for it. One client's are done
-        one after the other, so that photos made to take long hold up who sent them.
+        Hold a place among the requests that take long, which are limited so that pages need not wait for them. One
+        client's run one after the other, so that photos made to take long delay only their sender.
 
         :param client: for whom; empty for one who has no limit of its own
         :type client: str
         :yield: nothing
         :ytype: None
-        :raises errors.TooManyRequests: when this client has too much done already
+        :raises errors.TooManyRequests: when this client has too many
         :raises errors.QueueFull: when all together have
         """
         with self._lock:
@@ -96,7 +97,7 @@ class Limits:
 
     def check_guesses(self, client: str) -> None:
         """
-        Let nobody guess on, not even rightly.
+        Refuse a client that has guessed too often, even with the right password.
 
         :param client: who gives a password
         :type client: str
