@@ -51,7 +51,7 @@ def create_app(configuration: Configuration,
     :type fetches_libraries: bool
     :return: the app; ``extensions['services'].close()`` ends what runs in the background
     :rtype: Flask
-    :raises modules.jobs.store.HomeInUse: when another process keeps its jobs there
+    :raises modules.jobs.database.HomeInUse: when another process keeps its jobs there
     """
     sandbox = Sandbox(configuration.web.max_pixels)
     reader = SandboxedReader(sandbox, configuration.web.max_pixels)

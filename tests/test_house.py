@@ -40,13 +40,11 @@ LEFT = {
         'modules/jobs/fleet/ledger.py',
         'modules/jobs/fleet/queue.py',
         'modules/jobs/fleet/worker.py',
-        'modules/jobs/local/queue.py',
-        'modules/jobs/store.py',
         'modules/photos/sandbox/sandbox.py',
     },
     'methods': {
-        'Crew', 'Engines', 'Job', 'Launcher', 'Ledger', 'LibraryFetcher', 'LocalQueue',
-        'RemoteQueue', 'Sampler', 'StableVideo', 'Store', 'Worker'
+        'Engines', 'Launcher', 'Ledger', 'LibraryFetcher', 'RemoteQueue', 'Sampler', 'StableVideo',
+        'Worker'
     },
     'parameters': {'__init__', 'animate', 'decode', 'download', 'make', 'write'},
     'body': set(),

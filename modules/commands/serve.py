@@ -18,7 +18,7 @@ from modules.commands import worker
 from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
 from modules.i18n import text
-from modules.jobs.store import HomeInUse
+from modules.jobs.database import HomeInUse
 from modules.progress import do_nothing
 from modules.terminal import print_text
 from modules.web import tunnel

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modules import errors
 from modules.clips.animator import FRAMES, PREVIEW, PROVENANCE, Animator
+from modules.i18n import Text
 from modules.jobs.job import Job, file_name
 from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.store import Store, fsync
@@ -52,6 +53,7 @@ class Results:
         self.animator = animator
         self.store = store
         # two requests for one file share a lock; two for different files seldom do
+        self._note_lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(AT_ONCE)]
 
     def file(self, job: Job, format_name: str) -> Path:
@@ -84,13 +86,20 @@ class Results:
                 fsync(made)
                 if note:
                     # first, because a file that is there is not made again
-                    job.notes[format_name] = note
-                    self.store.save(job)
+                    self._note(job, format_name, note)
                 made.replace(path)
 
         _state, refusal = run_guarded(f'{format_name} of job {job.id}', make)
         if refusal:
             raise refusal if self.store.find(job.id) else errors.NotFound
+
+    def _note(self, job: Job, format_name: str, note: Text) -> None:
+        """Record what a file gave up, beside what other files have given up meanwhile."""
+        job.notes[format_name] = note
+        with self._note_lock:
+            if recorded := self.store.find(job.id):
+                recorded.notes[format_name] = note
+                self.store.save(recorded)
 
 
 def move_results(scratch: Path, folder: Path) -> None:

@@ -125,7 +125,7 @@ class Retention:
         return max(free, key = lambda each: sizes[each.sender], default = None)
 
     def _is_read(self, kept: Kept) -> bool:
-        return kept.job is not None and self.store.has_readers(kept.job)
+        return kept.job is not None and self.store.readers.has_any(kept.job)
 
     def _drop(self, kept: Kept, reason: str) -> bool:
         """Whether it is gone."""

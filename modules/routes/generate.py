@@ -44,7 +44,7 @@ def generate() -> Response:
     """
     job = submit_job(is_awaited = True)
     # not removed before it is sent
-    with services().store.reading(job):
+    with services().store.readers.reading(job):
         wait(job, client_disconnected())
         if job.state != 'done':
             services().queue.remove(job)

@@ -150,7 +150,7 @@ def result(identity: str) -> Response:
     if job.state != 'done':
         raise errors.NotDone
     kind = encoders.TABLE[wanted]
-    with services().store.reading(job):
+    with services().store.readers.reading(job):
         path = job.file(wanted)
         if not path.exists():
             with heavy_work_slot():

@@ -73,7 +73,7 @@ def file_response(job: Job,
     """
     with contextlib.ExitStack() as undo:
         lease = contextlib.ExitStack()
-        lease.enter_context(services().store.reading(job))
+        lease.enter_context(services().store.readers.reading(job))
         undo.callback(lease.close)
         try:
             file = HeldFile(path, lease.close)

@@ -22,6 +22,7 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import Configuration, OutputOptions, QueueOptions, StoreOptions
 from modules.engines.registry import Engines
+from modules.i18n import text
 from modules.jobs.job import Job, new_id, now
 from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.local.queue import LocalQueue
@@ -375,7 +376,7 @@ def test_without_limits_all_stay(three):
 
 def test_what_is_being_read_stays(three):
     queue, jobs = three
-    with queue.store.reading(jobs[1]):
+    with queue.store.readers.reading(jobs[1]):
         tidied(queue, retention_hours = 0.5)
         assert left(jobs) == [False, True, False]
     tidied(queue, retention_hours = 0.5)
@@ -416,3 +417,21 @@ def test_a_retention_that_runs_looks_after_every_job(tmp_path):
             until(lambda: not second.folder.exists())
         finally:
             retention.close()
+
+
+class Noting:
+    """Makes any file, and gives something up for it."""
+
+    def encode(self, request, _kept, path):
+        path.write_text(request.format)
+        return text('notes.both', first = request.format, second = '')
+
+
+def test_what_two_files_give_up_that_are_made_at_once_is_kept_of_both(tmp_path):
+    with working(tmp_path) as (queue, job, _animator):
+        results = Results(Noting(), queue.store)
+        # each of two requests has its own copy of the job
+        copies = [queue.find(job.id) for _ in range(2)]
+        for name, copy in zip(('mp4', 'webp'), copies, strict = True):
+            results.file(copy, name)
+        assert {'mp4', 'webp'} <= set(queue.find(job.id).notes)

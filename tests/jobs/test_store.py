@@ -25,9 +25,10 @@ import pytest
 from modules import errors
 from modules.i18n import text
 from modules.jobs import lifecycle
+from modules.jobs.database import HomeInUse
 from modules.jobs.job import Job, new_id
 from modules.jobs.leftovers import UNFINISHED
-from modules.jobs.store import HomeInUse, Store
+from modules.jobs.store import Store
 from modules.request import parse_request
 
 
@@ -135,7 +136,7 @@ def test_a_record_that_is_not_understood_keeps_no_other_away(store):
     for one in jobs:
         store.add(one)
     for one, record in zip(jobs, ('{}', 'nonsense', '[]'), strict = False):
-        with store._database as database:
+        with store._database.connection as database:
             database.execute('UPDATE jobs SET record = ? WHERE id = ?', (record, one.id))
     fresh = again(store)
     fresh.sweep()
@@ -240,7 +241,7 @@ def test_what_was_removed_goes_at_the_next_start_where_it_could_not_at_once(stor
     fresh.sweep()
     assert not gone.folder.exists()
     assert not (store.home / 'unknown').exists()
-    assert fresh._rows('SELECT * FROM removed') == []
+    assert fresh._database.rows('SELECT * FROM removed') == []
     fresh.close()
 
 
@@ -417,15 +418,15 @@ def test_a_record_that_is_none_is_refused_and_left_alone(tmp_path):
 
 def test_every_write_is_awaited(store):
     """EXTRA: the journal's removal too is on the disk before anybody is told."""
-    assert store._database.execute('PRAGMA synchronous').fetchone() == (3, )
+    assert store._database.connection.execute('PRAGMA synchronous').fetchone() == (3, )
     assert sqlite3.threadsafety > 0
 
 
 def test_a_job_is_read_as_long_as_anybody_reads_it(store):
     one, other = job(store), job(store)
-    with store.reading(one):
-        with store.reading(one):
-            assert store.has_readers(one)
-        assert store.has_readers(one)
-        assert not store.has_readers(other)
-    assert not store.has_readers(one)
+    with store.readers.reading(one):
+        with store.readers.reading(one):
+            assert store.readers.has_any(one)
+        assert store.readers.has_any(one)
+        assert not store.readers.has_any(other)
+    assert not store.readers.has_any(one)

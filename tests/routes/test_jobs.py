@@ -504,11 +504,11 @@ def test_a_file_that_waits_to_be_made_when_its_job_is_removed_is_404(api):
         reader = threading.Thread(
             target = lambda: answers.append(api.call('GET', f'/jobs/{job.id}/result?format=mp4')))
         reader.start()
-        until(lambda: api.services.store.has_readers(job))
+        until(lambda: api.services.store.readers.has_any(job))
         assert api.call('DELETE', f'/jobs/{job.id}').status == 204
     reader.join(20)
     refused(answers[0], 404, 'not_found')
-    assert (api.left(), api.services.store.has_readers(job)) == ([], False)
+    assert (api.left(), api.services.store.readers.has_any(job)) == ([], False)
 
 
 @pytest.mark.parametrize('_round', range(3))

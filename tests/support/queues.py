@@ -15,10 +15,11 @@ from program import until
 from modules.clips.animator import Outcome
 from modules.configuration import QueueOptions
 from modules.engines.contract import EngineStatus
+from modules.jobs.database import DATABASE
 from modules.jobs.job import Job, new_id
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.local.workers import WorkerOptions
-from modules.jobs.store import DATABASE, Store
+from modules.jobs.store import Store
 from modules.progress import Progress
 from modules.request import parse_request
 

@@ -95,8 +95,8 @@ def test_slow_readers_hinder_nobody_and_keep_what_they_read(served, part):
         for client in sockets:
             assert program.beginning(client) == (b'HTTP/1.1 206' if part else b'HTTP/1.1 200')
         is_served(port)
-        assert services.store.has_readers(job)
-    until(lambda: not services.store.has_readers(job))
+        assert services.store.readers.has_any(job)
+    until(lambda: not services.store.readers.has_any(job))
     is_served(port)
 
 
@@ -112,7 +112,7 @@ def test_readers_that_break_off_hinder_nobody(served, part):
                 # a reset rather than a farewell
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     is_served(port)
-    until(lambda: not services.store.has_readers(job))
+    until(lambda: not services.store.readers.has_any(job))
 
 
 def test_who_reads_all_of_it_gets_all_of_it(served):
@@ -125,7 +125,7 @@ def test_who_reads_all_of_it_gets_all_of_it(served):
         headers = {'Range': f'bytes={part}'}
         answer = program.call(port, 'GET', f'/jobs/{job.id}/result', headers = headers)
         assert (answer.status, answer.body == expected) == (206, True)
-    until(lambda: not services.store.has_readers(job))
+    until(lambda: not services.store.readers.has_any(job))
 
 
 @pytest.mark.parametrize(('method', 'headers', 'status'), [
@@ -145,4 +145,4 @@ def test_an_answer_without_content_keeps_nothing_open(served, method, headers, s
     headers = {name: value or tag for name, value in headers.items()}
     answer = program.call(port, method, path, headers = headers)
     assert answer.status == status
-    assert not services.store.has_readers(job)
+    assert not services.store.readers.has_any(job)

@@ -42,7 +42,7 @@ class Journal:
 
         :return: those that are to wait again
         :rtype: list[Job]
-        :raises modules.jobs.store.HomeInUse: when another process has the store
+        :raises modules.jobs.database.HomeInUse: when another process has the store
         :raises modules.errors.DiskFull: when that cannot be done; worth trying again
         """
         if self.is_restored:

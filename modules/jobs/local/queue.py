@@ -13,6 +13,7 @@ from collections.abc import Callable
 from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import QueueOptions
+from modules.jobs.database import HomeInUse
 from modules.jobs.job import Job
 from modules.jobs.local.crew import Crew
 from modules.jobs.local.dispatcher import Dispatcher
@@ -23,7 +24,7 @@ from modules.jobs.local.workers import WorkerOptions, Workers
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
 from modules.jobs.queue import Place, QueueStatus
-from modules.jobs.store import HomeInUse, Store
+from modules.jobs.store import Store
 from modules.progress import do_nothing
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class LocalQueue:
     :type options: QueueOptions
     :param workers: how the workers work
     :type workers: WorkerOptions | None
-    :raises modules.jobs.store.HomeInUse: when another process has the store
+    :raises modules.jobs.database.HomeInUse: when another process has the store
     """
 
     def __init__(self,

@@ -8,6 +8,7 @@ Libraries: pytest.
 """
 
 import errno
+import inspect
 import shutil
 import threading
 import time
@@ -23,6 +24,7 @@ from modules.configuration import QueueOptions
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.queue import RemoteQueue
 from modules.jobs.fleet.worker import Worker
+from modules.jobs.queue import Queue
 from modules.jobs.store import Store
 from modules.progress import Progress
 
@@ -334,3 +336,17 @@ def test_an_engine_that_cannot_be_loaded_does_not_end_the_worker(tmp_path, any_q
         one, = submit(queue, job(tmp_path))
         assert finished(one)[0] == 'done'
         until(lambda: queue.status().state == 'READY')
+
+
+def parameters(function):
+    return list(inspect.signature(function).parameters.values())
+
+
+def test_a_queue_offers_all_that_is_called_on_one(tmp_path, any_queue):
+    with any_queue(tmp_path) as (queue, _animator):
+        assert isinstance(queue, Queue)
+        for name, function in inspect.getmembers(Queue, inspect.isfunction):
+            if not name.startswith('_'):
+                offered = parameters(getattr(type(queue), name))
+                assert [(each.name, each.default) for each in offered
+                        ] == [(each.name, each.default) for each in parameters(function)], name
