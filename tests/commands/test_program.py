@@ -199,13 +199,20 @@ def test_strangers_cannot_write_lines_into_the_log(tmp_path):
 
 
 @pytest.mark.parametrize('level', ['WARNING', 'warning'])
-def test_the_logging_level_holds(tmp_path, level):
+def test_the_logging_level_holds_and_the_address_is_printed_at_any(tmp_path, level):
     with program.started(
-            tmp_path, SMALL, ['--logging-level', level], wait = False) as (process, _port):
-        time.sleep(2.5)
+            tmp_path,
+            SMALL, ['--logging-level', level],
+            environment = {
+                'LC_ALL': 'zh_CN.UTF-8',
+                'PYTHONIOENCODING': 'utf-8'
+            }) as (process, port):
+        program.ready(port)
         process.terminate()
         process.wait(10)
-    assert 'INFO' not in (tmp_path / 'log').read_text()
+    shown = (tmp_path / 'log').read_text(encoding = 'utf-8')
+    assert 'INFO' not in shown
+    assert f'在浏览器打开 http://127.0.0.1:{port}/' in shown
 
 
 def test_animates_a_photo_beside_itself(tmp_path, small):
