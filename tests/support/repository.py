@@ -28,6 +28,6 @@ def tracked(pattern = '*'):
         ]
     made = {
         '.venv', '.git', 'outputs', 'models', '__pycache__', '.pytest_cache', '.ruff_cache',
-        '.hypothesis'
+        '.hypothesis', '.mypy_cache'
     }
     return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
