@@ -10,7 +10,7 @@ that of RGB, SSIM that of the grey picture (Gaussian window of 1.5 pixels); flic
 whose source changes by one level at most. CPU s adds up all cores and the programs that are called, and is what other
 work on the machine disturbs least. A star marks the Pareto front of CPU s, bytes and SSIM.
 
-Libraries: numpy, OpenCV, Pillow; the programs ffmpeg and gifsicle.
+Libraries: imageio, numpy, OpenCV, Pillow; the programs ffmpeg and gifsicle.
 """
 
 import resource
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import cv2  # noqa: E402
+import imageio.v3 as imageio  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
@@ -86,6 +87,10 @@ def _octree(frames: np.ndarray, path: Path) -> None:
     first.save(path, save_all = True, append_images = others, loop = 0, duration = DELAY)
 
 
+def _imageio(frames: np.ndarray, path: Path) -> None:
+    imageio.imwrite(path, frames, plugin = 'pillow', duration = DELAY, loop = 0)
+
+
 def _ffmpeg(dither: str) -> Callable[[np.ndarray, Path], None]:
 
     def encode(frames: np.ndarray, path: Path) -> None:
@@ -115,11 +120,13 @@ ENCODERS = {
     'ours': _ours,
     'Pillow': _pillow,
     'Pillow octree': _octree,
+    'imageio': _imageio,
     'ffmpeg none': _ffmpeg('none'),
     'ffmpeg bayer': _ffmpeg('bayer'),
     'ffmpeg sierra2_4a': _ffmpeg('sierra2_4a'),
     'Pillow, gifsicle -O3': _gifsicle(_pillow),
     'octree, gifsicle -O3': _gifsicle(_octree),
+    'ours, gifsicle -O3': _gifsicle(_ours),
 }
 
 

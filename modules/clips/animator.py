@@ -23,7 +23,7 @@ from modules.configuration import Configuration
 from modules.engines.contract import Engine
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
-from modules.photos.reader import PhotoReader
+from modules.photos.reader import Reader
 from modules.progress import JobControl, Progress, StopIfCancelled
 from modules.request import PARAMETERS, AnimationRequest
 
@@ -54,12 +54,12 @@ class Animator:
     :param configuration: the options
     :type configuration: Configuration
     :param reader: opens photos
-    :type reader: PhotoReader
+    :type reader: Reader
     :param engines: make frames
     :type engines: Engines
     """
 
-    def __init__(self, configuration: Configuration, reader: PhotoReader, engines: Engines):
+    def __init__(self, configuration: Configuration, reader: Reader, engines: Engines):
         self.model = configuration.model
         self.output = configuration.output
         self.reader = reader

@@ -29,7 +29,7 @@ def is_avif(head: bytes) -> bool:
 
 def join_tables(data: bytes) -> bytes | None:
     """
-    Make one table of those that tell which item has which property (``ipma``): with transparency, cavif has written one
+    Join the tables that give items their properties (``ipma``) into one: with transparency, cavif has written one
     for the picture and one for its transparency, of which HEIF (ISO/IEC 23008-12, 9.3.1) allows one alone.
 
     :param data: the file
@@ -38,7 +38,9 @@ def join_tables(data: bytes) -> bytes | None:
     :rtype: bytes | None
     """
     place = _find(data, (b'meta', FULL_HEAD), (b'iprp', HEAD))
-    boxes = list(_boxes(data, *place)) if place else []
+    if not place:
+        return None
+    boxes = list(_boxes(data, *place))
     tables = [data[start + HEAD:end] for kind, start, end in boxes if kind == b'ipma']
     # those of several versions may stand side by side
     if len(tables) < 2 or len({table[:4] for table in tables}) > 1 or boxes[0][0] != b'ipco':

@@ -7,7 +7,7 @@ Libraries: numpy, Pillow.
 """
 
 import struct
-from typing import Any
+from typing import IO, Any
 
 import numpy
 from PIL import Image, ImageFile
@@ -40,6 +40,9 @@ class MaskedBitmap(ImageFile.ImageFile):
 
     format = 'BMP'
     format_description = 'Windows bitmap with masks'
+
+    #: set before a file is opened
+    fp: IO[bytes]
 
     def _open(self) -> None:
         self.fp.seek(0)

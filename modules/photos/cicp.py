@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Colours that are told without an ICC profile: by code points (Recommendation ITU-T H.273: ``cICP`` in PNG, ``nclx`` in
+Colours that are given without an ICC profile: by code points (Recommendation ITU-T H.273: ``cICP`` in PNG, ``nclx`` in
 AVIF and HEIF) or by numbers (``gAMA`` and ``cHRM`` in PNG) → sRGB. High dynamic range is brought into it.
 
 Libraries: numpy, Pillow.
@@ -31,7 +31,7 @@ PRIMARIES = {
 BT709, BT2020 = PRIMARIES[1], PRIMARIES[9]
 SRGB, PQ, HLG = 13, 16, 18
 
-#: cd/m² of white paper in a picture of high dynamic range, and of the brightest light where none is told (BT.2408)
+#: cd/m² of white paper in a picture of high dynamic range, and of the brightest light where none is given (BT.2408)
 WHITE, BRIGHTEST = 203, 1000
 #: twice the area of a triangle of primaries; that of sRGB is 0.22
 LEAST_AREA = 1e-4
@@ -73,7 +73,7 @@ def by_numbers(primaries: int, transfer: int, brightest: float = 0) -> Encoding 
     :type primaries: int
     :param transfer: ``TransferCharacteristics``
     :type transfer: int
-    :param brightest: cd/m² of the brightest light in it; 0 where it is not told
+    :param brightest: cd/m² of the brightest light in it; 0 where it is not given
     :type brightest: float
     :return: the encoding; None where the numbers are reserved, or stand for what no picture uses
     :rtype: Encoding | None

@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pillow_heif
 from PIL import Image, ImageCms
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 
 #: H.273's numbers of cameras' curves, which viewers of AVIF and HEIF take for sRGB's
 CAMERAS = (1, 6, 14, 15)
-#: boxes of HEIF and AVIF that tell cd/m² of the brightest light, or tenths of thousandths of the display's
+#: boxes of HEIF and AVIF that give cd/m² of the brightest light, or tenths of thousandths of the display's
 CONTENT_LIGHT = re.compile(rb'\0\0\0\x0cclli(..)', re.DOTALL)
 MASTERING = re.compile(rb'\0\0\0\x20mdcv.{16}(....)', re.DOTALL)
 #: bytes within which they stand
 HEIF_HEAD = 1 << 16
-#: where PNG tells of light: code points, the brightest light, the display it was made on
+#: PNG's chunks for light: code points, the brightest light, the display it was made on
 CODES, LIGHT, MASTERED = b'cICP', b'cLLI', b'mDCV'
-#: chunks looked at for them; there is no more than a dozen before the pixels of an honest file
+#: chunks read to find them; there is no more than a dozen before the pixels of an honest file
 MOST_CHUNKS = 1000
 #: how far a PNG's gamma may be from sRGB's to be taken for it
 SRGB_GAMMAS = (0.95 / 2.2, 1.05 / 2.2)
@@ -37,13 +37,13 @@ SRGB_GAMMAS = (0.95 / 2.2, 1.05 / 2.2)
 
 def find_encoding(image: Image.Image, file: BinaryIO) -> Encoding | None:
     """
-    Find what a picture without an ICC profile tells of its colours.
+    Find the encoding of a picture's colours where no ICC profile gives it.
 
     :param image: the picture, opened; nothing need be decoded
     :type image: Image.Image
     :param file: its content
     :type file: BinaryIO
-    :return: None where it tells nothing, or what is sRGB anyway
+    :return: None where none is given, or it is sRGB anyway
     :rtype: Encoding | None
     """
     found = None
@@ -70,10 +70,10 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith(('I', 'F')):
         return image
     if image.mode.startswith('I;16'):
-        white = 65535
+        white: float = 65535
     else:
         # files do not say which value means white
-        brightest = image.getextrema()[1]
+        brightest = cast(float, image.getextrema()[1])
         white = next((usual for usual in (1, 255, 65535) if brightest <= usual), brightest)
     info = image.info
     deep = image.convert('I') if image.mode.startswith('I;') else image
@@ -91,7 +91,7 @@ def to_srgb(image: Image.Image, encoding: Encoding | None = None) -> Image.Image
 
     :param image: the picture, 8 bits a channel
     :type image: Image.Image
-    :param encoding: what it told, from :func:`find_encoding`; it counts more than an ICC profile
+    :param encoding: from :func:`find_encoding`; it counts more than an ICC profile
     :type encoding: Encoding | None
     :return: opaque sRGB
     :rtype: Image.Image
@@ -118,22 +118,24 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
         'CMYK': 'CMYK',
         'Lab ': 'LAB'
     }.get(source.profile.xcolor_space.strip(), 'RGB')
-    return ImageCms.profileToProfile(
+    converted = ImageCms.profileToProfile(
         image.convert(mode) if image.mode != mode else image,
         source,
         ImageCms.createProfile('sRGB'),
         renderingIntent = ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode = 'RGB',
         flags = ImageCms.Flags.BLACKPOINTCOMPENSATION)
+    # None is for conversions in place
+    return cast(Image.Image, converted)
 
 
 def _avif_info(file: BinaryIO) -> dict:
-    """What the container tells, which is HEIF's; its decoder does not."""
+    """The properties in the container, which is HEIF's; Pillow's decoder does not give them."""
     file.seek(0)
     try:
         return pillow_heif.HeifFile(file).info
     except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
-        logger.info('AVIF whose colours are not told: %s', error)
+        logger.info('AVIF whose colour properties cannot be read: %s', error)
         return {}
 
 
@@ -165,8 +167,8 @@ def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:
     if not gamma or (not corners and SRGB_GAMMAS[0] < gamma < SRGB_GAMMAS[1]):
         return None
     # white first
-    primaries = (*corners[2:], *corners[:2]) if corners else cicp.BT709
-    return Encoding(primaries, None, 1 / gamma) if cicp.are_primaries(primaries) else None
+    points = (*corners[2:], *corners[:2]) if corners else cicp.BT709
+    return Encoding(points, None, 1 / gamma) if cicp.are_primaries(points) else None
 
 
 def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
@@ -186,9 +188,9 @@ def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _brightest(chunks: dict[bytes, bytes]) -> float:
-    """cd/m² of the brightest light, else of the display; 0 where neither is told."""
+    """cd/m² of the brightest light, else of the display; 0 where neither is given."""
     light, mastered = chunks.get(LIGHT, b''), chunks.get(MASTERED, b'')
-    told = int.from_bytes(light[:4], 'big') if len(light) == 8 else 0
-    if not told and len(mastered) == 24:
-        told = int.from_bytes(mastered[16:20], 'big')
-    return told / 10000
+    level = int.from_bytes(light[:4], 'big') if len(light) == 8 else 0
+    if not level and len(mastered) == 24:
+        level = int.from_bytes(mastered[16:20], 'big')
+    return level / 10000

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import pillow_heif
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from modules import errors
 from modules.photos import avifs, bitmaps, jpegs, tiffs
@@ -67,9 +68,8 @@ def open_photo(file: BinaryIO) -> Image.Image:
         joined = _joined(file, head)
         if joined:
             return Image.open(joined, formats = ('AVIF', ))
-        kind = _name(file, head)
-        if kind:
-            raise errors.UnknownKind('file', kind = kind) from None
+        if name := _name(file, head):
+            raise errors.UnknownKind('file', kind = name) from None
         raise
 
 
@@ -139,7 +139,7 @@ def complete(image: Image.Image, file: BinaryIO) -> Image.Image:
     :type image: Image.Image
     :param file: the content
     :type file: BinaryIO
-    :return: the picture, or the same opened anew
+    :return: the picture, or the same opened again
     :rtype: Image.Image
     :raises modules.photos.jpegs.Incomplete: when more than the mark is missing
     """
@@ -159,11 +159,11 @@ def load(image: Image.Image) -> Image.Image:
     :return: the picture, or of an animation its first frame on the whole canvas
     :rtype: Image.Image
     """
-    if getattr(image, 'default_image', False) and image.n_frames > 1:
+    if getattr(image, 'default_image', False) and getattr(image, 'n_frames', 1) > 1:
         # of an APNG with a picture for those who know no APNG
         image.seek(1)
     shown = image.info.get('bbox')
-    if image.format == 'GIF' and image.tile:
+    if isinstance(image, GifImageFile) and image.tile:
         shown = image.tile[0][1]
     image.load()
     if shown in (None, (0, 0, *image.size)):

@@ -4,7 +4,7 @@
 JPEGs without their end mark, as some cameras leave them, with or without something behind: read where nothing but the
 mark is missing, refused where a part of the picture is.
 
-Libraries: PyAV, whose decoder of JPEG can be told to complain.
+Libraries: PyAV, whose JPEG decoder can be strict.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ PROGRESSIVE = (0xc2, 0xc6, 0xca, 0xce)
 BARE = (0x01, *range(0xd0, 0xd9))
 #: what phones put behind a picture: Samsung's blocks (type, length of the name, name), a movie
 TRAILER = re.compile(rb'\0\0..[\4-\x40]\0\0\0[A-Z][A-Za-z]+_|\0\0\0.ftyp', re.DOTALL)
-#: what looks like words, or like nothing; pictures of one colour do as well
+#: what looks like text, or like zeros; pictures of one colour do as well
 FILLING = re.compile(rb'([\t\n\r -~]{64})|\0{64}')
-#: bytes of a picture that may look like the words behind it
+#: bytes of a picture that may look like the text behind it
 OVERLAP = 8
 #: two continuations that have no bit in common
 CONTINUATIONS = (b'\x55' * 64, b'\xaa' * 64)

@@ -13,7 +13,7 @@ import struct
 import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pillow_heif
 from PIL import ExifTags, Image
@@ -41,13 +41,49 @@ UPRIGHT = {
 #: turns that swap width and height
 ON_ITS_SIDE = (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
 
-#: parts of EXIF that tell of the camera and of the place
+#: directories of EXIF about the camera and the place
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 #: what Pillow's decoders raise on bytes that contradict themselves
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
                    EOFError, OverflowError, ZeroDivisionError, struct.error,
                    Image.DecompressionBombError)
+
+
+class Reader(Protocol):
+    """Reads a person's photos, here or in another process."""
+
+    def check(self, photo: Path) -> None:
+        """
+        See :meth:`PhotoReader.check`.
+
+        :param photo: the upload
+        :type photo: Path
+        """
+
+    def read(self, photo: Path, pixels: int | None = None) -> Photo:
+        """
+        See :meth:`PhotoReader.read`.
+
+        :param photo: the upload
+        :type photo: Path
+        :param pixels: the fewest pixels that suffice; None for all there are
+        :type pixels: int | None
+        :return: the photo
+        :rtype: Photo
+        """
+
+    def still(self, photo: Path, ratio: tuple[int, int]) -> stills.Still:
+        """
+        See :meth:`PhotoReader.still`.
+
+        :param photo: the upload
+        :type photo: Path
+        :param ratio: width and height of the aspect ratio it is cropped to
+        :type ratio: tuple[int, int]
+        :return: the photo in full, with its EXIF
+        :rtype: stills.Still
+        """
 
 
 class PhotoReader:
@@ -62,7 +98,7 @@ class PhotoReader:
 
     def __init__(self, max_pixels: int, simultaneous: int = 2):
         self.max_pixels = max_pixels
-        self._turn = threading.BoundedSemaphore(simultaneous)
+        self._slots = threading.BoundedSemaphore(simultaneous)
         pillow_heif.register_heif_opener()
         # the limit here is checked before decoding; Pillow's own would only add a second one
         Image.MAX_IMAGE_PIXELS = None
@@ -101,16 +137,18 @@ class PhotoReader:
             scale = min(1.0, math.sqrt((pixels or math.inf) / (size[0] * size[1])))
             wanted = (math.ceil(size[0] * scale), math.ceil(size[1] * scale))
             files.draft(image, file, wanted)
-            turn = UPRIGHT.get(_orientation(image))
+            transposition = UPRIGHT.get(_orientation(image))
             image = colours.to_eight_bits(files.load(image))
             small = colours.to_srgb(_reduced(image, wanted), encoding)
-            if turn is None:
+            if transposition is None:
                 return Photo(small, size)
-            return Photo(small.transpose(turn), size[::-1] if turn in ON_ITS_SIDE else size)
+            return Photo(
+                small.transpose(transposition),
+                size[::-1] if transposition in ON_ITS_SIDE else size)
 
     def exif(self, photo: Path | BinaryIO) -> dict[int, dict[int, object]]:
         """
-        What a photo's EXIF tells.
+        Read a photo's EXIF.
 
         :param photo: the upload, or its content
         :type photo: Path | BinaryIO
@@ -136,7 +174,7 @@ class PhotoReader:
         :type photo: Path | BinaryIO
         :param ratio: width and height of the aspect ratio it is cropped to
         :type ratio: tuple[int, int]
-        :return: the photo, with what its EXIF tells
+        :return: the photo, with its EXIF
         :rtype: stills.Still
         :raises errors.TooManyPixels: before anything is decoded
         :raises errors.UnreadableImage: when it is no image, or a damaged one
@@ -146,7 +184,7 @@ class PhotoReader:
 
     def show(self, photo: Path | BinaryIO, pixels: int) -> bytes:
         """
-        A photo as a page can show it.
+        Make a picture of a photo that a page can show.
 
         :param photo: the upload, or its content
         :type photo: Path | BinaryIO
@@ -168,7 +206,7 @@ class PhotoReader:
     def _opened(self, photo: Path | BinaryIO):
         """A photo whose header is understood and whose size is allowed; decoding errors become refusals."""
         opened = photo.open('rb') if isinstance(photo, Path) else nullcontext(photo)
-        with self._turn, opened as file:
+        with self._slots, opened as file:
             file.seek(0)
             if not file.read(1):
                 raise errors.EmptyImage('file')
@@ -217,10 +255,10 @@ def _reduced(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8, and not XMP's, of what Pillow has not turned; broken EXIF turns nothing."""
-    told = Image.new('1', (1, 1))
-    told.info = {key: image.info[key] for key in EXIF_KEYS if key in image.info}
+    blank = Image.new('1', (1, 1))
+    blank.info = {key: image.info[key] for key in EXIF_KEYS if key in image.info}
     try:
-        return told.getexif().get(ExifTags.Base.Orientation, 1)
+        return blank.getexif().get(ExifTags.Base.Orientation, 1)
     except DECODING_ERRORS as error:
         logger.info('EXIF that cannot be read: %s', error)
         return 1

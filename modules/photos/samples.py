@@ -10,7 +10,7 @@ Libraries: numpy, Pillow, tifffile.
 import contextlib
 import io
 import zlib
-from typing import Any
+from typing import IO, Any
 
 import numpy
 import tifffile
@@ -19,14 +19,15 @@ from tifffile import PHOTOMETRIC
 
 from modules.photos import cicp
 
-try:
-    from lzma import LZMAError
-except ImportError:
-    # a Python without it unpacks nothing that could be damaged
-    LZMAError = zlib.error
+#: what unpacking of damaged data raises
+DAMAGE: tuple[type[Exception], ...] = (zlib.error, )
+# a Python without it unpacks nothing that could be damaged
+with contextlib.suppress(ImportError):
+    import lzma
+    DAMAGE = (zlib.error, lzma.LZMAError)
 
 #: colours that are understood → how many channels they have
-CHANNELS = {
+CHANNELS: dict[int, int] = {
     PHOTOMETRIC.MINISWHITE: 1,
     PHOTOMETRIC.MINISBLACK: 1,
     PHOTOMETRIC.RGB: 3,
@@ -55,13 +56,13 @@ def prepare() -> None:
                 table[code]
 
 
-def number_of(page: tifffile.TiffPage, tag: int) -> int:
+def read_number(page: tifffile.TiffPage, tag: int) -> int:
     """
-    Find a number that a picture tells of itself.
+    Read a tag of a picture that is a number.
 
     :param page: the picture
     :type page: tifffile.TiffPage
-    :param tag: what the number is of
+    :param tag: the tag
     :type tag: int
     :return: the first one; 0 where there is none
     :rtype: int
@@ -88,8 +89,8 @@ class SampledTiff(ImageFile.ImageFile):
         :rtype: bool
         """
         try:
-            known = tifffile.TIFF.DECOMPRESSORS[page.compression] and (
-                page.predictor == 1 or tifffile.TIFF.UNPREDICTORS[page.predictor])
+            known = callable(tifffile.TIFF.DECOMPRESSORS[page.compression]) and (
+                page.predictor == 1 or callable(tifffile.TIFF.UNPREDICTORS[page.predictor]))
         except (KeyError, ImportError):
             return False
         channels = CHANNELS.get(page.photometric)
@@ -128,8 +129,11 @@ class SampledTiff(ImageFile.ImageFile):
         kind = ' float' if page.sampleformat == 3 else ''
         return f'TIFF ({colours}, {page.samplesperpixel} × {page.bitspersample} bit{kind}, {packed})'
 
+    #: set before a file is opened
+    fp: IO[bytes]
+
     def _open(self) -> None:
-        self._page = tifffile.TiffFile(self.fp).pages[0]
+        self._page = tifffile.TiffFile(self.fp).pages.first
         page, channels = self._page, CHANNELS[self._page.photometric]
         self._has_alpha = bool(page.extrasamples) and int(page.extrasamples[0]) in (1, 2)
         self._is_premultiplied = self._has_alpha and int(page.extrasamples[0]) == 1
@@ -139,11 +143,11 @@ class SampledTiff(ImageFile.ImageFile):
         self.tile = [ImageFile._Tile('raw', (0, 0, *self._size), 0, self._mode)]
         if isinstance(profile := page.tags.valueof(ICC_PROFILE), bytes) and not self._is_lab():
             self.info['icc_profile'] = profile
-        turn = number_of(page, ExifTags.Base.Orientation)
-        if turn > 1:
-            told = Image.Exif()
-            told[ExifTags.Base.Orientation] = turn
-            self.info['exif'] = told.tobytes()
+        orientation = read_number(page, ExifTags.Base.Orientation)
+        if orientation > 1:
+            exif = Image.Exif()
+            exif[ExifTags.Base.Orientation] = orientation
+            self.info['exif'] = exif.tobytes()
 
     def _is_lab(self) -> bool:
         return self._page.photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
@@ -164,10 +168,10 @@ class SampledTiff(ImageFile.ImageFile):
     def _samples(self) -> numpy.ndarray:
         """[H, W, channels], as they are in the file."""
         page = self._page
-        # a limit of its own on threads; a picture process has little room for them
+        # a limit of its own on threads; a picture process has little memory for them
         try:
             samples = page.asarray(maxworkers = 1)
-        except (zlib.error, LZMAError) as error:
+        except DAMAGE as error:
             raise OSError(str(error)) from error
         if page.planarconfig == 2 and page.samplesperpixel > 1:
             samples = numpy.moveaxis(samples, 0, -1)
@@ -209,7 +213,7 @@ class SampledTiff(ImageFile.ImageFile):
         return _to_bytes(part)
 
     def _cover(self, part: numpy.ndarray) -> numpy.ndarray | float:
-        """How opaque ink is, where it does not tell itself."""
+        """How opaque ink is, where that is not multiplied in."""
         return part[:, :, 4:] if self._has_alpha and not self._is_premultiplied else 1.0
 
     def _from_lab(self, samples: numpy.ndarray) -> numpy.ndarray:

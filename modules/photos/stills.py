@@ -29,7 +29,7 @@ class Still:
     jpeg: bytes
     #: width and height
     size: tuple[int, int]
-    #: what the photo's EXIF tells and may be told on, as :meth:`modules.photos.reader.PhotoReader.exif` gives it
+    #: the photo's EXIF, as far as it may be embedded, as :meth:`modules.photos.reader.PhotoReader.exif` gives it
     exif: Mapping[int, Mapping[int, object]] = field(default_factory = dict)
 
 
@@ -37,14 +37,14 @@ def encode(image: 'Image.Image', exif: Mapping[int, Mapping[int, object]] | None
     """
     Make a still of a picture.
 
-    :param image: upright, RGB, sRGB; loses what it tells beside its pixels, and what a JPEG has no room for
+    :param image: upright, RGB, sRGB; loses its metadata, and pixels beyond what a JPEG can hold
     :type image: Image.Image
-    :param exif: what may be told of it
+    :param exif: its EXIF, as far as it may be embedded
     :type exif: Mapping[int, Mapping[int, object]] | None
     :return: the still
     :rtype: Still
     """
-    # Pillow would carry over comments and the like of the original, which may tell a place
+    # Pillow would carry over comments and the like of the original, which may hold a place
     image.info = {}
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     content = io.BytesIO()

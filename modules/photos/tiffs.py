@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from modules import errors
-from modules.photos.samples import SampledTiff, number_of
+from modules.photos.samples import SampledTiff, read_number
 
 #: how TIFF begins, classic and big; Olympus and Panasonic write other numbers into their raw files
 HEADS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
@@ -28,11 +28,11 @@ OWN_HEADS = (b'IIRO', b'IIRS', b'IIU\0')
 OTHER_RAWS = ((4, b'ftypcrx '), (6, b'HEAPCCDR'), (0, b'FUJIFILMCCD-RAW'), (0, b'\0MRM'), (0,
                                                                                            b'FOVb'))
 
-#: pictures looked at in one file
+#: pictures read in one file
 MOST = 64
 #: a preview of this longer side makes as good a clip as the sensor's data
 ENOUGH = 1024
-#: what is smaller is a thumbnail, in a raw file that does not tell the sensor's size
+#: what is smaller is a thumbnail, in a raw file without the sensor's size
 THUMBNAIL = 512
 
 #: what only raw files have: sensors' colours, and compressions of Kodak, Nikon, Pentax, Samsung, Sony
@@ -44,7 +44,7 @@ DNG_VERSION, JPEG_FROM_RAW, JPEG_START, JPEG_LENGTH = 50706, 46, 513, 514
 ON_ITS_SIDE = (5, 6, 7, 8)
 
 #: kinds that Pillow reads right when they have one colour after the other: colours → bits
-BY_PILLOW = {
+BY_PILLOW: dict[int, tuple[int, ...]] = {
     PHOTOMETRIC.MINISWHITE: (1, 2, 4, 8),
     PHOTOMETRIC.MINISBLACK: (1, 2, 4, 8, 16),
     PHOTOMETRIC.RGB: (8, 16),
@@ -54,7 +54,7 @@ BY_PILLOW = {
 }
 #: of those, which channels beside the colours it reads right: colours and bits → channels (0: unknown, 1: multiplied
 #: in, 2: transparency, 999: the same by Corel)
-MORE_BY_PILLOW = {
+MORE_BY_PILLOW: dict[tuple[int, int], tuple[tuple[int, ...], ...]] = {
     (PHOTOMETRIC.MINISBLACK, 8): ((0, ), (2, )),
     (PHOTOMETRIC.RGB, 8):
     ((0, ), (1, ), (2, ), (999, ), (0, 0), (1, 0), (2, 0), (0, 0, 0), (1, 0, 0), (2, 0, 0)),
@@ -63,7 +63,9 @@ MORE_BY_PILLOW = {
     (PHOTOMETRIC.SEPARATED, 8): ((0, ), (0, 0)),
 }
 #: the same where one colour stands after the other
-APART_BY_PILLOW = {(PHOTOMETRIC.RGB, 8): ((2, ), )}
+APART_BY_PILLOW: dict[tuple[int, int], tuple[tuple[int, ...], ...]] = {
+    (PHOTOMETRIC.RGB, 8): ((2, ), )
+}
 #: what Pillow can unpack: none, fax (three kinds), LZW, JPEG (two), deflate (two), PackBits, LZMA, Zstandard
 UNPACKED = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 
@@ -104,7 +106,7 @@ def open_tiff(file: BinaryIO) -> Image.Image:
     :raises modules.errors.UnknownKind: when no library here reads its kind
     :raises OSError: when it is damaged
     """
-    # what is wrong with a stranger's file is no news
+    # what is wrong with an upload is no news
     logging.getLogger('tifffile').setLevel(logging.CRITICAL)
     file.seek(0)
     content = file.read()
@@ -124,13 +126,13 @@ def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
     """Pictures of a file, those inside others too."""
     for number in range(MOST):
         try:
-            page = tiff.pages[number]
+            page = tiff.pages[number].aspage()
         except IndexError:
             if not number:
                 raise
             return
         yield page
-        yield from itertools.islice(page.pages or (), MOST)
+        yield from (each.aspage() for each in itertools.islice(page.pages or (), MOST))
 
 
 def _is_raw(pages: list[tifffile.TiffPage]) -> bool:
@@ -151,7 +153,7 @@ def _open_meant(content: bytes, tiff: tifffile.TiffFile,
         try:
             image = _open_page(content, tiff, largest)
         except errors.UnknownKind:
-            # such as what a phone tells of skin and sky, beside the photo
+            # such as a phone's masks of skin and sky, beside the photo
             if not image:
                 raise
     whole = max(width * height for width, height in sizes)
@@ -170,7 +172,7 @@ def _is_sensor(page: tifffile.TiffPage) -> bool:
 
 def _jpegs(content: bytes, page: tifffile.TiffPage) -> Iterator[bytes]:
     """Whole JPEGs that a picture points to."""
-    start, length = number_of(page, JPEG_START), number_of(page, JPEG_LENGTH)
+    start, length = read_number(page, JPEG_START), read_number(page, JPEG_LENGTH)
     if start and length:
         yield content[start:start + length]
     raw = page.tags.valueof(JPEG_FROM_RAW)
@@ -190,7 +192,7 @@ def _open_jpeg(content: bytes) -> Image.Image | None:
 
 def _open_page(content: bytes, tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Image.Image:
     """One picture, by the library that reads its kind."""
-    if page.offset != tiff.pages[0].offset:
+    if page.offset != tiff.pages.first.offset:
         content = _with_first(content, tiff, page.offset)
     # Pillow does not know the big ones of the other order
     is_known = page.compression in UNPACKED and not (tiff.is_bigtiff and tiff.byteorder == '>')
@@ -226,16 +228,16 @@ def _is_by_pillow(page: tifffile.TiffPage) -> bool:
 
 def _turned(image: Image.Image, first: tifffile.TiffPage) -> Image.Image:
     """A preview with the orientation of the file, where it has none of its own."""
-    turn = number_of(first, ExifTags.Base.Orientation)
+    orientation = read_number(first, ExifTags.Base.Orientation)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        if turn and ExifTags.Base.Orientation not in image.tag_v2:
-            # Pillow turns TIFF itself when it is decoded, and tells its size as it is then
-            image.getexif()[ExifTags.Base.Orientation] = turn
-            image._size = image.size[::-1] if turn in ON_ITS_SIDE else image.size
+        if orientation and ExifTags.Base.Orientation not in image.tag_v2:
+            # Pillow turns TIFF itself when it is decoded, and gives its size as it is then
+            image.getexif()[ExifTags.Base.Orientation] = orientation
+            image._size = image.size[::-1] if orientation in ON_ITS_SIDE else image.size
         return image
-    told = Image.Exif()
-    told.load(image.info.get('exif', b''))
-    if turn and ExifTags.Base.Orientation not in told:
-        told[ExifTags.Base.Orientation] = turn
-        image.info['exif'] = told.tobytes()
+    exif = Image.Exif()
+    exif.load(image.info.get('exif', b''))
+    if orientation and ExifTags.Base.Orientation not in exif:
+        exif[ExifTags.Base.Orientation] = orientation
+        image.info['exif'] = exif.tobytes()
     return image

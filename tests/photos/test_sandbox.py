@@ -91,7 +91,7 @@ def test_a_runaway_is_ended():
     try:
         with pytest.raises(errors.DamagedImage):
             run(sandbox, hostile.run_away)
-        sandbox.patience = PATIENCE
+        sandbox.timeout = PATIENCE
         assert process(sandbox)
     finally:
         sandbox.close()
@@ -180,11 +180,11 @@ def test_a_photo_that_breaks_a_decoder_only_for_the_engine_fails_its_job_alone(t
         first, second = submit(port, browser.photo()), submit(port, large.getvalue())
         until(port, first, lambda job: job['step'])
         # too short for the large one, which was looked at in time when it came
-        app.extensions['services'].sandbox.patience = 0.02
+        app.extensions['services'].sandbox.timeout = 0.02
         browser.Directed.go.set()
         failed = until(port, second, lambda job: job['finished'])
         assert (failed['state'], failed['error']['code']) == ('failed', 'damaged_image')
-        app.extensions['services'].sandbox.patience = PATIENCE
+        app.extensions['services'].sandbox.timeout = PATIENCE
         assert until(port, first, lambda job: job['finished'])['state'] == 'done'
         third = submit(port, browser.photo())
         assert until(port, third, lambda job: job['finished'])['state'] == 'done'
@@ -252,7 +252,7 @@ def test_bytes_that_are_no_answer_end_the_process(sandbox, words):
 
 
 def test_what_a_process_answers_runs_nothing_in_the_program(sandbox, tmp_path):
-    sandbox.patience = 3
+    sandbox.timeout = 3
     with pytest.raises(errors.DamagedImage):
         run(sandbox, hostile.answer_raw, hostile.pickled(str(tmp_path / 'ran')))
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Processes of their own in which strangers' pictures are opened.
+Processes of their own in which uploaded pictures are opened.
 
 Libraries: none here.
 """

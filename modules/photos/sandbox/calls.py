@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What picture processes do with a stranger's picture, and how what they find travels: as facts in JSON, and bytes.
+The functions that picture processes run, and how their results are sent: as JSON and bytes.
 
 Libraries: those of ``photos``.
 """
@@ -204,8 +204,8 @@ def from_exif(found: Mapping[int, Mapping[int, object]]) -> dict[int, dict[int, 
     """
     plain = {}
     for directory, tags in found.items():
-        told = {int(tag): _from_value(value) for tag, value in tags.items()}
-        plain[directory] = {tag: value for tag, value in told.items() if value is not None}
+        values = {int(tag): _from_value(value) for tag, value in tags.items()}
+        plain[directory] = {tag: value for tag, value in values.items() if value is not None}
     return plain
 
 

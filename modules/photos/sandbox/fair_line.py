@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 HALF_LIFE = 60.0
 #: seconds after which something takes long, and another may begin beside it
 LONG = 2.0
-#: seconds between two looks for whether something takes long by now
-LOOK = 0.2
+#: seconds between two checks of whether something takes long by now
+CHECK = 0.2
 
 
 class FairLine:
@@ -53,7 +53,7 @@ class FairLine:
         """
         Wait for a place, and have it for a while.
 
-        :param client: whose turn it is; empty for one who is not counted
+        :param client: who waits; empty for one who is not counted
         :type client: str
         :yield: nothing
         :ytype: None
@@ -63,7 +63,7 @@ class FairLine:
             self._waiting[number] = client
             try:
                 while not (self._has_place() and self._first() == number):
-                    self._changed.wait(LOOK)
+                    self._changed.wait(CHECK)
             finally:
                 del self._waiting[number]
                 self._changed.notify_all()

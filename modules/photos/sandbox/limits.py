@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What a process takes from itself before it opens a stranger's picture: memory, processor time, files and, with them,
+Limits that a process sets itself before it opens an uploaded picture: memory, processor time, files and, with them,
 the network. The limits are those that every Unix has (setrlimit); Windows has none of them.
 
-Bindings of seccomp and Landlock for Python were looked at and left out: one was last published in 2021 and needs a
+Bindings of seccomp and Landlock for Python were considered and left out: one was last published in 2021 and needs a
 library of the system's, the other is in development.
 
 Libraries: none but the standard one.
@@ -13,12 +13,11 @@ Libraries: none but the standard one.
 import logging
 import math
 import os
+import sys
 import time
 
-try:
+if sys.platform != 'win32':
     import resource
-except ImportError:
-    resource = None
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ def limit(kind: str, soft: int, hard: int | None = None) -> None:
     :param hard: what it may be raised to again; None leaves that as it is
     :type hard: int | None
     """
+    if sys.platform == 'win32':
+        return
     number = getattr(resource, kind, None)
     if number is None:
         return

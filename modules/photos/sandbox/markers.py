@@ -30,7 +30,7 @@ END_OF_DATA = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 #: markers without a length
 BARE = (0x01, *range(0xd0, 0xd9))
 START_OF_SCAN, END_OF_IMAGE = 0xda, 0xd9
-#: markers that tell the size
+#: markers of segments that hold the size
 SIZES = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
 
 

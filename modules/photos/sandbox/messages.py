@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What the program and its picture processes send each other: a head in JSON, then bytes. Nothing in it can run anything,
-whoever has written it.
+What the program and its picture processes send each other: a head in JSON, then bytes. Nothing in it can run code,
+whoever wrote it.
 
 Libraries: none but the standard one.
 """

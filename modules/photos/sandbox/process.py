@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The process in which strangers' pictures are opened: it takes calls on its standard input and answers on its standard
+The process in which uploaded pictures are opened: it takes calls on its standard input and answers on its standard
 output, one after the other, until the program is gone. It has an environment without secrets, and opens nothing.
 
-Libraries: those of the rooms whose functions it calls.
+Libraries: those of the modules whose functions it calls.
 """
 
 import importlib
@@ -22,30 +22,30 @@ from modules.photos.sandbox import limits, messages
 SECONDS = 5
 
 
-def main(memory: str, *rooms: str) -> None:
+def main(memory: str, *names: str) -> None:
     """
     Serve calls.
 
     :param memory: bytes it may use
     :type memory: str
-    :param rooms: modules whose functions may be called
-    :type rooms: str
+    :param names: modules whose functions may be called
+    :type names: str
     """
-    # what ends the program in order is for the program, which ends this process in its own time
+    # signals that end the program are for the program, which ends this process in its own time
     for name in ('SIGINT', 'SIGHUP'):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     calls, answers, identity = sys.stdin.buffer, _answers(), None
 
-    def complain(kind: type[BaseException], error: BaseException, _trace: object) -> None:
+    def report(kind: type[BaseException], error: BaseException, _trace: object) -> None:
         _send(answers, {'id': identity, 'fault': f'{kind.__name__}: {error}'[:200]})
 
-    # the last words of this process, for the log
-    sys.excepthook = complain
-    # what a stranger's picture makes libraries warn of is no news to anybody
+    # what ended this process, for the log
+    sys.excepthook = report
+    # libraries' warnings about an uploaded picture are no news to anybody
     logs.start('error')
     known = {}
-    for name in rooms:
+    for name in names:
         known[name] = importlib.import_module(name)
         known[name].prepare()
     limits.limit_memory(int(memory))
@@ -53,8 +53,8 @@ def main(memory: str, *rooms: str) -> None:
     while (call := messages.read(calls, sys.maxsize)) is not None:
         head, content = call
         identity = head['id']
-        room, _dot, function = head['function'].rpartition('.')
-        found, made = answer(getattr(known[room], function), io.BytesIO(content), head['arguments'])
+        name, _dot, function = head['function'].rpartition('.')
+        found, made = answer(getattr(known[name], function), io.BytesIO(content), head['arguments'])
         _send(answers, {'id': identity, **found}, made)
 
 
@@ -63,7 +63,7 @@ def answer(function: Callable[..., tuple[dict, bytes]], upload: BinaryIO,
     """
     Call a function.
 
-    :param function: of a room
+    :param function: of one of the modules
     :type function: Callable[..., tuple[dict, bytes]]
     :param upload: the picture
     :type upload: BinaryIO

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Opens strangers' pictures where a crash, a runaway or a hunger for memory cannot take the program along: in processes of
-their own, with limits of time and, where the system has them, of memory and files. What such a process answers is
-not believed: it is JSON and bytes, checked before anybody uses them.
+Opens uploaded pictures where a crash, an endless loop or too much memory cannot end the program: in processes of their
+own, with limits of time and, where the system has them, of memory and files. Answers of such a process are
+JSON and bytes, validated before use.
 
 Python's own pool of processes is not used: one that breaks takes the work of its neighbours with it, its processes
 outlive a program that was killed, and their answers are pickles, which can run anything.
@@ -12,71 +12,59 @@ Libraries: those of ``photos``.
 """
 
 import contextlib
-import errno
-import itertools
 import logging
 import os
 import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from modules import errors
-from modules.configuration import ROOT
-from modules.homes import read_no_follow
 from modules.i18n import LANGUAGES
-from modules.photos import reader, stills
+from modules.photos import stills
 from modules.photos.sandbox import calls, messages
+from modules.photos.sandbox.child import Broken, Child
 from modules.photos.sandbox.fair_line import FairLine
+from modules.photos.sizes import Photo
 
 logger = logging.getLogger(__name__)
 
 #: seconds a picture may take, by the clock on the wall, twice what it may of a processor's time
-PATIENCE = 60
-#: bytes of memory beside those that grow with the picture, and bytes a pixel may need
+TIMEOUT = 60
+#: bytes of memory besides those that grow with the picture, and bytes a pixel may need
 BASE_MEMORY, MEMORY_PER_PIXEL = 1 << 30, 24
-#: bytes of an answer for each pixel, and beside them
+#: bytes of an answer for each pixel, and besides
 CONTENT_PER_PIXEL, MORE_CONTENT = 4, 1 << 20
 #: processes at the most, each of which keeps some 40 MB; and those beside pictures that take long
 MOST_PROCESSES, SPARE_PROCESSES = 4, 2
-
-#: bytes of an upload that are handed over at once
-PART = 1 << 20
-
-#: what a picture process sees of the environment, which may hold tokens: where libraries of the system are
-ENVIRONMENT = ('DYLD_LIBRARY_PATH', 'LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'PATH', 'PYTHONHOME',
-               'SYSTEMROOT', 'WINDIR')
 
 Function = Callable[..., calls.Found]
 
 
 class Sandbox:
     """
-    Runs functions elsewhere, as many at once as there are processors.
+    Runs functions in other processes, as many at once as there are processors.
 
     :param max_pixels: of the largest picture that is allowed
     :type max_pixels: int
-    :param patience: seconds a call may take
-    :type patience: float
-    :param rooms: modules whose functions may be run; each has a function ``prepare``
-    :type rooms: Sequence[str]
+    :param timeout: seconds a call may take
+    :type timeout: float
+    :param modules: names of the modules whose functions may be run; each has a function ``prepare``
+    :type modules: Sequence[str]
     """
 
     def __init__(self,
                  max_pixels: int,
-                 patience: float = PATIENCE,
-                 rooms: Sequence[str] = (calls.__name__, )):
+                 timeout: float = TIMEOUT,
+                 modules: Sequence[str] = (calls.__name__, )):
         self.memory = BASE_MEMORY + MEMORY_PER_PIXEL * max_pixels
-        self.patience = patience
-        self.most = MORE_CONTENT + CONTENT_PER_PIXEL * max_pixels
-        self.rooms = rooms
-        #: who may open a picture next; public for those who ask how busy it is
+        self.timeout = timeout
+        self.max_answer = MORE_CONTENT + CONTENT_PER_PIXEL * max_pixels
+        self.modules = modules
+        #: who may open a picture next; public for whoever asks how busy it is
         self.line = FairLine(min(MOST_PROCESSES, os.cpu_count() or 1), SPARE_PROCESSES)
-        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
-        self._extra: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._free: queue.LifoQueue[Child] = queue.LifoQueue()
+        self._extra: queue.LifoQueue[Child] = queue.LifoQueue()
 
     def run(self,
             function: Function,
@@ -87,7 +75,7 @@ class Sandbox:
         """
         Call a function in another process; waits while all of them are busy.
 
-        :param function: a function of one of the rooms, which is given the content of the upload and the arguments
+        :param function: a function of one of the modules, which is given the content of the upload and the arguments
         :type function: Function
         :param upload: the picture
         :type upload: Path
@@ -95,7 +83,7 @@ class Sandbox:
         :type arguments: object
         :param client: for whom; who has made much work of late stands behind others. Empty for one who is not counted
         :type client: str
-        :param at_once: do not stand in line behind strangers: take a process besides, where all are busy
+        :param at_once: do not wait in line behind others: take a process besides, where all are busy
         :type at_once: bool
         :return: what it returns, as JSON brings it
         :rtype: calls.Found
@@ -119,11 +107,11 @@ class Sandbox:
             if child and not child.is_alive():
                 child.end()
                 child = None
-            child = child or _Child(self.memory, self.most, self.rooms)
-            answer, content = child.call(self.patience, function, upload, arguments)
+            child = child or Child(self.memory, self.max_answer, self.modules)
+            answer, content = child.call(self.timeout, function, upload, arguments)
             refusal = _refusal(answer)
             is_well = True
-        except (_Broken, messages.BadMessage) as broken:
+        except (Broken, messages.BadMessage) as broken:
             logger.warning('A picture broke its process: %s', broken)
             raise errors.DamagedImage('file') from broken
         finally:
@@ -144,21 +132,30 @@ class Sandbox:
                     line.get_nowait().end()
 
 
-class SandboxedReader(reader.PhotoReader):
+class SandboxedReader:
     """
-    Reads photos elsewhere, for the engines: a photo was looked at when it came, but all of it is decoded here.
+    Reads photos in a sandbox, for the engines: a photo was checked when it came, but all of it is decoded here.
 
-    :param sandbox: where
+    :param sandbox: runs what decodes
     :type sandbox: Sandbox
     :param max_pixels: width × height a photo may have
     :type max_pixels: int
     """
 
     def __init__(self, sandbox: Sandbox, max_pixels: int):
-        super().__init__(max_pixels)
         self._sandbox = sandbox
+        self.max_pixels = max_pixels
 
-    def read(self, photo: Path, pixels: int | None = None) -> reader.Photo:
+    def check(self, photo: Path) -> None:
+        """
+        :meth:`modules.photos.reader.PhotoReader.check`.
+
+        :param photo: the upload
+        :type photo: Path
+        """
+        self._run(lambda _found, _content: None, calls.check, photo)
+
+    def read(self, photo: Path, pixels: int | None = None) -> Photo:
         """
         :meth:`modules.photos.reader.PhotoReader.read`.
 
@@ -167,7 +164,7 @@ class SandboxedReader(reader.PhotoReader):
         :param pixels: the fewest pixels that suffice; None for all there are
         :type pixels: int | None
         :return: the photo
-        :rtype: reader.Photo
+        :rtype: Photo
         """
         return self._run(calls.to_photo, calls.read, photo, pixels)
 
@@ -209,108 +206,15 @@ class SandboxedReader(reader.PhotoReader):
             raise errors.DamagedImage('file') from error
 
 
-class _Broken(Exception):
-    """
-    A process gave no answer.
-
-    :param reason: why
-    :type reason: str
-    """
-
-    def __init__(self, reason: str):
-        super().__init__(reason)
-
-
 def _refusal(answer: dict[str, Any]) -> errors.Refusal | None:
     """What the function has raised, if it has."""
     if 'refusal' not in answer:
         return None
     try:
         refusal = errors.Refusal.from_dict(answer['refusal'])
-        # where values are missing, its words cannot be told
+        # where values are missing, it has no words
         for language in LANGUAGES:
             refusal.text.in_(language)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise _Broken(f'a refusal that is none: {error!r}') from error
+        raise Broken(f'a refusal that is none: {error!r}') from error
     return refusal
-
-
-class _Child:
-    """
-    One process.
-
-    :param memory: bytes it may use
-    :type memory: int
-    :param most: bytes an answer may have
-    :type most: int
-    :param rooms: modules whose functions it runs
-    :type rooms: Sequence[str]
-    """
-
-    def __init__(self, memory: int, most: int, rooms: Sequence[str]):
-        self._most = most
-        self._ids = itertools.count(1)
-        kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        # when the program is killed, its ends of the pipes are closed, and the process ends
-        self._process = subprocess.Popen(
-            [sys.executable, '-m', 'modules.photos.sandbox.process',
-             str(memory), *rooms],
-            stdin = subprocess.PIPE,
-            stdout = subprocess.PIPE,
-            cwd = ROOT,
-            env = {
-                **kept, 'PYTHONPATH': os.pathsep.join(map(os.path.abspath, sys.path))
-            })
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def call(self, patience: float, function: Function, upload: Path,
-             arguments: tuple) -> tuple[dict[str, Any], bytes]:
-        # an answer to another call is none
-        identity = next(self._ids)
-        head = {
-            'id': identity,
-            'function': f'{function.__module__}.{function.__name__}',
-            'arguments': arguments
-        }
-        # works for pipes of Windows too, which cannot be waited for
-        timer = threading.Timer(patience, self._process.kill)
-        timer.start()
-        try:
-            self._ask(head, upload)
-            answer = messages.read(self._process.stdout, self._most)
-        finally:
-            timer.cancel()
-        if answer is None:
-            self._process.wait()
-            raise _Broken(f'exit code {self._process.returncode}')
-        if answer[0].get('fault') == MemoryError.__name__:
-            raise MemoryError
-        if answer[0].get('id') != identity or not {'found', 'refusal'} & answer[0].keys():
-            raise _Broken(str(answer[0].get('fault', 'another answer')))
-        return answer
-
-    def _ask(self, head: dict[str, Any], upload: Path) -> None:
-        with read_no_follow(upload) as file:
-            left = os.fstat(file.fileno()).st_size
-            try:
-                messages.write_head(self._process.stdin, head, left)
-                while left and (part := file.read(min(left, PART))):
-                    self._process.stdin.write(part)
-                    left -= len(part)
-                self._process.stdin.flush()
-            except OSError as error:
-                # it has ended, and may have said why
-                if error.errno not in (errno.EPIPE, errno.EINVAL):
-                    raise
-        if left and self.is_alive():
-            raise OSError(errno.EIO, 'an upload that becomes shorter')
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            # what was not taken any more is lost
-            with contextlib.suppress(OSError):
-                pipe.close()
