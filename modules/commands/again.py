@@ -16,7 +16,6 @@ from typing import Any
 
 from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
-from modules.engines.camera.depth_model import PRIOR
 from modules.i18n import Text, text
 from modules.request import PARAMETERS
 
@@ -121,10 +120,11 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 word = _option(key, value, table[key].metadata['parse'])
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word
-    model_options = found.get('ModelOptions')
-    if not isinstance(model_options, dict) or 'Depth' not in model_options:
-        # a model that was installed since would make another clip
-        yield ('ModelOptions', 'Depth'), PRIOR
+    recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}
+    for key, option in configuration.OPTIONS['ModelOptions'].items():
+        if option.metadata['unrecorded'] and key not in recorded:
+            # a model that was installed since would make another clip
+            yield ('ModelOptions', key), option.metadata['unrecorded']
 
 
 def _option(key: str, value: object, parse: Callable[[str], object]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modules import VERSION, configuration, i18n, logs
+from modules import VERSION, configuration, engines, i18n, logs
 from modules.clips.provenance import NoSettings
 from modules.commands import again
 from modules.commands.again import Recorded
@@ -185,7 +185,8 @@ def _common(words: dict[str, str], language: str) -> Parser:
         common.add_argument(
             option,
             metavar = option.strip('-').upper(),
-            help = words[key].format(default = defaults[key]))
+            help = words[key].format(
+                default = defaults[key], choices = ', '.join(('auto', *engines.TABLE))))
     for option in ('fetch_libraries', 'fetch_model', 'depth', 'progress_bar', 'output_temp',
                    'ngrok', 'public'):
         flag = '--' + option.replace('_', '-')

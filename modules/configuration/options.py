@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules import engines
 from modules.choices import DEPTHS, FITS, KEY_FRAMES, PRESETS, RUNGS
 from modules.configuration.parsers import (
     Network,
@@ -32,7 +33,11 @@ from modules.configuration.parsers import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def option(key: str, parse: Parser, default: Any, is_model: bool = False) -> Any:
+def option(key: str,
+           parse: Parser,
+           default: Any,
+           is_model: bool = False,
+           unrecorded: str | None = None) -> Any:
     """
     Declare one option as a field of a section's dataclass.
 
@@ -44,14 +49,18 @@ def option(key: str, parse: Parser, default: Any, is_model: bool = False) -> Any
     :type default: Any
     :param is_model: whether it names a model, on the hub or by its folder
     :type is_model: bool
-    :return: the field; ``key``, ``parse`` and ``is_model`` are its metadata
+    :param unrecorded: the value that a result was made with which does not record the option
+    :type unrecorded: str | None
+    :return: the field; all but the default are its metadata
     :rtype: Any
     """
     return dataclasses.field(
-        default = default, metadata = {
+        default = default,
+        metadata = {
             'key': key,
             'parse': parse,
-            'is_model': is_model
+            'is_model': is_model,
+            'unrecorded': unrecorded
         })
 
 
@@ -115,7 +124,7 @@ class ModelOptions:
     device: str = option(
         'Device', pattern_parser(r'auto|cuda(:\d+)?|mps|cpu', 'auto, cuda, cuda:N, mps, cpu'),
         'auto')
-    engine: str = option('Engine', choice_parser('auto', 'svd', 'camera'), 'auto')
+    engine: str = option('Engine', choice_parser('auto', *engines.TABLE), 'auto')
     model_name: str = option(
         'ModelName', str, 'stabilityai/stable-video-diffusion-img2vid-xt', is_model = True)
     output_fps: int = option('OutputFPS', number_parser(int, 1, 60), 15)
@@ -129,7 +138,7 @@ class ModelOptions:
     image_prompt_height: int = option('ImagePromptHeight', number_parser(int, 64, 4096, 64), 576)
     preset: str = option('Preset', choice_parser(*PRESETS), 'quality')
     image_fit: str = option('ImageFit', choice_parser(*FITS), 'stretch')
-    depth: str = option('Depth', choice_parser('auto', *DEPTHS), 'auto')
+    depth: str = option('Depth', choice_parser('auto', *DEPTHS), 'auto', unrecorded = DEPTHS[0])
 
 
 @dataclass(frozen = True)

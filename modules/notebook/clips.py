@@ -111,9 +111,10 @@ class ClipMaker:
                 self.clips.append(self._make(request, path))
 
     def _explain_engine(self, asked: str, chosen: str) -> None:
-        reason = self.animator.engines.reasons().get('svd')
-        if asked == 'auto' and chosen == 'camera' and reason:
-            self._reader.say(text('notebook.camera', reason = reason))
+        first, reason = next(iter(self.animator.engines.reasons().items()))
+        if asked == 'auto' and chosen != first and reason:
+            engine = text(f'page.{chosen}')
+            self._reader.say(text('notebook.engine', engine = engine, reason = reason))
 
     def _make(self, request: 'AnimationRequest', path: Path) -> Clip:
         from modules import terminal

@@ -38,6 +38,7 @@ def index() -> Response:
     reader = language()
     now = _state(reader)
     known = services().animator.engines
+    described = known.describe(now['engine']) if now['engine'] else None
     page = render_template(
         'index.html',
         language = reader,
@@ -45,12 +46,13 @@ def index() -> Response:
         now = now,
         preferred = known.preferred,
         may_download = model.may_download(request),
-        lack = _lack(),
+        better = _better(now, known.preferred),
+        described = described,
         model = _model(reader),
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},
-        understood = known.describe(now['engine']).parameters if now['engine'] else (),
+        understood = described.parameters if described else (),
         preset = services().configuration.model.preset,
         max_content_length = services().configuration.web.max_content_length,
         version = VERSION)
@@ -95,10 +97,17 @@ def _state(reader: str) -> dict:
     }
 
 
-def _lack() -> str:
-    """Tell what can be fetched so that Stable Video Diffusion works: ``libraries``, ``model`` or nothing."""
+def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
+    """The engines that ``auto`` would rather take than the one in use, or than nothing, and what each lacks."""
+    names = list(now['engines'])
+    in_use = now['engine'] or preferred
+    end = names.index(in_use) if in_use in names else len(names)
     known = services().animator.engines
-    return known.status('svd').lack if 'svd' in known.reasons() else ''
+    return [{
+        'name': name,
+        'reason': now['engines'][name],
+        'lack': known.status(name).lack
+    } for name in names[:end if now['engine'] else end + 1]]
 
 
 def _model(reader: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// The chip that names the engine at work, and the card behind it, where Stable Video Diffusion arrives. What stands in
+// The chip that names the engine at work, and the card behind it, where a better one may arrive. What stands in
 // the card is the server's to say: when something changed, the page is fetched again and its card taken over.
 
 import * as api from './api.js';
@@ -43,6 +43,7 @@ export class Engine {
 
   read() {
     this.now = JSON.parse(this.chip.dataset.now);
+    this.better = JSON.parse(this.chip.dataset.better);
     this.show();
   }
 
@@ -58,14 +59,14 @@ export class Engine {
   // Often while something comes, more and more rarely while nothing does, not at all once it is here.
   wait() {
     clearTimeout(this.timer);
-    if (document.hidden || this.now.engine === 'svd') return;
+    if (document.hidden || !this.better.length) return;
     this.pause = this.isComing ? OFTEN : Math.min(Math.max(2 * this.pause, RARE), RAREST);
     this.timer = setTimeout(() => this.refresh(), this.pause);
   }
 
   async refresh() {
     clearTimeout(this.timer);
-    if (document.hidden || this.now.engine === 'svd') return;
+    if (document.hidden || !this.better.length) return;
     const now = await api.health();
     if (now?.engines && shape(now) !== shape(this.now)) await this.renew();
     else if (now?.engines) {
@@ -95,16 +96,16 @@ export class Engine {
     const page = await api.page().catch(() => null);
     // another renewal, or a switch of the language, has come in between
     if (renewal !== this.renewals || page?.documentElement.lang !== document.documentElement.lang) return;
-    const had = this.now.engine;
+    const {better} = this;
     this.takeOver(page.getElementById('engine'));
     this.onChange(page);
-    if (this.now.engine === 'svd' && had !== 'svd') put(this.status, 'svd_arrived');
+    const {engine} = this.now;
+    if (better.includes(engine)) put(this.status, 'engine_arrived', {engine: [engine]});
   }
 
   takeOver(chip) {
     const focused = this.card.contains(document.activeElement) ? document.activeElement.id : '';
-    this.chip.dataset.engine = chip.dataset.engine;
-    this.chip.dataset.now = chip.dataset.now;
+    for (const name of ['engine', 'better', 'generative', 'now']) this.chip.dataset[name] = chip.dataset[name];
     for (const part of ['summary', '.card']) {
       this.chip.querySelector(part).replaceChildren(...chip.querySelector(part).childNodes);
     }

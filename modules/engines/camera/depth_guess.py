@@ -162,7 +162,7 @@ def _subject(lab: 'numpy.ndarray') -> 'numpy.ndarray':
     import cv2
     import numpy as np
     height, width = lab.shape[:2]
-    coarse = cv2.pyrDown(_blur(lab, 0.01)) * np.float32((0.5, 1, 1))
+    coarse = cv2.pyrDown(_blur(lab, 0.01)) * np.array((0.5, 1, 1), np.float32)
     band = max(1, min(coarse.shape[:2]) // 12)
     rim = np.concatenate(
         [part.reshape(-1, 3) for part in (coarse[:band], coarse[:, :band], coarse[:, -band:])])
@@ -181,8 +181,8 @@ def _backdrop(lab: 'numpy.ndarray', fine: 'numpy.ndarray') -> 'numpy.ndarray':
     import numpy as np
     edges = np.abs(cv2.Laplacian(_blur(lab[..., 0], 0.004), cv2.CV_32F))
     smooth = ((_blur(fine, 0.006) < 0.008) & (edges < 0.03)).astype(np.uint8)
-    smooth = cv2.erode(smooth, np.ones((3, 3), np.uint8))
-    labels = cv2.connectedComponents(smooth, connectivity = 4)[1]
+    core = cv2.erode(smooth, np.ones((3, 3), np.uint8)).astype(np.uint8)
+    labels = cv2.connectedComponents(core, connectivity = 4)[1]
     reaching = np.unique(labels[0])
     far = np.isin(labels, reaching[reaching > 0]).astype(np.float32)
     # the rim stays with what stands before it: a bent skyline is seen, a bent sky is not

@@ -2,8 +2,8 @@
 # -*- coding: UTF-8 -*-
 """
 A depth model for the camera: Depth Anything V2 Small (Yang and others, 2024), where it is among the local weights,
-tells near from far. Where it is not, or cannot be used, the camera's own guess does, and the reason is told. The model
-only looks at the photo; it makes no picture.
+estimates how near things are. Where it is not, or cannot be used, the rules of ``depth_guess`` do, and the reason is
+shown. The model makes no picture.
 
 Libraries: torch, transformers, safetensors and huggingface_hub, imported when there is a model to load; numpy, OpenCV,
 Pillow.
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
@@ -66,7 +66,7 @@ class Model(Protocol):
 
 class Depth:
     """
-    What a camera asks for nearness. Making one imports nothing; it is used by one thread at a time.
+    The depth model as the camera uses it. Making one imports nothing; it is used by one thread at a time.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -87,13 +87,13 @@ class Depth:
         self._are_libraries_coming = are_libraries_coming
         self._model: Model | None = None
         self._failure: Text | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def unavailable(self) -> Text | None:
         """
-        Why no model is asked; cheap.
+        Say why the model cannot be used; cheap.
 
-        :return: the reason, or None when one is
+        :return: the reason, or None when it can
         :rtype: Text | None
         """
         if self.wanted == PRIOR:
@@ -110,10 +110,10 @@ class Depth:
 
     def load(self) -> None:
         """Load the model where it has come and has not been loaded. One that cannot be used is not tried again."""
-        with self._turn:
-            if self._model is not None or self.unavailable():
-                return
+        with self._lock:
             folder = self._find()
+            if folder is None or self._model is not None or self.unavailable():
+                return
             try:
                 self._model = self._open(folder, self._device)
             except FAULTS as error:
@@ -123,14 +123,16 @@ class Depth:
 
     def nearness(self, picture: 'numpy.ndarray') -> tuple['numpy.ndarray | None', Text | None]:
         """
-        How near every part of a photo is, as the loaded model sees it.
+        Estimate with the loaded model how near every part of a photo is.
 
         :param picture: uint8 [H, W, 3], sRGB
         :type picture: numpy.ndarray
         :return: float32 [h, w] as :func:`modules.engines.camera.depth_guess.nearness` gives it, or None where the model
-            tells nothing; and what there is to say about that
+            finds no differences or fails; and a note on that
         :rtype: tuple[numpy.ndarray | None, Text | None]
         """
+        if self._model is None:
+            return None, self.unavailable()
         try:
             disparity = self._model.disparity(picture)
         except FAULTS as error:
@@ -141,8 +143,8 @@ class Depth:
 
 class DepthAnything:
     """
-    Depth Anything, loaded without asking anybody on the network. It rests in main memory and borrows a GPU for the
-    moment in which it looks, so that it takes nothing from a model that lives there.
+    Depth Anything, loaded without using the network. It stays in main memory and is moved to the GPU only while it
+    computes, so that it takes no memory from a model that stays there.
 
     :param folder: a whole model
     :type folder: Path
@@ -161,16 +163,18 @@ class DepthAnything:
         transformers.utils.logging.disable_progress_bar()
         try:
             with loading():
-                self._model, told = transformers.DepthAnythingForDepthEstimation.from_pretrained(
+                # of the two things that are returned then, the library's types know one
+                loaded: Any = transformers.DepthAnythingForDepthEstimation.from_pretrained(
                     folder,
                     variant = weights.variants(folder, weights.DEPTH)[-1],
                     local_files_only = True,
                     output_loading_info = True)
         except (SafetensorError, StrictDataclassError) as error:
             raise OSError(str(error)) from error
-        if told['missing_keys']:
+        self._model, report = loaded
+        if report['missing_keys']:
             # they would be random numbers
-            raise ValueError(f'no {min(told["missing_keys"])}')
+            raise ValueError(f'no {min(report["missing_keys"])}')
         if self._model.config.depth_estimation_type != 'relative':
             raise ValueError(f'{self._model.config.depth_estimation_type} depth')
         self._model.float().eval()
@@ -178,14 +182,14 @@ class DepthAnything:
             folder, local_files_only = True)
         found = devices.pick(option, torch) or 'cpu'
         self._device = found if found.startswith('cuda') else 'cpu'
-        # a look at a corner shows whether the files fit each other
+        # computing a corner shows whether the files fit each other
         side = 5 * self._model.config.patch_size
         corner = Image.new('RGB', (side, side), (90, 120, 80))
-        self._looked_at(self._pixels(corner)[..., :side, :side])
+        self._compute(self._pixels(corner)[..., :side, :side])
 
     def disparity(self, picture: 'numpy.ndarray') -> 'numpy.ndarray':
         """
-        Look at a picture.
+        Estimate disparity.
 
         :param picture: uint8 [H, W, 3], sRGB
         :type picture: numpy.ndarray
@@ -196,12 +200,12 @@ class DepthAnything:
         image = Image.fromarray(picture)
         image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
         image = image.resize((max(SHORTEST, image.width), max(SHORTEST, image.height)))
-        return self._looked_at(self._pixels(image))
+        return self._compute(self._pixels(image))
 
     def _pixels(self, image: Image.Image) -> 'torch.Tensor':
         return self._prepare(images = image, return_tensors = 'pt')['pixel_values']
 
-    def _looked_at(self, pixels: 'torch.Tensor') -> 'numpy.ndarray':
+    def _compute(self, pixels: 'torch.Tensor') -> 'numpy.ndarray':
         """On the CPU where the GPU has no room left."""
         import numpy as np
         import torch

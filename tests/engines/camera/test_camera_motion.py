@@ -17,8 +17,9 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ROOT, Configuration, ModelOptions
-from modules.engines.camera import depth_guess
+from modules.engines.camera import depth_guess, renderer
 from modules.engines.camera import engine as camera_motion
+from modules.engines.camera import path as paths
 from modules.engines.camera.engine import CameraMotion
 from modules.photos.sizes import Photo, result_size
 from modules.progress import JobControl, Progress, do_nothing
@@ -57,8 +58,8 @@ def steps(frames):
 
 def maps(pixels, seed, travel = MOST):
     """Columns and rows from which the pixels of every moving frame come."""
-    path = camera_motion.path(seed, 12)
-    field = camera_motion.displacement(pixels, travel, path.push)
+    path = paths.choose_path(seed, 12)
+    field = renderer.compute_displacement(pixels, travel, path.push)
     for frame in range(1, 12):
         columns, rows = field.at(path, frame)
         yield columns / 2, rows / 2

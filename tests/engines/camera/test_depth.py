@@ -34,9 +34,10 @@ from modules.commands import again, animate, arguments, doctor
 from modules.commands import download as shell
 from modules.configuration import ROOT
 from modules.engines import TABLE
-from modules.engines.camera import depth_guess
+from modules.engines.camera import depth_guess, renderer
 from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
+from modules.engines.camera import path as paths
 from modules.engines.camera.depth_model import MODEL, Depth
 from modules.engines.contract import DepthUse
 from modules.engines.registry import Engines
@@ -119,7 +120,7 @@ def test_specks_change_nothing_and_a_few_outliers_nothing_elsewhere(laid):
 def test_the_near_thing_keeps_its_shape_and_what_is_behind_gives_way(laid):
     pixels = noise()
     near = depths.scaled(square(), depth_guess.grid(pixels))
-    field = camera_motion.displacement(pixels, 0.03, 0.5, near = near).parallax
+    field = renderer.compute_displacement(pixels, 0.03, 0.5, near = near).parallax
     inside, wall = field[130:230, 270:370], field[180, 20]
     assert np.ptp(inside) < 0.05 * np.abs(inside.mean() - wall)
 
@@ -144,8 +145,8 @@ def test_no_border_shows_and_nothing_tears_whatever_is_seen(name, size):
     near = depths.scaled(ROUGH[name].astype(np.float32), depth_guess.grid(pixels))
     travel = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL
     for seed in range(4):
-        path = camera_motion.path(seed, 8)
-        field = camera_motion.displacement(pixels, travel, path.push, near = near)
+        path = paths.choose_path(seed, 8)
+        field = renderer.compute_displacement(pixels, travel, path.push, near = near)
         for frame in range(1, 8):
             columns, rows = (2 * each / 4 for each in field.at(path, frame))
             assert columns.min() > -0.01 and columns.max() < size[0] - 0.99
