@@ -136,7 +136,7 @@ def staged(tmp_path_factory):
     from modules.configuration import Configuration, WebOptions
     from modules.engines.registry import Engines
     configuration = Configuration(web = WebOptions(port = 0))
-    table = {'svd': ('test_page_model', 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
+    table = {'svd': (__name__, 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
     app = create_app(
         configuration, tmp_path_factory.mktemp('staged'), engines = Engines(configuration, table))
     fetched = {'fetcher': Fetched(), 'libraries': Fetched()}
