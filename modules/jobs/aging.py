@@ -15,14 +15,14 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-#: seconds that a restart may add, and a look after the one before it, beside those that a clock without jumps counts:
+#: seconds that a restart may add, and one count after another, beside those that a clock without jumps counts:
 #: while a computer sleeps, that one often stands still
 MOST_OF_A_RESTART, MOST_OF_A_JUMP = 12 * 3600, 3600
 
 
 class Aging:
     """
-    Remembers since when things are nearly old.
+    Remember since when things are nearly old.
 
     :param path: where it is kept over restarts
     :type path: Path
@@ -44,12 +44,12 @@ class Aging:
         self._clock = clock
         self._steady = steady
         self._steady_before: float | None = None
-        # the wall's clock at the last look, seconds counted so far, and what they were when each thing was first seen
+        # the wall's clock at the last count, seconds counted so far, and what they were when each thing was first seen
         self._before, self._counted, self._since = self._read()
 
-    def ripe(self, near: Collection[str]) -> set[str]:
+    def find_old_enough(self, near: Collection[str]) -> set[str]:
         """
-        What has been nearly old for long enough.
+        Find what has been nearly old for long enough.
 
         :param near: names of all that is nearly old now
         :type near: Collection[str]
@@ -80,7 +80,8 @@ class Aging:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.warning('%s is not understood and begun anew: %s', self._path, error)
+            logger.warning('%s is not understood, so ages are counted from now on: %s', self._path,
+                           error)
         return None, 0.0, {}
 
     def _write(self) -> None:

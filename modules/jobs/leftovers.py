@@ -47,8 +47,8 @@ def sweep(home: Path, record: Record) -> None:
     :param record: tells which are known
     :type record: Record
     """
-    found = [path for path in folders(home) if path.name not in record.known]
-    for folder in folders(home):
+    found = [path for path in list_job_folders(home) if path.name not in record.known]
+    for folder in list_job_folders(home):
         if folder.name in record.known:
             shutil.rmtree(folder / UNFINISHED, ignore_errors = True)
     unknown = []
@@ -63,9 +63,9 @@ def sweep(home: Path, record: Record) -> None:
                        len(unknown), home / ASIDE)
 
 
-def folders(home: Path) -> list[Path]:
+def list_job_folders(home: Path) -> list[Path]:
     """
-    Folders that are named as jobs are.
+    List the folders that are named as jobs are.
 
     :param home: where to look
     :type home: Path
@@ -82,7 +82,7 @@ def folders(home: Path) -> list[Path]:
 
 def has_more_than_upload(folder: Path) -> bool:
     """
-    Whether a job was done, or at work, in a folder.
+    Find out whether a job was done, or begun, in a folder.
 
     :param folder: the folder
     :type folder: Path

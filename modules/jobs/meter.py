@@ -64,7 +64,7 @@ class Meter:
 
     def count_phase(self, engine: str, phase: str, seconds: float) -> None:
         """
-        A job has gone through a phase.
+        Count a phase that a job has gone through.
 
         :param engine: the engine at work
         :type engine: str
@@ -77,7 +77,7 @@ class Meter:
 
     def count_job(self, job: Job) -> None:
         """
-        A job has ended.
+        Count a job that has ended.
 
         :param job: the job, in its final state
         :type job: Job

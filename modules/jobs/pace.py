@@ -33,13 +33,13 @@ class _Run:
     phase_began: float
     progress: Progress
     stepped: float
-    #: the step that the phase was first heard of with: engines tell of steps when they are over
+    #: the first step of the phase that was reported: engines report steps when they are over
     first_step: int = 0
 
 
 class Pace:
     """
-    Learns from workers, each of which does one job at a time.
+    Learn from workers, each of which does one job at a time.
 
     :param clock: seconds, ever growing
     :type clock: Callable[[], float]
@@ -54,7 +54,7 @@ class Pace:
 
     def begin(self, kind: Hashable, worker: Hashable = None, device: Hashable = None) -> None:
         """
-        A job begins.
+        Note that a job begins.
 
         :param kind: what jobs that take equally long have in common
         :type kind: Hashable
@@ -69,7 +69,7 @@ class Pace:
 
     def note(self, progress: Progress, worker: Hashable = None) -> tuple[str, float] | None:
         """
-        The job goes on.
+        Note that a job goes on.
 
         :param progress: how far it is
         :type progress: Progress
@@ -88,7 +88,7 @@ class Pace:
 
     def end(self, is_whole: bool, worker: Hashable = None) -> tuple[str, float] | None:
         """
-        The job has ended.
+        Note that a job has ended.
 
         :param is_whole: whether it was done; others teach nothing about the whole
         :type is_whole: bool
@@ -106,7 +106,7 @@ class Pace:
 
     def left(self, worker: Hashable = None) -> float | None:
         """
-        Until the running job is done.
+        Tell how long until the running job is done.
 
         :param worker: who does it
         :type worker: Hashable
@@ -129,7 +129,7 @@ class Pace:
 
     def whole(self, kind: Hashable, device: Hashable = None) -> float | None:
         """
-        A whole job.
+        Tell how long a whole job takes.
 
         :param kind: what jobs that take equally long have in common
         :type kind: Hashable
@@ -143,7 +143,7 @@ class Pace:
 
     def is_late(self, worker: Hashable = None) -> bool:
         """
-        Whether the running job takes much longer than the ones before did.
+        Find out whether the running job takes much longer than the ones before did.
 
         :param worker: who does it
         :type worker: Hashable
@@ -161,7 +161,7 @@ class Pace:
 
     def guess(self) -> float:
         """
-        After which time a place becomes free.
+        Guess after which time a place becomes free.
 
         :return: seconds
         :rtype: float

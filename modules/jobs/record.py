@@ -142,19 +142,19 @@ def facts_from_json(words: bytes, moment: float) -> dict:
     :raises modules.errors.BadRecord: when it is something else
     """
     try:
-        told = json.loads(words)
-        # Redis's clock may have been set back: what will have been heard of is not there for ever
-        silent = abs(moment - told['seen'])
+        found = json.loads(words)
+        # Redis's clock may have been set back: a moment to come is no sign of life for ever
+        silent = abs(moment - found['seen'])
         facts = {
             'shared': {
                 str(name): str(value)
-                for name, value in told['shared'].items()
+                for name, value in found['shared'].items()
             },
-            'engines': [str(name) for name in told.get('engines', [])],
-            'devices': int(told.get('devices', 1)),
+            'engines': [str(name) for name in found.get('engines', [])],
+            'devices': int(found.get('devices', 1)),
             'depth': {
                 str(name): model and str(model)
-                for name, model in told.get('depth', {}).items()
+                for name, model in found.get('depth', {}).items()
             },
             'silent': silent
         }
@@ -198,8 +198,8 @@ def _request(photo: Path, kept: dict) -> AnimationRequest:
     values = {}
     for parameter in PARAMETERS:
         value = kept.get(parameter.name, parameter.default)
-        told = value if isinstance(value, str) else json.dumps(value)
-        values[parameter.name] = None if value is None else parameter.parse(told)
+        field = value if isinstance(value, str) else json.dumps(value)
+        values[parameter.name] = None if value is None else parameter.parse(field)
     if values['seed'] is None or values['engine'] is None:
         raise ValueError(kept)
     values['is_auto'] = kept.get('is_auto') is True

@@ -29,7 +29,7 @@ AT_ONCE = 2
 
 def delivered_names(format_name: str) -> tuple[str, ...]:
     """
-    The files that a worker delivers; whatever else it says is neither read nor written.
+    List the files that a worker delivers; whatever else it names is neither read nor written.
 
     :param format_name: the one that was asked for, of :data:`modules.encoders.TABLE`
     :type format_name: str
@@ -58,7 +58,7 @@ class Results:
 
     def file(self, job: Job, format_name: str) -> Path:
         """
-        A file, made first where it is not there yet.
+        Get a file, and make it first where it is not there yet.
 
         :param job: a job that is done
         :type job: Job

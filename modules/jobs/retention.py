@@ -28,7 +28,7 @@ from modules.jobs.work import run_guarded
 
 logger = logging.getLogger(__name__)
 
-#: seconds between two looks for results that are too old
+#: seconds between two searches for results that are too old
 ROUND = 600
 
 #: seconds for which a result must have been nearly old before it goes, where it is kept for longer than that
@@ -55,7 +55,7 @@ class Kept:
 
 class Retention:
     """
-    Removes finished jobs that are too old or too many, in a thread of its own.
+    Remove finished jobs that are too old or too many, in a thread of its own.
 
     :param queue: removes
     :type queue: Queue
@@ -111,9 +111,12 @@ class Retention:
     def _old(self, kept: list[Kept]) -> list[Kept]:
         now = self._clock()
         nearly = now - self.seconds + self._aging.hold
-        ripe = self._aging.ripe({each.folder.name for each in kept if each.finished < nearly})
+        old_enough = self._aging.find_old_enough(
+            {each.folder.name
+             for each in kept if each.finished < nearly})
         return [
-            each for each in kept if each.finished < now - self.seconds and each.folder.name in ripe
+            each for each in kept
+            if each.finished < now - self.seconds and each.folder.name in old_enough
         ]
 
     def _first_of_largest(self, kept: list[Kept]) -> Kept | None:
@@ -140,7 +143,7 @@ class Retention:
 
     def _jobs(self) -> list[Kept]:
         return [
-            Kept(job.folder, job.sender, job.finished.timestamp(), size(job.folder), job)
+            Kept(job.folder, job.sender, job.finished.timestamp(), measure_folder(job.folder), job)
             for job in self.store.find_ended()
         ]
 
@@ -148,8 +151,8 @@ class Retention:
         """They are nobody's, and go by when they were set aside."""
         return [
             Kept(folder, leftovers.ASIDE,
-                 folder.stat().st_mtime, size(folder))
-            for folder in leftovers.folders(self.store.home / leftovers.ASIDE)
+                 folder.stat().st_mtime, measure_folder(folder))
+            for folder in leftovers.list_job_folders(self.store.home / leftovers.ASIDE)
         ]
 
     def _run(self) -> None:
@@ -159,9 +162,9 @@ class Retention:
             self._wanted.clear()
 
 
-def size(folder: Path) -> int:
+def measure_folder(folder: Path) -> int:
     """
-    What a folder holds.
+    Measure what a folder holds.
 
     :param folder: a folder, which may vanish meanwhile
     :type folder: Path

@@ -75,7 +75,7 @@ class IdleWork:
         """
         Wait until a worker has ended, or has nothing to do that matters.
 
-        :param worker: a thread that was told to end
+        :param worker: a thread that is to end
         :type worker: threading.Thread
         :param patience: when to give up, by the monotonic clock
         :type patience: float
@@ -107,7 +107,7 @@ def run_interruptibly(name: str, work: Callable[[Callable[[], None]], Result]) -
         try:
             working = pool.submit(run_guarded, name,
                                   lambda: results.append(work(stop_if_cancelled)))
-            # on Windows, Ctrl-C is heard between waits only
+            # on Windows, Ctrl-C is noticed between waits only
             while not wait([working], timeout = 0.2).done:
                 pass
         finally:

@@ -27,7 +27,7 @@ from modules.jobs.job import Job, new_id, now
 from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.results import Results
-from modules.jobs.retention import Retention, size
+from modules.jobs.retention import Retention, measure_folder
 from modules.jobs.store import Store
 from modules.photos.reader import PhotoReader
 from modules.request import parse_request
@@ -206,12 +206,12 @@ def test_what_a_folder_holds_is_told_though_parts_of_it_vanish(tmp_path):
     passing = threading.Thread(target = come_and_go)
     passing.start()
     try:
-        sizes = {size(tmp_path) for _ in range(300)}
+        sizes = {measure_folder(tmp_path) for _ in range(300)}
     finally:
         stop.set()
         passing.join()
     assert sizes == {8 + len('/nowhere')}
-    assert size(tmp_path / 'gone') == 0
+    assert measure_folder(tmp_path / 'gone') == 0
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_who_sends_most_loses_the_oldest_and_others_keep_theirs(three):
     for job, sender, hours in zip(jobs, 'abccc', (1, 9, 5, 4, 3), strict = True):
         job.sender, job.finished = sender, now() - timedelta(hours = hours)
         queue.store.save(job)
-    one = size(jobs[0].folder)
+    one = measure_folder(jobs[0].folder)
     tidied(queue, max_outputs_bytes = int(3.5 * one))
     assert left(jobs) == [True, True, False, False, True]
     assert [job.sender for job in queue.store.find_ended()] == ['a', 'b', 'c']

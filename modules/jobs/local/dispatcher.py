@@ -40,7 +40,7 @@ class Dispatcher:
         self._line = line
         self._crew = crew
         self._journal = journal
-        #: ran when the program was told to end
+        #: ran when the program began to end
         self._interrupted: set[Job] = set()
 
     def next_job(self, animator: Animator, patience: float) -> Job | None:

@@ -118,7 +118,7 @@ class Journal:
 
     def save(self, job: Job) -> bool:
         """
-        Record a job; where that cannot be done, it goes on all the same, and a restart would begin it anew.
+        Record a job; where that cannot be done, it goes on all the same, and a restart would begin it once more.
 
         :param job: the job as it is now
         :type job: Job

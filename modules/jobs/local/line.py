@@ -46,7 +46,7 @@ class Line:
             raise errors.ShuttingDown
         if len(self.jobs) >= self._options.max_waiting:
             raise errors.QueueFull(retry_after = retry_after)
-        # counted anew each time, so that no way out of the line can be forgotten
+        # counted each time, so that no way out of the line can be forgotten
         own = sum(job.client == client for job in self.jobs) if client else 0
         if own >= self._options.max_waiting_per_client > 0:
             raise errors.TooManyWaiting(retry_after = retry_after)
