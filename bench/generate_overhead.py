@@ -30,7 +30,7 @@ from PIL import Image  # noqa: E402
 
 from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
-from modules.engines.diffusion import decoding  # noqa: E402
+from modules.engines.diffusion.decoding import ClipControl, keep_as_decoded  # noqa: E402
 from modules.engines.registry import Engines  # noqa: E402
 from modules.engines.stable_video import StableVideo  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
@@ -42,8 +42,8 @@ class Timed(StableVideo):
     #: of every clip
     seconds: list[float] = []
 
-    def frames(self, image: Image.Image, request: AnimationRequest,
-               control: decoding.ClipControl) -> numpy.ndarray:
+    def make_frames(self, image: Image.Image, request: AnimationRequest,
+                    control: ClipControl) -> numpy.ndarray:
         """
         Run the pipeline, then show the photo instead of noise.
 
@@ -51,18 +51,18 @@ class Timed(StableVideo):
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param control: is told after every step, ends the work between steps, and finishes the frames
-        :type control: decoding.ClipControl
+        :param control: called after every step, and with the frames
+        :type control: ClipControl
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         """
         before = time.perf_counter()
-        made = super().frames(image, request,
-                              dataclasses.replace(control, finish = decoding.keep_as_decoded))
+        unfinished = dataclasses.replace(control, finish = keep_as_decoded)
+        made = super().make_frames(image, request, unfinished)
         self.seconds.append(time.perf_counter() - before)
         picture = numpy.asarray(image)
-        return control.finish(
-            numpy.stack([numpy.roll(picture, index, 1) for index in range(len(made))]))
+        frames = [numpy.roll(picture, index, 1) for index in range(len(made))]
+        return control.finish(numpy.stack(frames))
 
 
 def main(photo: bytes, steps: int, runs: int) -> None:

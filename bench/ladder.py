@@ -28,8 +28,9 @@ from tiny_svd import published, request  # noqa: E402
 
 from modules import errors  # noqa: E402
 from modules.configuration import ModelOptions  # noqa: E402
-from modules.engines.diffusion import ladder, memory  # noqa: E402
+from modules.engines.diffusion import ladder  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
+from modules.engines.stable_video import memory  # noqa: E402
 
 
 def main(sizes: list[int]) -> None:
@@ -46,9 +47,9 @@ def main(sizes: list[int]) -> None:
     print(f'{"GPU":>6} {"begins":>9} {"chunk":>5} {"predicted":>9} {"counted":>8}  from the top')
     for size in sizes:
         there = size * memory.GIB
-        begun = ladder.chosen('cuda', needs, there)
-        chunk = ladder.chunk_size(begun, needs, model.output_frames, there)
-        foretold = ladder.peak(begun, needs, chunk) / memory.GIB
+        begun = memory.choose_rung('cuda', needs, there)
+        chunk = memory.choose_chunk(begun, needs, model.output_frames, there)
+        foretold = memory.predict_peak(begun, needs, chunk) / memory.GIB
         counted, way = walk(begun, needs, model, there)
         if way != [begun.name]:
             raise SystemExit(f'{size} GiB: {begun.name} was chosen and did not fit: {way}')
@@ -75,7 +76,7 @@ def walk(begun: ladder.Rung, needs: memory.Needs, model: ModelOptions,
     """
     way, live = [begun.name], LiveBytes(there - memory.OVERHEAD, 'cuda')
 
-    def hear(progress):
+    def note_rung(progress):
         if progress.note:
             way.append(progress.note.values['rung'])
         if progress.phase == 'encoding':
@@ -85,9 +86,9 @@ def walk(begun: ladder.Rung, needs: memory.Needs, model: ModelOptions,
     with pretended_gpu.pretended(), live:
         try:
             engine = pretended_gpu.engine(pretended_gpu.published, begun, needs, model, there)
-            if engine._sampler.rung != begun:
-                way.append(engine._sampler.rung.name)
-            engine.frames(image, request(), ClipControl(hear))
+            if engine.sampler.rung != begun:
+                way.append(engine.sampler.rung.name)
+            engine.make_frames(image, request(), ClipControl(note_rung))
         except errors.OutOfMemory:
             way.append('503')
     return live.peak / memory.GIB, way

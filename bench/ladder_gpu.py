@@ -35,9 +35,8 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.engines.diffusion import devices, ladder, memory  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
-from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.engines.stable_video import StableVideo, memory  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
 #: GiB that a context takes
@@ -83,15 +82,16 @@ def measure(checkpoint: Path, size: int, first: float | None, model: ModelOption
     :rtype: float
     """
     there = int((size - CONTEXT) * memory.GIB)
-    needs = devices.adjust(memory.needs(checkpoint, 'fp16', model, width = 2), 'cuda:0', True)
-    rung = ladder.chosen('cuda:0', needs, there)
-    chunk = ladder.chunk_size(rung, needs, model.output_frames, there)
+    needs = memory.adjust(memory.read_needs(checkpoint, 'fp16', model, width = 2), 'cuda:0', True)
+    rung = memory.choose_rung('cuda:0', needs, there)
+    chunk = memory.choose_chunk(rung, needs, model.output_frames, there)
     torch.cuda.set_per_process_memory_fraction(there / torch.cuda.mem_get_info()[1])
     model = dataclasses.replace(
         model, memory = rung.name, decode_chunk_size = chunk, unet = False, engine = 'svd')
     engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
     engine.load()
-    moments, notes = [], []
+    moments: list[float] = []
+    notes: list[str] = []
     make(engine, model, moments, notes)
     torch.cuda.reset_peak_memory_stats()
     moments.clear()
@@ -99,8 +99,8 @@ def measure(checkpoint: Path, size: int, first: float | None, model: ModelOption
     seconds = min(after - before for before, after in pairwise(moments))
     peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
     allocated, reserved = (peak / memory.GIB for peak in peaks)
-    foretold = ladder.peak(rung, needs, chunk) / memory.GIB
-    print(f'{size:>2} GiB {engine._sampler.rung.name:>9} {chunk:>5} {seconds:7.3f} '
+    foretold = memory.predict_peak(rung, needs, chunk) / memory.GIB
+    print(f'{size:>2} GiB {engine.sampler.rung.name:>9} {chunk:>5} {seconds:7.3f} '
           f'{seconds / (first or seconds):6.2f} {foretold:9.2f} {allocated:9.2f} {reserved:8.2f}  '
           f'{", ".join(notes)}')
     return first or seconds
@@ -129,7 +129,7 @@ def make(engine: StableVideo, model: ModelOptions, moments: list[float], notes: 
 
     request = parse_request([('seed', '3')], Path(), 'photo')
     image = Image.new('RGB', (model.image_prompt_width, model.image_prompt_height), 'grey')
-    engine.frames(image, request, ClipControl(note))
+    engine.make_frames(image, request, ClipControl(note))
 
 
 if __name__ == '__main__':

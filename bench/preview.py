@@ -34,8 +34,7 @@ from PIL import Image  # noqa: E402
 from modules.clips import animator  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
-from modules.engines.diffusion import preview  # noqa: E402
-from modules.engines.stable_video import StableVideo, fitting  # noqa: E402
+from modules.engines.stable_video import StableVideo, fitting, preview  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
 from modules.progress import JobControl, Progress  # noqa: E402
 from modules.request import AnimationRequest, parse_request  # noqa: E402
@@ -105,12 +104,12 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
         checkpoint = tiny_checkpoint.make(Path(folder))
         engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
         engine.load()
-    seen = engine._sampler.scheduler
+    seen = engine.sampler.placed.scheduler
     unseen = Unseen.from_config(seen.config)
     unseen.alphas_cumprod = seen.alphas_cumprod
 
     def run(scheduler: EulerDiscreteScheduler, told: Callable = lambda progress: None) -> float:
-        engine._sampler.scheduler = scheduler
+        engine.sampler.placed.scheduler = scheduler
         return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
 
     def viewed() -> float:
@@ -121,7 +120,7 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
     tensors = {name: torch.randn(1, FRAMES, 4, 32, 56) for name in preview.TENSORS}
     run(seen)
     alone = statistics.median(
-        _seconds(lambda: fitting.in_shape(preview.forming(seen, tensors), fit))
+        _seconds(lambda: fitting.in_shape(preview.preview_frame(seen, tensors), fit))
         for _ in range(100)) * steps
     _print('Stable Video Diffusion', [lambda: run(unseen), lambda: run(seen), viewed], runs, alone)
 

@@ -57,6 +57,7 @@ from modules.choices import PRESETS  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
+from modules.progress import do_nothing  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
 GIB = 2**30
@@ -110,7 +111,7 @@ class Bench:
         self._round = 0
         self.left_out: list[str] = []
         self.engine = self.load(model)
-        self.device = self.engine.device
+        self.device = self.engine.budget.device
         noise = numpy.random.default_rng(0).integers(0, 256, (9, 16, 3), numpy.uint8)
         size = model.image_prompt_width, model.image_prompt_height
         self.image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
@@ -137,8 +138,9 @@ class Bench:
         :return: the ways
         :rtype: list[Way]
         """
-        chunk = self.engine._sampler.chunk(self.model)
-        plain = pipeline.load(self.folder, 'fp16', self.device).to(self.device)
+        chunk = self.engine.sampler.choose_chunk(self.model)
+        plain = pipeline.load_pipeline(self.engine.budget.find_source(self.folder))
+        plain.to(self.device)
         ways = [Way(f'plain diffusers, chunk {chunk}', partial(self._plain, plain, chunk))]
         if not self.is_gpu:
             ways += self._own(PRESETS, '')
@@ -163,12 +165,11 @@ class Bench:
 
     def _compiled(self) -> list[Way]:
         """Code for ``fast`` is code for the presets before it as well."""
-        preset = presets.TABLE['fast']
         self._reset_peak()
         started, before = time.perf_counter(), counters['stats']['unique_graphs']
-        sampler = self.engine._sampler
+        sampler = self.engine.sampler
         try:
-            is_done = sampler.compile(self.image.size, preset, presets.applied(preset, self.model),
+            is_done = sampler.compile(self.image.size, presets.apply('fast', self.model),
                                       self._stop_in_time)
         except errors.Cancelled:
             is_done = False
@@ -180,7 +181,7 @@ class Bench:
         ways = self._own(names, ', compiled', is_counted = False)
         for way in ways:
             self._first(way)
-            if not sampler.denoiser.compilables[0].was_compiled:
+            if not sampler.placed.denoiser.compilables[0].was_compiled:
                 way.name += ' (it was not)'
         return ways
 
@@ -197,7 +198,7 @@ class Bench:
             way.peak = self._peak()
         else:
             with LiveBytes() as live:
-                way.make(bool)
+                way.make(do_nothing)
             way.peak = f'{live.peak / GIB:.3f}'
             count_flops(way)
         tell(f'{way.name}: first clip {time.perf_counter() - started:.2f} s')
@@ -229,7 +230,7 @@ class Bench:
     def _plain(self, pipe: diffusers.StableVideoDiffusionPipeline, chunk: int,
                on_step: OnStep) -> numpy.ndarray:
 
-        def tell_step(_pipe, _step, _time, tensors):
+        def report_step(_pipe, _step, _time, tensors):
             on_step()
             return tensors
 
@@ -241,16 +242,20 @@ class Bench:
             num_inference_steps = self.model.inference_steps,
             decode_chunk_size = chunk,
             generator = torch.Generator().manual_seed(3),
-            callback_on_step_end = tell_step,
+            callback_on_step_end = report_step,
             output_type = 'np').frames[0]
         return (pixels * 255).round().astype(numpy.uint8)
 
     def _ours(self, engine: StableVideo, preset: str, on_step: OnStep) -> numpy.ndarray:
         request = parse_request([('seed', '3'), ('preset', preset)], Path(), 'photo')
-        applied = presets.applied(presets.TABLE[preset], engine.model)
-        image = self.image.resize((applied.image_prompt_width, applied.image_prompt_height))
-        return engine.frames(image, request,
-                             ClipControl(lambda progress: progress.phase != 'step' or on_step()))
+        model = presets.apply(preset, engine.model).model
+        image = self.image.resize((model.image_prompt_width, model.image_prompt_height))
+
+        def report(progress):
+            if progress.phase == 'step':
+                on_step()
+
+        return engine.make_frames(image, request, ClipControl(report))
 
     def rungs(self) -> list[Way]:
         """
@@ -405,10 +410,10 @@ def count_flops(way: Way) -> None:
     :type way: Way
     """
     if not way.is_counted:
-        way.clip = way.make(bool)
+        way.clip = way.make(do_nothing)
         return
     with FlopCounterMode(display = False) as counter:
-        way.clip = way.make(bool)
+        way.clip = way.make(do_nothing)
     way.flops = counter.get_total_flops()
 
 

@@ -68,10 +68,10 @@ def main(steps: int, runs: int) -> None:
     def bare() -> numpy.ndarray:
         return _plain_frames(plain, small, model, request)
 
-    if engine.device == 'cpu':
+    if engine.budget.device == 'cpu':
         torch.set_num_threads(1)
     ours(), bare()
-    clock = time.process_time if engine.device == 'cpu' else time.perf_counter
+    clock = time.process_time if engine.budget.device == 'cpu' else time.perf_counter
     times = [_pair(bare, ours, clock, run % 2 == 1) for run in range(runs)]
     frames = bare()
     same = numpy.array_equal(fitting.to_result(frames, fit), ours())
@@ -80,7 +80,7 @@ def main(steps: int, runs: int) -> None:
     bare_seconds, our_seconds = (statistics.median(column) for column in zip(*times, strict = True))
     ratio = statistics.median(our / plain for plain, our in times)
     print(
-        f'{engine.device}, {steps} steps, {model.output_frames} frames of 256 x 128, {runs} runs, medians'
+        f'{engine.budget.device}, {steps} steps, {model.output_frames} frames of 256 x 128, {runs} runs, medians'
     )
     print(f'bare pipeline        {bare_seconds:8.3f} s')
     print(f'the engine           {our_seconds:8.3f} s   ratio of pairs {ratio:.3f}')
@@ -97,12 +97,12 @@ def _photo() -> Photo:
 def _both(folder: Path, model: ModelOptions) -> tuple:
     engine = StableVideo(Configuration(model = model), lambda configuration: folder)
     engine.load()
-    plain = pipeline.load(folder, 'fp16', engine.device)
-    plain.to(engine.device)
+    plain = pipeline.load_pipeline(engine.budget.find_source(folder))
+    plain.to(engine.budget.device)
     return engine, plain
 
 
-def _plain_frames(pipe: object, image: Image.Image, model: ModelOptions,
+def _plain_frames(pipe: Callable, image: Image.Image, model: ModelOptions,
                   request: AnimationRequest) -> numpy.ndarray:
     pixels = pipe(
         image,
@@ -125,7 +125,8 @@ def _around(photo: Photo, frames: numpy.ndarray, fit: fitting.Fit) -> None:
 def _pair(bare: Callable, ours: Callable, clock: Callable, is_turned: bool) -> tuple[float, float]:
     """Who comes second may find the machine slower, so they change places."""
     if is_turned:
-        return tuple(reversed((_seconds(ours, clock), _seconds(bare, clock))))
+        our_seconds = _seconds(ours, clock)
+        return _seconds(bare, clock), our_seconds
     return _seconds(bare, clock), _seconds(ours, clock)
 
 

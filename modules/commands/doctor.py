@@ -100,10 +100,10 @@ def report(configuration: Configuration, engines: Engines,
     yield words['disk'], f'{free_bytes(configuration.store.models_home) / 2**30:.1f} GiB'
     for library in LIBRARIES:
         yield library, version(library) or words['not_installed']
-    device = devices.described(configuration.model.device) if version('torch') else ''
+    device = devices.describe(configuration.model.device) if version('torch') else ''
     if device:
         yield words['device'], device
-        if configuration.model.unet and devices.expected(configuration.model.device) == 'cuda':
+        if configuration.model.unet and devices.guess_kind(configuration.model.device) == 'cuda':
             yield words['compiling'], _not_compiled(device) or words['works']
     yield from _torch(configuration, device, words)
     yield words['model'], str(find(configuration) or words['no_model'])
@@ -126,8 +126,8 @@ def report(configuration: Configuration, engines: Engines,
 
 
 def _not_compiled(device: str | Text) -> Text | None:
-    """Explain why nothing is compiled for the device, as :func:`devices.described` tells it."""
-    reason = toolchain.why_not()
+    """Explain why nothing is compiled for the device, as :func:`devices.describe` tells it."""
+    reason = toolchain.explain_missing()
     if reason or isinstance(device, Text):
         return reason
     return toolchain.explain_card(device.partition(',')[0])
@@ -140,7 +140,7 @@ def _torch(configuration: Configuration, device: str | Text,
     sources = dependencies.settle(configuration.installation, note.torch_index if note else '')
     index = sources.pytorch_index_url or text('launch.usual_index')
     yield words['torch'], text('doctor.torch_from', index = index, reason = sources.reason)
-    is_missing = isinstance(device, Text) and device.key == 'engines.svd_no_device'
+    is_missing = isinstance(device, Text) and device.key == 'engines.no_device'
     wanted = configuration.model.device if device == 'cpu' or is_missing else 'cpu'
     if reason := unseen_gpu.explain(wanted):
         yield words['gpu'], reason

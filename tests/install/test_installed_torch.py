@@ -17,7 +17,7 @@ import tiny_checkpoint
 from modules.commands import doctor
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
 from modules.engines.registry import Engines
-from modules.engines.stable_video import engine
+from modules.engines.stable_video import budget, engine
 from modules.install import environment, installed_torch, unseen_gpu
 from modules.install.installed_torch import ROCM_ATTENTION
 
@@ -244,9 +244,9 @@ def checkpoint(tmp_path_factory):
 
 def test_the_engine_tells_it_as_its_reason(checkpoint, blind, tmp_path, monkeypatch):
     # what makes clips on a processor in a bearable time
-    monkeypatch.setattr(engine, 'SMALL', 0)
+    monkeypatch.setattr(budget, 'SMALL', 0)
     svd = engine.StableVideo(Configuration(), lambda _configuration: checkpoint)
-    svd.device = 'cpu'
+    svd.budget.use_device('cpu', None)
     for language, words in (('en', 'too old for this PyTorch'), ('zh', '对这个 PyTorch 太旧')):
         reason = svd.status().reason.in_(language)
         assert words in reason and '550.54.14' in reason and 'Engine = svd' in reason
@@ -257,7 +257,7 @@ def test_the_engine_tells_it_as_its_reason(checkpoint, blind, tmp_path, monkeypa
 
 def test_without_a_card_the_engine_tells_what_it_always_did(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
-    monkeypatch.setattr(engine, 'SMALL', 0)
+    monkeypatch.setattr(budget, 'SMALL', 0)
     unseen_gpu.explain_for.cache_clear()
     svd = engine.StableVideo(Configuration(), lambda _configuration: checkpoint)
     assert svd.status().reason.key == 'engines.svd_slow'

@@ -26,8 +26,10 @@ from torch.overrides import TorchFunctionMode
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.diffusion.memory import Needs
-from modules.engines.stable_video import StableVideo
+from modules.engines.stable_video import StableVideo, presets
+from modules.engines.stable_video.memory import Needs
+from modules.engines.stable_video.placed import PlacedPipeline
+from modules.engines.stable_video.presets import Applied
 from modules.engines.stable_video.sampler import Sampler
 from modules.progress import Progress
 
@@ -165,20 +167,20 @@ def _pipeline(unet: Callable, vae: Callable,
 class Walking(Sampler):
     """Makes every kind of step once, where the pipeline would look at numbers."""
 
-    there_bytes = 0
+    available = 0
 
-    def there(self, needs: Needs) -> int:
+    def read_available_memory(self, needs: Needs) -> int:
         """
-        What is pretended.
+        Give what is pretended.
 
         :param needs: what a clip needs
         :type needs: Needs
         :return: bytes
         :rtype: int
         """
-        return self.there_bytes
+        return self.available
 
-    def make(self, image: Image.Image, request: object, preset: object, model: ModelOptions,
+    def make(self, image: Image.Image, request: object, applied: Applied,
              control: ClipControl) -> numpy.ndarray:
         """
         Embed, encode, make a step, decode; see :meth:`Sampler.make`.
@@ -187,27 +189,26 @@ class Walking(Sampler):
         :type image: Image.Image
         :param request: unused
         :type request: object
-        :param preset: what is given up for speed
-        :type preset: object
-        :param model: the options
-        :type model: ModelOptions
-        :param control: is told of each
+        :param applied: what is given up for speed, and the options
+        :type applied: Applied
+        :param control: called before each
         :type control: ClipControl
         :return: no frames
         :rtype: numpy.ndarray
         """
-        pipe, frames, chunk = self.pipe, model.output_frames, self.chunk(model)
+        model, pipe, on_progress = applied.model, self.placed.pipe, control.report
+        frames, chunk = model.output_frames, self.choose_chunk(model)
         height, width = model.image_prompt_height // 8, model.image_prompt_width // 8
-        self._prepare(preset, model)
-        control.report(Progress('encoding'))
+        self.placed.prepare(applied)
+        on_progress(Progress('encoding'))
         seen = torch.empty(1, 3, 224, 224, dtype = torch.half, device = GPU)
-        context = self.embeddings._embedded(seen, GPU, 1, True).to(GPU)
+        context = self.placed.embeddings._compute(seen, GPU, 1, True).to(GPU)
         pipe.vae.to(dtype = torch.float32)
         picture = torch.empty(1, 3, 8 * height, 8 * width, device = GPU)
         encoded = pipe._encode_vae_image(picture, GPU, 1, True).half()
         pipe.vae.to(dtype = torch.float16)
         del picture
-        control.report(Progress('step', 1, 1))
+        on_progress(Progress('step', 1, 1))
         latents = torch.empty(1, frames, 4, height, width, dtype = torch.half, device = GPU)
         inputs = torch.cat(
             [torch.cat([latents] * 2),
@@ -220,7 +221,7 @@ class Walking(Sampler):
             added_time_ids = numbers,
             return_dict = False)
         del inputs, encoded
-        control.report(Progress('decoding', 0, 1))
+        on_progress(Progress('decoding', 0, 1))
         pipe.decode_latents(latents[:, :chunk], chunk, chunk)
         return numpy.empty((0, 8 * height, 8 * width, 3), numpy.uint8)
 
@@ -244,8 +245,8 @@ def engine(make: Callable[[], diffusers.StableVideoDiffusionPipeline], rung: Run
     :rtype: StableVideo
     """
     made = StableVideo(Configuration(model = model), lambda configuration: Path())
-    made.device = str(GPU)
-    made._sampler = Walking(make(), made.device, rung, lambda model: needs,
-                            lambda: make().image_encoder)
-    made._sampler.there_bytes = there
+    made.budget.use_device(str(GPU), there)
+    placed = PlacedPipeline(make(), str(GPU), rung, lambda: make().image_encoder)
+    made._sampler = Walking(placed, lambda model: needs, presets.apply('quality', model))
+    made._sampler.available = there
     return made

@@ -20,9 +20,8 @@ from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
-from modules.engines.diffusion import memory
-from modules.engines.stable_video import StableVideo
-from modules.engines.stable_video import pipeline as pipelines
+from modules.engines.diffusion import loading
+from modules.engines.stable_video import StableVideo, memory
 from modules.photos.sizes import Photo
 from modules.progress import JobControl, do_nothing
 from modules.request import AnimationRequest
@@ -43,7 +42,7 @@ OPTIONS = {
 
 def load_plainly(folder, variant, dtype = torch.float32):
     pipe = StableVideoDiffusionPipeline.from_pretrained(
-        folder, variant = variant, **{pipelines._dtype_argument(): dtype})
+        folder, variant = variant, **{loading.dtype_argument(): dtype})
     pipe.set_progress_bar_config(disable = True)
     pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
     return pipe
@@ -131,4 +130,4 @@ def published(tmp_path, **options):
             file.truncate(size)
     for part, channels in (('unet', 320), ('vae', 128)):
         (tmp_path / part / 'config.json').write_text(json.dumps({'block_out_channels': [channels]}))
-    return memory.needs(tmp_path, 'fp16', ModelOptions(**options), width = 2)
+    return memory.read_needs(tmp_path, 'fp16', ModelOptions(**options), width = 2)

@@ -13,9 +13,8 @@ from app import create_app
 from modules import weights
 from modules.commands import doctor, download
 from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
-from modules.engines.diffusion import memory
 from modules.engines.registry import Engines
-from modules.engines.stable_video import StableVideo
+from modules.engines.stable_video import StableVideo, memory
 from modules.weights import plan, tensors
 from modules.weights.sources import Hub
 
@@ -36,7 +35,7 @@ def half_under_plain_names(tmp_path_factory):
     """As a person leaves it who saved a model that was loaded at half precision."""
     folder = tmp_path_factory.mktemp('plain')
     tiny_checkpoint.make(folder)
-    pipe = pipeline.load(folder, 'fp16', 'cuda:0')
+    pipe = pipeline.load_pipeline(pipeline.Source(folder, 'fp16', True))
     other = tmp_path_factory.mktemp('saved')
     pipe.scheduler.alphas_cumprod = torch.from_numpy(pipe.scheduler.alphas_cumprod)
     pipe.save_pretrained(other)
@@ -47,9 +46,9 @@ def half_under_plain_names(tmp_path_factory):
 def test_half_precision_under_plain_names_is_counted_as_what_is_loaded(
         half_under_plain_names, device):
     assert weights.variants(half_under_plain_names) == (None, )
-    pipe = pipeline.load(half_under_plain_names, None, device)
+    pipe = pipeline.load_pipeline(pipeline.Source(half_under_plain_names, None, device != 'cpu'))
     width = 4 if device == 'cpu' else 2
-    needs = memory.needs(half_under_plain_names, None, ModelOptions(), width = width)
+    needs = memory.read_needs(half_under_plain_names, None, ModelOptions(), width = width)
     for part in PARTS:
         held = sum(tensor.numel() * tensor.element_size()
                    for tensor in getattr(pipe, part).parameters())

@@ -180,7 +180,7 @@ class DepthAnything:
         self._model.float().eval()
         self._prepare = transformers.AutoImageProcessor.from_pretrained(
             folder, local_files_only = True)
-        found = devices.pick(option, torch) or 'cpu'
+        found = devices.find_device(option, torch) or 'cpu'
         self._device = found if found.startswith('cuda') else 'cpu'
         # computing a corner shows whether the files fit each other
         side = 5 * self._model.config.patch_size
@@ -228,7 +228,7 @@ class DepthAnything:
                 return found[0].cpu().numpy()
         finally:
             self._model.to('cpu')
-            devices.release(device)
+            devices.empty_cache(device)
 
 
 def scaled(disparity: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray | None':

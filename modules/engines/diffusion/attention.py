@@ -2,20 +2,20 @@
 # -*- coding: UTF-8 -*-
 """
 Attention where torch does not fuse it: all scores of a layer are in memory there at once, 40 GiB of them for 25 frames
-of 1024 × 576 at half precision. In slices they are as many as fit, and equal bit for bit: no query asks another one.
+of 1024 × 576 at half precision. In slices they are as many as fit, and the result is equal bit for bit, because no
+query depends on another one.
 
 Libraries: torch and diffusers, through what is handed in and imported when the engine loads.
 """
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableVideoDiffusionPipeline
     from diffusers.models.attention_processor import Attention
 
 #: bytes of scores that are in memory at once, as 32 bits each, which some versions of macOS make of 16. Metal indexes
@@ -25,8 +25,24 @@ MOST = 3 * 2**27
 #: a processor computes so many queries at once, and with a multiple of them gives the same bits
 BLOCK = 256
 
-#: how often scores of that size are there while a slice is computed: as products and as shares of one
+#: how often scores of that size are in memory while a slice is computed: as products and as shares of one
 COPIES = 2
+
+
+class ModelWithAttention(Protocol):
+    """What models of diffusers have whose attention can be computed by other processors."""
+
+    @property
+    def attn_processors(self) -> dict[str, Any]:
+        """Name of a layer → what computes its attention."""
+
+    def set_attn_processor(self, processor: dict[str, Any]) -> None:
+        """
+        Replace the processors.
+
+        :param processor: name of a layer → what is to compute its attention
+        :type processor: dict[str, Any]
+        """
 
 
 def is_fused(device: str, torch: ModuleType) -> bool:
@@ -44,45 +60,31 @@ def is_fused(device: str, torch: ModuleType) -> bool:
         return False
     if not device.startswith('cuda') or not torch.version.hip:
         return True
-    asked = torch.empty(1, 5, 64, 64, dtype = torch.float16, device = device)
+    sample = torch.empty(1, 5, 64, 64, dtype = torch.float16, device = device)
     cuda = torch.backends.cuda
-    given = cuda.SDPAParams(asked, asked, asked, None, 0.0, False, False)
+    given = cuda.SDPAParams(sample, sample, sample, None, 0.0, False, False)
     return cuda.can_use_flash_attention(given) or cuda.can_use_efficient_attention(given)
 
 
-def slice_where_needed(pipe: 'StableVideoDiffusionPipeline', device: str) -> None:
+def slice_attention(models: 'Iterable[ModelWithAttention]', most: int = MOST) -> None:
     """
-    Let a pipeline attend in slices on a device where torch would keep all scores.
+    Let every layer of models attend in slices.
 
-    :param pipe: the pipeline
-    :type pipe: StableVideoDiffusionPipeline
-    :param device: ``cuda:N``, ``mps`` or ``cpu``
-    :type device: str
-    """
-    import torch
-    if not is_fused(device, torch):
-        slice_all(pipe)
-
-
-def slice_all(pipe: 'StableVideoDiffusionPipeline', most: int = MOST) -> None:
-    """
-    Let every layer of a pipeline that attends to many tokens do so in slices.
-
-    :param pipe: the pipeline
-    :type pipe: StableVideoDiffusionPipeline
+    :param models: models of diffusers
+    :type models: Iterable[ModelWithAttention]
     :param most: bytes of scores that are in memory at once
     :type most: int
     """
-    for part in (pipe.unet, pipe.vae):
-        part.set_attn_processor({
-            name: processor if '.attn2.' in name else Sliced(processor, most)
-            for name, processor in part.attn_processors.items()
+    for model in models:
+        model.set_attn_processor({
+            name: Sliced(processor, most)
+            for name, processor in model.attn_processors.items()
         })
 
 
 class Sliced:
     """
-    Does what another processor does, with its attention in slices.
+    Computes what another processor computes, with its attention in slices.
 
     :param processor: the other one
     :type processor: Callable
@@ -100,7 +102,7 @@ class Sliced:
                  encoder_hidden_states: 'torch.Tensor | None' = None,
                  **options: Any) -> 'torch.Tensor':
         """
-        As the other one's.
+        Compute attention as the other processor does.
 
         :param attention: the layer
         :type attention: Attention
@@ -119,7 +121,7 @@ class Sliced:
 
 @functools.cache
 def _slicing() -> type:
-    """A context in which torch's attention is computed in slices, in its own thread only."""
+    """Make a context in which torch's attention is computed in slices, in its own thread only."""
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -131,16 +133,16 @@ def _slicing() -> type:
 
         def __torch_function__(self, func, types, args = (), kwargs = None):
             if func is torch.nn.functional.scaled_dot_product_attention:
-                return attended(func, self.most, *args, **(kwargs or {}))
+                return attend_in_slices(func, self.most, *args, **(kwargs or {}))
             return func(*args, **(kwargs or {}))
 
     return Slicing
 
 
-def attended(attend: Callable, most: int, query: 'torch.Tensor', key: 'torch.Tensor',
-             value: 'torch.Tensor', **options: Any) -> 'torch.Tensor':
+def attend_in_slices(attend: Callable, most: int, query: 'torch.Tensor', key: 'torch.Tensor',
+                     value: 'torch.Tensor', **options: Any) -> 'torch.Tensor':
     """
-    Attention, so many heads at once as the limit allows, or so many queries of one head.
+    Compute attention, so many heads at once as the limit allows, or so many queries of one head.
 
     :param attend: torch's function
     :type attend: Callable
@@ -152,7 +154,7 @@ def attended(attend: Callable, most: int, query: 'torch.Tensor', key: 'torch.Ten
     :type key: torch.Tensor
     :param value: [B, H, M, D]
     :type value: torch.Tensor
-    :param options: no mask, no dropout; there are none in Stable Video Diffusion
+    :param options: no mask and no dropout
     :type options: Any
     :return: [B, H, N, D]
     :rtype: torch.Tensor
@@ -171,6 +173,6 @@ def attended(attend: Callable, most: int, query: 'torch.Tensor', key: 'torch.Ten
 
 
 def _parts(whole: tuple[int, ...], at_once: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Slices of so many at once in each dimension that cover all."""
+    """List the slices that cover all, of so many at once in each dimension."""
     return itertools.product(*([slice(at, at + step) for at in range(0, size, step)]
                                for size, step in zip(whole, at_once, strict = True)))

@@ -10,19 +10,18 @@ and a job that comes meanwhile waits for the compiler of one layer at most.
 Libraries: torch, imported when something is compiled.
 """
 
+import functools
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules.engines.common import first_line
-from modules.engines.diffusion import devices, ladder, memory
-from modules.engines.diffusion.ladder import Rung
-from modules.engines.diffusion.memory import Needs
+from modules.engines.diffusion import faults
 
 if TYPE_CHECKING:
     import torch
@@ -32,14 +31,8 @@ logger = logging.getLogger(__name__)
 #: what ``torch.compile`` makes code with
 BACKEND = 'inductor'
 
-#: classes of layers that are compiled: nearly all of the arithmetic of the UNet and of the decoder is theirs
-KINDS = ('TransformerSpatioTemporalModel', 'SpatioTemporalResBlock')
-
 #: shapes that layers of one class are compiled for at most, those of all GPUs of this machine together
 MOST = 1024
-
-#: what is held besides the weights while code is made, against what a clip holds: kernels are tried on copies
-MARGIN = 1.25
 
 
 class Layers:
@@ -49,9 +42,11 @@ class Layers:
 
     :param models: whose layers
     :type models: torch.nn.Module
+    :param kinds: names of the classes of layers that are compiled
+    :type kinds: Collection[str]
     """
 
-    def __init__(self, *models: 'torch.nn.Module'):
+    def __init__(self, *models: 'torch.nn.Module', kinds: Collection[str]):
         #: whether compiled code takes the layers' place
         self.is_on = False
         #: whether compiled code failed once and is not to be used again
@@ -60,7 +55,7 @@ class Layers:
         self.before_compiling: Callable[[], None] | None = None
         self.all = [
             _Layer(layer, self) for model in models for layer in model.modules()
-            if type(layer).__name__ in KINDS
+            if type(layer).__name__ in kinds
         ]
 
     @contextmanager
@@ -107,9 +102,13 @@ class _Layer:
     def __init__(self, layer: 'torch.nn.Module', switch: Layers):
         self.written = layer.forward
         self._switch = switch
-        self._compiled: Callable | None = None
         self._shapes: set[Hashable] = set()
         layer.forward = self
+
+    @functools.cached_property
+    def _compiled(self) -> Callable:
+        """Made when it is first called for: torch takes seconds to begin with that."""
+        return _make_compiled(self.written)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not self._switch.is_on:
@@ -119,7 +118,6 @@ class _Layer:
         shapes = _shapes(inputs, options)
         if shapes not in self._shapes:
             self._switch.before_compiling()
-            self._compiled = self._compiled or _to_compile(self.written)
         made = self._compiled(*inputs, **options)
         self._shapes.add(shapes)
         return made
@@ -169,7 +167,7 @@ class Compilable:
                 made = self._written(*inputs, **options)
             self.was_compiled = True
             return made
-        except _failures() as error:
+        except _list_failures() as error:
             self._give_up(error)
         return self._written(*inputs, **options)
 
@@ -178,36 +176,10 @@ class Compilable:
         self._shapes.clear()
 
     def _give_up(self, error: Exception) -> None:
-        import torch
-        if devices.is_out_of_memory(error, torch):
+        if faults.is_out_of_memory(error):
             raise error
         logger.warning('Compiled code failed, and is not used any more: %s', find_reason(error))
         self._layers.is_broken = True
-
-
-def decoded_at_once(rung: Rung, needs: Needs, chunk: int, there: int) -> int | None:
-    """
-    Decide what there is memory to compile for, and write what there is none for to the log.
-
-    :param rung: the way memory is used
-    :type rung: Rung
-    :param needs: what a clip needs
-    :type needs: Needs
-    :param chunk: frames that a clip decodes at once
-    :type chunk: int
-    :param there: bytes of memory that weights and clip may use
-    :type there: int
-    :return: the frames to compile the decoder for: those of the clip, or 0 for the UNet alone; None for nothing
-    :rtype: int | None
-    """
-    for frames, what in ((chunk, 'decoder'), (0, 'UNet')):
-        besides = ladder.peak(rung, needs, frames) - needs.weights
-        needed = needs.weights + int(MARGIN * besides) + memory.OVERHEAD
-        if needed <= there:
-            return frames
-        logger.warning('The %s is not compiled: that would take %.1f GiB of %.1f', what,
-                       needed / memory.GIB, there / memory.GIB)
-    return None
 
 
 def find_reason(error: Exception) -> str:
@@ -232,29 +204,29 @@ def keep_code() -> None:
         os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(sys.prefix, 'compiled')))
 
 
-def _to_compile(written: Callable) -> Callable:
-    """The same function, which a compiler makes code for when it is called."""
+def _make_compiled(written: Callable) -> Callable:
+    """Make the same function, which a compiler makes code for when it is called."""
     import torch
     keep_code()
     torch._dynamo.config.cache_size_limit = MOST
     torch._dynamo.config.accumulated_cache_size_limit = MOST
-    # code for whatever shape there may be is slower, and SVD's layers are compiled anew for each all the same
+    # code for variable shapes is slower, and layers of attention over time are compiled again for each all the same
     return torch.compile(written, backend = BACKEND, dynamic = False)
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """What torch and triton raise when code cannot be made, loaded or run."""
+def _list_failures() -> tuple[type[Exception], ...]:
+    """List what torch and triton raise when code cannot be made, loaded or run."""
     triton = getattr(sys.modules.get('triton.errors'), 'TritonError', RuntimeError)
     return RuntimeError, AssertionError, OSError, subprocess.SubprocessError, triton
 
 
 def _shapes(inputs: tuple, options: dict[str, Any]) -> Hashable:
-    """What compiled code depends on."""
+    """Collect what compiled code depends on."""
     return tuple(map(_shape, (*inputs, *options.items())))
 
 
 def _shape(value: Any) -> Hashable:
-    """Of a tensor shape and precision, of anything else all."""
+    """Give shape and precision of a tensor, and anything else as it is."""
     if isinstance(value, tuple):
         return tuple(map(_shape, value))
     return (value.shape, value.dtype) if hasattr(value, 'dtype') else value

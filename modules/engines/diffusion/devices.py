@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What computes: which device there is, how much memory it has, and what running out of it looks like.
+The device that computes: which one there is, and how much memory it has.
 
 Libraries: torch, handed in by the caller once it is imported; psutil, which accelerate brings along.
 """
@@ -12,13 +12,12 @@ import platform
 import re
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from modules.engines.common import first_line
-from modules.engines.diffusion import allocator, attention, memory
-from modules.engines.diffusion.memory import Needs
+from modules.engines.diffusion import allocator
+from modules.engines.diffusion.faults import is_out_of_memory
 from modules.i18n import Text, text
 from modules.install import installed_torch
 
@@ -30,31 +29,13 @@ DRIVERS = ('/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg', '/dev/kfd')
 #: what broken installations of torch and diffusers raise when they are imported
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
 
-#: how torch's backends and the libraries beneath them say without an exception of their own that memory is used up, in
-#: lower case. A handle of cuBLAS that cannot be made has found no room; whatever else is not initialised says no such
-#: thing. cuDNN finds no engine where none has room for what it computes with.
-MEMORY_WORDS = ('out of memory', "can't allocate memory", 'not enough memory',
-                'cublas_status_alloc_failed',
-                'cublas_status_not_initialized when calling `cublascreate',
-                'cudnn_status_alloc_failed', 'hipblas_status_alloc_failed',
-                'unable to find an engine', 'invalid buffer size',
-                'failed to allocate private mtlbuffer')
-
 #: bytes that the driver takes after a limit was set: kernels as they are first used, handles
 OUTSIDE = 2**28
 
-#: how CUDA and ROCm say that they compute nothing any more in this process, or that torch has no code for a GPU
-FAILURE_WORDS = ('illegal memory access', 'illegal instruction', 'misaligned address',
-                 'invalid program counter',
-                 'operation not supported on global/shared address space', 'hardware stack error',
-                 'unspecified launch failure', 'device-side assert', 'launch timed out',
-                 'uncorrectable ecc', 'uncorrectable nvlink', 'context is destroyed',
-                 'no kernel image', 'invalid device function', '_arch_mismatch')
 
-
-def expected(option: str) -> str:
+def guess_kind(option: str) -> str:
     """
-    What :func:`pick` will most likely find, told without importing torch.
+    Guess what :func:`find_device` will find, without importing torch.
 
     :param option: the option ``Device``
     :type option: str
@@ -71,9 +52,9 @@ def expected(option: str) -> str:
     return 'cuda' if has_driver and build and (build.cuda or build.hip) else 'cpu'
 
 
-def pick(option: str, torch: ModuleType) -> str | None:
+def find_device(option: str, torch: ModuleType) -> str | None:
     """
-    The device to compute on. ROCm builds of torch call theirs CUDA as well.
+    Find the device to compute on. ROCm builds of torch call theirs CUDA as well.
 
     :param option: the option ``Device``; ``auto`` prefers CUDA, then MPS, then the CPU
     :type option: str
@@ -82,43 +63,43 @@ def pick(option: str, torch: ModuleType) -> str | None:
     :return: ``cuda:N``, ``mps`` or ``cpu``; None when what the option names is not there
     :rtype: str | None
     """
-    there = [f'cuda:{index}' for index in range(_cuda_devices(torch))]
-    there += ['mps'] if torch.backends.mps.is_available() else []
-    there += ['cpu']
+    found = [f'cuda:{index}' for index in range(_count_gpus(torch))]
+    found += ['mps'] if torch.backends.mps.is_available() else []
+    found += ['cpu']
     if option == 'auto':
-        return there[0]
-    return next((device for device in there if option in (device, device.partition(':')[0])), None)
+        return found[0]
+    return next((device for device in found if option in (device, device.partition(':')[0])), None)
 
 
-def _cuda_devices(torch: ModuleType) -> int:
+def _count_gpus(torch: ModuleType) -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def described(option: str) -> str | Text:
+def describe(option: str) -> str | Text:
     """
-    The device, told to a person; imports torch.
+    Describe the device to a person; imports torch.
 
     :param option: the option ``Device``
     :type option: str
-    :return: its name, and of a GPU what it is called and its memory; or what is wrong
+    :return: ``cuda:N``, ``mps`` or ``cpu``, with the name and memory of a GPU; or what is wrong
     :rtype: str | Text
     """
     try:
         import torch
-        device = pick(option, torch)
+        device = find_device(option, torch)
         if device is None:
-            return text('engines.svd_no_device', device = option)
-        size = total_memory(device, torch)
+            return text('engines.no_device', device = option)
+        size = read_total_memory(device, torch)
         if size is None:
             return device
         return f'{device}, {torch.cuda.get_device_name(device)}, {size / 2**30:.1f} GiB'
     except IMPORT_ERRORS as error:
-        return text('engines.svd_broken', error = first_line(error))
+        return text('engines.torch_broken', error = first_line(error))
 
 
-def free_memory(device: str, torch: ModuleType | None = None) -> int:
+def read_free_memory(device: str, torch: ModuleType | None = None) -> int:
     """
-    Bytes that can still be had, those among them that torch keeps for later tensors.
+    Count the bytes that can still be allocated, those among them that torch has cached for later tensors.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
@@ -134,26 +115,26 @@ def free_memory(device: str, torch: ModuleType | None = None) -> int:
     return psutil.virtual_memory().available
 
 
-def for_clips(device: str, weights: int) -> int:
+def read_usable_memory(device: str, weights: int) -> int:
     """
-    Bytes that weights and a clip may use. On a machine without a GPU of its own everything else lives in the same
-    memory, so half of what is free is left alone.
+    Count the bytes that weights and a clip may use. On a machine without a GPU of its own everything else is in
+    the same memory, so half of what is free is left alone.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
-    :param weights: what weights that are there already take
+    :param weights: bytes of the weights that are in that memory already
     :type weights: int
     :return: bytes
     :rtype: int
     """
     import torch
-    free = free_memory(device, torch)
+    free = read_free_memory(device, torch)
     return weights + (free if device.startswith('cuda') else free // 2)
 
 
-def total_memory(device: str, torch: ModuleType) -> int | None:
+def read_total_memory(device: str, torch: ModuleType) -> int | None:
     """
-    Bytes of a GPU.
+    Count the bytes of a GPU.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
@@ -165,10 +146,10 @@ def total_memory(device: str, torch: ModuleType) -> int | None:
     return torch.cuda.mem_get_info(device)[1] if device.startswith('cuda') else None
 
 
-def prepare(device: str, torch: ModuleType) -> None:
+def prepare_memory(device: str, torch: ModuleType) -> None:
     """
-    Make memory of a GPU end where it ends: torch's segments grow only where the driver can do that, and where it would
-    go on in main memory, many times slower and without a word, an exception comes instead.
+    Set up torch's allocator for a GPU: segments grow only where the driver can do that, and where a driver would go on
+    in main memory, many times slower and without a word, allocating fails instead.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
@@ -177,60 +158,33 @@ def prepare(device: str, torch: ModuleType) -> None:
     """
     if not device.startswith('cuda'):
         return
-    _try_growing(device, torch)
-    if goes_around_cudnn(torch):
+    _test_growing_segments(device, torch)
+    if is_cudnn_avoided(torch):
         logger.warning(
-            'This PyTorch does without cuDNN %s for a part of the model, which takes twice the '
-            'time; cuDNN 9.15 and newer it would use', torch.backends.cudnn.version())
+            'This PyTorch does not use cuDNN %s for a part of the model, which takes twice the '
+            'time; it uses cuDNN 9.15 and newer', torch.backends.cudnn.version())
     if sys.platform == 'win32' or allocator.is_wsl():
-        kept = torch.cuda.memory_reserved(device)
+        cached = torch.cuda.memory_reserved(device)
         free, total = torch.cuda.mem_get_info(device)
-        part = min(1.0, max(0, free + kept - OUTSIDE) / total)
+        part = min(1.0, max(0, free + cached - OUTSIDE) / total)
         torch.cuda.set_per_process_memory_fraction(part, device)
 
 
-def _try_growing(device: str, torch: ModuleType) -> None:
-    """Drivers of parts of a GPU (vGPU) may know no growing segments; the first tensor fails then."""
+def _test_growing_segments(device: str, torch: ModuleType) -> None:
+    """Switch growing segments off where the first tensor fails with them, as with drivers of parts of a GPU (vGPU)."""
     if not allocator.grows(os.environ):
         return
     try:
         torch.empty(1, device = device)
     except RuntimeError as error:
-        if is_out_of_memory(error, torch):
+        if is_out_of_memory(error):
             return
         logger.warning('Segments cannot grow on %s: %s', device, first_line(error))
         torch.cuda.memory._set_allocator_settings('expandable_segments:False')
         os.environ[allocator.VARIABLES[0]] = 'expandable_segments:False'
 
 
-def adjust(needs: Needs, device: str, is_half: bool) -> Needs:
-    """
-    Tell what is needed on a device. On a GPU torch holds more than its tensors, because gaps between them fit nothing:
-    as measured on an H200, 25 frames of 1024 × 576 on every rung, less what
-    :data:`modules.engines.diffusion.memory.OVERHEAD` has for that already.
-
-    :param needs: what tensors need
-    :type needs: Needs
-    :param device: ``cuda:N``, ``mps`` or ``cpu``
-    :type device: str
-    :param is_half: whether it is computed at half precision
-    :type is_half: bool
-    :return: what is needed there, as far as it is known before torch is imported
-    :rtype: Needs
-    """
-    torch = installed_torch.find_imported()
-    if device != 'mps' and not (torch and device.startswith('cuda')):
-        return needs
-    if not attention.is_fused(device, torch):
-        needs = replace(needs, scores = attention.COPIES * attention.MOST)
-    if device == 'mps':
-        return needs
-    if is_half and goes_around_cudnn(torch):
-        needs = replace(needs, frame = int(needs.frame * memory.AROUND_CUDNN))
-    return replace(needs, fragments = 2**28 if allocator.grows(os.environ) else 2**30)
-
-
-def goes_around_cudnn(torch: ModuleType) -> bool:
+def is_cudnn_avoided(torch: ModuleType) -> bool:
     """
     Tell whether torch computes convolutions over time without cuDNN at half precision, in twice the time: some of
     cuDNN's versions give wrong numbers for large ones (https://github.com/pytorch/pytorch/issues/163539).
@@ -248,50 +202,9 @@ def goes_around_cudnn(torch: ModuleType) -> bool:
     return cudnn >= 90800 and (cudnn < 91500 or release == [2, 9, 0])
 
 
-def is_out_of_memory(error: Exception, torch: ModuleType) -> bool:
+def empty_cache(device: str) -> None:
     """
-    Whether an exception means that memory does not suffice, on whatever device.
-
-    :param error: what was raised
-    :type error: Exception
-    :param torch: the library
-    :type torch: ModuleType
-    :return: the answer
-    :rtype: bool
-    """
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error).lower() for words in MEMORY_WORDS)
-
-
-def has_failed(device: str, error: Exception, torch: ModuleType) -> bool:
-    """
-    Whether an exception that is no lack of memory means that a device can compute nothing any more. CUDA repeats such
-    an error in every later call of the process.
-
-    :param device: ``cuda:N``, ``mps`` or ``cpu``
-    :type device: str
-    :param error: what was raised
-    :type error: Exception
-    :param torch: the library
-    :type torch: ModuleType
-    :return: the answer
-    :rtype: bool
-    """
-    if not isinstance(error, RuntimeError):
-        return False
-    if any(words in str(error).lower() for words in FAILURE_WORDS):
-        return True
-    try:
-        return torch.ones(2, device = device).sum().item() != 2
-    except RuntimeError as other:
-        return not is_out_of_memory(other, torch)
-
-
-def release(device: str) -> None:
-    """
-    Give unused memory back to the driver.
+    Give the memory that torch has cached back to the driver.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Reading weights in a process of many threads. While diffusers, transformers and accelerate construct a model, they swap
-torch's initialisation, its way to register parameters and its default precision, for the whole process: two loads at
-once leave parameters without numbers, and a clip that is made meanwhile computes in another precision.
+Reading weights with diffusers and transformers, in a process of many threads. While diffusers, transformers and
+accelerate construct a model, they swap torch's initialisation, its way to register parameters and its default
+precision, for the whole process: two loads at once leave parameters without numbers, and a clip that is made meanwhile
+computes in another precision.
 
-Libraries: torch, imported by whoever loads.
+Libraries: torch and diffusers, imported by whoever loads.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +40,32 @@ def loading() -> Iterator[None]:
 
 def _ignore(_dtype: object) -> None:
     """Take the place of what changes the precision of every thread."""
+
+
+def dtype_argument() -> str:
+    """
+    Name the argument of ``from_pretrained`` for the precision: diffusers 0.40 renamed it and warns about the old name;
+    older versions do not know the new one.
+
+    :return: ``dtype`` or ``torch_dtype``
+    :rtype: str
+    """
+    import diffusers
+    major, minor = diffusers.__version__.split('.')[:2]
+    return 'dtype' if (int(major), int(minor)) >= (0, 40) else 'torch_dtype'
+
+
+def hide_needless_warnings() -> None:
+    """Keep warnings that mean nothing from the terminal; to be called before diffusers is imported."""
+    for name in ('diffusers.models.modeling_utils', 'transformers.utils.import_utils'):
+        logging.getLogger(name).addFilter(_means_something)
+
+
+def _means_something(record: logging.LogRecord) -> bool:
+    """
+    Refuse what diffusers warns of each time that a pipeline changes the VAE's precision, an empty list, and what
+    transformers warns of where photos are prepared without torchvision, which nothing here needs.
+    """
+    words = record.getMessage()
+    is_empty_list = words.startswith('There are modules in') and ': []' in words
+    return not is_empty_list and 'requires torchvision (not installed)' not in words

@@ -1,132 +1,154 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The self-test: whether a device that is there can compute the model. What a PyTorch without code for a GPU, a driver
-that is too old, or a GPU without usable half precision do wrong shows here, before any photo waits for it.
+The self-test: whether a device that is there can compute a model. It finds a PyTorch without code for a GPU, a driver
+that is too old, or a GPU without usable half precision, before any job waits for them.
 
-Libraries: numpy, Pillow; torch, imported when the engine loads.
+Libraries: torch, imported when the engine loads.
 """
 
 import contextlib
 import gc
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
-import numpy
-from PIL import Image
-
-from modules.configuration import ModelOptions
 from modules.engines.common import first_line
-from modules.engines.diffusion import devices, ladder
+from modules.engines.diffusion import devices, faults, ladder
+from modules.engines.diffusion.ladder import Rung
 from modules.i18n import Text, text
-
-if TYPE_CHECKING:
-    from modules.engines.stable_video.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
 #: what may be found, in the locale files
-NO_ROOM, NO_NUMBERS = 'engines.svd_no_room', 'engines.svd_no_numbers'
-NO_ROOM_IN_FULL, CANNOT_COMPUTE = 'engines.svd_no_room_in_full', 'engines.svd_cannot_compute'
+TOO_LARGE, NO_NUMBERS = 'engines.device_too_small', 'engines.device_gives_no_numbers'
+TOO_LARGE_IN_FULL = 'engines.device_too_small_in_full'
+CANNOT_COMPUTE = 'engines.device_cannot_compute'
 
 #: what libraries raise when device, driver and they do not fit each other
 FAULTS = (RuntimeError, MemoryError, OSError, ValueError, TypeError, AttributeError)
 
 
-def load_tested(load: Callable[[bool], 'Sampler'],
-                model: ModelOptions) -> 'tuple[Sampler | None, Text | None]':
+class Testable(Protocol):
+    """A model on its device."""
+
+    #: ``cuda:N``, ``mps`` or ``cpu``
+    device: str
+
+    @property
+    def rung(self) -> Rung:
+        """The way memory is used."""
+        ...
+
+    def gives_numbers(self) -> bool:
+        """
+        Make the shortest clip that needs as much memory as any.
+
+        :return: whether all that came out are finite numbers
+        :rtype: bool
+        """
+        ...
+
+    def take(self, rung: Rung) -> None:
+        """
+        Go to another rung.
+
+        :param rung: the way memory is to be used
+        :type rung: Rung
+        """
+
+    def restore(self) -> None:
+        """Put all in order after a clip that was cut short."""
+
+
+Model = TypeVar('Model', bound = Testable)
+
+
+def load_tested(load: Callable[[bool], Model]) -> tuple[Model | None, Text | None]:
     """
     Load the model and test it; where half precision gives no numbers, as on the GTX 16 series, another way to choose
     convolutions is tried, and then full precision.
 
     :param load: gives the model on the device, at full precision or as is usual there
-    :type load: Callable[[bool], Sampler]
-    :param model: the options of a clip
-    :type model: ModelOptions
+    :type load: Callable[[bool], Model]
     :return: the model, or None and why it cannot be used
-    :rtype: tuple[Sampler | None, Text | None]
+    :rtype: tuple[Model | None, Text | None]
     """
     import torch
-    sampler = load(False)
-    device, reason = sampler.device, find_fault(sampler, model)
+    model = load(False)
+    device, reason = model.device, find_fault(model)
+    # The setting is one for the whole process, and torch has no other; a model that needs it for one GPU makes the
+    # others try which convolution is fastest, which costs them a moment for each new shape.
+    is_benchmarking = torch.backends.cudnn.benchmark
     if reason and reason.key == NO_NUMBERS:
         logger.warning('The model gives no numbers; trying cudnn.benchmark')
         torch.backends.cudnn.benchmark = True
-        reason = find_fault(sampler, model)
+        reason = find_fault(model)
     if reason and reason.key == NO_NUMBERS:
         logger.warning('The model gives no numbers; trying full precision, which is slower')
-        torch.backends.cudnn.benchmark = False
-        del sampler
+        # another GPU may need it
+        torch.backends.cudnn.benchmark = is_benchmarking
+        del model
         release(device)
-        sampler = load(True)
-        reason = find_fault(sampler, model)
-        if reason and reason.key == NO_ROOM:
-            reason = text(NO_ROOM_IN_FULL, device = device)
+        model = load(True)
+        reason = find_fault(model)
+        if reason and reason.key == TOO_LARGE:
+            reason = text(TOO_LARGE_IN_FULL, device = device)
     if reason is None:
-        return sampler, None
-    del sampler
+        return model, None
+    del model
     release(device)
     return None, reason
 
 
 def release(device: str) -> None:
     """
-    Give the memory of a model back that nobody uses any more.
+    Free the memory of a model that nothing refers to any more.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
     """
-    # parts of a pipeline point at each other
+    # parts of a pipeline refer to each other
     gc.collect()
-    # a device that computes nothing any more gives nothing back either
+    # a device that has failed raises here
     with contextlib.suppress(RuntimeError):
-        devices.release(device)
+        devices.empty_cache(device)
 
 
-def find_fault(sampler: 'Sampler', model: ModelOptions) -> Text | None:
+def find_fault(model: Testable) -> Text | None:
     """
-    What is wrong with a device. While its memory does not suffice, the model goes down the ladder.
+    Find out what is wrong with a device. While its memory does not suffice, the model goes down the ladder.
 
-    :param sampler: the model on the device
-    :type sampler: Sampler
-    :param model: the options of a clip
-    :type model: ModelOptions
+    :param model: the model on the device
+    :type model: Testable
     :return: the reason, or None when it computes
     :rtype: Text | None
     """
     while True:
-        found = _rehearse(sampler, model)
+        found = _test(model)
         if found is None or found.key == NO_NUMBERS:
-            sampler.restore()
-        if found is None or found.key != NO_ROOM:
+            model.restore()
+        if found is None or found.key != TOO_LARGE:
             return found
         # only here, after the exception and the tensors it held are gone
-        sampler.restore()
-        devices.release(sampler.device)
-        lower = ladder.below(sampler.device, sampler.rung)
+        model.restore()
+        devices.empty_cache(model.device)
+        lower = ladder.below(model.device, model.rung)
         if lower is None:
             return found
         logger.warning('Going on with Memory = %s', lower.name)
-        sampler.take(lower)
+        model.take(lower)
 
 
-def _rehearse(sampler: 'Sampler', model: ModelOptions) -> Text | None:
+def _test(model: Testable) -> Text | None:
     import torch
     try:
         with torch.no_grad():
-            is_sound = sampler.is_sound(_make_noise(model), model)
+            has_numbers = model.gives_numbers()
     except FAULTS as error:
-        # the error itself would keep its tensors in whatever keeps the record
+        # the exception itself would keep its tensors alive in whatever keeps the log record
         logger.warning('The self-test failed: %s: %s', type(error).__name__, str(error))
-        if devices.is_out_of_memory(error, torch):
-            return text(NO_ROOM, device = sampler.device)
-        return text(CANNOT_COMPUTE, device = sampler.device, error = first_line(error))
-    return None if is_sound else text(NO_NUMBERS, device = sampler.device)
-
-
-def _make_noise(model: ModelOptions) -> Image.Image:
-    """A landscape in which everything happens: what is even may come out even by chance."""
-    height, width = sorted((model.image_prompt_width, model.image_prompt_height))
-    values = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
-    return Image.fromarray(values)
+        if faults.is_out_of_memory(error):
+            return text(TOO_LARGE, device = model.device)
+        return text(CANNOT_COMPUTE, device = model.device, error = first_line(error))
+    return None if has_numbers else text(NO_NUMBERS, device = model.device)

@@ -2,7 +2,8 @@
 # -*- coding: UTF-8 -*-
 """
 What ``torch.compile`` needs on a GPU besides torch: triton, a C compiler and Python's headers, with which triton
-builds the small library that starts its kernels. Without them it fails minutes later, in words that help nobody.
+builds the small library that starts its kernels. Without them compiling fails minutes later, with a message that does
+not say what is missing.
 
 Libraries: none but the standard one; torch, imported by whoever asks about a GPU.
 """
@@ -32,9 +33,27 @@ HEADER = 'Python.h'
 WEAKEST = 7
 
 
-def why_not() -> Text | None:
+def can_compile(device: str) -> bool:
     """
-    Tell why nothing can be compiled for a GPU here; imports nothing.
+    Tell whether ``torch.compile`` can work: on a GPU it knows, with the tools it needs for one. What is missing is
+    written to the log.
+
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :return: the answer
+    :rtype: bool
+    """
+    if not device.startswith('cuda'):
+        return False
+    reason = explain_missing() or explain_card(device)
+    if reason:
+        warn(reason.in_('en'))
+    return reason is None
+
+
+def explain_missing() -> Text | None:
+    """
+    Tell what is missing to compile for a GPU here; imports nothing.
 
     :return: the reason, with the way out; None when all is there
     :rtype: Text | None
@@ -68,7 +87,7 @@ def explain_card(device: str) -> Text | None:
 
 def missing_tools() -> list[str]:
     """
-    Find out what triton would look for in vain.
+    List what triton needs and would not find.
 
     :return: ``gcc`` when there is no C compiler, ``Python.h`` when there are no headers
     :rtype: list[str]

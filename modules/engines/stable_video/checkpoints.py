@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What a checkpoint is called, and what kind it is.
+What a checkpoint is called, what kind it is, and why one cannot be used.
 
 Libraries: none.
 """
@@ -10,18 +10,67 @@ import json
 import re
 from pathlib import Path
 
-from modules.configuration import ROOT
+from modules import weights
+from modules.configuration import ROOT, Configuration, ModelOptions
+from modules.i18n import Text, text
 
-#: what models for few steps, and the schedulers that only they have, are called
+#: names of models for few steps, and of the schedulers that only they have
 FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
 
-#: a model's place on the hub
+#: the model was trained for slower clips than this
+GREATEST_CONDITIONING_FPS = 12
+
+#: a model's name on the hub
 HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
+
+
+def explain_refusal(configuration: Configuration, folder: Path | None) -> Text | None:
+    """
+    Explain why there is no checkpoint that can be used.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param folder: a whole model, where there is one
+    :type folder: Path | None
+    :return: the reason; None where the folder can be used
+    :rtype: Text | None
+    """
+    name = configuration.model.model_name
+    if has_few_steps(name, folder):
+        return text('engines.svd_few_steps', model = get_public_name(name))
+    if folder is not None:
+        return None
+    file = weights.find_single_file(configuration)
+    if file:
+        return text('engines.svd_single_file', file = file.name)
+    return text('engines.svd_no_weights', model = name)
+
+
+def list_warnings(model: ModelOptions, folder: Path | None) -> tuple[Text, ...]:
+    """
+    List what is set in a way that is known to give bad clips.
+
+    :param model: the options
+    :type model: ModelOptions
+    :param folder: a whole model, where there is one
+    :type folder: Path | None
+    :return: one text for each
+    :rtype: tuple[Text, ...]
+    """
+    frames, found = model.output_frames, []
+    if folder is not None:
+        unet = json.loads((folder / 'unet' / 'config.json').read_text(encoding = 'utf-8'))
+        trained = unet.get('num_frames', 25)
+        if frames > trained:
+            found.append(text('engines.warn_frames', frames = frames, trained = trained))
+    if model.conditioning_fps > GREATEST_CONDITIONING_FPS:
+        found.append(text('engines.warn_fps', fps = model.conditioning_fps))
+    return tuple(found)
 
 
 def has_few_steps(name: str, folder: Path | None) -> bool:
     """
-    Whether weights were distilled for few steps; with an ordinary scheduler they give mush.
+    Tell whether weights were distilled for few steps; with an ordinary scheduler they give mush.
 
     :param name: the option ``ModelName``
     :type name: str
@@ -30,8 +79,8 @@ def has_few_steps(name: str, folder: Path | None) -> bool:
     :return: the answer, by its name and its scheduler
     :rtype: bool
     """
-    # folders above it may be called anything
-    if re.search(FEW_STEPS, _last_part(name)):
+    # names of the folders above it mean nothing
+    if re.search(FEW_STEPS, _get_last_part(name)):
         return True
     config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
     if config is None or not config.is_file():
@@ -40,20 +89,20 @@ def has_few_steps(name: str, folder: Path | None) -> bool:
     return bool(re.search(FEW_STEPS, kind))
 
 
-def public_name(name: str) -> str:
+def get_public_name(name: str) -> str:
     """
-    A model's name as it may be told to anybody.
+    Give a model's name without a path on this machine.
 
     :param name: the option ``ModelName``
     :type name: str
-    :return: its name on the hub, or its folder without what leads there
+    :return: its name on the hub, or that of its folder
     :rtype: str
     """
     is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
     if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
         return name
-    return _last_part(name)
+    return _get_last_part(name)
 
 
-def _last_part(name: str) -> str:
+def _get_last_part(name: str) -> str:
     return re.split(r'[/\\]', name.rstrip('/\\'))[-1]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What the model sees in a photo, kept from one clip to the next: "again" does not ask the image encoder, which can
-leave memory where that is short.
+The image encoder's embedding of a photo, cached from one clip to the next: "again" does not need the encoder, which can
+be freed where memory is short.
 
 Libraries: torch, diffusers and transformers through what is handed in.
 """
@@ -16,15 +16,15 @@ from PIL import Image
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
 
-#: photos that are remembered, a few kilobytes each
+#: photos that are cached, a few kilobytes each
 MOST = 64
 
 
 class Embeddings:
     """
-    Takes the place of a pipeline's own way to embed a photo, and gives the same numbers.
+    Replaces a pipeline's ``_encode_image``, and gives the same numbers.
 
     :param pipe: the pipeline
     :type pipe: StableVideoDiffusionPipeline
@@ -33,23 +33,23 @@ class Embeddings:
     """
 
     def __init__(self, pipe: 'StableVideoDiffusionPipeline', load: Callable[[], 'torch.nn.Module']):
-        self._pipe = pipe
+        self._pipe: Any = pipe
         self._load = load
         self._embed = pipe._encode_image
-        self._known: OrderedDict[bytes, torch.Tensor] = OrderedDict()
-        pipe._encode_image = self.embed
+        self._cache: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._pipe._encode_image = self.embed
 
-    def release(self) -> None:
-        """Let the image encoder go; it is read again for every photo that is not known."""
+    def free_encoder(self) -> None:
+        """Free the image encoder; it is read again for every photo that is not in the cache."""
         self._pipe.image_encoder = None
 
     def embed(self, image: Image.Image, device: 'torch.device', *options: Any) -> 'torch.Tensor':
         """
-        As the pipeline's own.
+        Embed as the pipeline does.
 
         :param image: the photo at the model's size
         :type image: Image.Image
-        :param device: where the answer is wanted
+        :param device: where the embedding is needed
         :type device: torch.device
         :param options: how many clips, and whether with guidance
         :type options: Any
@@ -57,19 +57,18 @@ class Embeddings:
         :rtype: torch.Tensor
         """
         key = hashlib.sha256(f'{image.size} {options} '.encode() + image.tobytes()).digest()
-        if key not in self._known:
-            self._known[key] = self._embedded(image, device, *options)
-        self._known.move_to_end(key)
-        if len(self._known) > MOST:
-            self._known.popitem(last = False)
-        return self._known[key].to(device)
+        if key not in self._cache:
+            self._cache[key] = self._compute(image, device, *options)
+        self._cache.move_to_end(key)
+        if len(self._cache) > MOST:
+            self._cache.popitem(last = False)
+        return self._cache[key].to(device)
 
-    def _embedded(self, image: Image.Image, device: 'torch.device', *options:
-                  Any) -> 'torch.Tensor':
+    def _compute(self, image: Image.Image, device: 'torch.device', *options: Any) -> 'torch.Tensor':
         if self._pipe.image_encoder is not None:
             return self._embed(image, device, *options).cpu()
         self._pipe.image_encoder = self._load().to(device)
         try:
             return self._embed(image, device, *options).cpu()
         finally:
-            self.release()
+            self.free_encoder()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-How much exactness is given for speed.
+Presets: how much exactness is given up for speed.
 
 Libraries: none; torch and diffusers through what is handed in.
 """
@@ -9,16 +9,13 @@ Libraries: none; torch and diffusers through what is handed in.
 import dataclasses
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from modules.configuration import ModelOptions
 
-if TYPE_CHECKING:
-    from diffusers import EulerDiscreteScheduler, SchedulerMixin
-
 logger = logging.getLogger(__name__)
 
-#: fewer steps than this are not made fewer: a solver of second order is then worse than Euler's
+#: fewer steps than this are not made fewer: a scheduler of second order is then worse than Euler's
 FEWEST_STEPS = 12
 
 #: sides of the model's picture are multiples of this
@@ -27,16 +24,16 @@ SIDE = 64
 
 @dataclass(frozen = True)
 class Preset:
-    """What is given up."""
+    """What is given up for speed."""
 
-    #: part of ``InferenceSteps`` that is made, by a solver of second order where it is not all
+    #: part of ``InferenceSteps`` that is made; where it is not all, by a scheduler of second order
     steps: float = 1.0
-    #: noise (σ) below which the photo alone decides, without guidance; None for guidance in every step. There it was
-    #: found to change nothing for the better: Kynkäänniemi et al. 2024, https://arxiv.org/abs/2404.07724
+    #: noise (σ) below which steps are made without guidance; None for guidance in every step. At little noise it was
+    #: found to improve nothing: Kynkäänniemi et al. 2024, https://arxiv.org/abs/2404.07724
     guidance_above: float | None = None
-    #: every how many steps the whole UNet is computed; between, its deep layers say what they said before:
+    #: every how many steps the full UNet is computed; in those between, the output of its deep layers is reused:
     #: Ma et al. 2023, https://arxiv.org/abs/2312.00858
-    whole_every: int = 1
+    full_unet_every: int = 1
     #: frames at most; None as set
     frames: int | None = None
     #: part of the model's sides that is computed
@@ -46,54 +43,72 @@ class Preset:
 TABLE = {
     'quality': Preset(),
     'balanced': Preset(steps = 0.6, guidance_above = 1.0),
-    'fast': Preset(steps = 0.6, guidance_above = 1.0, whole_every = 3),
-    'draft': Preset(steps = 0.6, guidance_above = 1.0, whole_every = 3, frames = 14, sides = 0.625)
+    'fast': Preset(steps = 0.6, guidance_above = 1.0, full_unet_every = 3),
+    'draft':
+    Preset(steps = 0.6, guidance_above = 1.0, full_unet_every = 3, frames = 14, sides = 0.625)
 }
 
 
-def applied(preset: Preset, model: ModelOptions) -> ModelOptions:
-    """
-    The options as a preset changes them.
+@dataclass(frozen = True)
+class Applied:
+    """A preset, and the options as it changes them."""
 
-    :param preset: what is given up
-    :type preset: Preset
+    preset: Preset
+    model: ModelOptions
+
+    def without_preset(self) -> 'Applied':
+        """
+        Compute every step in full, with the same options.
+
+        :return: the options, with a preset that gives up nothing
+        :rtype: Applied
+        """
+        return Applied(Preset(), self.model)
+
+
+def apply(name: str, model: ModelOptions) -> Applied:
+    """
+    Change the options as a preset does.
+
+    :param name: one of :data:`TABLE`
+    :type name: str
     :param model: the options as they are set
     :type model: ModelOptions
     :return: those that are computed with
-    :rtype: ModelOptions
+    :rtype: Applied
     """
-    steps = model.inference_steps
-    return dataclasses.replace(
-        model,
-        inference_steps = max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
-        output_frames = min(model.output_frames, preset.frames or model.output_frames),
-        image_prompt_width = _side(model.image_prompt_width, preset.sides),
-        image_prompt_height = _side(model.image_prompt_height, preset.sides))
+    preset, steps = TABLE[name], model.inference_steps
+    return Applied(
+        preset,
+        dataclasses.replace(
+            model,
+            inference_steps = max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
+            output_frames = min(model.output_frames, preset.frames or model.output_frames),
+            image_prompt_width = _scale_side(model.image_prompt_width, preset.sides),
+            image_prompt_height = _scale_side(model.image_prompt_height, preset.sides)))
 
 
-def _side(side: int, share: float) -> int:
+def _scale_side(side: int, share: float) -> int:
     return max(SIDE, round(side * share / SIDE) * SIDE)
 
 
-def solver(preset: Preset, original: 'EulerDiscreteScheduler') -> 'SchedulerMixin':
+def choose_scheduler(preset: Preset, original: Any) -> Any:
     """
-    What steps from noise to picture.
-
-    The noise levels are those of the checkpoint's own scheduler; with the same levels and first order, diffusers' EDM
-    schedulers give what that one gives.
+    Choose the scheduler. The noise levels are always those of the checkpoint's own; with the same levels and first
+    order, diffusers' EDM schedulers compute the same.
 
     :param preset: what is given up
     :type preset: Preset
-    :param original: the checkpoint's own
-    :type original: EulerDiscreteScheduler
+    :param original: the checkpoint's own, one of diffusers'
+    :type original: Any
     :return: that one, or one of second order with its noise levels
-    :rtype: SchedulerMixin
+    :rtype: Any
     """
     if preset.steps == 1:
         return original
     config = original.config
     if type(original).__name__ != 'EulerDiscreteScheduler' or not config.use_karras_sigmas:
-        logger.warning('The checkpoint has a scheduler of its own kind, which stays')
+        logger.warning('The checkpoint has a scheduler of another class, which is kept')
         return original
     from diffusers import EDMDPMSolverMultistepScheduler
     return EDMDPMSolverMultistepScheduler(

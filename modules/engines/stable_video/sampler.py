@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A pipeline on its rung of the ladder, from a photo of the model's size to frames. Used by one thread at a time.
+From a photo of the model's size to frames, and compiling for that. Used by one thread at a time.
 
 Libraries: numpy, Pillow; torch and diffusers, imported when the engine loads.
 """
@@ -10,25 +10,22 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy
 from PIL import Image
 
 from modules import errors
 from modules.configuration import ModelOptions
-from modules.engines.diffusion import attention, compiling, decoding, devices, ladder, preview
+from modules.engines.diffusion import compiling, devices, faults, toolchain
+from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.diffusion.memory import Needs
-from modules.engines.diffusion.rehearsal import Rehearsal, steps_of
-from modules.engines.diffusion.streaming import Streaming
-from modules.engines.stable_video import pipeline, presets
-from modules.engines.stable_video.denoising import Denoiser
-from modules.engines.stable_video.embeddings import Embeddings
-from modules.engines.stable_video.presets import Preset
+from modules.engines.stable_video import memory, preview, rehearsal
+from modules.engines.stable_video.memory import Needs
+from modules.engines.stable_video.placed import PlacedPipeline
+from modules.engines.stable_video.presets import Applied
 from modules.progress import Progress, StopIfCancelled
 
 if TYPE_CHECKING:
-    import numpy
     import torch
-    from diffusers import StableVideoDiffusionPipeline
 
     from modules.request import AnimationRequest
 
@@ -39,79 +36,56 @@ class Sampler:
     """
     Makes frames.
 
-    :param pipe: the pipeline, in main memory
-    :type pipe: StableVideoDiffusionPipeline
-    :param device: ``cuda:N``, ``mps`` or ``cpu``
-    :type device: str
-    :param rung: the way memory is used
-    :type rung: Rung
-    :param needs: options → what a clip needs
-    :type needs: Callable[[ModelOptions], Needs]
-    :param load_encoder: reads the image encoder from its files once more
-    :type load_encoder: Callable[[], torch.nn.Module]
+    :param placed: the pipeline on its device
+    :type placed: PlacedPipeline
+    :param read_needs: options → what a clip needs
+    :type read_needs: Callable[[ModelOptions], Needs]
+    :param usual: what clips are made with where a request asks for nothing else
+    :type usual: Applied
     """
 
-    def __init__(self, pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung,
-                 needs: Callable[[ModelOptions], Needs], load_encoder: Callable[[],
-                                                                                'torch.nn.Module']):
-        self.pipe = pipe
-        self.device = device
-        self._layers = compiling.Layers(pipe.unet, pipe.vae.decoder)
-        self.denoiser = Denoiser(pipe.unet, self._layers)
-        attention.slice_where_needed(pipe, device)
-        decoder = pipe.vae.decoder.forward = compiling.Compilable(pipe.vae.decoder.forward,
-                                                                  self._layers)
-        self._compilables = [*self.denoiser.compilables, decoder]
-        self.embeddings = Embeddings(pipe, load_encoder)
-        self._needs = needs
-        #: the checkpoint's own
-        self.scheduler = pipe.scheduler
+    def __init__(self, placed: PlacedPipeline, read_needs: Callable[[ModelOptions], Needs],
+                 usual: Applied):
+        self.placed = placed
+        self.device = placed.device
+        self._read_needs = read_needs
+        self._usual = usual
         # chosen once for each kind of clip: the frames depend on it
         self._chunks: dict[Needs, int] = {}
-        self.rung: Rung | None = None
-        self._streaming: Streaming | None = None
-        while not self._has_room(rung):
-            # only here, after the exception and what it held are gone
-            self.pipe.to('cpu')
-            devices.release(device)
-            rung = ladder.below(device, rung)
-            logger.warning('Going on with Memory = %s', rung.name)
+        #: widths and heights that are still to be compiled for
+        self.sizes_to_compile = self._list_sizes()
+
+    def _list_sizes(self) -> list[tuple[int, int]]:
+        """List the sizes of usual clips, landscape and portrait, where code can be compiled."""
+        model = self._usual.model
+        if not model.unet or self.rung.is_offloaded or not toolchain.can_compile(self.device):
+            return []
+        width, height = model.image_prompt_width, model.image_prompt_height
+        return list(dict.fromkeys([(width, height), (height, width)]))
+
+    @property
+    def rung(self) -> Rung:
+        """The way memory is used."""
+        return self.placed.rung
 
     def take(self, rung: Rung) -> None:
         """
-        Go to a rung; only downwards once clips were made.
+        Go down to another rung, where nothing is compiled any more.
 
         :param rung: the way memory is to be used
         :type rung: Rung
         """
-        self.denoiser.is_split = rung.is_split
         self._chunks.clear()
-        if rung.is_split:
-            self.embeddings.release()
-        if rung.takes_turns:
-            # weights that move are no constants of compiled code
-            self.stay_eager()
-        if self.rung is None or _placement(rung) != _placement(self.rung):
-            self._streaming = pipeline.place(self.pipe, self.device, rung)
-        # known only now: where weights find no room, they are still to be placed
-        self.rung = rung
+        self.sizes_to_compile.clear()
+        self.placed.take(rung)
 
-    def _has_room(self, rung: Rung) -> bool:
-        """Go to a rung; False when the weights themselves find no room there, and may further down."""
-        import torch
-        try:
-            self.take(rung)
-            return True
-        except (MemoryError, RuntimeError) as error:
-            is_last = ladder.below(self.device, rung) is None
-            if is_last or not devices.is_out_of_memory(error, torch):
-                raise
-            logger.warning('Out of memory: %s', str(error))
-            return False
+    def restore(self) -> None:
+        """Put all in order after a clip, also one that was cut short."""
+        self.placed.restore()
 
-    def chunk(self, model: ModelOptions) -> int:
+    def choose_chunk(self, model: ModelOptions) -> int:
         """
-        How many frames are decoded at once.
+        Choose how many frames are decoded at once.
 
         :param model: the options of a clip
         :type model: ModelOptions
@@ -120,25 +94,27 @@ class Sampler:
         """
         if model.decode_chunk_size and not self.rung.is_single:
             return model.decode_chunk_size
-        needs = self._needs(model)
+        needs = self._read_needs(model)
         if needs not in self._chunks:
-            there = self.there(needs)
-            self._chunks[needs] = ladder.chunk_size(self.rung, needs, model.output_frames, there)
+            available = self.read_available_memory(needs)
+            self._chunks[needs] = memory.choose_chunk(self.rung, needs, model.output_frames,
+                                                      available)
         return self._chunks[needs]
 
-    def there(self, needs: Needs) -> int:
+    def read_available_memory(self, needs: Needs) -> int:
         """
-        Memory that weights and clip may use, now that the weights are where they are.
+        Count the bytes that weights and clip may use, now that the weights are placed.
 
         :param needs: what a clip needs
         :type needs: Needs
         :return: bytes
         :rtype: int
         """
-        return devices.for_clips(self.device, 0 if self.rung.takes_turns else needs.weights)
+        weights = 0 if self.rung.is_offloaded else needs.weights
+        return devices.read_usable_memory(self.device, weights)
 
-    def make(self, image: Image.Image, request: 'AnimationRequest', preset: Preset,
-             model: ModelOptions, control: decoding.ClipControl) -> 'numpy.ndarray':
+    def make(self, image: Image.Image, request: 'AnimationRequest', applied: Applied,
+             control: ClipControl) -> numpy.ndarray:
         """
         Make a clip.
 
@@ -146,128 +122,99 @@ class Sampler:
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param preset: what is given up for speed
-        :type preset: Preset
-        :param model: the options as the preset changes them
-        :type model: ModelOptions
-        :param control: is told after every step, ends the work between steps, and finishes frames that are decoded
-        :type control: decoding.ClipControl
+        :param applied: what is given up for speed, and the options
+        :type applied: Applied
+        :param control: called after every step and every chunk of frames
+        :type control: ClipControl
         :return: uint8 [T, H, W, 3]
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
+        model = applied.model
 
         def on_step_end(pipe, step, _time, tensors):
             if not tensors['latents'].isfinite().all():
                 # no later step makes numbers of them
                 raise errors.UnusablePicture
-            picture = preview.forming(pipe.scheduler, tensors)
+            picture = preview.preview_frame(pipe.scheduler, tensors)
             control.report(Progress('step', step + 1, model.inference_steps, picture))
             control.stop_if_cancelled()
             return tensors
 
         control.report(Progress('encoding'))
         try:
-            self._prepare(preset, model)
-            latents = self._latents(image, request, model, on_step_end)
+            self.placed.prepare(applied)
+            latents = self._denoise(image, request, model, on_step_end)
         finally:
-            self.denoiser.end()
-        return decoding.decode(self.pipe, latents, self.chunk(model), control)
+            self.placed.denoiser.end()
+        return self.placed.decoder.decode(latents, self.choose_chunk(model), control)
 
-    @property
-    def was_compiled(self) -> bool:
-        """Whether compiled code had a part in the last clip."""
-        return any(part.was_compiled for part in self._compilables)
-
-    def is_sound(self, image: Image.Image, model: ModelOptions) -> bool:
+    def gives_numbers(self) -> bool:
         """
-        Make one step of a clip, and decode as many of its frames as are decoded at once.
+        Make one step of a usual clip, and decode as many of its frames as are decoded at once.
 
-        :param image: RGB, of the model's size
-        :type image: Image.Image
-        :param model: the options
-        :type model: ModelOptions
         :return: whether all that came out are finite numbers
         :rtype: bool
         """
-        self._prepare(Preset(), model)
-        latents = self.pipe(
+        model = self._usual.model
+        image = _make_noise(model)
+        self.placed.prepare(self._usual.without_preset())
+        latents = self.placed.pipe(
             image,
             width = image.width,
             height = image.height,
             num_frames = model.output_frames,
             num_inference_steps = 1,
             output_type = 'latent').frames
-        self.denoiser.end()
+        self.placed.denoiser.end()
         if not latents.isfinite().all():
             return False
-        return decoding.has_numbers(self.pipe, latents[:, :self.chunk(model)])
+        return self.placed.decoder.gives_numbers(latents[:, :self.choose_chunk(model)])
 
-    def compile(self, size: tuple[int, int], preset: Preset, model: ModelOptions,
+    def compile(self, size: tuple[int, int], applied: Applied,
                 stop_if_cancelled: StopIfCancelled) -> bool:
         """
         Compile for clips of a size, by making a short one.
 
         :param size: width and height given to the model
         :type size: tuple[int, int]
-        :param preset: what is given up for speed
-        :type preset: Preset
-        :param model: the options as the preset changes them
-        :type model: ModelOptions
+        :param applied: what is given up for speed, and the options
+        :type applied: Applied
         :param stop_if_cancelled: called before each layer and between steps; when it raises, what was compiled
             remains, and is used once all layers have code
         :type stop_if_cancelled: StopIfCancelled
-        :return: False when memory does not suffice for it, and clips are computed as written from now on
+        :return: False when memory does not suffice for it, and clips are computed without compiled code from now on
         :rtype: bool
         """
-        import torch
-        devices.release(self.device)
-        needs = self._needs(model)
-        chunk = compiling.decoded_at_once(self.rung, needs, self.chunk(model), self.there(needs))
+        devices.empty_cache(self.device)
+        needs = self._read_needs(applied.model)
+        chunk = rehearsal.choose_chunk(self.rung, needs, self.choose_chunk(applied.model),
+                                       self.read_available_memory(needs))
         if chunk is None:
             return False
-        played = Rehearsal(size, model.output_frames, steps_of(preset), chunk)
+        steps = rehearsal.count_steps(applied.preset)
+        clip = rehearsal.Rehearsal(size, applied.model.output_frames, steps, chunk)
         try:
-            with self._layers.rehearsing(stop_if_cancelled):
-                self._prepare(preset, model)
-                played.play(self.pipe, stop_if_cancelled)
+            with self.placed.layers.rehearsing(stop_if_cancelled):
+                self.placed.prepare(applied)
+                clip.play(self.placed.pipe, stop_if_cancelled)
             return True
         except (MemoryError, RuntimeError) as error:
-            if not devices.is_out_of_memory(error, torch):
+            if not faults.is_out_of_memory(error):
                 raise
             logger.warning('Nothing is compiled: %s', compiling.find_reason(error))
-            self.stay_eager()
+            self.placed.forget_compiled()
             return False
         finally:
             self.restore()
-            devices.release(self.device)
+            devices.empty_cache(self.device)
 
-    def stay_eager(self) -> None:
-        """Compute as written from now on, where it was compiled."""
-        for part in self._compilables:
-            part.forget()
-
-    def restore(self) -> None:
-        """Put all in order after a clip, whatever cut that short."""
-        self.denoiser.end()
-        pipeline.restore(self.pipe)
-        if self._streaming:
-            self._streaming.release()
-
-    def _prepare(self, preset: Preset, model: ModelOptions) -> None:
-        for part in self._compilables:
-            part.was_compiled = False
-        self.denoiser.begin(preset)
-        self.pipe.scheduler = presets.solver(preset, self.scheduler)
-        if self.rung.is_chunked:
-            self.pipe.unet.enable_forward_chunking(forward_chunk(model.output_frames), dim = 0)
-
-    def _latents(self, image: Image.Image, request: 'AnimationRequest', model: ModelOptions,
+    def _denoise(self, image: Image.Image, request: 'AnimationRequest', model: ModelOptions,
                  on_step_end: Callable) -> 'torch.Tensor':
-        """The denoised clip, [1, T, C, H / 8, W / 8]."""
+        """Make the clip's latents, [1, T, C, H / 8, W / 8]."""
         import torch
         width, height = image.size
-        return self.pipe(
+        return self.placed.pipe(
             image,
             height = height,
             width = width,
@@ -284,18 +231,8 @@ class Sampler:
             output_type = 'latent').frames
 
 
-def _placement(rung: Rung) -> tuple[bool, bool]:
-    return rung.takes_turns, rung.is_streamed
-
-
-def forward_chunk(frames: int) -> int:
-    """
-    How many frames feed-forward layers take at once where memory is short: with a third of them, other layers need
-    the most, so fewer would only cost time. Only equal parts are possible.
-
-    :param frames: frames of the clip
-    :type frames: int
-    :return: a divisor of ``frames``
-    :rtype: int
-    """
-    return max(n for n in range(1, max(1, frames // 3) + 1) if frames % n == 0)
+def _make_noise(model: ModelOptions) -> Image.Image:
+    """Make a landscape picture of noise: what is even may come out even by chance."""
+    height, width = sorted((model.image_prompt_width, model.image_prompt_height))
+    values = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
+    return Image.fromarray(values)

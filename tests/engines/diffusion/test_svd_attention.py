@@ -20,10 +20,11 @@ from live_tensors import LiveBytes  # noqa: E402
 from tiny_svd import animate, loaded, photo, published, request  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
-from modules.engines.diffusion import attention, devices, ladder  # noqa: E402
-from modules.engines.diffusion.memory import GIB  # noqa: E402
+from modules.engines.diffusion import attention, ladder  # noqa: E402
+from modules.engines.diffusion.compiling import Layers  # noqa: E402
+from modules.engines.stable_video import memory  # noqa: E402
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
-from modules.engines.stable_video.sampler import forward_chunk  # noqa: E402
+from modules.engines.stable_video.placed import choose_forward_chunk  # noqa: E402
 
 attend = torch.nn.functional.scaled_dot_product_attention
 
@@ -62,7 +63,7 @@ def test_slices_of_attention_are_equal_bit_for_bit(dtype, shape, rows):
         asked.append(4 * query.shape[:3].numel() * key.shape[2])
         return attend(query, key, value)
 
-    assert torch.equal(attention.attended(attended, most, *given), attend(*given))
+    assert torch.equal(attention.attend_in_slices(attended, most, *given), attend(*given))
     assert max(asked) <= most and (len(asked) == 1) == (rows >= given[0].shape[:3].numel())
 
 
@@ -71,7 +72,8 @@ def test_a_clip_whose_attention_is_in_slices_is_the_same(checkpoint):
     with Count() as once:
         expected = animate(engine, photo(), request())
     # what 128 tokens of a frame's upper level have, of one frame at once
-    attention.slice_all(engine._sampler.pipe, 4 * 256 * 128)
+    pipe = engine._sampler.placed.pipe
+    attention.slice_attention([pipe.unet, pipe.vae], 4 * 256 * 128)
     with Count() as count:
         frames = animate(engine, photo(), request())
     assert numpy.array_equal(frames, expected)
@@ -99,7 +101,7 @@ def model():
             layers_per_block = 2)
     # a few numbers of its own are made where the default device does not reach
     unet, vae = (part.half().eval().to('meta') for part in (unet, vae))
-    Denoiser(unet)
+    Denoiser(unet, Layers(unet, kinds = ()))
     return types.SimpleNamespace(unet = unet, vae = vae)
 
 
@@ -125,17 +127,18 @@ def test_no_scores_of_a_layer_are_too_large_for_apple(tmp_path, model):
                 model.vae.decode(latents, num_frames = frames)
         return scores.largest, live.peak
 
-    assert held(2)[0] > 79 * GIB
-    attention.slice_all(model)
+    assert held(2)[0] > 79 * memory.GIB
+    attention.slice_attention([model.unet, model.vae])
     assert held(1, 5)[0] <= attention.MOST
-    needs = devices.adjust(published(tmp_path), 'mps', True)
+    needs = memory.adjust(published(tmp_path), 'mps', True)
     for halves, is_chunked in ((2, False), (2, True), (1, True)):
         for module in model.unet.modules():
             if hasattr(module, 'set_chunk_feed_forward'):
-                module.set_chunk_feed_forward(forward_chunk(25) if is_chunked else None, dim = 0)
+                module.set_chunk_feed_forward(
+                    choose_forward_chunk(25) if is_chunked else None, dim = 0)
         rung = ladder.Rung('', is_chunked = is_chunked, is_split = halves == 1)
         largest, peak = held(halves)
-        foretold = ladder.peak(rung, needs) - needs.weights
+        foretold = memory.predict_peak(rung, needs) - needs.weights
         assert largest <= attention.MOST and peak <= 1.01 * foretold <= 1.35 * peak
 
 

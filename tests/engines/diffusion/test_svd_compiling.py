@@ -18,8 +18,8 @@ import numpy
 import pytest
 
 from modules import errors
-from modules.engines.diffusion import compiling, devices, ladder, memory
-from modules.engines.stable_video import pipeline
+from modules.engines.diffusion import compiling, devices, ladder, toolchain
+from modules.engines.stable_video import memory, rehearsal
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
@@ -35,7 +35,7 @@ LANDSCAPE, PORTRAIT = (256, 128), (128, 256)
 @pytest.fixture
 def compiled_on_a_processor(monkeypatch):
     """As on a GPU."""
-    monkeypatch.setattr(pipeline, 'can_compile', lambda device: True)
+    monkeypatch.setattr(toolchain, 'can_compile', lambda device: True)
     monkeypatch.setattr(compiling, 'BACKEND', 'eager')
     torch._dynamo.reset()
     counters.clear()
@@ -57,7 +57,7 @@ def forbid_what_is_not_compiled(engine):
     def forbidden(*given, **options):
         pytest.fail('computed as written')
 
-    for layer in engine._sampler._layers.all:
+    for layer in engine._sampler.placed.layers.all:
         layer.written = forbidden
 
 
@@ -112,7 +112,7 @@ class SpatioTemporalResBlock(torch.nn.Module):
 def small(layer = None):
     """What computes with one such layer, and the layers."""
     layer = layer or SpatioTemporalResBlock()
-    layers = compiling.Layers(layer)
+    layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
     return compiling.Compilable(lambda numbers: layer(numbers), layers), layers
 
 
@@ -247,7 +247,7 @@ def test_memory_that_ends_while_compiling_is_given_back_and_nothing_is_compiled(
     engine = loaded(checkpoint)
     expected = animate(engine, photo(), request())
     monkeypatch.setattr(compiling, 'BACKEND', greedy)
-    monkeypatch.setattr(devices, 'release', lambda device: released.append(len(tried)))
+    monkeypatch.setattr(devices, 'empty_cache', lambda device: released.append(len(tried)))
     prepare(engine)
     prepare(engine)
     assert len(tried) == 1 and released == [0, 1]
@@ -259,17 +259,18 @@ def test_memory_that_ends_while_compiling_is_given_back_and_nothing_is_compiled(
 def test_nothing_is_compiled_where_there_is_no_room_for_it(checkpoint, monkeypatch, caplog):
     engine = loaded(checkpoint, image_prompt_width = 64, decode_chunk_size = 5)
     sampler = engine._sampler
-    needs = sampler._needs(engine.model)
-    wanted = ladder.peak(sampler.rung, needs, 5) + memory.OVERHEAD
-    monkeypatch.setattr(sampler, 'there', lambda needs: wanted - needs.frame)
+    needs = sampler._read_needs(engine.model)
+    wanted = memory.predict_peak(sampler.rung, needs, 5) + memory.OVERHEAD
+    monkeypatch.setattr(sampler, 'read_available_memory', lambda needs: wanted - needs.frame)
     prepare(engine)
     assert 'The decoder is not compiled' in caplog.text and 'The UNet' not in caplog.text
     frames = animate(engine, photo(128, 128), request())
     assert engine.settings(request())['UNet'] is True and frames.std() > 1
-    assert not sampler._compilables[-1].was_compiled, 'the decoder'
+    assert not sampler.placed.compilables[-1].was_compiled, 'the decoder'
     made = graphs()
     engine = loaded(checkpoint, image_prompt_width = 64)
-    monkeypatch.setattr(engine._sampler, 'there', lambda needs: needs.weights + memory.OVERHEAD)
+    monkeypatch.setattr(engine._sampler, 'read_available_memory',
+                        lambda needs: needs.weights + memory.OVERHEAD)
     prepare(engine)
     prepare(engine)
     assert graphs() == made and caplog.text.count('The UNet is not compiled') == 1
@@ -281,12 +282,12 @@ def test_nothing_is_compiled_where_there_is_no_room_for_it(checkpoint, monkeypat
 def test_what_is_compiled_on_gpus_of_all_sizes(tmp_path, gibibytes, chunk, compiled):
     needs = published(tmp_path)
     there = gibibytes * memory.GIB
-    assert compiling.decoded_at_once(ladder.RUNGS[0], needs, chunk, there) == compiled
+    assert rehearsal.choose_chunk(ladder.RUNGS[0], needs, chunk, there) == compiled
 
 
 def test_what_another_thread_compiles_changes_no_clip(checkpoint):
     """While a compiler is at work, torch says so in every thread of the process."""
-    unet = loaded(checkpoint)._sampler.pipe.unet
+    unet = loaded(checkpoint)._sampler.placed.pipe.unet
     layer = next(layer for name, layer in unet.named_modules() if name.endswith('.attn2'))
     queries, context = torch.randn(2, 40, layer.query_dim), torch.randn(2, 1, 32)
     one_token = OneToken()
@@ -295,9 +296,9 @@ def test_what_another_thread_compiles_changes_no_clip(checkpoint):
     def backend(graph, inputs):
 
         def eager():
-            one_token.known = {}
+            one_token.cache = {}
             seen.append((torch.equal(one_token(layer, queries, context),
-                                     expected), list(one_token.known) == [layer]))
+                                     expected), list(one_token.cache) == [layer]))
 
         beside = threading.Thread(target = eager)
         beside.start()
@@ -352,7 +353,7 @@ class SpatioTemporalResBlock(torch.nn.Module):
     def forward(self, number):
         return number + 1
 layer = SpatioTemporalResBlock()
-layers = compiling.Layers(layer)
+layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
 with layers.rehearsing(bool):
     compiling.Compilable(layer, layers)(torch.ones(1))
 from torch._inductor.codecache import cache_dir

@@ -13,8 +13,9 @@ import types
 
 import pytest
 
-from modules.engines.diffusion import allocator, devices, ladder
-from modules.engines.diffusion.memory import GIB
+from modules.engines.diffusion import allocator, devices, faults, ladder
+from modules.engines.stable_video import memory
+from modules.engines.stable_video.memory import GIB
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
@@ -59,7 +60,7 @@ def torch_with(card, empty = lambda *_size, **_options: None, version = '2.13.0'
 
 def test_what_torch_keeps_for_later_counts_as_free():
     card = Card(16, others = 1, reserved = 13, allocated = 4)
-    assert devices.free_memory('cuda:0', torch_with(card)) == 11 * GIB
+    assert devices.read_free_memory('cuda:0', torch_with(card)) == 11 * GIB
 
 
 def test_a_card_of_16_gibibytes_decodes_five_frames_at_once_after_denoising(tmp_path, monkeypatch):
@@ -67,8 +68,8 @@ def test_a_card_of_16_gibibytes_decodes_five_frames_at_once_after_denoising(tmp_
     card = Card(14.6, reserved = 13.4, allocated = 4.3)
     monkeypatch.setitem(sys.modules, 'torch', torch_with(card))
     needs = published(tmp_path)
-    there = devices.for_clips('cuda:0', needs.weights)
-    assert ladder.chunk_size(RESIDENT, needs, 25, there) == 5
+    there = devices.read_usable_memory('cuda:0', needs.weights)
+    assert memory.choose_chunk(RESIDENT, needs, 25, there) == 5
 
 
 @pytest.mark.parametrize(('gibibytes', 'grows', 'rung'), [
@@ -83,8 +84,8 @@ def test_a_card_of_16_gibibytes_decodes_five_frames_at_once_after_denoising(tmp_
 def test_a_rung_leaves_room_for_gaps_between_tensors(tmp_path, monkeypatch, gibibytes, grows, rung):
     """Those measured: on 12 GiB a clip in turns ran out of memory, with either kind of segments."""
     monkeypatch.setattr(os, 'environ', {allocator.VARIABLES[0]: allocator.settings(None, grows)})
-    needs = devices.adjust(published(tmp_path), 'cuda:0', True)
-    assert ladder.chosen('cuda:0', needs, int(gibibytes * GIB)).name == rung
+    needs = memory.adjust(published(tmp_path), 'cuda:0', True)
+    assert memory.choose_rung('cuda:0', needs, int(gibibytes * GIB)).name == rung
 
 
 @pytest.mark.parametrize('words', [
@@ -99,7 +100,7 @@ def test_a_rung_leaves_room_for_gaps_between_tensors(tmp_path, monkeypatch, gibi
     'Failed to allocate private MTLBuffer for size 4294967296',
 ])
 def test_every_way_to_run_out_of_memory_is_recognised(words):
-    assert devices.is_out_of_memory(RuntimeError(words), torch)
+    assert faults.is_out_of_memory(RuntimeError(words))
 
 
 @pytest.mark.parametrize('error', [
@@ -112,7 +113,7 @@ def test_every_way_to_run_out_of_memory_is_recognised(words):
     ValueError('Invalid buffer size'),
 ])
 def test_nothing_else_is(error):
-    assert not devices.is_out_of_memory(error, torch)
+    assert not faults.is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(('platform', 'drivers', 'can'), [
@@ -166,10 +167,10 @@ def test_memory_ends_on_windows_where_the_card_ends(monkeypatch):
     card = Card(8, others = 2, reserved = 1)
     monkeypatch.setattr(os, 'environ', {})
     monkeypatch.setattr(sys, 'platform', 'linux')
-    devices.prepare('cuda:0', torch_with(card))
+    devices.prepare_memory('cuda:0', torch_with(card))
     assert card.fraction is None
     monkeypatch.setattr(sys, 'platform', 'win32')
-    devices.prepare('cuda:0', torch_with(card))
+    devices.prepare_memory('cuda:0', torch_with(card))
     assert card.fraction == pytest.approx(5.75 / 8)
 
 
@@ -182,7 +183,7 @@ def test_segments_stop_growing_where_the_driver_cannot_do_it(monkeypatch, words,
 
     card = Card(8)
     monkeypatch.setattr(os, 'environ', {allocator.VARIABLES[0]: allocator.GROWING})
-    devices.prepare('cuda:0', torch_with(card, refuse))
+    devices.prepare_memory('cuda:0', torch_with(card, refuse))
     assert allocator.grows(os.environ) is stay
     assert card.settings == ([] if stay else ['expandable_segments:False'])
 
@@ -202,7 +203,7 @@ def test_decoding_is_foretold_to_need_an_eighth_more_where_torch_goes_around_cud
     """That many columns are made of a convolution's input; 0.7 GiB were measured with five frames."""
     needs = published(tmp_path)
     monkeypatch.setitem(sys.modules, 'torch', torch_with(Card(8), version = version, cudnn = cudnn))
-    more = devices.adjust(needs, 'cuda:0', True).frame - needs.frame
+    more = memory.adjust(needs, 'cuda:0', True).frame - needs.frame
     assert more == (needs.frame // 8 if is_around else 0)
     assert 5 * more == pytest.approx(0.7 * GIB * is_around, rel = 0.02)
-    assert devices.adjust(needs, 'cuda:0', False).frame == needs.frame
+    assert memory.adjust(needs, 'cuda:0', False).frame == needs.frame

@@ -23,11 +23,9 @@ from transformers import CLIPVisionModelWithProjection, DepthAnythingForDepthEst
 from modules.engines.camera.depth_model import DepthAnything  # noqa: E402
 from modules.engines.stable_video import pipeline  # noqa: E402
 
-GPU = 'cuda:0'
-
 
 def load_pipeline(folder):
-    pipe = pipeline.load(folder, 'fp16', GPU)
+    pipe = pipeline.load_pipeline(pipeline.Source(folder, 'fp16', True))
     return [
         tensor for part in (pipe.unet, pipe.vae, pipe.image_encoder) for tensor in numbers(part)
     ]
@@ -38,7 +36,7 @@ def numbers(model):
 
 
 def load_encoder(folder):
-    return numbers(pipeline.encoder(folder, 'fp16', GPU))
+    return numbers(pipeline.load_encoder(pipeline.Source(folder, 'fp16', True)))
 
 
 @pytest.mark.parametrize('load', [load_pipeline, load_encoder])
@@ -91,7 +89,7 @@ def test_a_clip_that_is_made_while_another_model_is_constructed_is_exact(
 def test_what_another_thread_compiles_does_not_change_how_a_clip_is_made(checkpoint, monkeypatch):
     engine, asked = loaded(checkpoint), []
     layers = [
-        module.to_v for name, module in engine._sampler.pipe.unet.named_modules()
+        module.to_v for name, module in engine._sampler.placed.pipe.unet.named_modules()
         if name.endswith('attn2')
     ]
     for layer in layers:
@@ -109,6 +107,6 @@ def test_a_scheduler_without_cumulative_products_is_loaded_and_makes_clips(tmp_p
     index = folder / 'model_index.json'
     index.write_text(index.read_text().replace('EulerDiscreteScheduler', 'EDMEulerScheduler'))
     engine = loaded(folder)
-    assert not hasattr(engine._sampler.scheduler, 'alphas_cumprod')
+    assert not hasattr(engine._sampler.placed.scheduler, 'alphas_cumprod')
     first, again = (animate(engine, photo(), request()) for _ in range(2))
     assert first.std() > 1 and numpy.array_equal(first, again)

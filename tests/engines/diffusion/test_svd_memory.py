@@ -18,10 +18,11 @@ from modules.choices import RUNGS
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.contract import MemoryUse
-from modules.engines.diffusion import ladder, memory
+from modules.engines.diffusion import ladder
+from modules.engines.diffusion.compiling import Layers
 from modules.engines.registry import Engines
-from modules.engines.stable_video import StableVideo
-from modules.engines.stable_video.sampler import forward_chunk
+from modules.engines.stable_video import StableVideo, memory, pipeline, presets
+from modules.engines.stable_video.placed import choose_forward_chunk
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
@@ -42,7 +43,7 @@ def unet():
         whole = diffusers.UNetSpatioTemporalConditionModel(num_attention_heads = (5, 10, 20, 20))
     # a few numbers of its own are made where the default device does not reach
     whole = whole.half().eval().to('meta')
-    Denoiser(whole)
+    Denoiser(whole, Layers(whole, kinds = ()))
     return whole
 
 
@@ -72,7 +73,7 @@ def test_what_the_unet_is_said_to_hold_is_what_it_holds(tmp_path, unet, frames, 
     needs = published(tmp_path, **options)
     for module in unet.modules():
         if hasattr(module, 'set_chunk_feed_forward'):
-            chunk = forward_chunk(frames) if is_chunked else None
+            chunk = choose_forward_chunk(frames) if is_chunked else None
             module.set_chunk_feed_forward(chunk_size = chunk, dim = 0)
 
     def step():
@@ -106,23 +107,23 @@ def test_what_the_vae_is_said_to_hold_is_what_it_holds(tmp_path, vae, width, hei
                                                  (7, 'split'), (6, 'streamed'), (4, 'streamed'),
                                                  (3, 'single')])
 def test_the_published_model_takes_the_fastest_rung_of_a_gpu(tmp_path, gibibytes, rung):
-    assert ladder.chosen('cuda:0', published(tmp_path), gibibytes * GIB).name == rung
+    assert memory.choose_rung('cuda:0', published(tmp_path), gibibytes * GIB).name == rung
 
 
 @pytest.mark.parametrize(('gibibytes', 'chunk'), [(80, 25), (24, 5), (8, 4)])
 def test_as_many_frames_are_decoded_at_once_as_the_rung_leaves_room_for(tmp_path, gibibytes, chunk):
     needs = published(tmp_path)
-    rung = ladder.chosen('cuda:0', needs, gibibytes * GIB)
-    assert ladder.chunk_size(rung, needs, 25, gibibytes * GIB) == chunk
+    rung = memory.choose_rung('cuda:0', needs, gibibytes * GIB)
+    assert memory.choose_chunk(rung, needs, 25, gibibytes * GIB) == chunk
 
 
 def test_the_last_rung_needs_less_than_five_gibibytes(tmp_path):
-    assert ladder.peak(ladder.RUNGS[-1], published(tmp_path)) + memory.OVERHEAD < 5 * GIB
+    assert memory.predict_peak(ladder.RUNGS[-1], published(tmp_path)) + memory.OVERHEAD < 5 * GIB
 
 
 def test_every_rung_needs_less_than_the_one_before(tmp_path):
     needs = published(tmp_path)
-    peaks = [ladder.peak(rung, needs, 5) for rung in ladder.RUNGS]
+    peaks = [memory.predict_peak(rung, needs, 5) for rung in ladder.RUNGS]
     assert peaks == sorted(peaks, reverse = True) and len(set(peaks)) == len(peaks)
 
 
@@ -152,10 +153,10 @@ def latents(engine, wanted):
     """What the decoder gets, in 32 bits."""
     seen = []
     sampler = engine._sampler
-    sampler._prepare(engine._preset(wanted), engine.model)
+    sampler.placed.prepare(presets.apply('quality', engine.model))
     with torch.no_grad():
         image = photo().image.resize((128, 64))
-        seen = sampler._latents(image, wanted, engine.model, lambda *told: told[3])
+        seen = sampler._denoise(image, wanted, engine.model, lambda *told: told[3])
     sampler.restore()
     return seen
 
@@ -230,7 +231,7 @@ def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
 def test_again_does_not_ask_the_image_encoder(checkpoint):
     engine = loaded(checkpoint)
     asked = []
-    engine._sampler.pipe.image_encoder.register_forward_hook(lambda *told: asked.append(1))
+    engine._sampler.placed.pipe.image_encoder.register_forward_hook(lambda *told: asked.append(1))
     first = animate(engine, photo(), request())
     again = animate(engine, photo(), request())
     assert len(asked) == 1 and numpy.array_equal(first, again)
@@ -241,16 +242,16 @@ def test_again_does_not_ask_the_image_encoder(checkpoint):
 
 def test_an_image_encoder_that_was_let_go_is_read_again_for_another_photo(checkpoint):
     engine, frugal = loaded(checkpoint), loaded(checkpoint, memory = 'split')
-    assert frugal._sampler.pipe.image_encoder is None
+    assert frugal._sampler.placed.pipe.image_encoder is None
     for size in ((256, 128), (128, 256), (256, 128)):
         expected = animate(engine, photo(*size), request()).astype(int)
         assert numpy.abs(animate(frugal, photo(*size), request()) - expected).max() <= 1
-        assert frugal._sampler.pipe.image_encoder is None
+        assert frugal._sampler.placed.pipe.image_encoder is None
 
 
 @pytest.mark.parametrize(('frames', 'chunk'), [(25, 5), (14, 2), (24, 8), (13, 1), (2, 1), (1, 1)])
 def test_feed_forward_chunks_divide_the_frames(frames, chunk):
-    assert forward_chunk(frames) == chunk
+    assert choose_forward_chunk(frames) == chunk
 
 
 def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
@@ -258,10 +259,10 @@ def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
     expected = engine.status().predict_memory()
     engine.load()
     assert engine.status().predict_memory() == expected
-    assert expected['rung'] == 'split'
+    assert expected.rung == 'split'
     # weights besides what is counted here
     counted_too = peak_of(engine)
-    assert counted_too < expected['peak']
+    assert counted_too < expected.peak
 
 
 @pytest.mark.parametrize(('gibibytes', 'rung', 'chunk'), [(80, 'resident', 25), (8, 'split', 4)])
@@ -269,13 +270,14 @@ def test_tells_the_rung_of_a_gpu_before_it_is_used(tmp_path, monkeypatch, gibiby
     """Once torch is there, as for ``doctor``; not by importing it."""
     needs = published(tmp_path)
     engine = StableVideo(Configuration(), lambda configuration: tmp_path)
-    monkeypatch.setattr(engine, 'device', 'cuda')
-    monkeypatch.setattr(engine, '_reason', lambda folder: None)
-    monkeypatch.setattr(engine, '_variant', lambda folder: 'fp16')
+    engine.budget.use_device('cuda', None)
+    monkeypatch.setattr(engine, '_explain', lambda folder: None)
+    monkeypatch.setattr(engine.budget, 'find_source',
+                        lambda folder: pipeline.Source(folder, 'fp16', True))
     monkeypatch.delitem(sys.modules, 'torch')
     assert engine.status().predict_memory() is None and 'torch' not in sys.modules
     monkeypatch.setitem(sys.modules, 'torch', gpu(gibibytes))
-    peak = ladder.peak(ladder.named('cuda', rung), needs, chunk)
+    peak = memory.predict_peak(ladder.named('cuda', rung), needs, chunk)
     assert engine.status().predict_memory() == MemoryUse(rung, peak)
 
 

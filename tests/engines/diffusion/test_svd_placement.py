@@ -33,9 +33,8 @@ def animate(folder, rung, limit = None):
     told, live = [], LiveBytes(limit, 'cuda')
     with pretended_gpu.pretended(), live:
         engine = pretended_gpu.engine(pretended_gpu.tiny, rung, published(folder), MODEL, 10**12)
-        engine.frames(
-            Image.new('RGB', (128, 64)), request(),
-            ClipControl(lambda progress: told.append(progress.note)))
+        control = ClipControl(lambda progress: told.append(progress.note))
+        engine.make_frames(Image.new('RGB', (128, 64)), request(), control)
     return engine, [note.values['rung'] for note in told if note], live
 
 

@@ -53,9 +53,9 @@ class Gpu(StableVideo):
 
     tested = ('cpu', )
 
-    def _placed(self, folder, is_full = False):
-        sampler = super()._placed(folder, is_full)
-        sampler.pipe.unet.conv_in.register_forward_hook(
+    def _load_sampler(self, folder, is_full):
+        sampler = super()._load_sampler(folder, is_full)
+        sampler.placed.pipe.unet.conv_in.register_forward_hook(
             lambda layer, inputs, made: self.behave(sampler, made))
         return sampler
 
@@ -97,10 +97,11 @@ class OneWay(Gpu):
 class Half(Gpu):
     """Computes at half precision, as GPUs do."""
 
-    def _placed(self, folder, is_full = False):
-        sampler = super()._placed(folder, is_full)
+    def _load_sampler(self, folder, is_full):
+        sampler = super()._load_sampler(folder, is_full)
         if not is_full:
-            for part in (sampler.pipe.unet, sampler.pipe.vae, sampler.pipe.image_encoder):
+            for part in (sampler.placed.pipe.unet, sampler.placed.pipe.vae,
+                         sampler.placed.pipe.image_encoder):
                 part.half()
         return sampler
 
@@ -159,7 +160,7 @@ def refused(kind, folder, **options):
 
 def test_a_gpu_that_pytorch_has_no_code_for_is_not_used_and_its_words_are_told(checkpoint):
     reason = refused(WithoutCode, checkpoint)
-    assert reason.key == 'engines.svd_cannot_compute'
+    assert reason.key == 'engines.device_cannot_compute'
     assert 'no kernel image is available' in reason.in_('en') and '\n' not in reason.in_('zh')
 
 
@@ -172,7 +173,7 @@ def test_a_sound_gpu_passes_and_its_clips_are_exact(checkpoint, caplog):
 
 
 def test_a_gpu_that_gives_no_numbers_is_not_used(checkpoint, caplog):
-    assert refused(WithoutNumbers, checkpoint).key == 'engines.svd_no_numbers'
+    assert refused(WithoutNumbers, checkpoint).key == 'engines.device_gives_no_numbers'
     assert 'trying cudnn.benchmark' in caplog.text and 'trying full precision' in caplog.text
     assert not torch.backends.cudnn.benchmark
 
@@ -183,12 +184,13 @@ def test_a_decoder_that_gives_no_numbers_is_noticed(checkpoint, part):
     class Blind(Gpu):
         """Has no numbers for one layer of the decoder."""
 
-        def _placed(self, folder, is_full = False):
-            sampler = super()._placed(folder, is_full)
-            torch.nn.init.constant_(getattr(sampler.pipe.vae.decoder, part).bias, float('inf'))
+        def _load_sampler(self, folder, is_full):
+            sampler = super()._load_sampler(folder, is_full)
+            torch.nn.init.constant_(
+                getattr(sampler.placed.pipe.vae.decoder, part).bias, float('inf'))
             return sampler
 
-    assert refused(Blind, checkpoint).key == 'engines.svd_no_numbers'
+    assert refused(Blind, checkpoint).key == 'engines.device_gives_no_numbers'
 
 
 def test_a_gpu_that_gives_numbers_one_way_goes_that_way(checkpoint):
@@ -206,7 +208,7 @@ def test_a_gpu_without_half_precision_computes_at_full(tmp_path, caplog):
     plain.unet.save_pretrained(folder / 'unet')
     engine = loaded(Half, folder)
     assert 'trying full precision' in caplog.text and not torch.backends.cudnn.benchmark
-    assert engine._sampler.pipe.unet.dtype == engine._sampler.pipe.vae.dtype == torch.float32
+    assert engine._sampler.placed.pipe.unet.dtype == engine._sampler.placed.pipe.vae.dtype == torch.float32
     for _ in range(2):
         frames = animate(engine, photo(), request())
         assert numpy.array_equal(frames, plainly.reference(plain, photo(), request()))
@@ -215,10 +217,10 @@ def test_a_gpu_without_half_precision_computes_at_full(tmp_path, caplog):
 def test_at_full_precision_a_model_is_said_to_need_twice_as_much(tmp_path):
     folder = tiny_checkpoint.make(tmp_path)
     engine = made(StableVideo, folder)
-    engine.device = 'cuda:0'
-    half = engine._needs(folder)
-    engine._is_full = True
-    full = engine._needs(folder)
+    engine.budget.use_device('cuda:0', None)
+    half = engine.budget.read_needs(folder)
+    engine.budget.is_full = True
+    full = engine.budget.read_needs(folder)
     assert (full.weights, full.half, full.frame) == (2 * half.weights, 2 * half.half,
                                                      2 * half.frame)
 
@@ -232,14 +234,14 @@ def test_where_memory_does_not_suffice_the_model_goes_down_the_ladder(checkpoint
 
 def test_where_no_rung_suffices_the_engine_is_not_used(checkpoint):
     reason = refused(TooSmall, checkpoint)
-    assert reason.key == 'engines.svd_no_room' and 'OutputFrames' in reason.in_('en')
+    assert reason.key == 'engines.device_too_small' and 'OutputFrames' in reason.in_('en')
 
 
 def test_layers_are_tested_in_parts_where_clips_compute_them_so(checkpoint):
     engine = loaded(Gpu, checkpoint, memory = 'chunked', output_frames = 6)
     chunks = {
         module._chunk_size
-        for module in engine._sampler.pipe.unet.modules() if hasattr(module, '_chunk_size')
+        for module in engine._sampler.placed.pipe.unet.modules() if hasattr(module, '_chunk_size')
     }
     assert chunks == {2}
 
@@ -251,7 +253,7 @@ def test_a_gpu_that_fails_later_is_not_used_any_more(checkpoint):
     Mortal.end.set()
     with pytest.raises(errors.EngineUnavailable, match = 'illegal memory access'):
         animate(engine, photo(), request())
-    assert engine.status().reason.key == 'engines.svd_device_failed'
+    assert engine.status().reason.key == 'engines.device_failed'
     assert engine.status().predict_memory() is None
     # not because it would be asked again: CUDA repeats the error for as long as the process lives
     Mortal.end.clear()

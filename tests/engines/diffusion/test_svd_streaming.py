@@ -18,8 +18,8 @@ from live_tensors import LiveBytes  # noqa: E402
 from tiny_svd import animate, loaded, photo, request  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
-from modules.engines.diffusion import ladder, lanes, streaming  # noqa: E402
-from modules.engines.diffusion.streaming import Streaming  # noqa: E402
+from modules.engines.diffusion import copying, ladder, placing, streaming  # noqa: E402
+from modules.engines.diffusion.streaming import LayerStreamer  # noqa: E402
 from modules.engines.stable_video import pipeline  # noqa: E402
 
 
@@ -54,36 +54,36 @@ class Stack(torch.nn.Module):
         return values
 
 
-class Late(lanes.AtOnce):
+class Late(copying.Copier):
     """Copies at the last moment that is allowed, and refuses to copy where something computes."""
 
     def __init__(self):
         self.waiting = {}
         self.computing = None
 
-    def copy(self, place, copies):
-        assert place is not self.computing
-        place.room.fill_(255)
-        self.waiting[place] = copies
+    def copy(self, slot, copies):
+        assert slot is not self.computing
+        slot.memory.fill_(255)
+        self.waiting[slot] = copies
 
-    def wait(self, place):
-        self.arrive(place)
-        self.computing = place
+    def await_copy(self, slot):
+        self.arrive(slot)
+        self.computing = slot
 
-    def arrive(self, place):
-        for to, source in self.waiting.pop(place, ()):
+    def arrive(self, slot):
+        for to, source in self.waiting.pop(slot, ()):
             to.copy_(source)
 
-    def done(self, place):
-        if place is self.computing:
+    def free(self, slot):
+        if slot is self.computing:
             self.computing = None
 
     def finish(self):
-        for place in list(self.waiting):
-            self.arrive(place)
+        for slot in list(self.waiting):
+            self.arrive(slot)
 
 
-LANES = [lanes.AtOnce, Late]
+COPIERS = [copying.Copier, Late]
 
 
 @pytest.fixture
@@ -92,14 +92,14 @@ def stack():
     return Stack()
 
 
-@pytest.mark.parametrize('lane', LANES)
-def test_what_comes_a_layer_at_a_time_computes_the_same(stack, lane):
+@pytest.mark.parametrize('copier', COPIERS)
+def test_what_comes_a_layer_at_a_time_computes_the_same(stack, copier):
     values = torch.randn(3, 64)
     # every other layer left out, as steps do that compute some layers only; one of them twice
     orders = [None, None, [0, 2, 2, 8], None, [8, 1], None]
     with torch.no_grad():
         expected = [stack(values, order) for order in orders]
-        Streaming([stack], 'cpu', lane())
+        LayerStreamer([stack], 'cpu', copier())
         for order, wanted in zip(orders, expected, strict = True):
             assert torch.equal(stack(values, order), wanted)
 
@@ -108,7 +108,7 @@ def test_no_more_than_two_layers_are_on_the_device_and_none_after_a_clip():
     with pretended_gpu.pretended(), LiveBytes(device = 'cuda') as live:
         stack = Stack()
         largest = max(streaming.Layer(layer).size for layer in stack.layers)
-        moved = Streaming([stack], 'cuda:0', lanes.AtOnce())
+        moved = LayerStreamer([stack], 'cuda:0', copying.Copier())
         values = torch.empty(1, 64, device = 'cuda:0')
         for _ in range(3):
             for layer in stack.layers:
@@ -122,7 +122,7 @@ def test_no_more_than_two_layers_are_on_the_device_and_none_after_a_clip():
 def test_nothing_travels_back_and_each_pass_brings_every_layer_once():
     with pretended_gpu.pretended():
         stack = Stack()
-        moved = Streaming([stack], 'cuda:0', lanes.AtOnce())
+        moved = LayerStreamer([stack], 'cuda:0', copying.Copier())
         values = torch.empty(1, 64, device = 'cuda:0')
         whole = sum(streaming.Layer(layer).size for layer in stack.layers)
         with Travels() as travels:
@@ -135,12 +135,12 @@ def test_nothing_travels_back_and_each_pass_brings_every_layer_once():
         moved.release()
 
 
-@pytest.mark.parametrize('lane', LANES)
-def test_what_breaks_in_a_layer_leaves_all_usable(stack, lane):
+@pytest.mark.parametrize('copier', COPIERS)
+def test_what_breaks_in_a_layer_leaves_all_usable(stack, copier):
     values = torch.randn(3, 64)
     with torch.no_grad():
         expected = stack(values)
-        moved = Streaming([stack], 'cpu', lane())
+        moved = LayerStreamer([stack], 'cpu', copier())
         for wrong in (torch.randn(3, 65), torch.randn(3, 63)):
             stack(values)
             with pytest.raises(RuntimeError):
@@ -157,7 +157,7 @@ def test_who_is_interrupted_in_a_layer_begins_anew(stack):
     values = torch.randn(3, 64)
     with torch.no_grad():
         expected = stack(values)
-        moved = Streaming([stack], 'cpu', lanes.AtOnce())
+        moved = LayerStreamer([stack], 'cpu', copying.Copier())
         usual = stack.layers[4].forward
 
         def interrupted(_values):
@@ -172,13 +172,13 @@ def test_who_is_interrupted_in_a_layer_begins_anew(stack):
             assert torch.equal(stack(values), expected)
 
 
-@pytest.mark.parametrize('lane', LANES)
-def test_copies_follow_a_change_of_precision(stack, lane):
+@pytest.mark.parametrize('copier', COPIERS)
+def test_copies_follow_a_change_of_precision(stack, copier):
     """And are the same memory as before when that is taken back."""
     values = torch.randn(3, 64).double()
     with torch.no_grad():
         stack.float()
-        moved = Streaming([stack], 'cpu', lane())
+        moved = LayerStreamer([stack], 'cpu', copier())
         home = [tensor.data_ptr() for tensor in stack.parameters()]
         single = stack(values.float())
         stack.double()
@@ -191,17 +191,17 @@ def test_copies_follow_a_change_of_precision(stack, lane):
 
 
 def test_as_much_is_pinned_as_may_be(stack, monkeypatch):
-    monkeypatch.setattr(streaming, 'ARENA', 2**16)
+    monkeypatch.setattr(streaming, 'BLOCK', 2**16)
     taken = []
 
     def room(size, is_pinned):
         taken.append((size, is_pinned))
         return torch.empty(size, dtype = torch.uint8)
 
-    monkeypatch.setattr(lanes, 'room', room)
+    monkeypatch.setattr(copying, 'allocate', room)
     layers = [streaming.Layer(layer) for layer in stack.layers]
     whole = sum(layer.size for layer in layers)
-    streaming.settle(layers, whole // 2)
+    streaming.store_layers(layers, whole // 2)
     pinned = sum(size for size, is_pinned in taken if is_pinned)
     assert whole // 4 < pinned <= whole // 2 < sum(size for size, _ in taken) <= 1.4 * whole
 
@@ -210,7 +210,7 @@ def test_memory_that_cannot_be_pinned_is_taken_as_it_is(caplog):
     """As on a machine without a GPU."""
     if torch.cuda.is_available():
         pytest.skip('here it can be pinned')
-    assert lanes.room(100, True).shape == (100, )
+    assert copying.allocate(100, True).shape == (100, )
     assert 'Memory cannot be pinned' in caplog.text
 
 
@@ -230,11 +230,11 @@ def clip(pipe):
 def test_a_whole_clip_at_half_precision_is_equal_bit_for_bit(checkpoint):
     """Its VAE encodes in 32 bits and decodes in 16; a processor stands in for the GPU."""
     streamed = ladder.named('cuda', 'streamed')
-    plain = pipeline.load(checkpoint, 'fp16', 'cuda')
+    plain = pipeline.load_pipeline(pipeline.Source(checkpoint, 'fp16', True))
     expected = clip(plain)
     assert expected.std() > 0
-    moved = pipeline.load(checkpoint, 'fp16', 'cuda')
-    bringing = pipeline.place(moved, 'cpu', streamed)
+    moved = pipeline.load_pipeline(pipeline.Source(checkpoint, 'fp16', True))
+    bringing = placing.place(moved, [moved.unet, moved.vae], 'cpu', streamed)
     for _ in range(2):
         assert numpy.array_equal(clip(moved), expected)
         bringing.release()

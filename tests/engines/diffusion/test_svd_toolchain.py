@@ -21,7 +21,6 @@ from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import devices, toolchain
 from modules.engines.registry import Engines
-from modules.engines.stable_video import pipeline
 
 
 @pytest.fixture
@@ -48,13 +47,13 @@ def machine(tmp_path, monkeypatch):
 
 
 def why():
-    reason = toolchain.why_not()
+    reason = toolchain.explain_missing()
     return reason and reason.in_('en')
 
 
 def test_where_all_is_there_a_gpu_is_compiled_for(machine):
-    assert toolchain.why_not() is None
-    assert pipeline.can_compile('cuda:1') and not pipeline.can_compile('cpu')
+    assert toolchain.explain_missing() is None
+    assert toolchain.can_compile('cuda:1') and not toolchain.can_compile('cpu')
 
 
 def test_without_a_compiler_the_way_out_is_told(machine, monkeypatch):
@@ -113,7 +112,7 @@ def test_this_machine_is_judged_as_its_compiler_judges_it(tmp_path):
 def test_the_log_tells_it_once_for_all_gpus(machine, caplog):
     (machine.programs / 'gcc').unlink()
     with caplog.at_level(logging.WARNING):
-        assert not any(pipeline.can_compile(f'cuda:{number}') for number in range(3))
+        assert not any(toolchain.can_compile(f'cuda:{number}') for number in range(3))
     assert caplog.text.count('gcc is not there') == 1
 
 
@@ -130,14 +129,14 @@ def test_a_card_that_triton_does_not_know_is_not_compiled_for(machine, monkeypat
                          ('get_device_name', 'A Card 1080')):
         monkeypatch.setattr(torch.cuda, name, lambda *_device, answer = answer: answer)
     with caplog.at_level(logging.WARNING):
-        assert pipeline.can_compile('cuda:0') is can
+        assert toolchain.can_compile('cuda:0') is can
     assert ('triton makes none for A Card 1080' in caplog.text) is not can
 
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_doctor_tells_whether_a_gpu_can_be_compiled_for(machine, monkeypatch, language):
-    monkeypatch.setattr(devices, 'expected', lambda option: 'cuda')
-    monkeypatch.setattr(devices, 'described', lambda option: 'cuda:0')
+    monkeypatch.setattr(devices, 'guess_kind', lambda option: 'cuda')
+    monkeypatch.setattr(devices, 'describe', lambda option: 'cuda:0')
     monkeypatch.setattr(doctor, 'version', lambda library: '2.13.0')
     words = i18n.words(language)['doctor']
 
@@ -150,5 +149,5 @@ def test_doctor_tells_whether_a_gpu_can_be_compiled_for(machine, monkeypatch, la
     (machine.programs / 'gcc').unlink()
     assert 'build-essential' in line().in_(language)
     assert line(unet = False) is None
-    monkeypatch.setattr(devices, 'expected', lambda option: 'cpu')
+    monkeypatch.setattr(devices, 'guess_kind', lambda option: 'cpu')
     assert line() is None

@@ -33,7 +33,7 @@ def gpu(monkeypatch):
     """Its allocator: what it was told, and what it tells."""
     told = []
     # tracing takes minutes, and tests of its own show that
-    monkeypatch.setattr(compiling, '_to_compile', lambda written: written)
+    monkeypatch.setattr(compiling, '_make_compiled', lambda written: written)
     monkeypatch.setattr(svd, 'make_checkpoint',
                         lambda folder, channels: tiny_checkpoint.make(folder))
     for name, answer in (('get_device_name', 'A Card 3000'), ('synchronize', None),

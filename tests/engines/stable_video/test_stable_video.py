@@ -18,10 +18,13 @@ from PIL import Image
 
 from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
-from modules.engines.diffusion import decoding, devices, ladder, memory
-from modules.engines.diffusion import preview as previews
-from modules.engines.stable_video import StableVideo, fitting
+from modules.engines.diffusion import devices, ladder
+from modules.engines.diffusion.decoding import ClipControl, Decoder
+from modules.engines.diffusion.preview import project_latents
+from modules.engines.stable_video import StableVideo, fitting, memory, presets
 from modules.engines.stable_video import pipeline as pipelines
+from modules.engines.stable_video import preview as previews
+from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.sampler import Sampler
 from modules.photos.sizes import Photo
 from modules.progress import Progress
@@ -208,8 +211,10 @@ def test_half_precision_frames_equal_a_plain_call_bit_for_bit(checkpoint):
     """What a GPU computes with: the VAE changes to 32 bits and back on the way."""
     small = {'image_prompt_width': 64, 'output_frames': 2, 'inference_steps': 1}
     engine = loaded(checkpoint, **small)
-    half = pipelines.load(checkpoint, 'fp16', 'cuda:0')
-    engine._sampler = Sampler(half, 'cpu', ladder.RUNGS[0], engine._sampler._needs, None)
+    half = pipelines.load_pipeline(pipelines.Source(checkpoint, 'fp16', True))
+    placed = PlacedPipeline(half, 'cpu', ladder.RUNGS[0], None)
+    engine._sampler = Sampler(placed, engine._sampler._read_needs,
+                              presets.apply('quality', engine.model))
     plain = load_plainly(checkpoint, 'fp16', torch.float16)
     wanted = request(max_guidance_scale = 1.0)
     frames = animate(engine, photo(128, 128), wanted)
@@ -301,7 +306,7 @@ def test_what_is_seen_after_a_step_is_what_the_scheduler_took_the_clip_to_be(
         scheduler.scale_model_input(sample, time)
         done = scheduler.step(predicted, time, sample)
         sample, expected = done.prev_sample, done.pred_original_sample
-        found = previews.original(scheduler, sample, predicted)
+        found = previews.predict_sample(scheduler, sample, predicted)
         assert (found - expected).abs().max() < within * max(1, expected.abs().max())
 
 
@@ -309,7 +314,7 @@ def test_latents_become_the_colours_published_for_them():
     latents = numpy.zeros((4, 2, 3), numpy.float32)
     latents[:, 0, 2] = 1, 0, 0, -1
     latents[:, 1, 0] = 0, 0, 100, 0
-    picture = previews.projected(latents)
+    picture = project_latents(latents, previews.COLOURS)
     assert picture.shape == (2, 3, 3) and picture.dtype == numpy.uint8
     # (0.298 + 0.184 + 1) / 2 of 255, and so on
     assert picture[0, 2].tolist() == [189, 188, 214]
@@ -334,7 +339,7 @@ def test_every_step_shows_the_middle_frame_as_it_stands(engine, plain, size):
         generator = torch.Generator().manual_seed(wanted.seed),
         output_type = 'latent').frames
     # no noise is left after the last step
-    expected = previews.projected(latents[0, 2].numpy()).astype(int)
+    expected = project_latents(latents[0, 2].numpy(), previews.COLOURS).astype(int)
     assert numpy.abs(shown[-1] - expected).max() <= 1
     assert expected.std() > 1
 
@@ -375,17 +380,18 @@ def test_where_there_is_nothing_to_see_there_is_no_picture(caplog):
     scheduler.step(sound, scheduler.timesteps[0], sound)
     for value in (float('nan'), float('inf')):
         broken = {**dict.fromkeys(previews.TENSORS, sound), 'latents': sound + value}
-        assert previews.forming(scheduler, broken) is None
-    assert previews.forming(scheduler, dict.fromkeys(previews.TENSORS, sound[:, :, :3])) is None
+        assert previews.preview_frame(scheduler, broken) is None
+    assert previews.preview_frame(scheduler, dict.fromkeys(previews.TENSORS,
+                                                           sound[:, :, :3])) is None
     # what has no memory of its own stands for what no memory is left for
     out_of_reach = dict.fromkeys(previews.TENSORS, sound.to('meta'))
-    assert previews.forming(scheduler, out_of_reach) is None and 'no preview' in caplog.text
-    assert previews.forming(scheduler, dict.fromkeys(previews.TENSORS, sound)) is not None
+    assert previews.preview_frame(scheduler, out_of_reach) is None and 'no preview' in caplog.text
+    assert previews.preview_frame(scheduler, dict.fromkeys(previews.TENSORS, sound)) is not None
 
 
 def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
     engine, seen = loaded(checkpoint), []
-    torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine._sampler.placed.pipe.unet.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
     assert not tiny_svd.pictures(seen, 'step'), 'no later step is made in vain'
@@ -430,21 +436,21 @@ def test_a_clip_cut_short_holds_no_memory(checkpoint, phase, error):
 
 def test_a_model_that_decodes_to_nothing_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.pipe.vae.decoder.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine._sampler.placed.pipe.vae.decoder.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_a_model_that_decodes_to_black_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.pipe.vae.decoder.conv_out.bias, -1e4)
+    torch.nn.init.constant_(engine._sampler.placed.pipe.vae.decoder.conv_out.bias, -1e4)
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_numbers_that_overflow_while_denoising_are_refused(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.pipe.unet.conv_out.bias, float('inf'))
+    torch.nn.init.constant_(engine._sampler.placed.pipe.unet.conv_out.bias, float('inf'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
@@ -457,7 +463,9 @@ def test_what_overflows_at_half_precision_is_decoded_again_in_full(checkpoint, c
     latents = torch.randn(1, 4, 4, 8, 8, generator = torch.Generator().manual_seed(0))
     pipe.vae.to(dtype = torch.float16)
     with torch.no_grad(), caplog.at_level(logging.WARNING):
-        frames = decoding.decode(pipe, latents.half(), 4, decoding.ClipControl())
+        decoder = Decoder(pipe.vae, lambda part: pipe.decode_latents(part, *[part.shape[1]] * 2),
+                          pipe.video_processor)
+        frames = decoder.decode(latents.half(), 4, ClipControl())
         assert 'in 32 bits' in caplog.text and pipe.vae.dtype == torch.float16
         pipe.vae.to(dtype = torch.float32)
         parts = [
@@ -489,10 +497,10 @@ def test_other_errors_are_not_taken_for_lack_of_memory(engine):
 
 def test_a_clip_cut_short_while_encoding_leaves_the_precision_as_it_was(checkpoint):
     engine = loaded(checkpoint)
-    engine._sampler.pipe.vae.to(dtype = torch.float64)
+    engine._sampler.placed.pipe.vae.to(dtype = torch.float64)
     with pytest.raises(RuntimeError):
         animate(engine, photo(), request(), stop = lambda: None)
-    assert engine._sampler.pipe.vae.dtype == torch.float32
+    assert engine._sampler.placed.pipe.vae.dtype == torch.float32
     assert animate(engine, photo(), request()).any()
 
 
@@ -620,23 +628,26 @@ def test_warns_of_settings_that_give_mush(checkpoint, caplog):
                                                              (23, 8, 8), (25, 1, 1), (25, 0, 1),
                                                              (1, 9, 1)])
 def test_as_many_frames_are_decoded_at_once_as_memory_allows(frames, fitting_in, chunk):
-    assert memory.chunk_size(frames, int(fitting_in * 1.5 * 10**9), 10**9) == chunk
+    needs = memory.Needs(0, 0, 0, 0, 0, frame = 10**9, encoding = 0)
+    available = int(fitting_in * 1.5 * 10**9) + memory.OVERHEAD
+    assert memory.choose_chunk(ladder.RUNGS[0], needs, frames, available) == chunk
 
 
 def test_files_that_are_not_loaded_are_not_counted(checkpoint, plain_checkpoint, tmp_path):
     tiny_checkpoint.make(tmp_path)
     tiny_checkpoint.make(tmp_path, half = False)
-    assert memory.bytes_on_disk(tmp_path, 'fp16') == memory.bytes_on_disk(checkpoint, 'fp16')
-    assert memory.bytes_on_disk(tmp_path, None) == memory.bytes_on_disk(plain_checkpoint, None)
+    assert memory.count_file_bytes(tmp_path, 'fp16') == memory.count_file_bytes(checkpoint, 'fp16')
+    assert memory.count_file_bytes(tmp_path,
+                                   None) == memory.count_file_bytes(plain_checkpoint, None)
 
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_every_reason_has_words_in(language):
     needed = [
-        'svd_no_libraries', 'svd_broken', 'svd_no_weights', 'svd_no_memory', 'svd_slow',
-        'svd_no_device', 'svd_cannot_load', 'svd_stepped_down', 'svd_few_steps', 'warn_frames',
-        'warn_fps', 'svd_cannot_compute', 'svd_no_numbers', 'svd_no_room', 'svd_no_room_in_full',
-        'svd_device_failed', 'redirected'
+        'svd_no_libraries', 'torch_broken', 'svd_no_weights', 'svd_no_memory', 'svd_slow',
+        'no_device', 'svd_cannot_load', 'memory_stepped_down', 'svd_few_steps', 'warn_frames',
+        'warn_fps', 'device_cannot_compute', 'device_gives_no_numbers', 'device_too_small',
+        'device_too_small_in_full', 'device_failed', 'redirected'
     ]
     assert set(needed) <= set(i18n.words(language)['engines'])
 
@@ -664,4 +675,4 @@ class Torch:
                                                            ('mps', Torch(2), None),
                                                            ('cuda', Torch(), None)])
 def test_picks_the_device_that_is_asked_for_or_the_fastest(option, machine, device):
-    assert devices.pick(option, machine) == device
+    assert devices.find_device(option, machine) == device

@@ -21,6 +21,7 @@ import diffusers  # noqa: E402
 import tiny_checkpoint  # noqa: E402
 from tiny_svd import animate, loaded, made, photo, pictures, reason, request  # noqa: E402
 
+from modules.engines.diffusion.compiling import Layers  # noqa: E402
 from modules.engines.stable_video.denoising import Denoiser, OneToken  # noqa: E402
 
 STEPS = {'inference_steps': 25}
@@ -34,7 +35,7 @@ def engine(checkpoint):
 def work(engine, **wanted):
     """How often the first and the deepest layers are computed, and for how many halves."""
     seen = {'first': [], 'deepest': []}
-    unet = engine._sampler.pipe.unet
+    unet = engine._sampler.placed.pipe.unet
     hooks = [
         layer.register_forward_hook(
             lambda _layer, inputs, _made, name = name: seen[name].append(len(inputs[0]) // 5))
@@ -75,11 +76,11 @@ def test_fast_computes_deep_layers_in_every_third_step(engine):
 
 
 def test_draft_is_smaller_and_shorter():
-    applied = presets.applied(presets.TABLE['draft'], ModelOptions())
+    applied = presets.apply('draft', ModelOptions()).model
     assert (applied.image_prompt_width, applied.image_prompt_height) == (640, 384)
     assert (applied.output_frames, applied.inference_steps) == (14, 15)
     smallest = ModelOptions(image_prompt_width = 64, image_prompt_height = 64, output_frames = 5)
-    applied = presets.applied(presets.TABLE['draft'], smallest)
+    applied = presets.apply('draft', smallest).model
     assert (applied.image_prompt_width, applied.output_frames) == (64, 5)
 
 
@@ -92,7 +93,7 @@ def test_a_draft_comes_out_smaller(checkpoint):
 def test_few_steps_are_not_made_fewer():
     for steps, made_of in ((25, 15), (20, 12), (15, 12), (10, 10), (1, 1), (100, 60)):
         model = ModelOptions(inference_steps = steps)
-        assert presets.applied(presets.TABLE['fast'], model).inference_steps == made_of
+        assert presets.apply('fast', model).model.inference_steps == made_of
 
 
 def test_without_guidance_nothing_is_left_out(engine):
@@ -134,7 +135,8 @@ def test_a_clip_cut_short_keeps_nothing_for_the_next(engine):
     seen = []
     with pytest.raises(errors.Cancelled):
         animate(engine, photo(), request(preset = 'fast', seed = 99), seen.append, stop)
-    assert not engine._sampler.denoiser._kept and engine._sampler.denoiser._entering is None
+    denoiser = engine._sampler.placed.denoiser
+    assert not denoiser._cache and not denoiser._inputs
     assert numpy.array_equal(animate(engine, photo(), request(preset = 'fast')), expected)
 
 
@@ -142,14 +144,15 @@ def test_last_layers_given_what_reached_them_say_what_the_whole_says(checkpoint)
     """So what a step between whole ones leaves out is what was kept, and nothing else."""
     unet = diffusers.UNetSpatioTemporalConditionModel.from_pretrained(
         checkpoint / 'unet', variant = 'fp16').float()
-    denoiser = Denoiser(unet)
+    denoiser = Denoiser(unet, Layers(unet, kinds = ()))
     denoiser.begin(presets.TABLE['fast'])
     chance = torch.Generator().manual_seed(0)
     inputs = (torch.randn(2, 5, 8, 8, 16, generator = chance), torch.tensor(0.7),
               torch.randn(2, 1, 32, generator = chance), torch.randn(2, 3, generator = chance))
     with torch.no_grad():
         whole = unet(*inputs, return_dict = False)[0]
-        last = denoiser._last_layers(*inputs, torch.cat([denoiser._kept[half] for half in (0, 1)]))
+        cached = torch.cat([denoiser._cache[half] for half in (0, 1)])
+        last = denoiser._compute_last_layers(*inputs, cached)
     assert torch.equal(whole, last)
 
 
@@ -182,7 +185,7 @@ def test_one_token_attention_equals_that_of_diffusers_bit_for_bit(threads, is_sp
             unet(sample[half], conditions[0], *(each[half] for each in conditions[1:]))[0]
             for half in halves
         ])
-        denoiser = Denoiser(unet)
+        denoiser = Denoiser(unet, Layers(unet, kinds = ()))
         denoiser.is_split = is_split
         denoiser.begin(presets.TABLE['quality'])
         queried, valued, projected = (calls(unet, part) for part in ('to_q', 'to_v', 'to_out.0'))
@@ -204,7 +207,7 @@ class Uneven:
 
 def test_what_is_not_the_same_for_every_query_is_computed_in_every_step():
     one_token, layer = OneToken(), Uneven()
-    one_token.known = {}
+    one_token.cache = {}
     for number in (3, 4):
         answer = one_token(layer, torch.zeros(2, 4, 1), torch.full((2, 1, 1), number))
         assert answer[:, :, 0].tolist() == [[number, number + 1, number + 2, number + 3]] * 2
@@ -218,7 +221,7 @@ def test_a_photo_is_not_answered_for_another(engine, checkpoint):
 
 
 def test_nothing_is_kept_between_clips(checkpoint):
-    unet = loaded(checkpoint)._sampler.pipe.unet
+    unet = loaded(checkpoint)._sampler.placed.pipe.unet
     sample, conditions = torch.zeros(2, 5, 8, 8, 16), torch.zeros(2, 3)
     with torch.no_grad():
         first, second, again = (
@@ -229,7 +232,7 @@ def test_nothing_is_kept_between_clips(checkpoint):
 
 def test_the_solver_has_the_noise_levels_of_the_checkpoint():
     own = diffusers.EulerDiscreteScheduler(**tiny_checkpoint.SCHEDULER)
-    other = presets.solver(presets.TABLE['balanced'], own)
+    other = presets.choose_scheduler(presets.TABLE['balanced'], own)
     assert other.config.solver_order == 2
     own.alphas_cumprod = own.alphas_cumprod.numpy()
     own.set_timesteps(15)
@@ -241,7 +244,7 @@ def test_the_solver_has_the_noise_levels_of_the_checkpoint():
 
 def test_another_kind_of_scheduler_stays(caplog):
     own = diffusers.DDIMScheduler()
-    assert presets.solver(presets.TABLE['fast'], own) is own
+    assert presets.choose_scheduler(presets.TABLE['fast'], own) is own
     assert 'of its own kind' in caplog.text
 
 

@@ -31,7 +31,7 @@ from modules.photos.reader import PhotoReader
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
 
-BROKEN = text('engines.svd_device_failed', device = 'cuda:0', error = 'illegal memory access')
+BROKEN = text('engines.device_failed', device = 'cuda:0', error = 'illegal memory access')
 
 
 class Mortal(stand_ins.Instant):

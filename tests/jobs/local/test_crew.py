@@ -23,7 +23,7 @@ from modules.jobs.pace import Pace
 from modules.progress import Progress
 from modules.request import parse_request
 
-GONE = text('engines.svd_device_failed', device = 'cuda:1', error = 'illegal memory access')
+GONE = text('engines.device_failed', device = 'cuda:1', error = 'illegal memory access')
 
 
 class Device:

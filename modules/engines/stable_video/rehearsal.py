@@ -1,29 +1,38 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Short clips of which nothing is kept: what they compute is compiled before somebody waits.
+Compiling for clips by making a short one, of which nothing is kept, before somebody waits.
 
 Libraries: Pillow; torch and diffusers through the pipeline that is handed in.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from modules.engines.diffusion.ladder import Rung
+from modules.engines.stable_video import memory
+from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.presets import Preset
 from modules.progress import StopIfCancelled
 
 if TYPE_CHECKING:
-    from diffusers import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
+
+logger = logging.getLogger(__name__)
 
 #: in a clip of so many steps, every preset has each kind of step that it has in a longer one
 ENOUGH_STEPS = 8
 
+#: what is held besides the weights while code is made, against what a clip holds: kernels are tried on copies
+MARGIN = 1.25
+
 
 @dataclass(frozen = True)
 class Rehearsal:
-    """What is made."""
+    """A short clip."""
 
     #: width and height given to the model
     size: tuple[int, int]
@@ -64,7 +73,7 @@ class Rehearsal:
                 pipe.decode_latents(part, part.shape[1], part.shape[1])
 
 
-def steps_of(preset: Preset) -> int:
+def count_steps(preset: Preset) -> int:
     """
     Count the steps in which a preset computes in each of its ways.
 
@@ -73,5 +82,30 @@ def steps_of(preset: Preset) -> int:
     :return: the steps of a clip
     :rtype: int
     """
-    is_always_whole = preset.whole_every == 1 and preset.guidance_above is None
-    return 1 if is_always_whole else ENOUGH_STEPS
+    is_always_full = preset.full_unet_every == 1 and preset.guidance_above is None
+    return 1 if is_always_full else ENOUGH_STEPS
+
+
+def choose_chunk(rung: Rung, needs: Needs, chunk: int, available: int) -> int | None:
+    """
+    Choose what memory suffices to compile for, and write what it does not suffice for to the log.
+
+    :param rung: the way memory is used
+    :type rung: Rung
+    :param needs: what a clip needs
+    :type needs: Needs
+    :param chunk: frames that a clip decodes at once
+    :type chunk: int
+    :param available: bytes of memory that weights and clip may use
+    :type available: int
+    :return: the frames to compile the decoder for: those of the clip, or 0 for the UNet alone; None for nothing
+    :rtype: int | None
+    """
+    for frames, what in ((chunk, 'decoder'), (0, 'UNet')):
+        besides = memory.predict_peak(rung, needs, frames) - needs.weights
+        needed = needs.weights + int(MARGIN * besides) + memory.OVERHEAD
+        if needed <= available:
+            return frames
+        logger.warning('The %s is not compiled: that would take %.1f GiB of %.1f', what,
+                       needed / memory.GIB, available / memory.GIB)
+    return None
