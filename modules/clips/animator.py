@@ -41,7 +41,7 @@ PREVIEW_SIDE = 512
 class Outcome:
     """What became of a clip, besides its file."""
 
-    #: what had to be given up
+    #: what was given up
     note: Text | None = None
     #: the model's name, if one was at work
     model: str | None = None
@@ -85,7 +85,7 @@ class Animator:
 
     def with_defaults(self, request: AnimationRequest) -> AnimationRequest:
         """
-        A request with all that the options fill in.
+        Fill in what the request leaves to the options.
 
         :param request: what is wanted
         :type request: AnimationRequest
@@ -100,16 +100,16 @@ class Animator:
         return replace(
             request, engine = engine, key_frame = key_frame, preset = preset, is_auto = is_auto)
 
-    def redirected(self, request: AnimationRequest,
-                   refusal: errors.EngineUnavailable) -> tuple[AnimationRequest, Text]:
+    def redirect(self, request: AnimationRequest,
+                 refusal: errors.EngineUnavailable) -> tuple[AnimationRequest, Text]:
         """
-        A request that another engine can do, where the engine was left to the program.
+        Give a request to another engine, where the choice was left to the program.
 
         :param request: what is wanted
         :type request: AnimationRequest
         :param refusal: why its engine cannot do it any more
         :type refusal: errors.EngineUnavailable
-        :return: the same with another engine, and what that is to be told with
+        :return: the same with another engine, and a note that says so
         :rtype: tuple[AnimationRequest, Text]
         :raises modules.errors.EngineUnavailable: when no other one may or can
         """
@@ -134,13 +134,13 @@ class Animator:
         :type request: AnimationRequest
         :param path: the file to write; on failure it may be there in part
         :type path: Path
-        :param control: is told after every step, and ends the work between steps
+        :param control: gets a report after every step, and can stop the work between steps
         :type control: JobControl
         :param created: when it was asked for, with its time zone; now, if not given
         :type created: datetime | None
         :param keep: a folder for what :meth:`encode` needs to make other files
         :type keep: Path | None
-        :return: what the file does not tell
+        :return: what is not in the file
         :rtype: Outcome
         :raises modules.errors.Refusal: when the photo or the engine fails for a known reason
         :raises modules.errors.Cancelled: when the job is no longer wanted
@@ -177,7 +177,7 @@ class Animator:
         :type kept: Path
         :param path: the file to write; on failure it may be there in part
         :type path: Path
-        :return: what had to be given up
+        :return: what was given up
         :rtype: Text | None
         :raises modules.errors.Refusal: when the photo cannot be read any more
         """
@@ -231,8 +231,8 @@ class Animator:
         """What is played once is arranged around its still, what is played over and over is made to loop."""
         if encoders.TABLE[request.format].has_still:
             key_frame = request.key_frame or self.output.key_frame
-            return order.around_still(clip, key_frame, is_closed = is_closed)
-        return order.looped(clip, request.loop, is_closed = is_closed)
+            return order.arrange_around_still(clip, key_frame, is_closed = is_closed)
+        return order.loop_frames(clip, request.loop, is_closed = is_closed)
 
 
 def parameters_of(request: AnimationRequest) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def join_notes(*notes: Text | None) -> Text | None:
     """
     Put notes together.
 
-    :param notes: what had to be given up, in the order in which that came to pass
+    :param notes: what was given up, the earliest first
     :type notes: Text | None
     :return: one text of all; of several alike the last
     :rtype: Text | None

@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 Keeps a clip's frames exactly as they are, so that any file can be made of them later: H.264 of RGB without any loss, in
-Matroska. Where FFmpeg comes without x264, FFV1 keeps them as exactly, in more room.
+Matroska. Where FFmpeg comes without x264, FFV1 keeps them as exactly, in more bytes.
 
 Libraries: PyAV, because imageio does not give frames back in the form they were kept in; numpy.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-#: codec → its pixels, and what makes it exact. x264's faster presets save little time and cost a fifth more room, its
+#: codec → its pixels, and what makes it exact. x264's faster presets save little time and cost a fifth more bytes, its
 #: slower ones take twice the time for a twentieth less
 CODECS = {
     'libx264rgb': ('rgb24', {
@@ -53,7 +53,7 @@ def write(frames: np.ndarray, path: Path, codec: str | None = None) -> None:
 
 def read(path: Path) -> np.ndarray:
     """
-    Frames that were kept.
+    Read frames that were kept.
 
     :param path: a file of :func:`write`
     :type path: Path

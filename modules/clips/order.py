@@ -17,9 +17,9 @@ from modules.encoders import Clip
 FADE = 1 / 4
 
 
-def looped(clip: Clip, loop: str, *, is_closed: bool) -> Clip:
+def loop_frames(clip: Clip, loop: str, *, is_closed: bool) -> Clip:
     """
-    The frames of a clip that is played over and over.
+    Order the frames of a clip that is played over and over.
 
     :param clip: frames as the engine made them
     :type clip: Clip
@@ -52,9 +52,9 @@ def _crossfaded(frames: np.ndarray) -> np.ndarray:
     return faded
 
 
-def around_still(clip: Clip, key_frame: str, *, is_closed: bool) -> Clip:
+def arrange_around_still(clip: Clip, key_frame: str, *, is_closed: bool) -> Clip:
     """
-    The frames of a live photo, played once, in which the still has its place.
+    Order the frames of a live photo, played once, around its still.
 
     :param clip: frames as the engine made them, the first being the photo
     :type clip: Clip

@@ -189,7 +189,7 @@ def _make(animator: Animator, request: AnimationRequest, path: Path,
     try:
         return request, attempt()
     except errors.EngineUnavailable as refusal:
-        request, note = animator.redirected(request, refusal)
+        request, note = animator.redirect(request, refusal)
     return request, join_notes(note, attempt())
 
 

@@ -81,7 +81,7 @@ class Format:
         :type clip: Clip
         :param path: where to; replaced if there
         :type path: Path
-        :return: what had to be given up, or None if nothing had to be
+        :return: what was given up, or None
         :rtype: Text | None
         """
         return importlib.import_module(self.module).encode(clip, path)
@@ -99,12 +99,12 @@ class Format:
         :return: the name
         :rtype: str
         """
-        return (dated(created, identity) if self.is_dated else stem) + self.extension
+        return (camera_name(created, identity) if self.is_dated else stem) + self.extension
 
 
-def local_time(created: datetime | None) -> datetime:
+def to_local_time(created: datetime | None) -> datetime:
     """
-    A moment by the clock on the wall, which is what cameras write into their files.
+    Convert a moment to local time, which is what cameras write into their files.
 
     :param created: the moment, with its time zone; None is now
     :type created: datetime | None
@@ -114,19 +114,19 @@ def local_time(created: datetime | None) -> datetime:
     return (created or datetime.now(timezone.utc)).astimezone()
 
 
-def dated(created: datetime | None = None, identity: str = '') -> str:
+def camera_name(created: datetime | None = None, identity: str = '') -> str:
     """
-    A name as cameras give it.
+    Make a file name as cameras give it.
 
-    :param created: the moment it tells, with its time zone; None is now
+    :param created: the moment in the name, with its time zone; None is now
     :type created: datetime | None
-    :param identity: what tells it from others of the same second; told by six digits, the same for the same identity
+    :param identity: what distinguishes it from others of the same second, in six digits, the same for the same identity
     :type identity: str
-    :return: ``IMG_`` with the date, the time and those digits, which nothing stands for where there is no identity
+    :return: ``IMG_`` with the date and the time, and those digits where there is an identity
     :rtype: str
     """
     number = int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 10**6
-    return f'IMG_{local_time(created):%Y%m%d_%H%M%S}' + (f'_{number:06}' if identity else '')
+    return f'IMG_{to_local_time(created):%Y%m%d_%H%M%S}' + (f'_{number:06}' if identity else '')
 
 
 #: name → format, in the order in which people want them: so they are offered everywhere

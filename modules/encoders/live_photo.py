@@ -16,7 +16,7 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from modules.encoders import Clip, Still, dated, local_time, mp4
+from modules.encoders import Clip, Still, camera_name, mp4, to_local_time
 from modules.encoders.containers import jpeg, moments, quicktime, xmp
 from modules.i18n import Text
 
@@ -34,24 +34,27 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
-    :return: what had to be given up
+    :return: what was given up
     :rtype: Text | None
     :raises modules.encoders.UnknownLayout: when a part cannot be completed
     """
     still = clip.still()
     identifier = identify(still, clip.settings)
-    tiff = jpeg.exif(still, maker_note(identifier), created = clip.created, comment = clip.settings)
-    photo = jpeg.parts(still, tiff, xmp.source(xmp.COMPOSITE) if clip.is_generated else None)
-    moment = moments.taken(still.exif, clip.created)
+    tiff = jpeg.make_exif(
+        still, make_maker_note(identifier), created = clip.created, comment = clip.settings)
+    photo = jpeg.embed_metadata(
+        still, tiff,
+        xmp.make_source_packet(xmp.COMPOSITE) if clip.is_generated else None)
+    moment = moments.find_moment(still.exif, clip.created)
     movie, given_up = _movie(clip, moment, path.parent)
-    movie = quicktime.paired(
+    movie = quicktime.pair_movie(
         movie,
         clip.key_index / clip.fps, {
             quicktime.IDENTIFIER: identifier,
             quicktime.DATE: moment.quicktime
         },
-        packet = xmp.source(xmp.GENERATED) if clip.is_generated else None)
-    name, when = dated(clip.created, identifier), local_time(clip.created)
+        packet = xmp.make_source_packet(xmp.GENERATED) if clip.is_generated else None)
+    name, when = camera_name(clip.created, identifier), to_local_time(clip.created)
     with zipfile.ZipFile(path, 'w') as bundle:
         # a folder of its own entry is what makes phones see the bundle
         _add(bundle, when, f'{name}.pvt/')
@@ -63,8 +66,8 @@ def encode(clip: Clip, path: Path) -> Text | None:
 
 def identify(still: Still, settings: str | None) -> str:
     """
-    The identifier that photo and movie share. The same photo with the same settings gets the same one again, so that
-    a file made anew is the same file; without settings nothing is known to be the same.
+    Make the identifier that photo and movie share. The same photo with the same settings gets the same one, so that a
+    file made again is the same file; without settings nothing is known to be the same.
 
     :param still: the photo
     :type still: Still
@@ -80,9 +83,9 @@ def identify(still: Still, settings: str | None) -> str:
     return str(uuid.uuid5(FAMILY, seen.hexdigest())).upper()
 
 
-def maker_note(identifier: str) -> bytes:
+def make_maker_note(identifier: str) -> bytes:
     """
-    The block in which Apple's cameras keep what EXIF has no place for, with the identifier as its only entry.
+    Make the maker note of Apple's cameras, with the identifier as its only entry.
 
     :param identifier: a UUID in capitals, 36 characters
     :type identifier: str

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Writes a clip as a Motion Photo for Android phones (Google's format 1.0): one JPEG, whose XMP tells that an MP4
+Writes a clip as a Motion Photo for Android phones (Google's format 1.0): one JPEG, whose XMP says that an MP4
 follows it, and nothing after that.
 
 Libraries: PyAV (through ``mp4``), Pillow (through ``jpeg``).
@@ -24,7 +24,7 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
-    :return: what had to be given up
+    :return: what was given up
     :rtype: Text | None
     :raises modules.encoders.UnknownLayout: when the still cannot be completed
     """
@@ -34,10 +34,10 @@ def encode(clip: Clip, path: Path) -> Text | None:
         given_up = mp4.encode(movie_clip, Path(scratch) / 'clip.mp4')
         movie = (Path(scratch) / 'clip.mp4').read_bytes()
     still = clip.still()
-    packet = xmp.motion_photo(
+    packet = xmp.make_motion_packet(
         len(movie), round(1e6 * clip.key_index / clip.fps),
         xmp.COMPOSITE if clip.is_generated else None)
-    tiff = jpeg.exif(still, created = clip.created, comment = clip.settings)
+    tiff = jpeg.make_exif(still, created = clip.created, comment = clip.settings)
     with path.open('wb') as file:
-        file.writelines([*jpeg.parts(still, tiff, packet), movie])
+        file.writelines([*jpeg.embed_metadata(still, tiff, packet), movie])
     return given_up

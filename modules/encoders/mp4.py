@@ -57,12 +57,12 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
-    :return: what had to be given up
+    :return: what was given up
     :rtype: Text | None
     """
     given_up = write(clip, path, MP4, {'comment': clip.settings} if clip.settings else {})
     if clip.is_generated:
-        content = XMP_BOX + xmp.source(xmp.GENERATED)
+        content = XMP_BOX + xmp.make_source_packet(xmp.GENERATED)
         with path.open('ab') as file:
             file.write(struct.pack('>I4s', 8 + len(content), b'uuid') + content)
     return given_up
@@ -80,11 +80,11 @@ def write(clip: Clip, path: Path, container: Container, tags: Mapping[str, str])
     :type container: Container
     :param tags: metadata of the file, by FFmpeg's names
     :type tags: Mapping[str, str]
-    :return: what had to be given up
+    :return: what was given up
     :rtype: Text | None
     """
     height, width = clip.frames.shape[1:3]
-    size = fitted((width, height), clip.fps)
+    size = fit_size((width, height), clip.fps)
     rate = Fraction(clip.fps).limit_denominator(1000)
     ticks = str(TICKS * rate.numerator)
     clock = {'movie_timescale': ticks, 'video_track_timescale': ticks}
@@ -110,7 +110,7 @@ def write(clip: Clip, path: Path, container: Container, tags: Mapping[str, str])
     return text('notes.video_smaller', size = made, asked = asked)
 
 
-def fitted(size: tuple[int, int], fps: float) -> tuple[int, int]:
+def fit_size(size: tuple[int, int], fps: float) -> tuple[int, int]:
     """
     Find the largest size of a video that phones decode.
 

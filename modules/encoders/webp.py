@@ -28,7 +28,7 @@ def encode(clip: Clip, path: Path) -> None:
     """
     count = len(clip.frames)
     starts = [round(1000 * number / clip.fps) for number in range(count + 1)]
-    # to a disk that is full imageio would write once more, when nobody hears of it
+    # on a full disk imageio would write once more, where errors are lost
     content = imageio.imwrite(
         '<bytes>',
         clip.frames,
@@ -37,7 +37,7 @@ def encode(clip: Clip, path: Path) -> None:
         loop = 0,
         quality = QUALITY,
         method = EFFORT,
-        exif = jpeg.comment_alone(clip.settings) if clip.settings else b'',
-        xmp = xmp.source(xmp.GENERATED) if clip.is_generated else b'',
+        exif = jpeg.make_comment(clip.settings) if clip.settings else b'',
+        xmp = xmp.make_source_packet(xmp.GENERATED) if clip.is_generated else b'',
         duration = [end - start for start, end in zip(starts, starts[1:], strict = False)])
     path.write_bytes(content)

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 
 from modules import errors
 from modules.photos import colours, files, stills
-from modules.photos.sizes import Photo, cropped
+from modules.photos.sizes import Photo, crop_to_ratio
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class PhotoReader:
         :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
         facts = self.exif(photo)
-        return stills.encode(cropped(self.read(photo).image, ratio), facts)
+        return stills.encode(crop_to_ratio(self.read(photo).image, ratio), facts)
 
     def show(self, photo: Path | BinaryIO, pixels: int) -> bytes:
         """

@@ -48,7 +48,7 @@ def result_size(photo: tuple[int, int], pixels: int) -> tuple[int, int]:
     return (even_long, even_short) if width >= height else (even_short, even_long)
 
 
-def cropped(image: Image.Image, ratio: tuple[int, int]) -> Image.Image:
+def crop_to_ratio(image: Image.Image, ratio: tuple[int, int]) -> Image.Image:
     """
     The middle of a photo, as large as an aspect ratio allows: all of it where that is its own, within a pixel.
 

@@ -23,7 +23,7 @@ from modules.configuration import Configuration
 from modules.encoders import Clip
 from modules.engines.registry import Engines
 from modules.photos.reader import PhotoReader
-from modules.photos.sizes import cropped
+from modules.photos.sizes import crop_to_ratio
 from modules.progress import JobControl
 from modules.request import parse_request
 
@@ -41,7 +41,7 @@ def _shown(clip):
 
 
 def _looped(count, loop, is_closed = False):
-    return sequence.looped(Clip(_numbered(count), 10), loop, is_closed = is_closed)
+    return sequence.loop_frames(Clip(_numbered(count), 10), loop, is_closed = is_closed)
 
 
 @pytest.mark.parametrize(('count', 'order'), [(1, [0]), (2, [0, 1]), (4, [0, 1, 2, 3, 2, 1])])
@@ -64,7 +64,8 @@ def test_a_clip_too_short_for_a_crossfade_stays(count):
 
 def test_a_crossfade_hides_where_the_clip_begins_anew():
     turned = np.roll(drift(24, 160, 96), 0, 0)
-    frames = sequence.looped(Clip(turned, 10), 'crossfade', is_closed = False).frames.astype(float)
+    frames = sequence.loop_frames(
+        Clip(turned, 10), 'crossfade', is_closed = False).frames.astype(float)
     steps = [np.abs(frames[i] - frames[i - 1]).mean() for i in range(len(frames))]
     assert len(frames) == 18
     # step 0 is the one from the last frame back to the first
@@ -86,7 +87,7 @@ def test_a_crossfade_mixes_the_end_with_the_beginning():
     ('middle', True, [2, 3, 0, 1], 2),
 ])
 def test_the_still_sits_where_it_should(key_frame, is_closed, order, index):
-    clip = sequence.around_still(Clip(_numbered(4), 10), key_frame, is_closed = is_closed)
+    clip = sequence.arrange_around_still(Clip(_numbered(4), 10), key_frame, is_closed = is_closed)
     assert (_shown(clip), clip.key_index) == (order, index)
     assert clip.frames[clip.key_index].max() == 0
 
@@ -94,7 +95,7 @@ def test_the_still_sits_where_it_should(key_frame, is_closed, order, index):
 @pytest.mark.parametrize('is_closed', [False, True])
 @pytest.mark.parametrize('key_frame', ['start', 'middle', 'end'])
 def test_a_single_frame_is_the_still(key_frame, is_closed):
-    clip = sequence.around_still(Clip(_numbered(1), 10), key_frame, is_closed = is_closed)
+    clip = sequence.arrange_around_still(Clip(_numbered(1), 10), key_frame, is_closed = is_closed)
     assert (_shown(clip), clip.key_index) == ([0], 0)
 
 
@@ -191,13 +192,13 @@ def test_transparency_becomes_white(tmp_path):
     ((1, 1), (2, 2), (1, 1)),
 ])
 def test_a_still_has_the_clips_shape_and_as_much_of_the_photo_as_that_allows(size, ratio, kept):
-    assert cropped(Image.new('L', size), ratio).size == kept
+    assert crop_to_ratio(Image.new('L', size), ratio).size == kept
 
 
 def test_what_is_cut_off_is_the_same_on_both_sides():
     picture = Image.new('L', (100, 50))
     picture.putpixel((25, 0), 255)
-    assert cropped(picture, (50, 50)).getpixel((0, 0)) == 255
+    assert crop_to_ratio(picture, (50, 50)).getpixel((0, 0)) == 255
 
 
 def _dated(tmp_path):

@@ -32,7 +32,7 @@ STILL_TIME = '0000000900000001ff'
 
 def _clip(count = 5, fps = 15, key_frame = 'end', **more):
     clip = Clip(drift(count), fps, **more)
-    return order.around_still(clip, key_frame, is_closed = False)
+    return order.arrange_around_still(clip, key_frame, is_closed = False)
 
 
 def _written(tmp_path, clip):
@@ -84,7 +84,7 @@ def test_the_maker_note_is_of_no_type_as_cameras_write_it(tmp_path):
 
 def test_the_judge_of_maker_notes_sees_a_wrong_one(tmp_path):
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x927C] = live_photo.maker_note('0' * 36)
+    exif.get_ifd(0x8769)[0x927C] = live_photo.make_maker_note('0' * 36)
     Image.new('RGB', (8, 8)).save(tmp_path / 'wrong.jpg', exif = exif)
     assert _maker_note(tmp_path / 'wrong.jpg') == [b'Exif.Photo.MakerNote', b'Byte', b'69']
 
@@ -296,7 +296,8 @@ def test_ffprobe_and_mediainfo_tell_when_the_photo_was_taken(tmp_path):
 def test_exif_that_makes_no_sense_does_no_harm(tmp_path, value):
     tags = {tag: value for directory in jpeg.KEPT.values() for tag in directory}
     still = encode(scenery(64, 40), {0: tags, 0x8769: tags, 0x8825: tags})
-    (tmp_path / 'still.jpg').write_bytes(b''.join(jpeg.parts(still, jpeg.exif(still))))
+    (tmp_path / 'still.jpg').write_bytes(b''.join(
+        jpeg.embed_metadata(still, jpeg.make_exif(still))))
     assert exiftool(tmp_path / 'still.jpg')['ExifIFD:ExifImageWidth'] == 64
     assert 'ExifIFD:DateTimeOriginal' not in exiftool(tmp_path / 'still.jpg')
 
@@ -316,7 +317,7 @@ def test_nothing_else_of_the_original_is_carried_over(tmp_path):
         'exif': b'secret'
     }
     still = encode(image)
-    assert b'secret' not in b''.join(jpeg.parts(still, jpeg.exif(still)))
+    assert b'secret' not in b''.join(jpeg.embed_metadata(still, jpeg.make_exif(still)))
 
 
 def test_the_bundle_is_what_phones_unpack(tmp_path):
@@ -369,23 +370,23 @@ def _with_64_bit_sizes(movie):
 
 def test_refuses_a_movie_whose_index_comes_first(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a MOV of'):
-        quicktime.paired(_raw(tmp_path, movflags = 'faststart'), 0, {quicktime.IDENTIFIER: 'U'})
+        quicktime.pair_movie(_raw(tmp_path, movflags = 'faststart'), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 def test_refuses_another_container(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a MOV of'):
-        quicktime.paired(_raw(tmp_path, 'mp4'), 0, {quicktime.IDENTIFIER: 'U'})
+        quicktime.pair_movie(_raw(tmp_path, 'mp4'), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 def test_refuses_sizes_of_64_bits(tmp_path):
     with pytest.raises(UnknownLayout, match = 'a box'):
-        quicktime.paired(_with_64_bit_sizes(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
+        quicktime.pair_movie(_with_64_bit_sizes(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 @pytest.mark.parametrize('damage', [lambda movie: movie[:-1], lambda movie: movie + b'\0'])
 def test_refuses_a_movie_that_breaks_off_or_goes_on(tmp_path, damage):
     with pytest.raises(UnknownLayout, match = 'a box'):
-        quicktime.paired(damage(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
+        quicktime.pair_movie(damage(_raw(tmp_path)), 0, {quicktime.IDENTIFIER: 'U'})
 
 
 @pytest.mark.parametrize('damage', [lambda movie: movie[:-1], lambda movie: movie + b'\0'])

@@ -30,7 +30,7 @@ OPLUS = ('MotionPhotoPrimaryPresentationTimestampUs', 'MotionPhotoOwner', 'OLive
 
 def _clip(count = 5, fps = 15, key_frame = 'end', **more):
     clip = Clip(drift(count), fps, **more)
-    return order.around_still(clip, key_frame, is_closed = False)
+    return order.arrange_around_still(clip, key_frame, is_closed = False)
 
 
 def _written(tmp_path, clip):

@@ -131,7 +131,7 @@ def test_no_side_is_longer_than_phones_decode(tmp_path, size, expected):
 def test_videos_have_a_level_that_phones_take(half_width, half_height, fps):
     """H.264 level 5.2, by the table in its annex A."""
     size = 2 * half_width, 2 * half_height
-    width, height = mp4.fitted(size, fps)
+    width, height = mp4.fit_size(size, fps)
     blocks = -(-width // 16) * -(-height // 16)
     assert width % 2 == height % 2 == 0
     assert max(width, height) <= 4096

@@ -19,7 +19,7 @@ from PIL.ExifTags import GPS, IFD, Base
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.TiffTags import ASCII, BYTE, LONG, RATIONAL, SHORT, SIGNED_RATIONAL, UNDEFINED
 
-from modules.encoders import Still, UnknownLayout, local_time
+from modules.encoders import Still, UnknownLayout, to_local_time
 from modules.encoders.containers import moments
 
 #: characters, and numbers, that an entry of the photo's own may have
@@ -51,13 +51,15 @@ KEPT: dict[int, dict[int, tuple[int, ...]]] = {
 Entry = tuple[int, Any]
 
 
-def parts(still: Still, tiff: bytes, packet: bytes | None = None) -> list[bytes | memoryview]:
+def embed_metadata(still: Still,
+                   tiff: bytes,
+                   packet: bytes | None = None) -> list[bytes | memoryview]:
     """
     Put metadata into a still.
 
     :param still: the still
     :type still: Still
-    :param tiff: the EXIF block, as :func:`exif` makes it
+    :param tiff: the EXIF block, as :func:`make_exif` makes it
     :type tiff: bytes
     :param packet: the XMP packet
     :type packet: bytes | None
@@ -83,11 +85,11 @@ def _segment(name: bytes, content: bytes) -> bytes:
     return b'\xff\xe1' + struct.pack('>H', length) + name + content
 
 
-def exif(still: Still,
-         maker_note: bytes | None = None,
-         *,
-         created: datetime | None = None,
-         comment: str | None = None) -> bytes:
+def make_exif(still: Still,
+              maker_note: bytes | None = None,
+              *,
+              created: datetime | None = None,
+              comment: str | None = None) -> bytes:
     """
     Make the EXIF block of a still: what is known of the photo, and what a valid block must have.
 
@@ -97,7 +99,7 @@ def exif(still: Still,
     :type maker_note: bytes | None
     :param created: when the file was asked for, with its time zone; None is now
     :type created: datetime | None
-    :param comment: ASCII, for whoever looks into the file
+    :param comment: ASCII, for EXIF's UserComment
     :type comment: str | None
     :return: a big-endian TIFF without pictures
     :rtype: bytes
@@ -109,10 +111,10 @@ def exif(still: Still,
         Base.YResolution: (RATIONAL, 72),
         Base.ResolutionUnit: (SHORT, 2),
         Base.Software: (ASCII, 'turn-live-photos'),
-        Base.DateTime: (ASCII, f'{local_time(created):%Y:%m:%d %H:%M:%S}'),
+        Base.DateTime: (ASCII, f'{to_local_time(created):%Y:%m:%d %H:%M:%S}'),
         Base.YCbCrPositioning: (SHORT, 1),
     }
-    taken = moments.date_of(still.exif)
+    taken = moments.find_date(still.exif)
     if taken:
         camera |= dict.fromkeys((Base.DateTimeOriginal, Base.DateTimeDigitized), (ASCII, taken))
     camera |= {
@@ -126,7 +128,7 @@ def exif(still: Still,
     return _tiff(main, camera | _comment(comment), place)
 
 
-def comment_alone(comment: str) -> bytes:
+def make_comment(comment: str) -> bytes:
     """
     Make an EXIF block that holds a comment and nothing else.
 
@@ -139,7 +141,7 @@ def comment_alone(comment: str) -> bytes:
 
 
 def _comment(comment: str | None) -> dict[int, Entry]:
-    """What tells the version, and the comment."""
+    """The version of EXIF, and the comment."""
     version: dict[int, Entry] = {Base.ExifVersion: (UNDEFINED, b'0232')}
     if not comment:
         return version

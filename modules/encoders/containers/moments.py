@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-When a photo was taken, as its EXIF tells: by the clock on the wall, and by UTC where the time zone is known.
+When a photo was taken, by its EXIF: in local time, and in UTC where the time zone is known.
 
 Libraries: none.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from modules.encoders import local_time
+from modules.encoders import to_local_time
 
 #: EXIF: the camera's directory, and the dates there and in the first one, each with its time zone
 CAMERA = 0x8769
@@ -23,7 +23,7 @@ COUNTED = range(1905, 2040)
 
 @dataclass(frozen = True)
 class Moment:
-    """A date by the clock on the wall, which has a time zone where that is known."""
+    """A date in local time, with a time zone where that is known."""
 
     date: datetime
 
@@ -40,9 +40,9 @@ class Moment:
         return f'{self.date:%Y-%m-%dT%H:%M:%S%z}'
 
 
-def date_of(exif: Mapping[int, Mapping[int, object]]) -> str | None:
+def find_date(exif: Mapping[int, Mapping[int, object]]) -> str | None:
     """
-    When the photo was taken, as well as its EXIF tells.
+    Find when the photo was taken in its EXIF.
 
     :param exif: directory → tag → value
     :type exif: Mapping[int, Mapping[int, object]]
@@ -52,13 +52,13 @@ def date_of(exif: Mapping[int, Mapping[int, object]]) -> str | None:
     return next((date for date, _zone in _dates(exif)), None)
 
 
-def taken(exif: Mapping[int, Mapping[int, object]], created: datetime | None) -> Moment:
+def find_moment(exif: Mapping[int, Mapping[int, object]], created: datetime | None) -> Moment:
     """
-    When the photo was taken.
+    Find when the photo was taken.
 
     :param exif: directory → tag → value
     :type exif: Mapping[int, Mapping[int, object]]
-    :param created: the moment for photos that do not tell, with its time zone; None is now
+    :param created: the moment for photos without a date, with its time zone; None is now
     :type created: datetime | None
     :return: the moment
     :rtype: Moment
@@ -70,11 +70,11 @@ def taken(exif: Mapping[int, Mapping[int, object]], created: datetime | None) ->
         except ValueError:
             # no month has 40 days
             continue
-    return Moment(local_time(created))
+    return Moment(to_local_time(created))
 
 
 def _dates(exif: Mapping[int, Mapping[int, object]]) -> Iterator[tuple[str, str]]:
-    """What looks like a date, the best first, each with its time zone or nothing."""
+    """Dates, the best first, each with its time zone or nothing."""
     for directory, tag, zone_tag in DATES:
         found = exif.get(directory, {})
         date = str(found.get(tag, '')).strip('\0 ')

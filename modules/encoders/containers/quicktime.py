@@ -39,12 +39,12 @@ class Box:
     body: bytes
 
 
-def paired(movie: bytes,
-           seconds: float,
-           words: Mapping[str, str],
-           packet: bytes | None = None) -> bytes:
+def pair_movie(movie: bytes,
+               seconds: float,
+               words: Mapping[str, str],
+               packet: bytes | None = None) -> bytes:
     """
-    Make a MOV the counterpart of a still. Its video is left as it is.
+    Complete a MOV to the counterpart of a still. Its video is left as it is.
 
     :param movie: a MOV as FFmpeg writes it without ``faststart``: one video track, ``moov`` last, after ``mdat``
     :type movie: bytes
@@ -58,22 +58,22 @@ def paired(movie: bytes,
     :rtype: bytes
     :raises modules.encoders.UnknownLayout: when the MOV is laid out in another way
     """
-    top = list(boxes(movie))
+    top = list(read_boxes(movie))
     if [box.kind for box in top] != [b'ftyp', b'wide', b'mdat', b'moov']:
         raise UnknownLayout(f'a MOV of {[box.kind for box in top]}')
     media, index = top[2:]
     # the sample goes to the end of the media data, so that nothing in there moves
     grown = _box(b'mdat', media.body, SAMPLE)
     sample_at = media.start + len(grown) - len(SAMPLE)
-    moov = _moov(list(boxes(index.body)), seconds, sample_at, words, packet)
+    moov = _moov(list(read_boxes(index.body)), seconds, sample_at, words, packet)
     completed = movie[:media.start] + grown + moov
     _check(completed, sample_at, words)
     return completed
 
 
-def boxes(data: bytes) -> Iterator[Box]:
+def read_boxes(data: bytes) -> Iterator[Box]:
     """
-    The boxes that follow one another.
+    Read boxes that follow one another.
 
     :param data: a file, or the body of a box of boxes
     :type data: bytes
@@ -93,13 +93,13 @@ def boxes(data: bytes) -> Iterator[Box]:
 
 def _moov(parts: list[Box], seconds: float, sample_at: int, words: Mapping[str, str],
           packet: bytes | None) -> bytes:
-    """The index anew: the movie's header, its video track, the metadata track, the words."""
+    """The new index: the movie's header, its video track, the metadata track, the movie metadata."""
     kinds = [part.kind for part in parts if part.kind != b'udta']
     if kinds != [b'mvhd', b'trak'] or parts[0].body[0] != 0:
         raise UnknownLayout(f'a moov of {kinds}')
     header, video = parts[0].body, parts[1].body
     timescale, = struct.unpack_from('>I', header, 12)
-    first = next(boxes(video))
+    first = next(read_boxes(video))
     if first.kind != b'tkhd' or first.body[0] != 0:
         raise UnknownLayout(f'a track that begins with {first.kind!r}')
     video_id, = struct.unpack_from('>I', first.body, 12)
@@ -173,9 +173,9 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 
 
 def _check(movie: bytes, sample_at: int, words: Mapping[str, str]) -> None:
-    """Look at the result as a reader would: sizes add up, sample and words are where they are said to be."""
-    index = list(boxes(movie))[-1]
-    kinds = [box.kind for box in boxes(index.body) if box.kind != b'udta']
+    """Check the result as a reader would: sizes add up, sample and words are where they are said to be."""
+    index = list(read_boxes(movie))[-1]
+    kinds = [box.kind for box in read_boxes(index.body) if box.kind != b'udta']
     found = movie[sample_at:sample_at + len(SAMPLE)]
     if kinds != [b'mvhd', b'trak', b'trak', b'meta'] or found != SAMPLE:
         raise UnknownLayout(f'a completed moov of {kinds} with the sample {found.hex()}')

@@ -53,9 +53,9 @@ _DIRECTORY = '''>
     </rdf:Description>'''
 
 
-def source(kind: str) -> bytes:
+def make_source_packet(kind: str) -> bytes:
     """
-    A packet that tells where a picture comes from (IPTC Photo Metadata Standard, Digital Source Type).
+    Make a packet that says where a picture comes from (IPTC Photo Metadata Standard, Digital Source Type).
 
     :param kind: :data:`GENERATED` or :data:`COMPOSITE`
     :type kind: str
@@ -65,15 +65,15 @@ def source(kind: str) -> bytes:
     return _PACKET.format(attributes = _SOURCE.format(source = kind), content = '/>').encode()
 
 
-def motion_photo(length: int, microseconds: int, kind: str | None = None) -> bytes:
+def make_motion_packet(length: int, microseconds: int, kind: str | None = None) -> bytes:
     """
-    The packet of a Motion Photo (Google's Motion Photo format 1.0), with what OPPO's galleries look for behind that.
+    Make the packet of a Motion Photo (Google's Motion Photo format 1.0), and what OPPO's galleries look for.
 
     :param length: bytes of the MP4 that ends the file
     :type length: int
     :param microseconds: when in the clip the still is shown
     :type microseconds: int
-    :param kind: where the picture comes from, as in :func:`source`; None to tell nothing
+    :param kind: where the picture comes from, as in :func:`make_source_packet`; None to leave it out
     :type kind: str | None
     :return: the packet, UTF-8
     :rtype: bytes

@@ -23,7 +23,7 @@ from PIL import Image
 from modules.encoders import Clip
 from modules.encoders.containers import xmp
 from modules.encoders.gif import palette
-from modules.encoders.gif.frames import TRANSPARENT, Mapped, Patch, map_frame, patch
+from modules.encoders.gif.frames import TRANSPARENT, Mapped, Patch, make_patch, map_frame
 from modules.encoders.gif.palette import Mapper
 from modules.i18n import Text, text
 
@@ -33,7 +33,7 @@ MOST_COLOURS = 255
 LEAST_DELAY = 2
 #: colours tried, in this order, to make a GIF smaller; then the size down to this part; then fewer frames
 FEWER_COLOURS, LEAST_SCALE = (128, 64), 0.5
-#: frames looked at for the palette
+#: frames from which the palette is made
 SAMPLES = 6
 #: frames that are mapped at a time, beside the one that is written
 WORKERS = 2
@@ -48,9 +48,9 @@ LOOP_FOR_EVER = b'!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00'
 XMP_HEAD, XMP_TRAILER = b'!\xff\x0bXMP DataXMP', bytes([1, *range(255, -1, -1), 0])
 
 
-def timetable(count: int, fps: float) -> list[tuple[int, int]]:
+def plan_delays(count: int, fps: float) -> list[tuple[int, int]]:
     """
-    Which frames are shown and how long, so that the total is right although a GIF counts in hundredths of a
+    Choose which frames are shown and how long, so that the total is right although a GIF counts in hundredths of a
     second. Above 50 frames a second some are left out.
 
     :param count: frames of the clip, at least one
@@ -75,7 +75,7 @@ def encode(clip: Clip, path: Path) -> Text | None:
     :type clip: Clip
     :param path: where to; replaced if there
     :type path: Path
-    :return: what was given up for its size, or None if nothing had to be
+    :return: what was given up for its size, or None
     :rtype: Text | None
     """
     data, note = to_bytes(clip, MOST_COLOURS), None
@@ -124,7 +124,7 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     :return: the file
     :rtype: bytes
     """
-    numbers, delays = zip(*timetable(len(clip.frames), clip.fps), strict = True)
+    numbers, delays = zip(*plan_delays(len(clip.frames), clip.fps), strict = True)
     frames = clip.frames[list(numbers)] if len(numbers) < len(clip.frames) else clip.frames
     common = _common_mapper(frames, colours)
     height, width = frames.shape[1:3]
@@ -133,10 +133,10 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     parts.append(_comment(clip.settings) if clip.settings else b'')
     shown = None
     for mapped, delay in zip(_mapped(frames, common, colours), delays, strict = True):
-        part, shown = patch(mapped, shown if common else None)
+        part, shown = make_patch(mapped, shown if common else None)
         parts.append(_picture(part, delay, None if common else mapped.mapper))
     if clip.is_generated:
-        parts += [XMP_HEAD, xmp.source(xmp.GENERATED), XMP_TRAILER]
+        parts += [XMP_HEAD, xmp.make_source_packet(xmp.GENERATED), XMP_TRAILER]
     return b''.join([*parts, b';'])
 
 
@@ -165,16 +165,16 @@ def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
 
 
 def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
-    chosen = palette.choose(*cells, colours)
-    return Mapper(chosen, round(TOLERANCE * math.sqrt(palette.error(chosen, *cells) / 3)))
+    chosen = palette.choose_colours(*cells, colours)
+    return Mapper(chosen, round(TOLERANCE * math.sqrt(palette.measure_error(chosen, *cells) / 3)))
 
 
 def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    return palette.histogram(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
+    return palette.count_colours(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
 
 
 def _comment(settings: str) -> bytes:
-    """For whoever looks into the file; after the loop, which some players seek at one place only."""
+    """After the loop, which some players look for at one place only."""
     content = settings.encode()
     blocks = [content[start:start + 255] for start in range(0, len(content), 255)]
     return b'!\xfe' + b''.join(bytes([len(block)]) + block for block in blocks) + b'\0'

@@ -72,9 +72,9 @@ def map_frame(frame: np.ndarray, mapper: Mapper) -> Mapped:
     return Mapped(frame, entries, mapper.colours(entries), mapper)
 
 
-def patch(mapped: Mapped, shown: Shown | None) -> tuple[Patch, Shown]:
+def make_patch(mapped: Mapped, shown: Shown | None) -> tuple[Patch, Shown]:
     """
-    What must be stored for a frame.
+    Make the part of a frame that must be stored.
 
     :param mapped: the frame
     :type mapped: Mapped

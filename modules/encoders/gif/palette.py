@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Chooses the colours of a GIF and tells, for every pixel, which of them stand for it.
+Chooses the colours of a GIF, and for every pixel the one that stands for it.
 
 Libraries: numpy, OpenCV.
 """
@@ -19,9 +19,9 @@ BATCH = 512
 ROUNDS = 5
 
 
-def histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def count_colours(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    The colours of some frames, gathered in cells.
+    Count the colours of some frames in cells.
 
     :param frames: uint8 [T, H, W, 3]
     :type frames: np.ndarray
@@ -48,9 +48,9 @@ def _centres(cells: np.ndarray, bits: int) -> np.ndarray:
     return channels.astype(np.float32) * step + (step - 1) / 2
 
 
-def nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
+def find_nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """
-    The palette entry nearest to each colour.
+    Find the palette entry nearest to each colour.
 
     :param colours: float32 [N, 3]
     :type colours: np.ndarray
@@ -69,9 +69,9 @@ def nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def choose(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+def choose_colours(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
     """
-    The palette that fits a histogram best: boxes split where they vary most, then k-means.
+    Choose the palette that fits a histogram best: boxes split where they vary most, then k-means.
 
     :param colours: float32 [N, 3]
     :type colours: np.ndarray
@@ -86,9 +86,9 @@ def choose(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
     return np.unique(np.rint(refine(palette, colours, counts)), axis = 0)
 
 
-def error(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> float:
+def measure_error(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> float:
     """
-    How far pixels are from the entries that stand for them.
+    Measure how far pixels are from the entries that stand for them.
 
     :param palette: float32 [K, 3]
     :type palette: np.ndarray
@@ -99,7 +99,7 @@ def error(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> float
     :return: mean square of the distance, the three channels added up
     :rtype: float
     """
-    distances = ((colours - palette[nearest(colours, palette)])**2).sum(1)
+    distances = ((colours - palette[find_nearest(colours, palette)])**2).sum(1)
     return float((distances * counts).sum() / counts.sum())
 
 
@@ -117,7 +117,7 @@ def refine(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> np.n
     :rtype: np.ndarray
     """
     for _ in range(ROUNDS):
-        chosen = nearest(colours, palette)
+        chosen = find_nearest(colours, palette)
         pixels = np.bincount(chosen, counts, len(palette))
         sums = [np.bincount(chosen, counts * channel, len(palette)) for channel in colours.T]
         middle = (np.stack(sums, 1) / np.maximum(pixels, 1)[:, None]).astype(np.float32)
@@ -172,7 +172,7 @@ class Mapper:
 
     def entries(self, frame: np.ndarray) -> np.ndarray:
         """
-        The entry that stands for each pixel: the one nearest to the cell of colour space in which the pixel lies.
+        Find the entry that stands for each pixel: the one nearest to the cell of colour space in which the pixel lies.
 
         :param frame: uint8 [H, W, 3]
         :type frame: np.ndarray
@@ -190,7 +190,7 @@ class Mapper:
 
     def colours(self, entries: np.ndarray) -> np.ndarray:
         """
-        The colours of entries.
+        Look up the colours of entries.
 
         :param entries: uint8 [H, W]
         :type entries: np.ndarray
@@ -200,4 +200,4 @@ class Mapper:
         return cv2.applyColorMap(entries, self._colours)
 
     def _fill(self, cells: np.ndarray) -> None:
-        self._table[cells] = nearest(_centres(cells, FINE), self.palette) + 1
+        self._table[cells] = find_nearest(_centres(cells, FINE), self.palette) + 1

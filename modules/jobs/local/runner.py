@@ -71,7 +71,7 @@ class Runner:
         except errors.EngineUnavailable as refusal:
             if has_substitute():
                 raise
-            job.request, note = animator.redirected(job.request, refusal)
+            job.request, note = animator.redirect(job.request, refusal)
         logger.warning('Job %s is done by the engine %s instead', job.id, job.request.engine)
         self._pace.begin(kind_of(job), job, animator)
         return self._make(animator, job, note)

@@ -174,7 +174,7 @@ class Mortal(Animator):
         self.is_sound = False
         raise errors.EngineUnavailable('engine', engine = 'auto', reason = GONE)
 
-    def redirected(self, request, refusal):
+    def redirect(self, request, refusal):
         raise refusal
 
 
