@@ -20,8 +20,6 @@ import program
 import pytest
 from crashing import is_like, photo, picture, served, submitted, until_running
 
-from modules.jobs.job import MOST_ATTEMPTS
-
 #: every kind of call, at its beginning and further on
 POINTS = [
     ('accepting', 'mkdir', (1, )),
@@ -65,7 +63,7 @@ def test_a_kill_between_two_jobs_loses_neither(tmp_path):
 def test_a_job_that_ends_the_program_three_times_is_given_up_and_its_photo_can_be_tried_again(
         tmp_path):
     home = tmp_path / 'home'
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(3):
         with served(home, 'Deadly') as (process, port):
             if attempt == 0:
                 deadly = submitted(port)

@@ -16,7 +16,6 @@ from queues import Animator, finished, hold, job, submit, unwritable, working
 from modules import errors
 from modules.configuration import QueueOptions
 from modules.jobs import lifecycle
-from modules.jobs.job import MOST_ATTEMPTS
 from modules.jobs.local.queue import LocalQueue
 from modules.jobs.store import Store
 
@@ -73,14 +72,14 @@ def test_a_job_that_stands_in_line_again_has_not_started(home):
 
 
 def test_a_job_that_ran_when_the_machine_lost_power_twice_is_no_poisoned_one(home):
-    unlucky = begun(home, MOST_ATTEMPTS - 1)
+    unlucky = begun(home, 2)
     left(home, unlucky)
     with working(home) as (queue, _animator):
         assert finished(queue.find(unlucky.id))[0] == 'done'
 
 
 def test_a_job_that_ended_the_program_three_times_is_given_up_and_keeps_its_photo(home):
-    deadly, innocent = begun(home, MOST_ATTEMPTS, name = 'deadly'), job(home)
+    deadly, innocent = begun(home, 3, name = 'deadly'), job(home)
     left(home, deadly, innocent)
     with working(home) as (queue, animator):
         found = queue.find(deadly.id)
