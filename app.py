@@ -93,7 +93,7 @@ def _fleet_queue(configuration: Configuration, reader: SandboxedReader,
     ledger = Ledger(configuration.queue.broker, is_hurried = True)
     engines = FleetEngines(configuration, ledger)
     animator = Animator(configuration, reader, engines)
-    return animator, RemoteQueue(animator, store, ledger, configuration.queue, engines.shared)
+    return animator, RemoteQueue(store, ledger, configuration.queue, engines.shared)
 
 
 if __name__ == '__main__':

@@ -29,8 +29,9 @@ import program  # noqa: E402
 from crashing import photo  # noqa: E402
 from storm import Storm  # noqa: E402
 
+from modules.configuration import QueueOptions  # noqa: E402
 from modules.jobs import lifecycle  # noqa: E402
-from modules.jobs.fleet.broker import Post  # noqa: E402
+from modules.jobs.fleet.broker import MessageReceiver  # noqa: E402
 from modules.jobs.fleet.ledger import Ledger  # noqa: E402
 from modules.jobs.job import Job, new_id  # noqa: E402
 from modules.request import parse_request  # noqa: E402
@@ -40,6 +41,8 @@ JOBS = 12
 #: seconds that the stand-in sleeps for a clip
 SLOW = 3.0
 
+LIMITS = QueueOptions(max_waiting = 10**9, max_waiting_per_client = 0)
+
 
 def _clips_a_minute(workers, engine, frames, content):
     """Submit, wait until all are done, count."""
@@ -48,7 +51,7 @@ def _clips_a_minute(workers, engine, frames, content):
         for _ in range(workers):
             members.worker(frames, engine, SLOW)
         ledger = Ledger(members.url)
-        while len(ledger.workers()) < workers:
+        while len(ledger.members.known()) < workers:
             time.sleep(0.05)
         program.ready(port)
         began, count = time.monotonic(), JOBS * workers
@@ -77,19 +80,19 @@ def _one_job(folder, ledger):
     upload.write_bytes(bytes(1_000_000))
     job = Job(identity, upload.parent, parse_request([], upload, 'a', 'camera'))
     moments = [time.perf_counter()]
-    ledger.submit(job, 'bench', 10**9, 0)
+    ledger.line.submit(job, 'bench', LIMITS)
     moments.append(time.perf_counter())
-    ledger.position(job.id)
+    ledger.line.position(job.id)
     moments.append(time.perf_counter())
-    post = Post(ledger.client, ['bench'], 15)
-    post.beat(looks_after_dead = True)
-    taken, _fields = ledger.find(post.next(), folder / 'taken')
+    receiver = MessageReceiver(ledger.client, ['bench'], 15)
+    receiver.send_heartbeat(looks_after_dead = True)
+    taken, _fields = ledger.jobs.find(receiver.next(), folder / 'taken')
     lifecycle.begin(taken)
-    ledger.begin(taken, 0)
+    ledger.attempts.begin(taken, 0)
     moments.append(time.perf_counter())
     lifecycle.end(taken, 'done')
-    ledger.finish(taken, 1, {'clip.gif': bytes(3_000_000)})
-    post.done()
+    ledger.attempts.finish(taken, 1, {'clip.gif': bytes(3_000_000)})
+    receiver.acknowledge()
     moments.append(time.perf_counter())
     ledger.client.delete(f'tlp:files:{taken.id}:1')
     return [1000 * (after - before) for before, after in zip(moments, moments[1:], strict = False)]
@@ -99,10 +102,10 @@ def _fill(folder, ledger, count):
     """Let so many small jobs wait."""
     upload = folder / 'upload'
     upload.write_bytes(b'a photo')
-    while ledger.counts()[0] < count:
+    while ledger.line.counts()[0] < count:
         identity = new_id()
         job = Job(identity, folder, parse_request([], upload, 'a', 'camera'))
-        ledger.submit(job, 'bench', 10**9, 0)
+        ledger.line.submit(job, 'bench', LIMITS)
 
 
 def waiting():

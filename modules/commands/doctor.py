@@ -197,9 +197,9 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     words = i18n.words(language)['doctor']
     try:
         with contextlib.closing(Ledger(configuration.queue.broker, is_hurried = True)) as ledger:
-            workers, (waiting, running) = ledger.workers(), ledger.counts()
+            workers, (waiting, running) = ledger.members.known(), ledger.line.counts()
             warning = eviction_warning(ledger)
-    except errors.BrokerAway as error:
+    except (errors.BrokerAway, errors.BadRecord) as error:
         yield 'Broker', error.text.in_(language)
         return
     yield 'Broker', f'{waiting} + {running}'

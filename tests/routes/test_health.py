@@ -115,7 +115,7 @@ def broker(tmp_path):
         options = fleet.options_of(redis.url, 2)
         app = create_app(options, tmp_path / 'home')
         facts = {'shared': app.extensions['services'].queue.shared, 'engines': ['camera']}
-        ledger.enrol('a worker', facts)
+        ledger.members.enrol('a worker', facts)
         with program.served(app, options.web) as port:
             program.ready(port)
             yield ledger.client, port

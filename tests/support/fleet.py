@@ -127,6 +127,7 @@ def worker(url, frames, engine):
     from modules.engines.registry import Engines
     from modules.jobs.fleet.agreement import common
     from modules.jobs.fleet.ledger import Ledger
+    from modules.jobs.fleet.shift import Intervals
     from modules.jobs.fleet.worker import Worker, serve
     from modules.photos.reader import PhotoReader
     logs.start('info')
@@ -134,7 +135,13 @@ def worker(url, frames, engine):
     table = {'table': {'camera': ('fleet', engine)}} if engine != 'camera' else {}
     animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options, **table))
     print('working', flush = True)  # noqa: T201
-    sys.exit(serve(Worker(animator, Ledger(url), common(options), heartbeat = HEARTBEAT)))
+    sys.exit(
+        serve(
+            Worker(
+                animator,
+                Ledger(url),
+                common(options),
+                intervals = Intervals(heartbeat = HEARTBEAT))))
 
 
 def process(log, kind, *arguments, **environment):

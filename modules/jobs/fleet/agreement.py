@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What a worker must have in common with the web side to be given its jobs: version, engine, model and settings. A queue's
-name says all of it, so that nobody is given what he cannot do.
+What a worker must have in common with the web side to be given its jobs: version, engine, model and settings. All of it
+is in a queue's name, so that no worker is given what it cannot do.
 
 Libraries: none.
 """
@@ -20,7 +20,8 @@ from modules.engines.contract import DepthUse, EngineStatus
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.jobs.fleet.broker import HEARTBEAT
-from modules.jobs.fleet.ledger import FORGOTTEN, Ledger
+from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.members import FORGOTTEN, Members
 
 #: options that machines of one fleet may differ in: they say how a machine computes, not what
 OWN = ('device', 'engine', 'memory', 'decode_chunk_size', 'unet')
@@ -31,7 +32,7 @@ FRESH = 1.0
 
 def common(configuration: Configuration) -> dict[str, str]:
     """
-    What machines of one fleet must have in common.
+    List what machines of one fleet must have in common.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -50,7 +51,7 @@ def common(configuration: Configuration) -> dict[str, str]:
 
 def queue_name(engine: str, shared: dict[str, str]) -> str:
     """
-    Where jobs wait for workers that are able to do them.
+    Name the queue of workers that can do a job.
 
     :param engine: an engine
     :type engine: str
@@ -65,7 +66,7 @@ def queue_name(engine: str, shared: dict[str, str]) -> str:
 
 def differences(one: dict[str, str], other: dict[str, str]) -> str:
     """
-    In what two machines differ.
+    Tell in what two machines differ.
 
     :param one: from :func:`common`
     :type one: dict[str, str]
@@ -90,22 +91,22 @@ class FleetEngines(Engines):
 
     def __init__(self, configuration: Configuration, ledger: Ledger):
         super().__init__(configuration)
-        self._ledger = ledger
+        self._members = ledger.members
         self.shared = common(configuration)
         self._workers: list[dict] = []
         self._asked = -FRESH
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def reasons(self) -> dict[str, Text | None]:
         """
-        What the workers can do. One that was there within a day counts: jobs wait until it is back.
+        Tell what the workers can do. One that was there within a day counts: jobs wait until it is back.
 
         :return: name → why none can, or None
         :rtype: dict[str, Text | None]
         """
-        there = {name for facts in self._known() for name in facts['engines']}
+        able = {name for facts in self._known() for name in facts['engines']}
         missing = text('engines.no_worker')
-        return {name: None if name in there else missing for name in self._engines}
+        return {name: None if name in able else missing for name in self._engines}
 
     def status(self, name: str) -> EngineStatus:
         """
@@ -122,43 +123,43 @@ class FleetEngines(Engines):
         return EngineStatus(self.reasons()[name], depth = depth)
 
     def _known(self) -> list[dict]:
-        with self._turn:
+        with self._lock:
             # a first worker may just have come
             if not self._workers or time.monotonic() - self._asked > FRESH:
                 self._asked = time.monotonic()
                 # what was known last holds while the broker is away
                 with contextlib.suppress(errors.BrokerAway):
-                    self._workers = fitting(self._ledger, self.shared, FORGOTTEN)
+                    self._workers = fitting(self._members, self.shared, FORGOTTEN)
             return self._workers
 
 
-def fitting(ledger: Ledger, shared: dict[str, str], within: float = HEARTBEAT) -> list[dict]:
+def fitting(members: Members, shared: dict[str, str], within: float = HEARTBEAT) -> list[dict]:
     """
-    The workers that may be given jobs.
+    List the workers that may be given jobs.
 
-    :param ledger: knows the workers
-    :type ledger: Ledger
+    :param members: knows the workers
+    :type members: Members
     :param shared: what they must have in common with the web side
     :type shared: dict[str, str]
-    :param within: seconds since they were heard of
+    :param within: seconds since they were there
     :type within: float
-    :return: what is known of each that can do something
+    :return: the facts of each that can do something
     :rtype: list[dict]
     """
     return [
-        facts for facts in ledger.workers().values()
+        facts for facts in members.known().values()
         if facts['silent'] <= within and facts['shared'] == shared and facts['engines']
     ]
 
 
 def eviction_warning(ledger: Ledger) -> Text | None:
     """
-    What is to be said of a broker that throws jobs away.
+    Warn of a broker that throws jobs away.
 
     :param ledger: knows the broker
     :type ledger: Ledger
     :return: the words; None where it keeps all
     :rtype: Text | None
     """
-    policy = ledger.eviction()
+    policy = ledger.connection.eviction_policy()
     return text('doctor.evicts', policy = policy) if policy else None

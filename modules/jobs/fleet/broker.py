@@ -8,14 +8,16 @@ message whose delivery a broken connection swallowed.
 Libraries: dramatiq, redis.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
 
-from modules.jobs.store import FOLDER
+from modules.jobs.leftovers import FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,9 @@ def open_broker(client: redis.Redis,
                 heartbeat: float = HEARTBEAT,
                 is_keeper: bool = False) -> RedisBroker:
     """
-    Dramatiq's broker, without anything that ends, ages or repeats jobs on its own.
+    Make Dramatiq's broker, without anything that ends, ages or repeats jobs on its own.
 
-    :param client: from :func:`modules.jobs.fleet.contact.connect`
+    :param client: from :func:`modules.jobs.fleet.connection.connect`
     :type client: redis.Redis
     :param heartbeat: seconds after which a silent worker is taken for dead
     :type heartbeat: float
@@ -68,31 +70,32 @@ def send(broker: RedisBroker, queue: str, identity: str) -> None:
             options = {}))
 
 
-class Post:
+class MessageReceiver:
     """
-    Where one worker thread gets its messages, one at a time.
+    Takes messages from queues for one worker thread, one at a time.
 
-    :param client: from :func:`modules.jobs.fleet.contact.connect`
+    :param client: from :func:`modules.jobs.fleet.connection.connect`
     :type client: redis.Redis
-    :param queues: names, the ones to be looked at first standing first
+    :param queues: names; the first ones are asked first
     :type queues: Sequence[str]
     :param heartbeat: seconds after which a silent worker is taken for dead
     :type heartbeat: float
     """
 
     def __init__(self, client: redis.Redis, queues: Sequence[str], heartbeat: float):
-        self.queues = queues
         self._broker = open_broker(client, heartbeat)
         self._keeper = open_broker(client, heartbeat, is_keeper = True)
         # one worker in the eyes of the others
         self._keeper.broker_id = self._broker.broker_id
-        # milliseconds between two looks at an empty queue, at the most
-        self._consumers = [
-            self._broker.consume(queue, prefetch = 1, timeout = 250) for queue in queues
-        ]
-        self._client = client
-        #: where the message at hand was taken from
-        self._held: dramatiq.Consumer | None = None
+        # Dramatiq's annotations know the base class alone; the timeout is milliseconds between two looks at an empty
+        # queue, at the most
+        self._consumers: dict[str, Any] = {
+            queue: self._broker.consume(queue, prefetch = 1, timeout = 250)
+            for queue in queues
+        }
+        self._client: Any = client
+        #: the queue from which the message at hand was taken
+        self._taken_from = ''
 
     def next(self) -> str | None:
         """
@@ -101,44 +104,42 @@ class Post:
         :return: a job's id; None when there is none just now
         :rtype: str | None
         """
-        for consumer in self._consumers:
-            try:
+        for queue, consumer in self._consumers.items():
+            arguments: object = None
+            with contextlib.suppress(dramatiq.errors.DecodeError):
                 message = next(consumer)
-            except dramatiq.errors.DecodeError:
-                message = ()
-            if message is None:
-                continue
-            self._held = consumer
-            if identity := _named(message):
+                if message is None:
+                    continue
+                arguments = message.args
+            self._taken_from = queue
+            if identity := _job_id(arguments):
                 return identity
-            logger.error('Something that is no job lay in queue %s', consumer.queue_name)
-            self.done()
+            logger.error('Something that is no job lay in queue %s', queue)
+            self.acknowledge()
         return None
 
-    def done(self) -> None:
-        """The message that was taken is not needed any more."""
-        consumer = self._held
-        for number in self._taken():
-            consumer.broker.do_ack(consumer.queue_name, number)
+    def acknowledge(self) -> None:
+        """Drop the message that was taken, because its job needs nothing more."""
+        for number in self._unacknowledged():
+            self._broker.do_ack(self._taken_from, number)
         self._let_go()
 
     def hand_back(self) -> None:
-        """Somebody else is to have the message that was taken."""
-        consumer = self._held
-        if taken := self._taken():
-            consumer.broker.do_requeue(consumer.queue_name, *taken)
+        """Put the message that was taken back into its queue, for somebody else."""
+        if numbers := self._unacknowledged():
+            self._broker.do_requeue(self._taken_from, *numbers)
         self._let_go()
 
-    def _taken(self) -> list[bytes]:
+    def _unacknowledged(self) -> list[bytes]:
         """Numbers of what this worker has taken from the queue, whatever messages say of themselves."""
-        name = f'{NAMESPACE}:__acks__.{self._broker.broker_id}.{self._held.queue_name}'
+        name = f'{NAMESPACE}:__acks__.{self._broker.broker_id}.{self._taken_from}'
         return list(self._client.smembers(name))
 
     def _let_go(self) -> None:
-        self._held.queued_message_ids.clear()
-        self._held = None
+        self._consumers[self._taken_from].queued_message_ids.clear()
+        self._taken_from = ''
 
-    def beat(self, *, looks_after_dead: bool) -> None:
+    def send_heartbeat(self, *, looks_after_dead: bool) -> None:
         """
         Be alive.
 
@@ -146,14 +147,12 @@ class Post:
         :type looks_after_dead: bool
         """
         broker = self._keeper if looks_after_dead else self._broker
-        for queue in self.queues:
-            # none of its messages, but a sign of life
+        for queue in self._consumers:
+            # no message is asked for; that it asks is the sign of life
             broker.do_fetch(queue, 0)
 
 
-def _named(message: dramatiq.MessageProxy | tuple) -> str | None:
-    """The id of a job that a message is about."""
-    words = message and message.args
-    identity = words[0] if words else None
-    is_one = isinstance(identity, str) and FOLDER.fullmatch(identity)
-    return identity if is_one else None
+def _job_id(arguments: object) -> str | None:
+    """Read the id of the job that a message is about."""
+    identity = arguments[0] if isinstance(arguments, list | tuple) and arguments else None
+    return identity if isinstance(identity, str) and FOLDER.fullmatch(identity) else None

@@ -20,15 +20,19 @@ from program import until
 
 from modules import errors
 from modules.commands import doctor
-from modules.configuration import Configuration, ModelOptions, OutputOptions
+from modules.configuration import Configuration, ModelOptions, OutputOptions, QueueOptions
 from modules.engines.contract import DepthUse
 from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
-from modules.jobs.fleet.broker import Post
-from modules.jobs.fleet.ledger import MOST_BYTES, Ledger
+from modules.jobs.fleet.broker import MessageReceiver
+from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.records import MOST_BYTES
+from modules.jobs.fleet.scripts import Scripts
 from modules.jobs.job import Job, new_id
 from modules.progress import Progress
 from modules.request import parse_request
+
+LIMITS = QueueOptions(max_waiting = 16, max_waiting_per_client = 0)
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
 
@@ -142,7 +146,7 @@ def test_a_worker_that_is_ended_hands_its_job_back_at_once(members, ledger):
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
     assert fleet.told(port, identity)['state'] == 'queued'
-    assert ledger.workers() == {}
+    assert ledger.members.known() == {}
     members.worker()
     assert is_like(picture(port, identity), COLOUR)
 
@@ -179,7 +183,7 @@ def test_a_broker_that_is_away_is_a_refusal_with_a_reason_and_heals(members):
 def test_a_worker_with_other_settings_is_given_nothing_and_says_so(members, ledger):
     port, _ = members.web('a')
     members.worker(frames = 3)
-    until(lambda: ledger.workers())
+    until(lambda: ledger.members.known())
     answer = program.generate(port, photo())
     assert (answer.status, answer.json['code']) == (503, 'engine_unavailable')
     log = members.folder / 'log'
@@ -202,7 +206,7 @@ def test_doctor_and_metrics_show_the_fleet(members, ledger):
     assert b'turn_live_photos_workers 0.0' in program.call(port, 'GET', '/metrics').body
     members.worker()
     members.worker(frames = 3)
-    until(lambda: len(ledger.workers()) == 2)
+    until(lambda: len(ledger.members.known()) == 2)
     assert shown().count('differs in') == 1 and 'OutputFrames' in shown()
     assert b'turn_live_photos_workers 2.0' in program.call(port, 'GET', '/metrics').body
     members.redis.stop()
@@ -215,12 +219,12 @@ def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, l
     assert engines.status('camera').depth == DepthUse()
     assert engines.status('svd').depth is None
     members.worker(engine = 'camera')
-    until(ledger.workers)
-    assert next(iter(ledger.workers().values()))['depth'] == {'camera': None}
+    until(ledger.members.known)
+    assert next(iter(ledger.members.known().values()))['depth'] == {'camera': None}
     facts = {'engines': ['camera'], 'devices': 1, 'depth': {'camera': 'a model'}}
-    ledger.enrol('other', {**facts, 'shared': common(fleet.options_of(members.url, 3))})
+    ledger.members.enrol('other', {**facts, 'shared': common(fleet.options_of(members.url, 3))})
     assert FleetEngines(configuration, ledger).status('camera').depth.model is None
-    ledger.enrol('another', {**facts, 'shared': common(configuration)})
+    ledger.members.enrol('another', {**facts, 'shared': common(configuration)})
     assert FleetEngines(configuration, ledger).status('camera').depth.model == 'a model'
 
 
@@ -241,29 +245,29 @@ def test_what_makes_another_clip_makes_another_queue():
 
 def test_only_the_attempt_that_began_last_delivers(ledger, tmp_path):
     job = a_job(tmp_path)
-    assert ledger.submit(job, 'queue', 16, 0) == b'ok'
+    assert ledger.line.submit(job, 'queue', LIMITS) == b'ok'
     lifecycle.begin(job)
-    assert ledger.begin(job, 0)
-    assert not ledger.begin(job, 0)
-    assert ledger.begin(job, 1)
+    assert ledger.attempts.begin(job, 0)
+    assert not ledger.attempts.begin(job, 0)
+    assert ledger.attempts.begin(job, 1)
     lifecycle.end(job, 'done')
-    assert not ledger.tell(job.id, 1, Progress('step', 1, 2))
-    assert not ledger.finish(job, 1, {'clip.gif': b'the first'})
-    assert ledger.finish(job, 2, {'clip.gif': b'the second'})
-    assert not ledger.finish(job, 2, {})
-    _job, fields = ledger.find(job.id, job.folder)
-    assert ledger.files(job.id, fields['files'], ['clip.gif']) == {'clip.gif': b'the second'}
+    assert not ledger.attempts.report(job.id, 1, Progress('step', 1, 2))
+    assert not ledger.attempts.finish(job, 1, {'clip.gif': b'the first'})
+    assert ledger.attempts.finish(job, 2, {'clip.gif': b'the second'})
+    assert not ledger.attempts.finish(job, 2, {})
+    _job, fields = ledger.jobs.find(job.id, job.folder)
+    assert ledger.jobs.files(job.id, fields['files'], ['clip.gif']) == {'clip.gif': b'the second'}
 
 
 def test_a_message_that_was_lost_on_its_way_is_delivered_to_the_next_name(ledger, tmp_path):
     job = a_job(tmp_path)
-    ledger.submit(job, 'queue', 16, 0)
-    lost, following = (Post(ledger.client, ['queue'], 0.5) for _ in range(2))
+    ledger.line.submit(job, 'queue', LIMITS)
+    lost, following = (MessageReceiver(ledger.client, ['queue'], 0.5) for _ in range(2))
     assert lost.next() == job.id
     found = []
 
     def is_found():
-        following.beat(looks_after_dead = True)
+        following.send_heartbeat(looks_after_dead = True)
         found.append(following.next())
         return found[-1] == job.id
 
@@ -275,20 +279,20 @@ def test_a_photo_larger_than_redis_is_to_hold_is_refused(ledger, tmp_path):
     with job.upload.open('wb') as upload:
         upload.truncate(MOST_BYTES + 1)
     with pytest.raises(errors.UploadTooLarge):
-        ledger.submit(job, 'queue', 16, 0)
-    assert ledger.find(job.id, job.folder) is None
+        ledger.line.submit(job, 'queue', LIMITS)
+    assert ledger.jobs.find(job.id, job.folder) is None
 
 
 def test_a_job_that_was_submitted_in_part_is_none_and_goes_by_itself(ledger, tmp_path):
     job = a_job(tmp_path)
-    ledger.submit(job, 'queue', 16, 0)
+    ledger.line.submit(job, 'queue', LIMITS)
     assert ledger.client.ttl(f'tlp:job:{job.id}') == -1
     part = a_job(tmp_path)
     ledger.client.set(f'tlp:photo:{part.id}', b'', ex = 600)
-    ledger._run('submit', part.id, 'record', 'queue', '', 16, 0)
+    Scripts(ledger.connection).run('submit', part.id, 'record', 'queue', '', 16, 0)
     assert 0 < ledger.client.ttl(f'tlp:job:{part.id}') <= 600
-    assert ledger.position(part.id) is None
-    assert ledger.counts() == (1, 0)
+    assert ledger.line.position(part.id) is None
+    assert ledger.line.counts() == (1, 0)
 
 
 @pytest.mark.parametrize(('most', 'most_per_client', 'answer'), [
@@ -300,9 +304,11 @@ def test_the_line_is_limited_for_all_and_for_each(ledger, tmp_path, most, most_p
     for number in range(3):
         job = a_job(tmp_path)
         job.client = 'somebody'
-        found = ledger.submit(job, 'queue', most, most_per_client)
+        limits = QueueOptions(max_waiting = most, max_waiting_per_client = most_per_client)
+        found = ledger.line.submit(job, 'queue', limits)
         assert found == (answer if number == 2 else b'ok')
-    assert ledger.check_room('', 99, most_per_client) == b'ok'
+    for_one = QueueOptions(max_waiting = 99, max_waiting_per_client = most_per_client)
+    assert ledger.line.check_room('', for_one) == b'ok'
 
 
 def submit_all(ports, count, accepted, chance):
@@ -346,4 +352,4 @@ def test_sixty_jobs_while_workers_are_killed_and_redis_is_restarted(members, led
             assert is_like(picture(port, identity), colour_of(number)), number
     assert given_up <= 2
     assert len(set(accepted.values())) == 60
-    until(lambda: ledger.counts() == (0, 0))
+    until(lambda: ledger.line.counts() == (0, 0))

@@ -26,6 +26,7 @@ from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.fleet.agreement import common
 from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.photos.reader import PhotoReader
 
@@ -73,7 +74,11 @@ def members(tmp_path):
                 options, model = dataclasses.replace(options.model, engine = preferred))
             table = {'svd': (module, kind), 'camera': ('stand_ins', 'Instant')}
             animator = Animator(own, PhotoReader(own.web.max_pixels), Engines(own, table))
-            worker = Worker(animator, Ledger(redis.url), common(own), heartbeat = fleet.HEARTBEAT)
+            worker = Worker(
+                animator,
+                Ledger(redis.url),
+                common(own),
+                intervals = Intervals(heartbeat = fleet.HEARTBEAT))
             thread = threading.Thread(target = worker.run)
             thread.start()
             running.callback(thread.join, 20)

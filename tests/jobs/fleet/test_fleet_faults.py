@@ -30,7 +30,13 @@ from modules.commands import doctor
 from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.jobs.fleet.agreement import common
+from modules.jobs.fleet.attempts import Attempts
+from modules.jobs.fleet.connection import Connection
 from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.members import Members
+from modules.jobs.fleet.records import JobRecords
+from modules.jobs.fleet.scripts import Scripts
+from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.photos.reader import PhotoReader
 from modules.progress import Progress
@@ -55,12 +61,16 @@ def serving(url, home):
 
 
 @contextlib.contextmanager
-def working(ledger, animator = None, heartbeat = fleet.HEARTBEAT):
+def working(ledger, animator = None):
     """A worker in this process, and its thread."""
     options = fleet.options_of('redis://', 2)
     plain = Animator(options, PhotoReader(options.web.max_pixels),
                      Engines(options, table = {'camera': ('fleet', 'Steady')}))
-    worker = Worker(animator or plain, ledger, common(options), heartbeat = heartbeat)
+    worker = Worker(
+        animator or plain,
+        ledger,
+        common(options),
+        intervals = Intervals(heartbeat = fleet.HEARTBEAT))
     thread = threading.Thread(target = worker.run)
     thread.start()
     try:
@@ -128,38 +138,50 @@ def test_a_worker_without_its_temporary_folder_hands_jobs_back_and_ends_if_that_
     assert is_moment == (worker.poll() is None)
 
 
-class Broken(Ledger):
-    """What it knows of jobs cannot be used by a worker, for a reason that nobody thought of."""
+class BrokenAttempts(Attempts):
+    """What they know of jobs cannot be used by a worker, for a reason that nobody thought of."""
 
     def begin(self, job, attempt):
         raise RuntimeError('a thread dies of this')
 
 
-class Dumb(Ledger):
+class BrokenMembers(Members):
     """A heartbeat dies of this."""
 
     def enrol(self, name, facts, kind = 'workers'):
         raise RuntimeError('a heartbeat dies of this')
 
 
-@pytest.mark.parametrize('kind', [Broken, Dumb])
-def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_path, kind):
+def with_broken_attempts(url):
+    ledger = Ledger(url)
+    ledger.attempts = BrokenAttempts(ledger.connection, Scripts(ledger.connection))
+    return ledger
+
+
+def with_broken_members(url):
+    ledger = Ledger(url)
+    ledger.members = BrokenMembers(ledger.connection)
+    return ledger
+
+
+@pytest.mark.parametrize('make', [with_broken_attempts, with_broken_members])
+def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_path, make):
     with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
         ledger = Ledger(redis.url)
         facts = {'shared': common(fleet.options_of(redis.url, 2)), 'engines': ['camera']}
         # the page takes photos as long as a worker was there today
-        ledger.enrol('one that was there', facts)
+        ledger.members.enrol('one that was there', facts)
         identity = submitted(port)
-        with working(kind(redis.url)) as (worker, thread):
+        with working(make(redis.url)) as (worker, thread):
             thread.join(20)
             assert not thread.is_alive() and worker.has_failed
-            assert worker.name not in ledger.workers()
+            assert worker.name not in ledger.members.known()
         with working(Ledger(redis.url)):
             assert is_like(picture(port, identity), COLOUR)
         ledger.close()
 
 
-class Interrupted(Ledger):
+class Interrupted(JobRecords):
     """Does not get a photo at once, as when Redis is killed between two questions."""
 
     away = 3
@@ -172,25 +194,27 @@ class Interrupted(Ledger):
 
 
 def test_a_broker_that_goes_just_before_the_photo_comes_is_no_fault_of_the_job(tmp_path):
-    with fleet.redis_server(tmp_path) as redis, serving(redis.url,
-                                                        tmp_path / 'home') as port, working(
-                                                            Interrupted(redis.url)):
-        program.ready(port)
-        assert is_like(picture(port, submitted(port)), COLOUR)
+    with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
+        ledger = Ledger(redis.url)
+        ledger.jobs = Interrupted(ledger.connection)
+        with working(ledger):
+            program.ready(port)
+            assert is_like(picture(port, submitted(port)), COLOUR)
 
 
-class Skewed(Ledger):
+class Skewed(Connection):
     """Knows a clock that differs from this machine's, as another machine's does."""
 
     ahead = 0.0
 
-    def seconds(self):
-        return super().seconds() + self.ahead
+    def probe(self):
+        return super().probe() + self.ahead
 
 
 def test_a_worker_whose_clock_goes_wrong_hands_its_job_back_and_ends(tmp_path, caplog):
     with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
-        skewed, plain = Skewed(redis.url), Ledger(redis.url)
+        skewed, plain = Ledger(redis.url), Ledger(redis.url)
+        skewed.connection = Skewed(redis.url)
         options = fleet.options_of(redis.url, 2)
         slow = Animator(options, PhotoReader(options.web.max_pixels),
                         Engines(options, table = {'camera': ('fleet', 'Slow')}))
@@ -199,14 +223,14 @@ def test_a_worker_whose_clock_goes_wrong_hands_its_job_back_and_ends(tmp_path, c
             identity = submitted(port)
             until(lambda: fleet.told(port, identity)['state'] == 'running')
             # a little is borne
-            skewed.ahead = -4.0
+            skewed.connection.ahead = -4.0
             time.sleep(fleet.HEARTBEAT / 2)
             assert not worker.has_failed
-            skewed.ahead = -60.0
+            skewed.connection.ahead = -60.0
             thread.join(20)
             assert not thread.is_alive() and worker.has_failed
         assert any('60' in line for line in caplog.messages)
-        found, fields = plain.find(identity, tmp_path / identity)
+        found, fields = plain.jobs.find(identity, tmp_path / identity)
         if found.state != 'done':
             # it was not counted against the job
             assert (found.state, found.attempts) == ('queued', 0)
@@ -309,7 +333,7 @@ def test_a_redis_that_throws_jobs_away_is_told_in_the_log_and_by_doctor(tmp_path
 def test_a_redis_that_keeps_all_is_not_warned_of(tmp_path, options):
     with fleet.redis_server(tmp_path, *options) as redis:
         ledger = Ledger(redis.url)
-        assert ledger.eviction() is None
+        assert ledger.connection.eviction_policy() is None
         ledger.close()
 
 
@@ -321,7 +345,7 @@ def test_a_redis_fills_up_with_photos_only_so_far_that_workers_can_take_them_awa
                             '8mb') as redis, serving(redis.url, tmp_path / 'home') as port:
         ledger, accepted = Ledger(redis.url), []
         facts = {'shared': common(fleet.options_of(redis.url, 2)), 'engines': ['camera']}
-        ledger.enrol('one that was there', facts)
+        ledger.members.enrol('one that was there', facts)
         answer = program.call(port, 'POST', '/jobs', body, headers)
         while answer.status == 202:
             accepted.append(answer.json['id'])

@@ -26,6 +26,7 @@ from modules.engines.registry import Engines
 from modules.jobs import record
 from modules.jobs.fleet.agreement import common, queue_name
 from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.jobs.job import new_id
 from modules.jobs.store import FOLDER
@@ -77,7 +78,11 @@ def worker(redis, web, ledger):
     options = fleet.options_of(redis.url, 2)
     animator = Animator(options, PhotoReader(options.web.max_pixels),
                         Engines(options, table = {'camera': ('fleet', 'Steady')}))
-    worker = Worker(animator, Ledger(redis.url), common(options), heartbeat = fleet.HEARTBEAT)
+    worker = Worker(
+        animator,
+        Ledger(redis.url),
+        common(options),
+        intervals = Intervals(heartbeat = fleet.HEARTBEAT))
     thread = threading.Thread(target = worker.run)
     thread.start()
     program.ready(web.port)
@@ -93,7 +98,7 @@ def health(port):
 
 def news(ledger, identity):
     """A job has ended, as a script of whatever version says it."""
-    ledger.client.zadd('tlp:news', {identity: int(ledger.seconds() * 1000)})
+    ledger.client.zadd('tlp:news', {identity: int(ledger.connection.probe() * 1000)})
     ledger.client.publish('tlp:changed', identity)
 
 
@@ -158,7 +163,7 @@ ODD = {
 def test_what_is_no_record_is_one_error(ledger, tmp_path, kind):
     identity = put(ledger, ODD[kind])
     with pytest.raises(errors.BadRecord):
-        ledger.find(identity, tmp_path / identity)
+        ledger.jobs.find(identity, tmp_path / identity)
 
 
 def test_nothing_that_lies_in_redis_keeps_other_jobs_from_their_clients(
@@ -184,29 +189,29 @@ def test_nothing_that_lies_in_redis_keeps_other_jobs_from_their_clients(
 
 
 def test_odd_words_among_workers_leave_the_others(web, worker, ledger):
-    good = next(iter(ledger.workers()))
+    good = next(iter(ledger.members.known()))
     for number, words in enumerate(
         ('nonsense', '[]', '{}', '{"seen": 1}', '{"seen": "x", "shared": {}}', '[' * 100_000,
          b'\xff\xfe', '{"seen": 1e999, "shared": {}}', '{"seen": 1, "shared": 5}')):
         ledger.client.hset('tlp:workers', f'odd {number}', words)
         ledger.client.hset('tlp:webs', f'odd {number}', words)
     ledger.client.hset('tlp:workers', b'\xff', '{}')
-    assert list(ledger.workers()) == [good]
+    assert list(ledger.members.known()) == [good]
     told = program.call(web.port, 'GET', '/health')
     assert (told.status, told.json['engine']) == (200, 'camera')
     assert program.call(web.port, 'GET', '/').status == 200
     assert b'turn_live_photos_workers 1.0' in program.call(web.port, 'GET', '/metrics').body
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
     ledger.client.delete('tlp:workers', 'tlp:webs')
-    until(ledger.workers)
+    until(ledger.members.known)
 
 
 def test_words_of_the_future_do_not_make_a_worker_alive(ledger):
-    ledger.enrol('gone', {'shared': {}, 'engines': ['camera']})
+    ledger.members.enrol('gone', {'shared': {}, 'engines': ['camera']})
     facts = json.loads(ledger.client.hget('tlp:workers', 'gone'))
     ledger.client.hset('tlp:workers', 'gone', json.dumps({**facts, 'seen': facts['seen'] + 3600}))
-    assert ledger.workers()['gone']['silent'] > 3000
-    ledger.dismiss('gone')
+    assert ledger.members.known()['gone']['silent'] > 3000
+    ledger.members.dismiss('gone')
 
 
 @pytest.fixture
@@ -226,7 +231,8 @@ def newer(monkeypatch):
 
 def test_two_versions_read_each_others_jobs(web, worker, ledger, newer, monkeypatch):
     """During a rolling update: one of them writes fields that the other does not have."""
-    monkeypatch.setattr('modules.jobs.fleet.ledger.job_to_json', newer)
+    for part in ('line', 'attempts'):
+        monkeypatch.setattr(f'modules.jobs.fleet.{part}.job_to_json', newer)
     identity = submitted(web.port)
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
     assert is_like(picture(web.port, identity), COLOUR)
@@ -271,7 +277,6 @@ def test_an_error_whose_words_cannot_be_filled_in_is_a_plain_one(web, ledger):
 
 def waiting(ledger, url, identity, **fields):
     """Stand something in line for a worker."""
-    from modules.jobs.fleet.broker import send
     job = {
         'state': 'queued',
         'attempt': 0,
@@ -286,7 +291,7 @@ def waiting(ledger, url, identity, **fields):
             name: value
             for name, value in job.items() if value is not None
         })
-    send(ledger._broker, queue_name('camera', common(fleet.options_of(url, 2))), identity)
+    ledger.line.send(queue_name('camera', common(fleet.options_of(url, 2))), identity)
 
 
 def test_a_waiting_job_without_attempts_is_done(web, worker, ledger, redis):
@@ -319,7 +324,7 @@ def test_a_waiting_job_that_cannot_be_read_fails_with_an_answer(web, worker, led
 
 
 def test_messages_that_name_no_job_are_dropped(web, worker, ledger, redis, tmp_path):
-    from modules.jobs.fleet.broker import NAMESPACE, send
+    from modules.jobs.fleet.broker import NAMESPACE
     queue = queue_name('camera', common(fleet.options_of(redis.url, 2)))
     path = f'{NAMESPACE}:{queue}'
     good = '{"queue_name":"q","actor_name":"a","args":%s,"kwargs":{},"options":%s,'
@@ -330,7 +335,7 @@ def test_messages_that_name_no_job_are_dropped(web, worker, ledger, redis, tmp_p
          good % (f'["{new_id()}"]', '{}'))):
         ledger.client.hset(f'{path}.msgs', f'odd {number}', words)
         ledger.client.rpush(path, f'odd {number}')
-    send(ledger._broker, queue, '../../' + tmp_path.name)
+    ledger.line.send(queue, '../../' + tmp_path.name)
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
     until(lambda: not ledger.client.hlen(f'{path}.msgs'))
     assert not ledger.client.keys(f'{NAMESPACE}:__acks__*') and not worker.has_failed
@@ -360,8 +365,8 @@ def test_only_files_of_a_clip_are_taken_from_a_worker(web, ledger):
 def test_an_id_that_is_none_leads_nowhere(web, ledger, tmp_path, identity):
     put(ledger, {'state': 'done', 'attempt': 1, 'files': 1, 'record': a_record()}, identity)
     with pytest.raises(errors.BadRecord):
-        ledger.find(identity, tmp_path / identity)
-    assert identity not in [name for name, _moment in ledger.news(0)]
+        ledger.jobs.find(identity, tmp_path / identity)
+    assert identity not in [name for name, _moment in ledger.jobs.ended_since(0)]
     # what came after it was heard
     following = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
     until(lambda: web.services.store.find(following))
@@ -370,7 +375,7 @@ def test_an_id_that_is_none_leads_nowhere(web, ledger, tmp_path, identity):
 
 
 def test_more_than_a_result_may_have_is_not_read_into_memory(web, ledger, monkeypatch):
-    monkeypatch.setattr('modules.jobs.fleet.ledger.MOST_BYTES', 1_000_000)
+    monkeypatch.setattr('modules.jobs.fleet.records.MOST_BYTES', 1_000_000)
     identity = new_id()
     ledger.client.hset(
         f'tlp:files:{identity}:1',
@@ -384,7 +389,7 @@ def test_more_than_a_result_may_have_is_not_read_into_memory(web, ledger, monkey
     told = fleet.told(web.port, identity)
     assert (told['state'], told['error']['code']) == ('failed', 'result_too_large')
     assert [path for path in (web.home / identity).rglob('*') if path.is_file()] == []
-    assert ledger.photo(identity) is None
+    assert ledger.jobs.photo(identity) is None
 
 
 def test_a_picture_as_it_forms_that_is_none_is_left_out(web, ledger):
@@ -420,10 +425,7 @@ def test_the_listener_begins_anew_after_anything_and_health_tells_that_it_is_not
 
 def test_a_listener_that_is_gone_is_told(redis, tmp_path):
     with serving(redis.url, tmp_path / 'home') as web:
-        queue = web.services.queue
-        queue._closing.set()
-        queue._listener.join(10)
-        queue._closing.clear()
+        web.services.queue._listener.close()
         assert health(web.port)['problem']['code'] == 'not_listening'
 
 
@@ -438,14 +440,14 @@ def test_what_is_removed_is_gone_from_redis_too(web, worker, ledger):
 
 def test_what_could_not_be_fetched_is_fetched_later_though_other_news_came_meanwhile(
         web, ledger, monkeypatch):
-    monkeypatch.setattr('modules.jobs.fleet.queue.OVERLAP', 0)
-    monkeypatch.setattr('modules.jobs.fleet.queue.HINDERED', 0.5)
+    monkeypatch.setattr('modules.jobs.fleet.news.OVERLAP', 0)
+    monkeypatch.setattr('modules.jobs.fleet.news.HINDERED', 0.5)
     identity = new_id()
     # a disk on which this folder cannot be made just now
     obstacle = web.home / identity
     obstacle.write_bytes(b'')
     put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()}, identity)
-    until(lambda: identity in web.services.queue._hindered)
+    until(lambda: identity in web.services.queue._news._hindered)
     for _ in range(2):
         other = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
         until(lambda other = other: web.services.store.find(other))
@@ -456,7 +458,7 @@ def test_what_could_not_be_fetched_is_fetched_later_though_other_news_came_meanw
 
 def test_news_are_heard_when_the_clock_of_redis_was_set_back(web, ledger):
     early = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
-    ledger.client.zadd('tlp:news', {early: int((ledger.seconds() + 3600) * 1000)})
+    ledger.client.zadd('tlp:news', {early: int((ledger.connection.probe() + 3600) * 1000)})
     until(lambda: web.services.store.find(early))
     late = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record()})
     until(lambda: web.services.store.find(late))

@@ -23,6 +23,7 @@ from modules import errors
 from modules.configuration import QueueOptions
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.queue import RemoteQueue
+from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.jobs.queue import Queue
 from modules.jobs.store import Store
@@ -49,10 +50,12 @@ def any_queue(request):
     def remote(home, animator = None, max_waiting = 16, pause = 30):
         animator, store, ledger = animator or Animator(), Store(home), Ledger(url)
         ledger.client.flushall()
-        worker = Worker(animator, Ledger(url), {}, pause = pause)
+        worker = Worker(animator, Ledger(url), {}, intervals = Intervals(pause = pause))
         thread = threading.Thread(target = worker.run)
         thread.start()
-        queue = RemoteQueue(animator, store, ledger, QueueOptions(max_waiting = max_waiting), {})
+        queue = RemoteQueue(store, ledger, QueueOptions(max_waiting = max_waiting), {})
+        # where the tests find it, though a worker has it
+        queue.animator = animator
         try:
             yield queue, animator
         finally:

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The thread that does the jobs of one device of a worker.
+
+Libraries: none here.
+"""
+
+import contextlib
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+from modules import errors
+from modules.clips.animator import Animator
+from modules.jobs import lifecycle
+from modules.jobs.fleet.agreement import queue_name
+from modules.jobs.fleet.broker import MessageReceiver
+from modules.jobs.fleet.connection import AWAY
+from modules.jobs.fleet.shift import Shift
+from modules.jobs.fleet.task import AGAIN, Task
+from modules.jobs.job import MOST_ATTEMPTS
+from modules.jobs.work import IdleWork
+
+logger = logging.getLogger(__name__)
+
+#: jobs that are handed back one after the other, because their files cannot be written, before the worker ends
+MOST_FAULTS = 10
+
+
+class Device:
+    """
+    A device, and what takes jobs for it.
+
+    :param shift: the run of the worker
+    :type shift: Shift
+    :param animator: does the work
+    :type animator: Animator
+    :param idle_work: what is done while nobody waits
+    :type idle_work: IdleWork
+    """
+
+    def __init__(self, shift: Shift, animator: Animator, idle_work: IdleWork):
+        self._shift = shift
+        self._ledger = shift.ledger
+        self._animator = animator
+        self._idle_work = idle_work
+        #: jobs that were handed back one after the other
+        self._faults = 0
+        self.receiver = self._new_receiver()
+
+    def engines(self) -> list[str]:
+        """
+        List the engines that can work here.
+
+        :return: their names
+        :rtype: list[str]
+        """
+        return [name for name, reason in self._animator.engines.reasons().items() if not reason]
+
+    def depth_models(self) -> dict[str, object]:
+        """
+        Tell by which model each engine tells near from far.
+
+        :return: engine → model; None where it guesses
+        :rtype: dict[str, object]
+        """
+        uses = {name: self._animator.engines.status(name).depth for name in self.engines()}
+        return {name: use.model for name, use in uses.items() if use}
+
+    def work(self) -> None:
+        """Do one job after the other until the worker ends."""
+        idle_since = time.monotonic()
+        while not self._shift.closing.is_set():
+            try:
+                if identity := self.receiver.next():
+                    self._take_or_hand_back(identity)
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since >= self._shift.intervals.pause:
+                    self._idle_work.run(lambda: self._animator.prepare(self._stop_if_wanted))
+            except (*AWAY, errors.BrokerAway):
+                # a message may have been on its way: under another name this worker lets go of the former one's
+                logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
+                self._shift.note_outage()
+                self.receiver = self._new_receiver()
+                self._shift.closing.wait(AGAIN)
+
+    def _new_receiver(self) -> MessageReceiver:
+        queues = [queue_name(name, self._shift.shared) for name in self.engines()]
+        return MessageReceiver(self._ledger.client, queues, self._shift.intervals.heartbeat)
+
+    def _stop_if_wanted(self) -> None:
+        waiting, _running = self._ledger.line.counts()
+        if waiting or self._shift.closing.is_set():
+            raise errors.Cancelled
+
+    def _take_or_hand_back(self, identity: str) -> None:
+        """Do one job; whatever happens before it has begun, it has an answer, or somebody else has it."""
+        try:
+            self._take(identity)
+            self._faults = 0
+        except errors.BadRecord as error:
+            logger.error('The record of job %s is not understood: %s', identity, error.__cause__)
+            with contextlib.suppress(errors.BadRecord):
+                self._ledger.attempts.give_up(identity, error)
+            self.receiver.acknowledge()
+        except OSError:
+            logger.exception('Job %s is handed back', identity)
+            self.receiver.hand_back()
+            self._faults += 1
+            if self._faults >= MOST_FAULTS:
+                raise
+            self._shift.closing.wait(AGAIN)
+
+    def _take(self, identity: str) -> None:
+        """Do one job, unless there is nothing left to do."""
+        with tempfile.TemporaryDirectory(
+                prefix = 'turn-live-photos-worker-', ignore_cleanup_errors = True) as home:
+            task = self._begin(identity, Path(home))
+            if task:
+                self._do(task)
+            else:
+                self.receiver.acknowledge()
+
+    def _begin(self, identity: str, home: Path) -> Task | None:
+        """Begin an attempt; None where the job needs none, or somebody else has just begun or removed it."""
+        found = self._ledger.jobs.find(identity, home / identity)
+        if not found or found[0].has_ended:
+            return None
+        job, attempt = found[0], int(found[1]['attempt'])
+        is_given_up = job.state == 'running' and job.attempts >= MOST_ATTEMPTS
+        if not is_given_up:
+            lifecycle.begin(job)
+        if not self._ledger.attempts.begin(job, attempt):
+            return None
+        task = Task(self._shift, job, attempt + 1)
+        if is_given_up:
+            logger.error('Job %s has ended its worker %s times and is given up', identity,
+                         job.attempts)
+            lifecycle.end(job, 'failed', errors.Crashed())
+            task.deliver({})
+            return None
+        return task
+
+    def _do(self, task: Task) -> None:
+        state, refusal, files = task.animate(self._animator)
+        is_interrupted = state == 'cancelled' and self._shift.closing.is_set()
+        if is_interrupted and task.is_wanted():
+            task.put_back()
+            return self.receiver.hand_back()
+        if isinstance(refusal, errors.EngineUnavailable) and task.is_wanted():
+            return self._leave(task)
+        lifecycle.end(task.job, state, refusal)
+        task.deliver(files)
+        return self.receiver.acknowledge()
+
+    def _leave(self, task: Task) -> None:
+        """Leave a job to others whose engine cannot work here any more."""
+        if self._animator.engines.has_failed(task.job.request.engine):
+            # neither done nor handed back, as if it had ended the process: a job that does so again is given up
+            return self._shift.fail('its engine has failed')
+        logger.warning('Job %s is handed back: its engine cannot work here', task.job.id)
+        task.put_back()
+        # others may still be taken by engines that work
+        receiver, self.receiver = self.receiver, self._new_receiver()
+        return receiver.hand_back()
