@@ -119,7 +119,7 @@ def test_uses_the_empty_folders_of_an_interrupted_start(tmp_path):
 
 def test_names_the_package_debian_lacks(tmp_path):
     script = 'import sys; sys.modules["ensurepip"] = None\n' \
-             'from modules import environment\nfrom pathlib import Path\n' \
+             'from modules.install import environment\nfrom pathlib import Path\n' \
              'try: environment.ready(Path(sys.argv[1]), (3, 10), print)\n' \
              'except environment.Failure as failure: print(failure.words.in_("en"))'
     done = subprocess.run([sys.executable, '-c', script, tmp_path / 'venv'],

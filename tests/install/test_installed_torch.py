@@ -66,7 +66,7 @@ MEANWHILE = f'''
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from modules import installed_torch
+from modules.install import installed_torch
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import gpus
 from modules.engines.stable_video import StableVideo

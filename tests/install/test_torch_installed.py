@@ -161,7 +161,7 @@ import logging, sys, time
 logging.basicConfig(level = logging.INFO)
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from modules import torch_builds
+from modules.install import torch_builds
 from modules.configuration import Configuration, StoreOptions
 from modules.install.background import LibraryFetcher
 torch_builds.INDEX = {index!r}
@@ -202,7 +202,7 @@ def test_what_comes_while_the_program_serves_fits_as_well(program, tmp_path, ind
 ADD = '''
 import sys
 sys.path.insert(0, {root!r})
-from modules import additions, torch_builds
+from modules.install import additions, torch_builds
 from modules.configuration import InstallationOptions
 torch_builds.INDEX = {index!r}
 additions.add(['tiny', {torch!r}], InstallationOptions())

@@ -86,7 +86,7 @@ def opened(browser, port, language = 'en', refusals = False, **options):
     """
     options = {'viewport': {'width': 1280, 'height': 800}, 'reduced_motion': 'reduce', **options}
     context = browser.new_context(locale = LOCALES[language], accept_downloads = True, **options)
-    context.set_default_timeout(15000)
+    context.set_default_timeout(60000)
     page = context.new_page()
     # told from the start, Chromium hands over every file chooser; told when one is expected, it may be too late
     page.on('filechooser', lambda chooser: None)

@@ -235,7 +235,7 @@ class Container:
         assert kind == 'CMD'
         return self.inside(*check) == 0
 
-    def wait_until(self, is_so, seconds = 30):
+    def wait_until(self, is_so, seconds = 120):
         """Wait for something."""
         patience = time.monotonic() + seconds
         while time.monotonic() < patience and self.process.poll() is None:

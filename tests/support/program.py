@@ -36,7 +36,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def call(port, method, path, body = None, headers = None, host = '127.0.0.1', timeout = 30):
+def call(port, method, path, body = None, headers = None, host = '127.0.0.1', timeout = 60):
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection(host, port, timeout = timeout)
     try:
@@ -151,7 +151,7 @@ def _end(process, seconds = 10):
         process.wait()
 
 
-def port_of(log, process, seconds = 30):
+def port_of(log, process, seconds = 120):
     """The port the program says it listens on."""
     patience = time.monotonic() + seconds
     while time.monotonic() < patience and process.poll() is None:
@@ -161,7 +161,7 @@ def port_of(log, process, seconds = 30):
     raise AssertionError(f'the program did not start: {log.read_text()}')
 
 
-def until(is_so, seconds = 60):
+def until(is_so, seconds = 120):
     """Wait until something is so, which it must be sooner or later."""
     patience = time.monotonic() + seconds
     while not is_so():
@@ -169,6 +169,6 @@ def until(is_so, seconds = 60):
         time.sleep(0.02)
 
 
-def ready(port, seconds = 30):
+def ready(port, seconds = 120):
     """Wait until ``/health`` says that jobs are taken at once."""
     until(lambda: call(port, 'GET', '/health').json['status'] == 'READY', seconds)

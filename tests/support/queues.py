@@ -103,7 +103,7 @@ def hold(queue, tmp_path):
 
 
 def finished(one):
-    assert one.wait(10)
+    assert one.wait(60)
     return one.state, type(one.error)
 
 
