@@ -49,6 +49,6 @@ def find_missing_libraries(options: Configuration) -> Text | None:
     :rtype: Text | None
     """
     file = configuration.ROOT / dependencies.FLEET
-    if options.queue.broker and dependencies.missing(file):
+    if options.queue.broker and dependencies.find_missing(file):
         return text('cli.no_broker_libraries', python = sys.executable, file = file)
     return None

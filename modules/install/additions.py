@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Libraries for a Python that others have furnished, a notebook's for instance: what lacks is added, and nothing that is
-there is touched, PyTorch above all.
+Libraries for a Python that somebody else has set up, such as a notebook's: missing ones are installed, and those that
+are there stay as they are, PyTorch above all.
 
 Libraries: none but the standard one; pip does the work, as a program of its own.
 """
@@ -21,33 +21,33 @@ from modules.i18n import text
 from modules.install import dependencies
 from modules.install.environment import Failure
 
-#: names all that stays as it is, where it is there
+#: names all libraries that are not replaced where they are there
 EVERYTHING = ROOT / 'requirements.txt'
 
-#: how many lines of what a failing pip says have its reason
+#: lines at the end of a failing pip's output that have its reason
 LAST_LINES = 15
 
 
-def lacking(requirements: Path) -> list[str]:
+def find_missing(requirements: Path) -> list[str]:
     """
-    What the Python in use lacks; versions of what it has are left as they are.
+    Find what this Python lacks; versions of what it has are left as they are.
 
     :param requirements: the file
     :type requirements: Path
     :return: its lines, as ``waitress>=3,<4``
     :rtype: list[str]
     """
-    missing = dependencies.missing(requirements)
+    missing = dependencies.find_missing(requirements)
     return [
-        line.partition(' #')[0].strip() for file in dependencies.closure(requirements)
+        line.partition(' #')[0].strip() for file in dependencies.list_files(requirements)
         for line in file.read_text(encoding = 'utf-8').splitlines()
         if re.split(r'[^\w.-]', line)[0] in missing
     ]
 
 
-def add(wanted: list[str], options: InstallationOptions) -> None:
+def install_missing(wanted: list[str], options: InstallationOptions) -> None:
     """
-    Install libraries beside those that are there.
+    Install missing libraries beside those that are there.
 
     :param wanted: what lacks, as pip understands it
     :type wanted: list[str]
@@ -57,17 +57,17 @@ def add(wanted: list[str], options: InstallationOptions) -> None:
     """
     torch = [line for line in wanted if re.match(r'torch\b(?![-.])', line)]
     if torch:
-        options = dependencies.settle(options)
+        options = dependencies.choose_indexes(options)
         if options.pytorch_index_url:
-            # of two indexes pip takes what is newest, which may be a build for other cards
+            # of two indexes pip takes the newest version, which may be a build for other cards
             _install(['--no-deps', '--index-url', options.pytorch_index_url, *torch], wanted)
-    _install([*dependencies.index_arguments(EVERYTHING, options), *wanted], wanted)
+    _install([*dependencies.make_index_arguments(EVERYTHING, options), *wanted], wanted)
 
 
 def _install(arguments: list[str], wanted: list[str]) -> None:
-    """Let pip install something, and nothing in the place of what is there."""
-    with tempfile.TemporaryDirectory() as room:
-        kept = Path(room) / 'kept.txt'
+    """Let pip install something without replacing what is there."""
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = Path(scratch) / 'kept.txt'
         kept.write_text(''.join(f'{pin}\n' for pin in _pins()), encoding = 'utf-8')
         command = [
             sys.executable, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off',
@@ -91,7 +91,7 @@ def _install(arguments: list[str], wanted: list[str]) -> None:
 
 def _pins() -> list[str]:
     pins = []
-    for name in dependencies.names(EVERYTHING):
+    for name in dependencies.read_names(EVERYTHING):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             pins.append(f'{name}=={importlib.metadata.version(name)}')
     return pins

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What has to be installed, and pip, which does it.
+The requirements files, and pip, which installs them.
 
 Libraries: none but the standard one, because nothing is installed yet.
 """
@@ -31,10 +31,10 @@ FLEET = 'requirements-fleet.txt'
 
 
 @dataclass(frozen = True)
-class SettledOptions(InstallationOptions):
+class ChosenIndexes(InstallationOptions):
     """The indexes, with the one for PyTorch chosen where nobody has set it."""
 
-    #: why that one
+    #: why that index
     reason: Text = field(default_factory = lambda: text('torch.set'))
     #: whether a build that is installed and comes from elsewhere has to go
     is_certain: bool = True
@@ -42,34 +42,34 @@ class SettledOptions(InstallationOptions):
     chosen_index: str = ''
 
 
-def settle(options: InstallationOptions, remembered: str = '') -> SettledOptions:
+def choose_indexes(options: InstallationOptions, remembered: str = '') -> ChosenIndexes:
     """
-    Choose where PyTorch comes from; what somebody has set is left as it is.
+    Choose where PyTorch comes from, unless the INI says so.
 
     :param options: the indexes
     :type options: InstallationOptions
-    :param remembered: what was chosen the last time, for when NVIDIA's driver gives no answer, or half of one
+    :param remembered: the index of the last time, used when NVIDIA's driver gives no answer, or half of one
     :type remembered: str
     :return: the indexes
-    :rtype: SettledOptions
+    :rtype: ChosenIndexes
     """
     if options.pytorch_index_url:
-        return SettledOptions(**vars(options))
+        return ChosenIndexes(**vars(options))
     has_amd = Path('/dev/kfd').exists()
     choice = torch_builds.choose(nvidia.ask_driver(), sys.platform, platform.machine(), has_amd)
     if remembered and not choice.is_certain:
         choice = torch_builds.Choice(remembered, text('torch.remembered', index = remembered))
     given = {**vars(options), 'pytorch_index_url': choice.index}
-    return SettledOptions(
+    return ChosenIndexes(
         **given,
         reason = choice.reason,
         is_certain = choice.is_certain,
         chosen_index = choice.index)
 
 
-def closure(requirements: Path) -> list[Path]:
+def list_files(requirements: Path) -> list[Path]:
     """
-    A requirements file and those it includes.
+    List a requirements file and those it includes.
 
     :param requirements: the file
     :type requirements: Path
@@ -78,13 +78,14 @@ def closure(requirements: Path) -> list[Path]:
     """
     included = re.findall(r'^-r\s+(\S+)', requirements.read_text(encoding = 'utf-8'), re.MULTILINE)
     return [
-        requirements, *(file for name in included for file in closure(requirements.parent / name))
+        requirements,
+        *(file for name in included for file in list_files(requirements.parent / name))
     ]
 
 
-def fingerprint(requirements: Path, options: InstallationOptions) -> str:
+def compute_fingerprint(requirements: Path, options: InstallationOptions) -> str:
     """
-    Changes whenever pip would be asked for something else.
+    Compute a digest that changes whenever pip would be asked for something else.
 
     :param requirements: the file
     :type requirements: Path
@@ -93,14 +94,14 @@ def fingerprint(requirements: Path, options: InstallationOptions) -> str:
     :return: hexadecimal digits
     :rtype: str
     """
-    parts = [file.read_text(encoding = 'utf-8') for file in closure(requirements)]
-    parts += index_arguments(requirements, options)
+    parts = [file.read_text(encoding = 'utf-8') for file in list_files(requirements)]
+    parts += make_index_arguments(requirements, options)
     return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
 
 
-def fingerprints(requirements: Path, options: InstallationOptions) -> dict[str, str]:
+def compute_fingerprints(requirements: Path, options: InstallationOptions) -> dict[str, str]:
     """
-    What there is to remember once a requirements file is installed.
+    Compute what is noted once a requirements file is installed.
 
     :param requirements: the file
     :type requirements: Path
@@ -109,12 +110,12 @@ def fingerprints(requirements: Path, options: InstallationOptions) -> dict[str, 
     :return: the name of the file, and of each that it includes → fingerprint
     :rtype: dict[str, str]
     """
-    return {file.name: fingerprint(file, options) for file in closure(requirements)}
+    return {file.name: compute_fingerprint(file, options) for file in list_files(requirements)}
 
 
-def index_arguments(requirements: Path, options: InstallationOptions) -> list[str]:
+def make_index_arguments(requirements: Path, options: InstallationOptions) -> list[str]:
     """
-    Where pip looks; nothing is said where its own settings are to decide.
+    Make pip's options for the indexes; none where its own settings decide.
 
     :param requirements: the file to install
     :type requirements: Path
@@ -124,15 +125,16 @@ def index_arguments(requirements: Path, options: InstallationOptions) -> list[st
     :rtype: list[str]
     """
     arguments = ['--index-url', options.pip_mirror_url] if options.pip_mirror_url else []
-    if 'torch' in names(requirements) and options.pytorch_index_url:
+    if 'torch' in read_names(requirements) and options.pytorch_index_url:
         arguments += ['--extra-index-url', options.pytorch_index_url]
     return arguments
 
 
-def commands(python: Path, requirements: Path, options: InstallationOptions) -> list[list[str]]:
+def make_commands(python: Path, requirements: Path,
+                  options: InstallationOptions) -> list[list[str]]:
     """
-    What pip is told, in this order. PyTorch comes first where it has an index of its own: of two indexes pip takes
-    what is newest, and that may well be a build for another GPU, or for none.
+    Make the commands of pip, in their order. PyTorch comes first where it has an index of its own: of two indexes pip
+    takes the newest version, which may be a build for another GPU, or for none.
 
     :param python: whose pip
     :type python: Path
@@ -143,37 +145,40 @@ def commands(python: Path, requirements: Path, options: InstallationOptions) -> 
     :return: what follows ``pip``
     :rtype: list[list[str]]
     """
-    arguments = index_arguments(requirements, options)
+    arguments = make_index_arguments(requirements, options)
     whole = ['install', '-r', str(requirements), *arguments]
-    if 'torch' not in names(requirements):
+    if 'torch' not in read_names(requirements):
         return [whole]
     found = inventory.take(python)
     libraries = found.whole if found else {}
     index = options.pytorch_index_url
     if not _must_be_replaced(libraries.get('torch'), options):
-        first = ['install', '--no-deps', '--index-url', index, requirement('torch', requirements)]
+        first = [
+            'install', '--no-deps', '--index-url', index,
+            find_requirement('torch', requirements)
+        ]
         return [first, whole] if index else [whole]
     # another build of the same library is there already, as far as pip is concerned
     source = ['--index-url', index] if index else arguments
     first = ['install', '--no-deps', '--force-reinstall', *source]
     old = sorted(name for name in libraries if re.fullmatch(COMPANIONS, name))
-    return [[*first, requirement('torch', requirements)],
+    return [[*first, find_requirement('torch', requirements)],
             *([['uninstall', '--yes', *old]] if old else []), whole]
 
 
 def _must_be_replaced(version: str | None, options: InstallationOptions) -> bool:
-    """Whether the PyTorch that is installed, if one is, is another build than it should be."""
+    """Check whether the installed PyTorch, if there is one, is the wrong build."""
     if version is None:
         return False
     build = version.partition('+')[2]
     if options.pytorch_index_url:
         return build != options.pytorch_index_url.rstrip('/').rpartition('/')[2]
-    return bool(build) and isinstance(options, SettledOptions) and options.is_certain
+    return bool(build) and isinstance(options, ChosenIndexes) and options.is_certain
 
 
-def requirement(name: str, requirements: Path) -> str:
+def find_requirement(name: str, requirements: Path) -> str:
     """
-    What a requirements file asks for.
+    Find one line of a requirements file.
 
     :param name: the project
     :type name: str
@@ -183,14 +188,14 @@ def requirement(name: str, requirements: Path) -> str:
     :rtype: str
     """
     return next(
-        line.split('#')[0].strip() for file in closure(requirements)
+        line.split('#')[0].strip() for file in list_files(requirements)
         for line in file.read_text(encoding = 'utf-8').splitlines()
         if re.match(rf'{name}\b(?![-.])', line))
 
 
-def names(requirements: Path) -> list[str]:
+def read_names(requirements: Path) -> list[str]:
     """
-    The projects a requirements file asks for.
+    Read the projects of a requirements file.
 
     :param requirements: the file
     :type requirements: Path
@@ -198,15 +203,15 @@ def names(requirements: Path) -> list[str]:
     :rtype: list[str]
     """
     return [
-        name for file in closure(requirements)
+        name for file in list_files(requirements)
         for name in re.findall(r'^[A-Za-z0-9][\w.-]*', file.read_text(
             encoding = 'utf-8'), re.MULTILINE)
     ]
 
 
-def demanded(requirements: Path) -> set[str]:
+def find_required(requirements: Path) -> set[str]:
     """
-    The libraries that must be there once a requirements file is installed.
+    Find the libraries that must be there once a requirements file is installed.
 
     :param requirements: the file
     :type requirements: Path
@@ -214,16 +219,16 @@ def demanded(requirements: Path) -> set[str]:
     :rtype: set[str]
     """
     lines = [
-        line.partition('#')[0] for file in closure(requirements)
+        line.partition('#')[0] for file in list_files(requirements)
         for line in file.read_text(encoding = 'utf-8').splitlines()
     ]
     found = [re.match(r'[A-Za-z0-9][\w.-]*', line) for line in lines if ';' not in line]
     return {inventory.normalize(name[0]) for name in found if name}
 
 
-def missing(requirements: Path) -> list[str]:
+def find_missing(requirements: Path) -> list[str]:
     """
-    What the Python in use lacks; versions are left to pip.
+    Find what this Python lacks; versions are left to pip.
 
     :param requirements: the file
     :type requirements: Path
@@ -237,7 +242,7 @@ def missing(requirements: Path) -> list[str]:
             return False
         return True
 
-    return [name for name in names(requirements) if is_missing(name)]
+    return [name for name in read_names(requirements) if is_missing(name)]
 
 
 def install(python: Path,
@@ -246,7 +251,7 @@ def install(python: Path,
             may_ask: bool = False,
             variables: Mapping[str, str] | None = None) -> None:
     """
-    Let pip install a requirements file, its words going straight to the terminal.
+    Let pip install a requirements file; it prints to the terminal.
 
     :param python: whose pip
     :type python: Path
@@ -254,14 +259,14 @@ def install(python: Path,
     :type requirements: Path
     :param options: the indexes
     :type options: InstallationOptions
-    :param may_ask: whether somebody is there to answer when an index wants a password
+    :param may_ask: whether a person can answer when an index asks for a password
     :type may_ask: bool
     :param variables: pip's environment; None for that of this process
     :type variables: Mapping[str, str] | None
     :raises Failure: with pip's exit code
     """
     quiet = [] if may_ask else ['--no-input']
-    for command in commands(python, requirements, options):
+    for command in make_commands(python, requirements, options):
         status = run([str(python), '-m', 'pip', *quiet, *command], variables)
         if not status:
             continue
@@ -273,7 +278,7 @@ def install(python: Path,
 
 def sees_gpu(root: Path = Path('/')) -> bool:
     """
-    Whether a GPU that PyTorch can use seems to be there.
+    Check whether there seems to be a GPU that PyTorch can use.
 
     :param root: where the system's folders begin
     :type root: Path

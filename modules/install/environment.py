@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The virtual environment: made, mended, or left as it is. A note inside says what was installed last, so that an
+The virtual environment: made, repaired, or left as it is. A note inside says what was installed last, so that an
 unchanged start runs no pip and needs no network.
 
 Libraries: none but the standard one, because nothing is installed yet.
@@ -65,7 +65,7 @@ class Note:
 
 def run(command: list[str], variables: Mapping[str, str] | None = None) -> int:
     """
-    Run a command whose words go straight to the terminal, and see it end even when this program is told to stop.
+    Run a command that prints to the terminal, and end it when this program is stopped.
 
     :param command: program and arguments
     :type command: list[str]
@@ -78,7 +78,7 @@ def run(command: list[str], variables: Mapping[str, str] | None = None) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # The terminal has told the command too; it may have something to say before it goes.
+            # the terminal has interrupted the command too, which may print something before it ends
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE)
             raise
@@ -87,9 +87,9 @@ def run(command: list[str], variables: Mapping[str, str] | None = None) -> int:
                 process.terminate()
 
 
-def interpreter(home: Path) -> Path:
+def find_interpreter(home: Path) -> Path:
     """
-    Where a virtual environment keeps its Python.
+    Return the path of a virtual environment's Python.
 
     :param home: the environment's folder
     :type home: Path
@@ -101,7 +101,7 @@ def interpreter(home: Path) -> Path:
 
 def is_too_deep(home: Path) -> bool:
     """
-    Whether the paths of libraries would be too long for this system.
+    Check whether the paths of libraries would be too long for this system.
 
     :param home: the environment's folder
     :type home: Path
@@ -113,7 +113,7 @@ def is_too_deep(home: Path) -> bool:
 
 def is_long(home: Path | str) -> bool:
     r"""
-    Whether a folder leaves too little room for the files of libraries.
+    Check whether a folder's path leaves too few letters for the files of libraries.
 
     :param home: the folder, as ``C:\turn-live-photos\.venv``
     :type home: Path | str
@@ -125,7 +125,7 @@ def is_long(home: Path | str) -> bool:
 
 def read_note(home: Path) -> Note | None:
     """
-    What the last start left written.
+    Read the note of the last start.
 
     :param home: the environment's folder
     :type home: Path
@@ -140,7 +140,7 @@ def read_note(home: Path) -> Note | None:
 
 def write_note(home: Path, note: Note) -> None:
     """
-    Leave a note for the next start.
+    Write the note for the next start.
 
     :param home: the environment's folder
     :type home: Path
@@ -152,10 +152,10 @@ def write_note(home: Path, note: Note) -> None:
     unfinished.replace(home / NOTE)
 
 
-def ready(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
+def prepare(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
     """
-    Make the virtual environment, or make it again where it cannot be used, or leave it as it is. A folder that was
-    moved still works, because nothing here calls an environment's scripts but its Python.
+    Make the virtual environment where there is none that can be used. A folder that was moved still works, because
+    nothing here calls an environment's scripts but its Python.
 
     :param home: the environment's folder
     :type home: Path
@@ -167,15 +167,15 @@ def ready(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> N
     :rtype: Note
     :raises Failure: when there can be none
     """
-    note, version = read_note(home), version_of(interpreter(home), oldest)
+    note, version = read_note(home), read_version(find_interpreter(home), oldest)
     if version and (note.python == version if note else _has_pip(home)):
         return note or Note(version)
-    return make_again(home, oldest, say)
+    return remake(home, oldest, say)
 
 
-def make_again(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
+def remake(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
     """
-    Make the virtual environment anew, whatever is left of an earlier one.
+    Make the virtual environment, replacing an earlier one.
 
     :param home: the environment's folder
     :type home: Path
@@ -188,17 +188,17 @@ def make_again(home: Path, oldest: tuple[int, int], say: Callable[[Text], None])
     :raises Failure: when there can be none
     """
     if home.exists():
-        _must_be_an_environment(home)
+        _require_environment(home)
     say(text('launch.venv_again' if home.exists() else 'launch.venv_new', home = home))
     _create(home)
-    note = Note(version_of(interpreter(home), oldest))
+    note = Note(read_version(find_interpreter(home), oldest))
     write_note(home, note)
     return note
 
 
-def version_of(python: Path, oldest: tuple[int, int]) -> str:
+def read_version(python: Path, oldest: tuple[int, int]) -> str:
     """
-    The version of a Python, by running it.
+    Read the version of a Python, by running it.
 
     :param python: the interpreter
     :type python: Path
@@ -219,13 +219,13 @@ def version_of(python: Path, oldest: tuple[int, int]) -> str:
 
 
 def _has_pip(home: Path) -> bool:
-    """Whether an environment of somebody else's making, or one half made, can be used."""
-    command = [interpreter(home), '-m', 'pip', '--version']
+    """Check an environment that the program did not make, or did not finish."""
+    command = [str(find_interpreter(home)), '-m', 'pip', '--version']
     return subprocess.run(command, capture_output = True, check = False).returncode == 0
 
 
-def _must_be_an_environment(home: Path) -> None:
-    """Nothing but a virtual environment, or what is left of one, is ever emptied."""
+def _require_environment(home: Path) -> None:
+    """Refuse to empty anything but a virtual environment, or the remains of one."""
     if (home / 'pyvenv.cfg').is_file():
         return
     if not home.is_dir() or any(not path.is_dir() for path in home.rglob('*')):
@@ -246,7 +246,9 @@ def _create(home: Path) -> None:
 
 
 def _allows_long_paths() -> bool:
-    """What Windows is set to."""
+    """Read the setting of Windows."""
+    if sys.platform != 'win32':
+        return False
     import winreg
     place = r'SYSTEM\CurrentControlSet\Control\FileSystem'
     try:

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What the PyTorch that is installed was built for, told without importing it, what it has to be told before, and whether
-it is imported.
+The build of the installed PyTorch, found without importing it; the variables it reads; and whether it is imported.
 
 Libraries: none but the standard one.
 """

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-#: places that may be gone, or are no files of the library's own
+#: places that may be missing, or are no files of the library's own
 ELSEWHERE = r'\.\.|[A-Za-z]:|.*(__pycache__|\.pyc$|\.dist-info)'
 
 
@@ -31,7 +31,7 @@ class Inventory:
 
 def take(python: Path) -> Inventory | None:
     """
-    Take the inventory of an environment.
+    List the libraries of an environment.
 
     :param python: its Python
     :type python: Path
@@ -52,7 +52,7 @@ def take(python: Path) -> Inventory | None:
 
 def normalize(name: str) -> str:
     """
-    Write a library's name as all its spellings are written alike.
+    Write a library's name in the one form of all its spellings.
 
     :param name: as ``Pillow_heif``
     :type name: str
@@ -62,23 +62,24 @@ def normalize(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-def _look() -> dict:
-    """What this Python finds, for JSON."""
-    whole, broken = {}, []
+def _list_libraries() -> dict:
+    """Return what this Python finds, for JSON."""
+    whole: dict[str, str] = {}
+    broken: list[str] = []
     for library in importlib.metadata.distributions():
-        told, places = _read(library)
-        name = normalize(told.get('Name', ''))
+        head, places = _read(library)
+        name = normalize(head.get('Name', ''))
         if not name or name in whole or name in broken:
             continue
-        if all(library.locate_file(place).exists() for place in places):
-            whole[name] = told.get('Version', '')
+        if all(Path(str(library.locate_file(place))).exists() for place in places):
+            whole[name] = head.get('Version', '')
         else:
             broken.append(name)
     return {'whole': whole, 'broken': broken}
 
 
 def _read(library: importlib.metadata.Distribution) -> tuple[dict[str, str], set[str]]:
-    """A library's name and version, and where it lies; nothing of one that is not described in UTF-8, as pip's are."""
+    """Return name, version and places of a library; nothing where its description is not UTF-8, as pip's are."""
     try:
         # the library's own parser reads whole descriptions, which takes longer than everything else
         head = library.read_text('METADATA') or library.read_text('PKG-INFO') or ''
@@ -89,7 +90,7 @@ def _read(library: importlib.metadata.Distribution) -> tuple[dict[str, str], set
 
 
 def _places(library: importlib.metadata.Distribution) -> set[str]:
-    """Where a library's files and folders lie, no deeper than two steps; deeper ones are thousands."""
+    """Return a library's files and folders down to the second level; deeper ones are thousands."""
     listed = library.read_text('RECORD') or ''
     places = set(re.findall(r'^[^/,"\n]+(?:/[^/,"\n]+)?', listed, re.M))
     # scripts lie elsewhere, and what Python compiled it compiles again
@@ -97,4 +98,4 @@ def _places(library: importlib.metadata.Distribution) -> set[str]:
 
 
 if __name__ == '__main__':
-    sys.stdout.write(json.dumps(_look()))
+    sys.stdout.write(json.dumps(_list_libraries()))

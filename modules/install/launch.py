@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 From a bare Python to the running program: version, virtual environment, libraries, and then the program itself, or
-the tests. Down to the version check it is written so that a Python as old as 3.6 reads it and says what is wrong.
+the checks. Down to the version check it is written so that a Python as old as 3.6 can run it and print what is wrong.
 
 Libraries: none but the standard one, because nothing is installed yet.
 """
@@ -18,7 +18,7 @@ FLOOR, NEWEST = (3, 10), (3, 13)
 
 
 def _too_old() -> str:
-    """In both languages, because choosing one takes modules that need a newer Python."""
+    """Return the sentence in both languages, because choosing one takes modules that need a newer Python."""
     version = '%d.%d.%d' % sys.version_info[:3]  # noqa: UP031
     sentences = []
     for language in ('zh', 'en'):
@@ -35,29 +35,17 @@ if not __package__:
     sys.path[0] = str(ROOT)
 
 import os  # noqa: E402
-import shlex  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
 
 from modules import configuration, i18n, weights  # noqa: E402
-from modules.i18n import Text, text  # noqa: E402
-from modules.install import dependencies, environment, pip_settings, repairs  # noqa: E402
+from modules.i18n import text  # noqa: E402
+from modules.install import command_line, dependencies, environment, repairs  # noqa: E402
+from modules.install.checks import run_checks  # noqa: E402
+from modules.install.command_line import LaunchArguments  # noqa: E402
 from modules.install.environment import Failure  # noqa: E402
-
-#: what there is to check
-SOURCES = ('__main__.py', 'app.py', 'modules', 'tests', 'bench')
-
-#: what ``START test`` runs: a name, and what stands after ``python``. None of them is called by its script, because a
-#: script holds the path of its environment and breaks when the folder is moved.
-CHECKS = (
-    ('pytest', ('-m', 'pytest', '-n', 'auto', '--dist', 'loadfile', '--no-loadscope-reorder')),
-    ('ruff', ('-m', 'ruff', 'check', *SOURCES)),
-    ('yapf', ('-m', 'yapf', '--diff', '--recursive', *SOURCES)),
-    ('pydoclint', ('-m', 'pydoclint.main', *SOURCES)),
-    ('vermin', ('-c', 'import vermin; vermin.main()', '--target=3.10-', '--no-tips', '--violations',
-                *SOURCES)),
-)
+from modules.install.pip_settings import pip_variables, python_variables  # noqa: E402
+from modules.install.questions import Terminal, is_interactive  # noqa: E402
 
 #: the requirements files: for serving with camera motion, with Stable Video Diffusion too, with the tests too
 CORE, SVD, DEVELOPMENT = 'requirements-core.txt', 'requirements.txt', 'requirements-dev.txt'
@@ -65,298 +53,146 @@ CORE, SVD, DEVELOPMENT = 'requirements-core.txt', 'requirements.txt', 'requireme
 #: the requirements file of the tunnel
 TUNNEL = 'requirements-tunnel.txt'
 
-#: the option that tells the tunnel's token, and the variable that tells it unseen
-TOKEN_OPTION, TOKEN_VARIABLE = '--ngrok-authtoken', 'NGROK_AUTHTOKEN'
-
-#: options after which no value stands, so that the word behind them may be the sub-command
-FLAGS = ('-h', '--help', '--version', '--progress-bar', '--output-temp', '--fetch-libraries',
-         '--fetch-model', '--depth', '--ngrok', '--public')
-
-#: options that only tell something
-TELLING = ('-h', '--help', '--version')
-
-
-@dataclass(frozen = True)
-class Orders:
-    """What the command line asks of the launcher, and what is left for the program."""
-
-    #: whether every question is answered by its default
-    yes: bool
-    #: whether Stable Video Diffusion is wanted without a GPU too
-    svd: bool
-    #: the INI named by ``--config``
-    config: Path | None
-    #: everything else, in its order; the program's own
-    rest: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """The sub-command: the first word that is neither an option nor an option's value; empty where none is."""
-        is_value = False
-        for word in self.rest:
-            if not is_value and not word.startswith('-'):
-                return word
-            is_value = word.startswith('-') and '=' not in word and word not in FLAGS
-        return ''
-
-
-def understand(arguments: list[str]) -> Orders:
-    """
-    Part the launcher's own options from the program's arguments.
-
-    :param arguments: the command line
-    :type arguments: list[str]
-    :return: both
-    :rtype: Orders
-    """
-    end = arguments.index('--') if '--' in arguments else len(arguments)
-    own = [argument for argument in arguments[:end] if argument in ('--yes', '--svd')]
-    rest = [argument for argument in arguments[:end] if argument not in own] + arguments[end:]
-    config = None
-    for argument, following in zip(rest, [*rest[1:], None]):  # noqa: B905
-        if argument.startswith('--config='):
-            config = Path(argument.partition('=')[2])
-        elif argument == '--config' and following:
-            config = Path(following)
-    return Orders('--yes' in own, '--svd' in own, config, tuple(rest))
-
-
-def run_arguments(words: str, windows: bool = environment.WINDOWS) -> list[str]:
-    """
-    Part ``RunArguments`` as a shell would; on Windows a backslash is a letter like others.
-
-    :param words: what the INI says
-    :type words: str
-    :param windows: whether paths are written with backslashes
-    :type windows: bool
-    :return: the arguments
-    :rtype: list[str]
-    :raises Failure: when a quote is left open
-    """
-    lexer = shlex.shlex(words, posix = True, punctuation_chars = False)
-    lexer.whitespace_split, lexer.commenters = True, ''
-    lexer.escape = '' if windows else lexer.escape
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise Failure(text('launch.run_arguments', words = words), 2) from error
-
-
-def without_token(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """
-    Part the tunnel's token from the arguments, because every user of a machine sees the arguments of its programs.
-
-    :param arguments: for the program
-    :type arguments: list[str]
-    :return: the others, and what to add to the environment
-    :rtype: tuple[list[str], dict[str, str]]
-    """
-    end = arguments.index('--') if '--' in arguments else len(arguments)
-    words, rest, found = arguments[:end], [], {}
-    while words:
-        word = words.pop(0)
-        option, _equals, value = word.partition('=')
-        if word == TOKEN_OPTION and words and not words[0].startswith('-'):
-            value = words.pop(0)
-        if option == TOKEN_OPTION and value:
-            found = {TOKEN_VARIABLE: value}
-        else:
-            rest.append(word)
-    return rest + arguments[end:], found
-
-
-def program_variables(options: configuration.LaunchOptions) -> dict[str, str]:
-    """
-    The environment of the program.
-
-    :param options: how it is launched
-    :type options: configuration.LaunchOptions
-    :return: that of this process; for the program's own Python without what leads it to other libraries
-    :rtype: dict[str, str]
-    """
-    return pip_settings.python_variables() if options.use_venv else dict(os.environ)
-
-
-def at_terminal() -> bool:
-    """
-    Whether somebody is there to be asked.
-
-    :return: True when both standard input and output are a terminal
-    :rtype: bool
-    """
-    return all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
-
 
 class Launcher:
     """
     One start.
 
-    :param orders: the command line
-    :type orders: Orders
+    :param arguments: the command line
+    :type arguments: LaunchArguments
     :param options: the INI
     :type options: configuration.Configuration
     """
 
-    def __init__(self, orders: Orders, options: configuration.Configuration):
-        self.orders = orders
+    def __init__(self, arguments: LaunchArguments, options: configuration.Configuration):
+        self.arguments = arguments
         self.options = options
-        self.language = i18n.of_this_machine()
-        self.asks = at_terminal() and not orders.yes
-        is_telling = any(argument in TELLING for argument in orders.rest)
-        self.serves = orders.command in ('', 'serve') and not is_telling
+        self.terminal = Terminal(i18n.of_this_machine(), is_interactive() and not arguments.yes)
         #: the program's arguments
-        self.given = list(orders.rest)
-        if self.serves:
-            self.given = run_arguments(options.launch.run_arguments) + self.given
-        #: what the program is told to fetch while it serves
+        self.given = list(arguments.rest)
+        if arguments.serves:
+            words = options.launch.run_arguments
+            self.given = command_line.split_run_arguments(words) + self.given
+        #: options by which the program fetches something while it serves
         self.later: list[str] = []
-        self._settled: dependencies.SettledOptions | None = None
+        self._indexes: dependencies.ChosenIndexes | None = None
 
-    def say(self, words: Text) -> None:
-        """
-        Tell the person something, on standard error because standard output is the program's.
+    @property
+    def variables(self) -> dict[str, str]:
+        """The program's environment; with an environment of its own, without what leads to other libraries."""
+        own = self.options.launch.use_venv
+        return python_variables() if own else dict(os.environ)
 
-        :param words: what
-        :type words: Text
+    def prepare_python(self) -> Path:
         """
-        print(words.in_(self.language), file = sys.stderr, flush = True)
-
-    def ask(self, key: str, default: bool) -> bool:
-        """
-        Ask a question; Enter, and everything unattended, is the default.
-
-        :param key: of the question in the locale files
-        :type key: str
-        :param default: the answer of Enter
-        :type default: bool
-        :return: the answer
-        :rtype: bool
-        """
-        answers = {
-            '': default,
-            'y': True,
-            'yes': True,
-            '是': True,
-            'n': False,
-            'no': False,
-            '否': False
-        }
-        while self.asks:
-            choices = 'Y/n' if default else 'y/N'
-            try:
-                answer = input(f'{text(key).in_(self.language)} [{choices}] ').strip().lower()
-            except EOFError:
-                break
-            if answer in answers:
-                return answers[answer]
-        return default
-
-    def python(self) -> Path:
-        """
-        The Python that runs the program, with everything installed.
+        Find or make the Python that runs the program, and install what it lacks.
 
         :return: the interpreter
         :rtype: Path
         :raises Failure: when there can be no environment or pip fails
         """
         if not self.options.launch.use_venv:
-            return self._python_in_use()
-        home = self.options.store.venv_home
-        note = repairs.check(home, FLOOR, self.say)
-        python, wanted = environment.interpreter(home), self._wanted(note.installed)
-        lacking = [file for file in wanted if not self._is_installed(file, note)]
+            return self._prepare_current_python()
+        home, say = self.options.store.venv_home, self.terminal.say
+        note = repairs.repair(home, FLOOR, say)
+        python = environment.find_interpreter(home)
+        lacking = [
+            file for file in self._required_files(note.installed)
+            if not self._is_installed(file, note)
+        ]
         if ROOT / SVD in lacking and environment.is_too_deep(home):
-            self.say(text('launch.too_deep', home = home))
-        if lacking and self.ask('launch.ask_dependencies', True):
-            for file in map(self._now, lacking):
+            say(text('launch.too_deep', home = home))
+        if lacking and self.terminal.ask('launch.ask_dependencies', True):
+            for file in map(self._choose_file, lacking):
                 if not self._is_installed(file, note):
-                    indexes = self._indexes(file, note)
-                    self._install(python, file, indexes, pip_settings.pip_variables(python))
+                    indexes = self._choose_indexes(file, note.torch_index)
+                    self._install(python, file, indexes, pip_variables(python))
                     note = repairs.remember(home, note, file, indexes)
-        self._ask_for_the_model(SVD in note.installed)
+        self._ask_for_model(SVD in note.installed)
         return python
 
-    def _now(self, requirements: Path) -> Path:
-        """What to install before the program starts."""
-        if requirements.name == CORE and self.ask('launch.ask_svd', False):
+    def _choose_file(self, requirements: Path) -> Path:
+        """Return what to install before the program starts; the rest is fetched while it serves."""
+        if requirements.name == CORE and self.terminal.ask('launch.ask_svd', False):
             requirements = ROOT / SVD
-        if requirements.name == SVD and self.serves:
-            # nobody waits for gigabytes before the first picture: the program fetches them while it serves
+        if requirements.name == SVD and self.arguments.serves:
+            # nobody waits for gigabytes before the first picture
             self.later.append('--fetch-libraries')
             requirements = ROOT / CORE
         return requirements
 
-    def _ask_for_the_model(self, has_libraries: bool) -> None:
-        """Only where it could be used, and only while it is not here."""
+    def _ask_for_model(self, has_libraries: bool) -> None:
+        """Ask whether to fetch the model, where it could be used and is not here."""
         is_coming = has_libraries or '--fetch-libraries' in self.later
-        is_lacking = self.serves and is_coming and not weights.find(self.options)
-        if is_lacking and self.ask('launch.ask_model', dependencies.sees_gpu()):
+        is_lacking = self.arguments.serves and is_coming and not weights.find(self.options)
+        if is_lacking and self.terminal.ask('launch.ask_model', dependencies.sees_gpu()):
             self.later.append('--fetch-model')
 
-    def _python_in_use(self) -> Path:
-        """It belongs to somebody, so nothing is installed unless that somebody says so."""
+    def _prepare_current_python(self) -> Path:
+        """Return this Python; it is somebody's own, so nothing is installed unless a person agrees."""
         python = Path(sys.executable)
-        # START has this Python look past a variable by which the program will find libraries
+        # START has this Python ignore the variable by which the program will find libraries
         sys.path += filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep))
-        lacking = {file: dependencies.missing(file) for file in self._wanted({})}
-        names = sum(lacking.values(), [])
+        lacking = {file: dependencies.find_missing(file) for file in self._required_files({})}
+        names = [name for found in lacking.values() for name in found]
         if names:
-            self.say(text('launch.missing', names = ', '.join(names), python = python))
-            if self.orders.yes or self.ask('launch.ask_install_here', False):
+            self.terminal.say(text('launch.missing', names = ', '.join(names), python = python))
+            if self.arguments.yes or self.terminal.ask('launch.ask_install_here', False):
                 for file in filter(lacking.get, lacking):
                     # a PyTorch that is there stays as it is
                     has_torch = 'torch' not in lacking[file]
-                    self._install(python, file,
-                                  self.options.installation if has_torch else self._indexes(file))
+                    self._install(
+                        python, file,
+                        self.options.installation if has_torch else self._choose_indexes(file))
         return python
 
-    def _wanted(self, installed: dict) -> list[Path]:
-        """The requirements files this start needs; what was once installed is kept up to date."""
-        if self.orders.command == 'test':
+    def _required_files(self, installed: dict[str, str]) -> list[Path]:
+        """Return the requirements files of this start; what was once installed is kept up to date."""
+        if self.arguments.command == 'test':
             return [ROOT / DEVELOPMENT]
-        svd = self.orders.svd or SVD in installed or dependencies.sees_gpu()
-        tunnel = [TUNNEL] if self.serves and '--ngrok' in self.given else []
+        svd = self.arguments.svd or SVD in installed or dependencies.sees_gpu()
+        tunnel = [TUNNEL] if self.arguments.serves and '--ngrok' in self.given else []
         fleet = [dependencies.FLEET] if self.options.queue.broker else []
         return [ROOT / name for name in (SVD if svd else CORE, *tunnel, *fleet)]
 
     def _is_installed(self, requirements: Path, note: environment.Note) -> bool:
-        done = dependencies.fingerprints(requirements, self._indexes(requirements, note))
-        return done.items() <= note.installed.items()
+        indexes = self._choose_indexes(requirements, note.torch_index)
+        fingerprints = dependencies.compute_fingerprints(requirements, indexes)
+        return fingerprints.items() <= note.installed.items()
 
-    def _indexes(self,
-                 requirements: Path,
-                 note: environment.Note | None = None) -> configuration.InstallationOptions:
-        """Where its libraries come from; of the GPU nobody asks before PyTorch is to be had."""
-        if 'torch' not in dependencies.names(requirements):
+    def _choose_indexes(self,
+                        requirements: Path,
+                        remembered: str = '') -> configuration.InstallationOptions:
+        """Return where libraries come from; the GPU matters only where PyTorch is among them."""
+        if 'torch' not in dependencies.read_names(requirements):
             return self.options.installation
-        if self._settled is None:
-            remembered = note.torch_index if note else ''
-            self._settled = dependencies.settle(self.options.installation, remembered)
-        return self._settled
+        if self._indexes is None:
+            self._indexes = dependencies.choose_indexes(self.options.installation, remembered)
+        return self._indexes
 
     def _install(self,
                  python: Path,
                  requirements: Path,
                  indexes: configuration.InstallationOptions,
                  variables: dict[str, str] | None = None) -> None:
-        self.say(text('launch.installing', file = requirements.name))
-        if isinstance(indexes, dependencies.SettledOptions):
+        self.terminal.say(text('launch.installing', file = requirements.name))
+        if isinstance(indexes, dependencies.ChosenIndexes):
             index = indexes.pytorch_index_url or text('launch.usual_index')
-            self.say(text('launch.torch_index', index = index, reason = indexes.reason))
-        dependencies.install(python, requirements, indexes, self.asks, variables)
+            self.terminal.say(text('launch.torch_index', index = index, reason = indexes.reason))
+        dependencies.install(python, requirements, indexes, self.terminal.asks, variables)
 
-    def program(self, python: Path) -> int:
+    def run_program(self, python: Path) -> int:
         """
-        Become the program; on Windows, where nothing can become another, wait for it.
+        Become the program; on Windows, where a process cannot become another, wait for it.
 
         :param python: the interpreter
         :type python: Path
         :return: its exit code
         :rtype: int
         """
-        given, token = without_token(self.later + self.given)
+        given, token = command_line.extract_token(self.later + self.given)
         command = [str(python), str(ROOT / '__main__.py'), *given]
-        variables = {**program_variables(self.options.launch), **token}
+        variables = {**self.variables, **token}
         sys.stdout.flush()
         if not environment.WINDOWS:
             os.execve(command[0], command, variables)  # noqa: S606
@@ -367,35 +203,10 @@ class Launcher:
                 except KeyboardInterrupt:
                     continue
 
-    def checks(self, python: Path) -> int:
-        """
-        Run every check, whatever the others say.
-
-        :param python: the interpreter
-        :type python: Path
-        :return: 0 when all passed, else 1
-        :rtype: int
-        """
-        os.chdir(ROOT)
-        results = {}
-        for name, command in CHECKS:
-            self.say(text('launch.check', name = name))
-            there = [word for word in command if word not in SOURCES or (ROOT / word).exists()]
-            more = self.orders.rest[self.orders.rest.index('test') + 1:] if name == 'pytest' else ()
-            results[name] = environment.run([str(python), *there, *more],
-                                            program_variables(self.options.launch))
-        for name, status in results.items():
-            self.say(
-                text(
-                    'launch.check_failed' if status else 'launch.check_passed',
-                    name = name,
-                    status = status))
-        return int(any(results.values()))
-
 
 def main(arguments: list[str]) -> int:
     """
-    Start.
+    Start the program, or the checks.
 
     :param arguments: the command line
     :type arguments: list[str]
@@ -406,18 +217,15 @@ def main(arguments: list[str]) -> int:
         stream.reconfigure(errors = 'replace')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     language = i18n.of_this_machine()
-    orders = understand(arguments)
+    given = command_line.parse_arguments(arguments)
     default = ROOT / 'configuration.ini'
-    path = orders.config or (default if default.is_file() else None)
+    path = given.config or (default if default.is_file() else None)
     try:
-        return _start(orders, configuration.read(path))
+        return _start(given, configuration.read(path))
     except configuration.ConfigurationError as error:
         title = text('configuration.title', count = len(error.problems))
-        print(
-            path,
-            *(words.in_(language) for words in [title, *error.problems]),
-            sep = '\n',
-            file = sys.stderr)
+        problems = (words.in_(language) for words in [title, *error.problems])
+        print(path, *problems, sep = '\n', file = sys.stderr)
         return 2
     except Failure as failure:
         print(failure.words.in_(language), file = sys.stderr)
@@ -426,12 +234,16 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _start(orders: Orders, options: configuration.Configuration) -> int:
-    launcher = Launcher(orders, options)
+def _start(arguments: LaunchArguments, options: configuration.Configuration) -> int:
+    launcher = Launcher(arguments, options)
     if sys.version_info[:2] > NEWEST and not options.launch.skip_python_checking:
-        launcher.say(text('launch.newer', version = '.'.join(map(str, sys.version_info[:2]))))
-    python = launcher.python()
-    return launcher.checks(python) if orders.command == 'test' else launcher.program(python)
+        version = '.'.join(map(str, sys.version_info[:2]))
+        launcher.terminal.say(text('launch.newer', version = version))
+    python = launcher.prepare_python()
+    if arguments.command != 'test':
+        return launcher.run_program(python)
+    more = arguments.rest[arguments.rest.index('test') + 1:]
+    return run_checks(python, more, launcher.variables, launcher.terminal.say)
 
 
 if __name__ == '__main__':

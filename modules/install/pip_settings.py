@@ -17,7 +17,7 @@ from pathlib import Path
 PYTHON_VARIABLES = ('PYTHONHOME', 'PYTHONPATH', 'PYTHONPLATLIBDIR', 'PYTHONEXECUTABLE',
                     '__PYVENV_LAUNCHER__')
 
-#: settings of pip after which nothing, or not everything, arrives in the environment whose pip it is
+#: settings of pip with which files do not arrive in its own environment
 ELSEWHERE = ('target', 'prefix', 'root', 'user', 'home', 'python', 'dry-run', 'ignore-installed',
              'no-deps', 'no-dependencies', 'platform', 'python-version', 'implementation', 'abi')
 
@@ -27,7 +27,7 @@ SECTIONS = ('global', 'install')
 
 def python_variables() -> dict[str, str]:
     """
-    The variables of this process for a Python that has all its libraries in its environment.
+    Return the variables of this process for a Python that has all its libraries in its environment.
 
     :return: name → value
     :rtype: dict[str, str]
@@ -37,8 +37,8 @@ def python_variables() -> dict[str, str]:
 
 def pip_variables(python: Path) -> dict[str, str]:
     """
-    The same for its pip. A file's setting can be undone in no other way than by reading no file at all, so that where
-    one sends files elsewhere, all the others are handed over as variables.
+    Return the variables for its pip. A file's setting can only be undone by reading no file at all: where one sends
+    files elsewhere, all the other settings become variables.
 
     :param python: whose pip
     :type python: Path
@@ -51,7 +51,7 @@ def pip_variables(python: Path) -> dict[str, str]:
     }
     settings = _read_files(python, variables)
     if settings.keys() & set(ELSEWHERE):
-        # the two words of which a variable cannot be made, pip says
+        # pip refuses variables of these two names
         kept = settings.keys() - {*ELSEWHERE, 'version', 'help'}
         handed = {'PIP_' + name.upper().replace('-', '_'): settings[name] for name in kept}
         given = {_setting(name) for name in variables}
@@ -61,13 +61,13 @@ def pip_variables(python: Path) -> dict[str, str]:
 
 
 def _setting(variable: str) -> str:
-    """What pip calls the setting of a variable; empty for variables that are none of its."""
+    """Return the name of pip's setting for a variable; empty for variables that are not pip's."""
     name = variable.upper()
     return name[4:].lower().replace('_', '-') if name.startswith('PIP_') else ''
 
 
 def _read_files(python: Path, variables: dict[str, str]) -> dict[str, str]:
-    """What pip's configuration files say of ``pip install``; nothing where pip itself cannot read them."""
+    """Return the settings of ``pip install`` in pip's files; nothing where pip itself cannot read them."""
     listed = subprocess.run([str(python), '-m', 'pip', 'config', 'list'],
                             stdin = subprocess.DEVNULL,
                             capture_output = True,
@@ -77,7 +77,7 @@ def _read_files(python: Path, variables: dict[str, str]) -> dict[str, str]:
                                 **variables, 'PYTHONIOENCODING': 'utf-8'
                             },
                             check = False).stdout
-    found = {}
+    found: dict[str, str] = {}
     for section in SECTIONS:
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(['\"].*['\"])$", listed, re.M):
             found[name.lower().replace('_', '-')] = ast.literal_eval(value)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Whether the virtual environment has what was installed into it: looked for after every installation, before that is
-noted, and at every start, which mends what is broken.
+Checks that the virtual environment holds what was installed into it: after every installation, before that is noted,
+and at every start, which repairs what is broken.
 
 Libraries: none but the standard one, because nothing may be installed.
 """
@@ -14,12 +14,12 @@ from pathlib import Path
 from modules.configuration import ROOT, InstallationOptions
 from modules.i18n import Text, text
 from modules.install import dependencies, environment, inventory, pip_settings
-from modules.install.environment import Failure, Note, interpreter
+from modules.install.environment import Failure, Note, find_interpreter
 
 
-def check(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
+def repair(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> Note:
     """
-    Find or make the virtual environment, and see that all is there that was installed into it.
+    Find or make the virtual environment, and remove what is broken in it.
 
     :param home: the environment's folder
     :type home: Path
@@ -31,24 +31,24 @@ def check(home: Path, oldest: tuple[int, int], say: Callable[[Text], None]) -> N
     :rtype: Note
     :raises Failure: when there can be no environment
     """
-    note = environment.ready(home, oldest, say)
-    found = inventory.take(interpreter(home))
+    note = environment.prepare(home, oldest, say)
+    found = inventory.take(find_interpreter(home))
     if found is None or 'pip' not in found.whole:
-        return environment.make_again(home, oldest, say)
-    missing = (set(note.libraries) or _demanded(note)) - found.whole.keys()
+        return environment.remake(home, oldest, say)
+    missing = (set(note.libraries) or _find_required(note)) - found.whole.keys()
     if not missing:
         return note
     say(text('launch.mending', names = ', '.join(sorted(missing)), home = home))
-    # what pip believes to be there it does not install
+    # pip does not install what it believes to be there
     remains = sorted(missing & set(found.broken))
-    if remains and _uninstall(interpreter(home), remains):
-        return environment.make_again(home, oldest, say)
+    if remains and _uninstall(find_interpreter(home), remains):
+        return environment.remake(home, oldest, say)
     return dataclasses.replace(note, installed = dict.fromkeys(note.installed, ''))
 
 
 def remember(home: Path, note: Note, requirements: Path, options: InstallationOptions) -> Note:
     """
-    Leave a note of what was just installed, once it was found.
+    Write a note of what was just installed, once it was found.
 
     :param home: the environment's folder
     :type home: Path
@@ -62,22 +62,22 @@ def remember(home: Path, note: Note, requirements: Path, options: InstallationOp
     :rtype: Note
     :raises Failure: when libraries are not there, whatever pip said
     """
-    libraries = require(interpreter(home), requirements)
-    done = dependencies.fingerprints(requirements, options)
+    libraries = require_libraries(find_interpreter(home), requirements)
+    done = dependencies.compute_fingerprints(requirements, options)
     note = dataclasses.replace(
         note, installed = {
             **note.installed,
             **done
         }, libraries = sorted(libraries))
-    if isinstance(options, dependencies.SettledOptions):
+    if isinstance(options, dependencies.ChosenIndexes):
         note = dataclasses.replace(note, torch_index = options.chosen_index)
     environment.write_note(home, note)
     return note
 
 
-def require(python: Path, requirements: Path) -> dict[str, str]:
+def require_libraries(python: Path, requirements: Path) -> dict[str, str]:
     """
-    See that libraries are there.
+    Check that libraries are there.
 
     :param python: where
     :type python: Path
@@ -89,15 +89,15 @@ def require(python: Path, requirements: Path) -> dict[str, str]:
     """
     found = inventory.take(python)
     libraries = found.whole if found else {}
-    if missing := dependencies.demanded(requirements) - libraries.keys():
+    if missing := dependencies.find_required(requirements) - libraries.keys():
         raise Failure(text('launch.not_found', names = ', '.join(sorted(missing)), python = python))
     return libraries
 
 
-def _demanded(note: Note) -> set[str]:
-    """What a note of an earlier version, which names no libraries, believes to be installed."""
+def _find_required(note: Note) -> set[str]:
+    """Return the libraries that a note of an earlier version, which names none, stands for."""
     files = [ROOT / name for name in note.installed if (ROOT / name).is_file()]
-    return set().union(*map(dependencies.demanded, files))
+    return set().union(*map(dependencies.find_required, files))
 
 
 def _uninstall(python: Path, names: list[str]) -> int:

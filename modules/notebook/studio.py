@@ -76,12 +76,12 @@ class Studio:
         :type requirements: Path
         :raises modules.notebook.surroundings.Stopped: when pip fails
         """
-        wanted = additions.lacking(requirements)
+        wanted = additions.find_missing(requirements)
         if not wanted:
             return
         self.reader.say(text('notebook.installing', names = ', '.join(wanted)))
         try:
-            additions.add(wanted, self.options.installation)
+            additions.install_missing(wanted, self.options.installation)
         except Failure as failure:
             raise self.reader.stop(failure.words) from None
 

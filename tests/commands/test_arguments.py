@@ -10,7 +10,7 @@ import pytest
 
 from modules import VERSION
 from modules.commands import arguments
-from modules.install import launch
+from modules.install import command_line
 
 
 def test_serves_when_nothing_is_asked():
@@ -64,7 +64,8 @@ def test_help_is_there_in_both_languages(capsys, language, command):
 
 
 def test_the_arguments_of_the_earlier_products_ini_are_understood():
-    given = launch.run_arguments('--max-split-size-mb=14436 --output-temp --progress-bar')
+    given = command_line.split_run_arguments(
+        '--max-split-size-mb=14436 --output-temp --progress-bar')
     found = arguments.parse(given, 'en')
     assert (found.command, found.max_split_size_mb, found.progress_bar) == ('serve', 14436, True)
 

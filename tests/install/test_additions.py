@@ -33,7 +33,7 @@ def trying(tmp_path, monkeypatch):
 
 def test_what_lacks_is_added(trying):
     small_program.make_wheel(trying, 'newcomer')
-    additions.add(['newcomer>=1'], InstallationOptions())
+    additions.install_missing(['newcomer>=1'], InstallationOptions())
 
 
 def test_what_is_there_is_never_replaced(trying):
@@ -41,11 +41,11 @@ def test_what_is_there_is_never_replaced(trying):
     small_program.make_wheel(trying, 'newcomer', requires = 'torch>=99')
     small_program.make_wheel(trying, 'torch', version = '99')
     with pytest.raises(Failure) as raised:
-        additions.add(['newcomer'], InstallationOptions())
+        additions.install_missing(['newcomer'], InstallationOptions())
     assert f'torch=={importlib.metadata.version("torch")}' in raised.value.words.in_('en')
 
 
 def test_only_what_lacks_is_named_and_with_its_range(tmp_path):
     (tmp_path / 'core.txt').write_text('# why\nflask>=3,<4\nNew-comer==1 # why\n')
     (tmp_path / 'all.txt').write_text('-r core.txt\ntorch>=2\nnew.er>=1,<2\n')
-    assert additions.lacking(tmp_path / 'all.txt') == ['new.er>=1,<2', 'New-comer==1']
+    assert additions.find_missing(tmp_path / 'all.txt') == ['new.er>=1,<2', 'New-comer==1']

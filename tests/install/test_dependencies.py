@@ -35,34 +35,38 @@ def requirements(tmp_path):
 
 
 def test_finds_included_files_and_every_name(requirements):
-    assert dependencies.closure(requirements) == [requirements, requirements.with_name('core.txt')]
-    assert dependencies.names(requirements) == ['torch', 'flask', 'Pillow-heif']
+    assert dependencies.list_files(requirements) == [
+        requirements, requirements.with_name('core.txt')
+    ]
+    assert dependencies.read_names(requirements) == ['torch', 'flask', 'Pillow-heif']
 
 
 def test_the_fingerprint_changes_with_an_included_file(requirements):
-    before = dependencies.fingerprint(requirements, PLAIN)
-    assert dependencies.fingerprint(requirements, PLAIN) == before
+    before = dependencies.compute_fingerprint(requirements, PLAIN)
+    assert dependencies.compute_fingerprint(requirements, PLAIN) == before
     requirements.with_name('core.txt').write_text('flask>=3.1,<4\n')
-    assert dependencies.fingerprint(requirements, PLAIN) != before
+    assert dependencies.compute_fingerprint(requirements, PLAIN) != before
 
 
 def test_the_fingerprint_changes_with_the_index_that_matters(requirements):
     pytorch = InstallationOptions(pytorch_index_url = 'https://pytorch.example/cu128')
     core = requirements.with_name('core.txt')
-    assert dependencies.fingerprint(requirements,
-                                    pytorch) != dependencies.fingerprint(requirements, PLAIN)
-    assert dependencies.fingerprint(core, pytorch) == dependencies.fingerprint(core, PLAIN)
+    assert dependencies.compute_fingerprint(requirements,
+                                            pytorch) != dependencies.compute_fingerprint(
+                                                requirements, PLAIN)
+    assert dependencies.compute_fingerprint(core, pytorch) == dependencies.compute_fingerprint(
+        core, PLAIN)
 
 
 def test_leaves_the_index_to_pip_when_none_is_set():
-    assert dependencies.index_arguments(SVD, PLAIN) == []
+    assert dependencies.make_index_arguments(SVD, PLAIN) == []
 
 
 def test_names_the_mirror_always_and_the_index_of_pytorch_only_with_torch():
     both = InstallationOptions('https://pytorch.example/', 'https://mirror.example/simple')
     mirror = ['--index-url', 'https://mirror.example/simple']
-    assert dependencies.index_arguments(CORE, both) == mirror
-    assert dependencies.index_arguments(
+    assert dependencies.make_index_arguments(CORE, both) == mirror
+    assert dependencies.make_index_arguments(
         SVD, both) == [*mirror, '--extra-index-url', 'https://pytorch.example/']
 
 
@@ -131,15 +135,15 @@ def test_the_build_for_the_gpu_is_taken_although_pips_own_index_has_a_newer_one(
     # what is there already, for no GPU or for another one, is replaced
     assert installed('cu128') == ['common==1', 'for_gpus==1', 'torch==2.10.0+cu128']
     assert installed('cu118') == ['common==1', 'for_gpus==1', 'torch==2.7.1+cu118']
-    again = dependencies.commands(python, tmp_path / 'all.txt',
-                                  InstallationOptions(f'{two_indexes}/cu118/', ''))
+    again = dependencies.make_commands(python, tmp_path / 'all.txt',
+                                       InstallationOptions(f'{two_indexes}/cu118/', ''))
     assert '--force-reinstall' not in again[0]
 
 
 def test_serving_and_camera_motion_need_no_torch():
-    core = dependencies.names(CORE)
+    core = dependencies.read_names(CORE)
     assert 'flask' in core and not {'torch', 'diffusers', 'transformers', 'accelerate'} & set(core)
-    assert set(core) < set(dependencies.names(SVD)) < set(dependencies.names(DEVELOPMENT))
+    assert set(core) < set(dependencies.read_names(SVD)) < set(dependencies.read_names(DEVELOPMENT))
 
 
 @pytest.mark.parametrize('path', [CORE, SVD, DEVELOPMENT])
@@ -150,7 +154,7 @@ def test_every_requirement_has_an_upper_end(path):
 
 def test_finds_what_is_missing(tmp_path):
     (tmp_path / 'some.txt').write_text('pytest>=1\nNo_Such-Thing\n')
-    assert dependencies.missing(tmp_path / 'some.txt') == ['No_Such-Thing']
+    assert dependencies.find_missing(tmp_path / 'some.txt') == ['No_Such-Thing']
 
 
 def test_installs_from_the_mirror_of_the_ini(tmp_path, capfd, index):

@@ -25,7 +25,7 @@ THIS = '{}.{}'.format(*sys.version_info[:2])
 def made(tmp_path_factory):
     """An environment as the launcher makes it."""
     home = tmp_path_factory.mktemp('environment') / '虚拟 环境'
-    environment.ready(home, (3, 10), said.append)
+    environment.prepare(home, (3, 10), said.append)
     return home
 
 
@@ -40,7 +40,7 @@ said = []
 
 
 def prefix_of(home):
-    command = [environment.interpreter(home), '-c', 'import pip, sys; print(sys.prefix)']
+    command = [environment.find_interpreter(home), '-c', 'import pip, sys; print(sys.prefix)']
     return subprocess.run(command, capture_output = True, text = True, check = True).stdout.strip()
 
 
@@ -52,7 +52,7 @@ def test_makes_an_environment_with_pip(made):
 def test_leaves_a_good_environment_alone_even_when_it_was_moved(home):
     (home / 'mine').touch()
     environment.write_note(home, Note(THIS, {'a': 'b'}))
-    assert environment.ready(home, (3, 10), said.append) == Note(THIS, {'a': 'b'})
+    assert environment.prepare(home, (3, 10), said.append) == Note(THIS, {'a': 'b'})
     assert not said and (home / 'mine').exists()
     assert prefix_of(home) == str(home)
 
@@ -60,32 +60,32 @@ def test_leaves_a_good_environment_alone_even_when_it_was_moved(home):
 def test_takes_over_an_environment_somebody_else_made(home):
     (home / environment.NOTE).unlink()
     (home / 'mine').touch()
-    assert environment.ready(home, (3, 10), said.append) == Note(THIS)
+    assert environment.prepare(home, (3, 10), said.append) == Note(THIS)
     assert not said and (home / 'mine').exists()
 
 
 def test_makes_a_half_made_environment_again(home):
     (home / environment.NOTE).unlink()
     shutil.rmtree(next(home.glob('lib/python*/site-packages/pip')))
-    environment.ready(home, (3, 10), said.append)
+    environment.prepare(home, (3, 10), said.append)
     assert said[0].key == 'launch.venv_again' and prefix_of(home) == str(home)
 
 
 def test_makes_an_environment_again_when_its_python_has_gone(home):
     (home / 'bin' / 'python').unlink()
     (home / 'bin' / 'python').symlink_to('/nowhere/python3')
-    environment.ready(home, (3, 10), said.append)
+    environment.prepare(home, (3, 10), said.append)
     assert said[0].key == 'launch.venv_again' and prefix_of(home) == str(home)
 
 
 def test_makes_an_environment_again_when_its_python_became_another(home):
     environment.write_note(home, Note('3.9', {'requirements-core.txt': 'x'}))
-    assert environment.ready(home, (3, 10), said.append) == Note(THIS)
+    assert environment.prepare(home, (3, 10), said.append) == Note(THIS)
     assert said[0].key == 'launch.venv_again'
 
 
 def test_makes_an_environment_again_when_its_python_is_too_old(home):
-    assert environment.version_of(environment.interpreter(home), (9, 0)) == ''
+    assert environment.read_version(environment.find_interpreter(home), (9, 0)) == ''
 
 
 @pytest.mark.parametrize('damage', ['', '{"python": "3.11"', '[]', '{"colour": "red"}'])
@@ -101,7 +101,7 @@ def test_never_empties_a_folder_that_is_no_environment(tmp_path, python):
     if python:
         (tmp_path / python).touch()
     with pytest.raises(Failure) as refusal:
-        environment.ready(tmp_path, (3, 10), said.append)
+        environment.prepare(tmp_path, (3, 10), said.append)
     assert refusal.value.words.key == 'launch.venv_home_in_use'
     assert (tmp_path / 'letter.txt').exists()
 
@@ -109,18 +109,18 @@ def test_never_empties_a_folder_that_is_no_environment(tmp_path, python):
 def test_does_not_take_a_file_for_a_folder(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(Failure):
-        environment.ready(tmp_path / 'file', (3, 10), said.append)
+        environment.prepare(tmp_path / 'file', (3, 10), said.append)
 
 
 def test_uses_the_empty_folders_of_an_interrupted_start(tmp_path):
     (tmp_path / 'bin').mkdir()
-    assert environment.ready(tmp_path, (3, 10), said.append) == Note(THIS)
+    assert environment.prepare(tmp_path, (3, 10), said.append) == Note(THIS)
 
 
 def test_names_the_package_debian_lacks(tmp_path):
     script = 'import sys; sys.modules["ensurepip"] = None\n' \
              'from modules.install import environment\nfrom pathlib import Path\n' \
-             'try: environment.ready(Path(sys.argv[1]), (3, 10), print)\n' \
+             'try: environment.prepare(Path(sys.argv[1]), (3, 10), print)\n' \
              'except environment.Failure as failure: print(failure.words.in_("en"))'
     done = subprocess.run([sys.executable, '-c', script, tmp_path / 'venv'],
                           cwd = ROOT,
@@ -133,7 +133,7 @@ def test_names_the_package_debian_lacks(tmp_path):
 def test_says_where_no_environment_can_be_made(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(Failure) as refusal:
-        environment.ready(tmp_path / 'file' / 'venv', (3, 10), said.append)
+        environment.prepare(tmp_path / 'file' / 'venv', (3, 10), said.append)
     assert refusal.value.words.key == 'launch.venv_failed'
 
 

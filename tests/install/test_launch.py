@@ -19,7 +19,7 @@ import pytest
 import small_program
 from small_program import told
 
-from modules.install import launch
+from modules.install import command_line, launch
 from modules.install.environment import Failure
 
 LAUNCHER = Path(launch.__file__)
@@ -119,27 +119,27 @@ def test_says_nothing_under_the_oldest_and_the_newest_python(program, version):
 
 
 def test_keeps_its_own_options_and_leaves_the_others_in_order():
-    orders = launch.understand(['--port', '1', '--yes', 'serve', '--svd', '--host=x'])
+    orders = command_line.parse_arguments(['--port', '1', '--yes', 'serve', '--svd', '--host=x'])
     assert orders.yes and orders.svd
     assert orders.rest == ('--port', '1', 'serve', '--host=x')
 
 
 def test_leaves_everything_after_two_dashes_alone():
-    orders = launch.understand(['animate', '--', '--yes', '--svd'])
+    orders = command_line.parse_arguments(['animate', '--', '--yes', '--svd'])
     assert not orders.yes and not orders.svd
     assert orders.rest == ('animate', '--', '--yes', '--svd')
 
 
 @pytest.mark.parametrize('arguments', [('--config', 'a=b.ini'), ('--config=a=b.ini', )])
 def test_finds_the_ini_named_on_the_command_line_and_passes_it_on(arguments):
-    orders = launch.understand(['serve', *arguments])
+    orders = command_line.parse_arguments(['serve', *arguments])
     assert orders.config == Path('a=b.ini')
     assert orders.rest == ('serve', *arguments)
 
 
 def test_parts_run_arguments_as_a_shell_would():
     words = '''--max-split-size-mb=14436 --model "a b" 'c=d # e' --seed=1\\ 2'''
-    assert launch.run_arguments(
+    assert command_line.split_run_arguments(
         words, windows = False) == [
             '--max-split-size-mb=14436', '--model', 'a b', 'c=d # e', '--seed=1 2'
         ]
@@ -147,12 +147,13 @@ def test_parts_run_arguments_as_a_shell_would():
 
 def test_keeps_the_backslashes_of_run_arguments_on_windows():
     words = r'--model "C:\my models\svd" D:\照片'
-    assert launch.run_arguments(words, windows = True) == ['--model', r'C:\my models\svd', r'D:\照片']
+    assert command_line.split_run_arguments(
+        words, windows = True) == ['--model', r'C:\my models\svd', r'D:\照片']
 
 
 def test_refuses_run_arguments_with_an_open_quote():
     with pytest.raises(Failure) as refusal:
-        launch.run_arguments('--model "a', windows = False)
+        command_line.split_run_arguments('--model "a', windows = False)
     assert '--model "a' in refusal.value.words.in_('en')
 
 
@@ -231,7 +232,7 @@ TELL_TOKEN = 'import json, os, sys; print(json.dumps([sys.argv[1:], os.environ.g
     (['--port', '1'], ['--port', '1'], None),
 ])
 def test_parts_the_token_from_what_everybody_sees(given, rest, token):
-    assert launch.without_token(given) == (rest, {'NGROK_AUTHTOKEN': token} if token else {})
+    assert command_line.extract_token(given) == (rest, {'NGROK_AUTHTOKEN': token} if token else {})
 
 
 def test_hands_the_token_over_unseen_wherever_it_stands(program):
@@ -358,7 +359,7 @@ def test_stable_video_is_installed_when_asked_for_and_stays(venv_program):
     (['--depth', 'download'], 'download'),
 ])
 def test_a_value_is_not_taken_for_a_command(words, command):
-    assert launch.understand(words).command == command
+    assert command_line.parse_arguments(words).command == command
 
 
 def test_nobody_waits_for_stable_video_before_the_page_is_there(venv_program):

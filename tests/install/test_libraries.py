@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import stand_ins
 
-from modules.install.environment import interpreter
+from modules.install.environment import find_interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,7 +99,7 @@ def run_with(python, tmp_path, words, variables, indexes = ()):
 
 def run(environment, *rest):
     """The same, by the Python of an environment."""
-    return run_with(interpreter(environment), *rest)
+    return run_with(find_interpreter(environment), *rest)
 
 
 def test_libraries_arrive_while_the_program_runs(environment, tmp_path, wheels):
@@ -236,7 +236,7 @@ def test_torch_comes_from_its_own_index_though_another_has_a_newer_one(environme
     own = write_index(tmp_path / 'own', 'torch', '2.7.1+cu118')
     variables = {'PIP_CONFIG_FILE': os.devnull, 'PIP_FIND_LINKS': '', 'PIP_CONSTRAINT': ''}
     # the usual build is there from before
-    python = str(interpreter(environment))
+    python = str(find_interpreter(environment))
     command = [python, '-m', 'pip', 'install', '--index-url', usual, 'torch']
     subprocess.run(command, env = {**os.environ, **variables}, check = True)
     words, log = run(environment, tmp_path, 'torch>=2.6,<=2.13 # why\nanother\n', variables,

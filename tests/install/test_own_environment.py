@@ -249,10 +249,10 @@ def test_a_note_of_what_was_found_is_left(program):
 def test_a_requirement_for_other_pythons_need_not_be_there(tmp_path):
     requirements = tmp_path / 'some.txt'
     requirements.write_text('Pytest>=1  # why; and how\nno-such-thing; python_version < "3"\n')
-    assert repairs.require(Path(sys.executable), requirements)['pytest']
+    assert repairs.require_libraries(Path(sys.executable), requirements)['pytest']
     requirements.write_text('Pytest\nNo_Such.Thing>=1\n')
     with pytest.raises(Failure) as refusal:
-        repairs.require(Path(sys.executable), requirements)
+        repairs.require_libraries(Path(sys.executable), requirements)
     assert refusal.value.words.values['names'] == 'no-such-thing'
 
 
@@ -287,7 +287,8 @@ def test_what_a_library_needs_is_installed_again_as_well(program):
     program.require('tiny>=1\nlarge')
     program.start()
     remove = [
-        environment.interpreter(program.home / '.venv'), '-m', 'pip', 'uninstall', '-y', 'torch'
+        environment.find_interpreter(program.home / '.venv'), '-m', 'pip', 'uninstall', '-y',
+        'torch'
     ]
     subprocess.run(remove, capture_output = True, check = True)
     assert 'Successfully installed torch-1' in program.start().stdout
@@ -313,7 +314,7 @@ def test_stable_video_stays_wanted_when_something_has_gone(program):
 
 
 def test_an_inventory_tells_what_is_whole(program):
-    python = environment.interpreter(program.home / '.venv')
+    python = environment.find_interpreter(program.home / '.venv')
     assert inventory.take(python).whole['tiny'] == '1' and not inventory.take(python).broken
     remove_module(site_packages(program))
     assert 'tiny' not in inventory.take(python).whole
@@ -326,7 +327,7 @@ def test_a_library_described_in_another_encoding_hides_no_other_one(program):
     described = site_packages(program) / 'old-1.dist-info'
     described.mkdir()
     (described / 'METADATA').write_bytes('Name: old\nAuthor: José\n'.encode('latin-1'))
-    assert inventory.take(environment.interpreter(program.home / '.venv')).whole['tiny'] == '1'
+    assert inventory.take(environment.find_interpreter(program.home / '.venv')).whole['tiny'] == '1'
 
 
 def test_this_environment_is_whole():
@@ -354,10 +355,10 @@ def test_a_path_with_a_colon_gets_the_reason(tmp_path, language):
 def test_an_environment_in_such_a_path_that_is_there_is_used(tmp_path):
     """A folder may have been moved, and older Pythons make it."""
     home = tmp_path / 'venv'
-    environment.ready(home, (3, 10), print)
+    environment.prepare(home, (3, 10), print)
     home.rename(tmp_path / 'a:b')
-    assert environment.ready(tmp_path / 'a:b', (3, 10),
-                             print) == environment.read_note(tmp_path / 'a:b')
+    assert environment.prepare(tmp_path / 'a:b', (3, 10),
+                               print) == environment.read_note(tmp_path / 'a:b')
 
 
 def test_the_options_of_an_installation_are_those_it_was_made_from(tmp_path, installed):

@@ -191,7 +191,7 @@ def test_what_is_chosen_is_there_runs_with_the_driver_and_has_code_for_the_card(
 
 def test_every_index_has_a_version_that_the_requirements_allow():
     wanted = SpecifierSet(
-        dependencies.requirement('torch', ROOT / 'requirements.txt').removeprefix('torch'))
+        dependencies.find_requirement('torch', ROOT / 'requirements.txt').removeprefix('torch'))
     for build in torch_builds.BUILDS:
         assert all(version in wanted for version in LISTED[build.name][0])
 
@@ -218,7 +218,7 @@ def test_the_reason_names_the_cards_the_driver_and_the_limits(tool, cards, told,
 def test_what_somebody_has_set_always_wins(tool):
     tool(query = '6.1, 550.54.14\\n')
     own = InstallationOptions(pytorch_index_url = 'https://pytorch.example/rocm')
-    settled = dependencies.settle(own, INDEX + 'cu126')
+    settled = dependencies.choose_indexes(own, INDEX + 'cu126')
     assert settled.pytorch_index_url == 'https://pytorch.example/rocm'
     assert settled.chosen_index == '' and settled.is_certain
 
@@ -242,7 +242,7 @@ ON_LINUX = pytest.mark.skipif(sys.platform != 'linux', reason = 'asks about this
 ])
 def test_a_driver_without_a_full_answer_changes_nothing(tool, answers):
     tool(**answers)
-    settled = dependencies.settle(PLAIN, INDEX + 'cu128')
+    settled = dependencies.choose_indexes(PLAIN, INDEX + 'cu128')
     assert settled.pytorch_index_url == settled.chosen_index == INDEX + 'cu128'
     assert settled.reason.key == 'torch.remembered'
 
@@ -250,16 +250,16 @@ def test_a_driver_without_a_full_answer_changes_nothing(tool, answers):
 @ON_LINUX
 def test_other_cards_change_what_was_chosen(tool):
     tool(query = '6.1, 550.54.14\\n')
-    assert dependencies.settle(PLAIN, INDEX + 'cu128').chosen_index == INDEX + 'cu126'
+    assert dependencies.choose_indexes(PLAIN, INDEX + 'cu128').chosen_index == INDEX + 'cu126'
     tool(query = '8.6, 580.65.06\\n')
-    settled = dependencies.settle(PLAIN, INDEX + 'cu126')
+    settled = dependencies.choose_indexes(PLAIN, INDEX + 'cu126')
     assert settled.chosen_index == '' and settled.is_certain
 
 
 @ON_LINUX
 def test_without_a_tool_nothing_is_asked_and_pip_decides(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
-    settled = dependencies.settle(PLAIN)
+    settled = dependencies.choose_indexes(PLAIN)
     assert settled.pytorch_index_url == '' and not settled.is_certain
 
 

@@ -68,7 +68,7 @@ def indexes(tmp_path_factory):
 def home(tmp_path_factory):
     """An environment with nothing in it."""
     made = tmp_path_factory.mktemp('environment') / 'venv'
-    environment.ready(made, (3, 10), print)
+    environment.prepare(made, (3, 10), print)
     return made
 
 
@@ -182,7 +182,7 @@ def test_what_comes_while_the_program_serves_fits_as_well(program, tmp_path, ind
         root = str(ROOT),
         index = f'{indexes}/whl/',
         requirements = str(program.home / 'requirements.txt'))
-    done = subprocess.run([environment.interpreter(home), '-c', code],
+    done = subprocess.run([environment.find_interpreter(home), '-c', code],
                           env = {
                               **variables(program),
                               **elsewhere
@@ -205,7 +205,7 @@ sys.path.insert(0, {root!r})
 from modules.install import additions, torch_builds
 from modules.configuration import InstallationOptions
 torch_builds.INDEX = {index!r}
-additions.add(['tiny', {torch!r}], InstallationOptions())
+additions.install_missing(['tiny', {torch!r}], InstallationOptions())
 '''
 
 
@@ -213,7 +213,7 @@ def test_a_notebook_without_pytorch_gets_the_one_that_fits(program, tmp_path, in
     home = program.home / '.venv'
     pretend(tmp_path, '6.1, 535.183.01, P40\\n')
     code = ADD.format(root = str(ROOT), index = f'{indexes}/whl/', torch = 'torch>=2.6,<=2.13.0')
-    python = environment.interpreter(home)
+    python = environment.find_interpreter(home)
     subprocess.run([python, '-c', code], env = variables(program), check = True)
     assert 'torch-2.13.0+cu126' in built(program)[0]
 
@@ -239,7 +239,7 @@ def test_the_image_has_the_pytorch_that_its_build_argument_names(program, indexe
         **variables(program), 'REQUIREMENTS': requirements,
         'PYTORCH_INDEX_URL': f'{indexes}/whl/cu128'
     }
-    python = environment.interpreter(program.home / '.venv')
+    python = environment.find_interpreter(program.home / '.venv')
     command = ['sh', '-ec', step.replace('/venv/bin/pip', f'{python} -m pip')]
     subprocess.run(command, cwd = program.home, env = given, check = True)
     place = next((program.home / '.venv').glob('lib/python*/site-packages'))
@@ -261,5 +261,6 @@ def test_the_image_finds_pytorch_among_the_real_requirements():
                               check = True)
         return done.stdout.strip()
 
-    assert found('requirements.txt') == dependencies.requirement('torch', ROOT / 'requirements.txt')
+    assert found('requirements.txt') == dependencies.find_requirement('torch',
+                                                                      ROOT / 'requirements.txt')
     assert found('requirements-core.txt') == ''
