@@ -109,6 +109,7 @@ FLOORS = [
     (r'modules/notebook', 7),
     (r'app\.py', 7),
     (r'__main__\.py', 8),
+    (r'docs/', 8),
 ]
 
 

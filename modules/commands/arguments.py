@@ -80,7 +80,7 @@ def parse(argv: list[str], language: str) -> Arguments:
     :return: what was asked for
     :rtype: Arguments
     """
-    parser = _parser(language)
+    parser = make_parser(language)
     understood, more = parser.parse_known_args(argv)
     if more:
         parser.refuse(i18n.text('cli.too_much', words = ' '.join(more)))
@@ -147,7 +147,15 @@ def _from_here(value: str, option: str) -> str:
     return str(Path(value).resolve()) if option == '--model' and Path(value).is_dir() else value
 
 
-def _parser(language: str) -> Parser:
+def make_parser(language: str) -> Parser:
+    """
+    Make the parser of the command line.
+
+    :param language: of ``--help``
+    :type language: str
+    :return: the parser
+    :rtype: Parser
+    """
     words = i18n.words(language)['cli']
     common = _common(words, language)
     parser = Parser(

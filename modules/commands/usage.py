@@ -49,6 +49,17 @@ class Parser(argparse.ArgumentParser):
                                                self._option_string_actions))
         return super().parse_known_args(words, namespace)
 
+    def list_options(self) -> list[tuple[str, str]]:
+        """
+        List the options that hold for every sub-command.
+
+        :return: name with its value's, as ``--port PORT``, and what it does
+        :rtype: list[tuple[str, str]]
+        """
+        return [(' '.join([action.option_strings[-1],
+                           *filter(None, [action.metavar])]), action.help)
+                for action in self._optionals._group_actions]
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices and value not in action.choices:
             where = '/'.join(action.option_strings) or action.metavar

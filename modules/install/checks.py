@@ -15,7 +15,7 @@ from modules.i18n import Text, text
 from modules.install import environment
 
 #: what is checked
-SOURCES = ('__main__.py', 'app.py', 'modules', 'tests', 'bench')
+SOURCES = ('__main__.py', 'app.py', 'modules', 'tests', 'bench', 'docs')
 
 #: what ``START test`` runs: a name, and what stands after ``python``. None of them is called by its script, because a
 #: script holds the path of its environment and breaks when the folder is moved.
