@@ -137,7 +137,8 @@ def _torch(configuration: Configuration, device: str | Text,
            words: dict[str, str]) -> Iterator[tuple[str, str | Text]]:
     """Tell the PyTorch that START would take, and why the installed one sees no GPU."""
     note = environment.read_note(configuration.store.venv_home)
-    sources = dependencies.choose_indexes(configuration.installation, note.torch_index if note else '')
+    sources = dependencies.choose_indexes(configuration.installation,
+                                          note.torch_index if note else '')
     index = sources.pytorch_index_url or text('launch.usual_index')
     yield words['torch'], text('doctor.torch_from', index = index, reason = sources.reason)
     is_missing = isinstance(device, Text) and device.key == 'engines.no_device'

@@ -64,7 +64,7 @@ class PipRunner:
         """
         index = ['--index-url', mirror] if mirror else []
         if _version('pip') < _RAW_PROGRESS and self.run(['install', _NEWER_PIP, *index], variables):
-            logger.warning('pip could not be updated; its progress will not be shown')
+            logger.warning('pip could not be renewed; its progress will not be shown')
 
     def run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> int:
         """

@@ -197,7 +197,7 @@ def test_progress_is_read_from_what_pip_says(line, expected):
     from modules.configuration import Configuration
     from modules.install.background import LibraryFetcher
     fetcher = LibraryFetcher(Configuration())
-    fetcher._hear(line)
+    fetcher._pip._read_line(line)
     state = fetcher.state()
     assert (state.file, state.bytes_done, state.bytes_total) == expected
 
@@ -211,13 +211,13 @@ def test_closing_ends_pip(tmp_path, monkeypatch):
     fetcher = LibraryFetcher(Configuration(), requirements)
     fetcher.start()
     patience = time.monotonic() + 60
-    while fetcher._pip is None and time.monotonic() < patience:
+    while fetcher._pip._process is None and time.monotonic() < patience:
         time.sleep(0.05)
     fetcher.close()
     patience = time.monotonic() + 10
-    while fetcher._pip.poll() is None and time.monotonic() < patience:
+    while fetcher._pip._process.poll() is None and time.monotonic() < patience:
         time.sleep(0.05)
-    assert fetcher._pip.poll() is not None
+    assert fetcher._pip._process.poll() is not None
 
 
 def write_index(folder, name, version):
