@@ -20,6 +20,7 @@ from program import until
 from app import create_app
 from modules.configuration import Configuration, WebOptions
 from modules.engines.registry import Engines
+from modules.jobs import database as records
 from modules.jobs import store
 from modules.jobs.fleet.ledger import Ledger
 
@@ -27,7 +28,7 @@ from modules.jobs.fleet.ledger import Ledger
 @pytest.fixture(autouse = True)
 def no_memory(monkeypatch):
     """What was found a moment ago is not waited out."""
-    monkeypatch.setattr(store, 'CHECKED', 0.0)
+    monkeypatch.setattr(records, 'CHECKED', 0.0)
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def test_a_record_of_jobs_that_is_corrupt_is_told(tmp_path):
         program.ready(port)
         assert health(port).json['problem'] is None
         # as a drive does that loses what it was given
-        path = tmp_path / store.DATABASE
+        path = tmp_path / records.DATABASE
         with path.open('r+b') as database:
             database.write(b'\xff' * path.stat().st_size)
         check_told(port, 'disk_full')
@@ -99,11 +100,11 @@ def test_looking_leaves_nothing_in_the_record_of_jobs(tmp_path):
     with local(tmp_path) as port:
         program.ready(port)
         identity = submitted(port)
-    database = store.Store(tmp_path)
-    database.open()
-    found = database.find_ended() + database.find_unfinished()
+    kept = store.Store(tmp_path)
+    kept.open()
+    found = kept.find_ended() + kept.find_unfinished()
     assert [job.id for job in found] == [identity]
-    database.close()
+    kept.close()
 
 
 @pytest.fixture
