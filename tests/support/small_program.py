@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: what the launcher is made of
-FILES, FOLDERS = ('__init__.py', 'choices.py', 'i18n.py'), ('configuration', 'install', 'weights')
+FILES = ('__init__.py', 'choices.py', 'i18n.py')
+FOLDERS = ('configuration', 'engines', 'install', 'weights')
 
 #: tells its arguments and its Python, then ends as the environment says
 STAND_IN = '''
