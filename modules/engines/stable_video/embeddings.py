@@ -16,7 +16,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     import torch
-    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
 
 #: photos that are cached, a few kilobytes each
 MOST = 64
@@ -27,17 +27,18 @@ class Embeddings:
     Replaces a pipeline's ``_encode_image``, and gives the same numbers.
 
     :param pipe: the pipeline
-    :type pipe: StableVideoDiffusionPipeline
+    :type pipe: svd.StableVideoDiffusionPipeline
     :param load: reads the image encoder from its files once more
     :type load: Callable[[], torch.nn.Module]
     """
 
-    def __init__(self, pipe: 'StableVideoDiffusionPipeline', load: Callable[[], 'torch.nn.Module']):
+    def __init__(self, pipe: 'svd.StableVideoDiffusionPipeline', load: Callable[[],
+                                                                                'torch.nn.Module']):
         self._pipe: Any = pipe
         self._load = load
         self._embed = pipe._encode_image
         self._cache: OrderedDict[bytes, torch.Tensor] = OrderedDict()
-        self._pipe._encode_image = self.embed
+        self._pipe._encode_image = self.embed  # type: ignore[method-assign, assignment]  # wraps it
 
     def free_encoder(self) -> None:
         """Free the image encoder; it is read again for every photo that is not in the cache."""

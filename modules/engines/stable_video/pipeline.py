@@ -14,7 +14,7 @@ from modules.engines.diffusion.loading import dtype_argument, loading
 
 if TYPE_CHECKING:
     import torch
-    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
 
 #: classes of the layers that are compiled: nearly all of the arithmetic of the UNet and of the decoder is theirs
 COMPILED_LAYERS = ('TransformerSpatioTemporalModel', 'SpatioTemporalResBlock')
@@ -42,14 +42,14 @@ class Source:
         return torch.float16 if self.is_half else torch.float32
 
 
-def load_pipeline(source: Source) -> 'StableVideoDiffusionPipeline':
+def load_pipeline(source: Source) -> 'svd.StableVideoDiffusionPipeline':
     """
     Read a checkpoint into memory, without asking the network.
 
     :param source: what is read
     :type source: Source
     :return: the pipeline, in main memory
-    :rtype: StableVideoDiffusionPipeline
+    :rtype: svd.StableVideoDiffusionPipeline
     :raises OSError: when a file is missing or unreadable
     :raises ValueError: when a file says what it should not
     """
@@ -93,13 +93,13 @@ def load_encoder(source: Source) -> 'torch.nn.Module':
         return torch.nn.Module.to(encoder, source.get_dtype())
 
 
-def restore(pipe: 'StableVideoDiffusionPipeline') -> None:
+def restore(pipe: 'svd.StableVideoDiffusionPipeline') -> None:
     """
     Put the pipeline in order after a call, also one that was cut short: it may have left the VAE at the precision it
     encodes with, and models on the GPU that have finished computing.
 
     :param pipe: the pipeline
-    :type pipe: StableVideoDiffusionPipeline
+    :type pipe: svd.StableVideoDiffusionPipeline
     """
     if pipe.vae.dtype != pipe.unet.dtype:
         pipe.vae.to(dtype = pipe.unet.dtype)

@@ -23,7 +23,7 @@ from modules.engines.stable_video.presets import Applied
 
 if TYPE_CHECKING:
     import torch
-    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class PlacedPipeline:
     Goes to a rung, or further down where memory does not even suffice for the weights.
 
     :param pipe: the pipeline, in main memory
-    :type pipe: StableVideoDiffusionPipeline
+    :type pipe: svd.StableVideoDiffusionPipeline
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
     :param rung: the way memory is to be used
@@ -42,7 +42,7 @@ class PlacedPipeline:
     :type load_encoder: Callable[[], torch.nn.Module]
     """
 
-    def __init__(self, pipe: 'StableVideoDiffusionPipeline', device: str, rung: Rung,
+    def __init__(self, pipe: 'svd.StableVideoDiffusionPipeline', device: str, rung: Rung,
                  load_encoder: 'Callable[[], torch.nn.Module]'):
         import torch
         self.pipe = pipe

@@ -19,7 +19,7 @@ from modules.engines.stable_video.presets import Preset
 from modules.progress import StopIfCancelled
 
 if TYPE_CHECKING:
-    from diffusers.pipelines.stable_video_diffusion import StableVideoDiffusionPipeline
+    from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,13 @@ class Rehearsal:
     #: frames that are decoded at once; 0 to decode none
     chunk: int = 0
 
-    def play(self, pipe: 'StableVideoDiffusionPipeline',
+    def play(self, pipe: 'svd.StableVideoDiffusionPipeline',
              stop_if_cancelled: StopIfCancelled) -> None:
         """
         Make a clip of a grey picture; of its chunks, decode one of each length.
 
         :param pipe: the pipeline, prepared for a clip
-        :type pipe: StableVideoDiffusionPipeline
+        :type pipe: svd.StableVideoDiffusionPipeline
         :param stop_if_cancelled: called between steps
         :type stop_if_cancelled: StopIfCancelled
         """
