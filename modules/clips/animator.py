@@ -151,7 +151,7 @@ class Animator:
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
         photo = self.reader.read(request.photo, pixels)
-        notes = []
+        notes: list[Text | None] = []
 
         def report(progress: Progress) -> None:
             if progress.note:

@@ -65,7 +65,7 @@ class Aging:
 
     def _count(self) -> None:
         now, steady = self._clock(), self._steady()
-        most = MOST_OF_A_RESTART
+        most: float = MOST_OF_A_RESTART
         if self._steady_before is not None:
             most = steady - self._steady_before + MOST_OF_A_JUMP
         if self._before is not None:

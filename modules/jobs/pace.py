@@ -152,7 +152,9 @@ class Pace:
         """
         with self._lock:
             run = self._runs.get(worker)
-            whole = self._whole(run.kind) if run else None
+            if not run:
+                return False
+            whole = self._whole(run.kind)
             return whole is not None and self._clock() - run.began > 2 * whole
 
     def _whole(self, kind: Hashable) -> float | None:

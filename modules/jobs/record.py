@@ -13,6 +13,7 @@ import math
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from modules import VERSION, errors
 from modules.i18n import LANGUAGES, Text
@@ -195,7 +196,7 @@ def _job(folder: Path, state: str, record: dict) -> Job:
 
 def _request(photo: Path, kept: dict) -> AnimationRequest:
     """Every value is one that a form could have brought; only what has no default must be there."""
-    values = {}
+    values: dict[str, Any] = {}
     for parameter in PARAMETERS:
         value = kept.get(parameter.name, parameter.default)
         field = value if isinstance(value, str) else json.dumps(value)

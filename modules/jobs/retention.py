@@ -121,7 +121,7 @@ class Retention:
 
     def _first_of_largest(self, kept: list[Kept]) -> Kept | None:
         """The oldest that nobody reads of the sender who has most; of the next one, where all are read."""
-        sizes = collections.Counter()
+        sizes: collections.Counter[str] = collections.Counter()
         for each in kept:
             sizes[each.sender] += each.size
         free = [each for each in kept if not self._is_read(each)]
@@ -144,7 +144,7 @@ class Retention:
     def _jobs(self) -> list[Kept]:
         return [
             Kept(job.folder, job.sender, job.finished.timestamp(), measure_folder(job.folder), job)
-            for job in self.store.find_ended()
+            for job in self.store.find_ended() if job.finished
         ]
 
     def _set_aside(self) -> list[Kept]:

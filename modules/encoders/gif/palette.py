@@ -132,8 +132,8 @@ def _split(colours: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
     boxes, number = np.zeros(len(colours), np.intp), 1
     while True:
         pixels = np.bincount(boxes, counts)
-        means = np.stack([np.bincount(boxes, counts * each) for each in colours.T], 1)
-        means = means / pixels[:, None]
+        sums = np.stack([np.bincount(boxes, counts * each) for each in colours.T], 1)
+        means = sums / pixels[:, None]
         apart = counts[:, None] * (colours - means[boxes])**2
         spread = np.stack([np.bincount(boxes, each) for each in apart.T], 1)
         # half as many at a time as there are: cutting one after the other takes longer and chooses the same
