@@ -91,10 +91,10 @@ def _ask_kernel(root: Path) -> Driver | None:
     if not cards:
         return None
     try:
-        told = (folder / 'version').read_text(encoding = 'utf-8', errors = 'replace')
+        version_text = (folder / 'version').read_text(encoding = 'utf-8', errors = 'replace')
     except OSError:
-        told = ''
-    version = re.search(r'Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+\.[\d.]+)', told)
+        version_text = ''
+    version = re.search(r'Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+\.[\d.]+)', version_text)
     return Driver(version[1] if version else '', cards)
 
 

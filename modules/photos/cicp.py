@@ -141,9 +141,10 @@ def from_lab(light: numpy.ndarray, a: numpy.ndarray, b: numpy.ndarray) -> numpy.
 
 def _from_xyz(white: numpy.ndarray) -> numpy.ndarray:
     """The matrix, to be multiplied from the right, from XYZ of a white to BT.709."""
-    there = _to_xyz(BT709)
-    adapted = numpy.linalg.inv(CONES) @ numpy.diag((CONES @ there.sum(1)) / (CONES @ white)) @ CONES
-    return (numpy.linalg.inv(there) @ adapted).T
+    to_xyz = _to_xyz(BT709)
+    adapted = numpy.linalg.inv(CONES) @ numpy.diag(
+        (CONES @ to_xyz.sum(1)) / (CONES @ white)) @ CONES
+    return (numpy.linalg.inv(to_xyz) @ adapted).T
 
 
 def _conversion(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
@@ -168,10 +169,10 @@ def _conversion(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
 
 def _between(source: tuple[float, ...], target: tuple[float, ...]) -> numpy.ndarray:
     """The matrix, to be multiplied from the right, from one set of primaries to another."""
-    here, there = _to_xyz(source), _to_xyz(target)
-    eye, white = CONES @ here.sum(1), CONES @ there.sum(1)
+    source_xyz, target_xyz = _to_xyz(source), _to_xyz(target)
+    eye, white = CONES @ source_xyz.sum(1), CONES @ target_xyz.sum(1)
     adapted = numpy.linalg.inv(CONES) @ numpy.diag(white / eye) @ CONES
-    return (numpy.linalg.inv(there) @ adapted @ here).T.astype(numpy.float32)
+    return (numpy.linalg.inv(target_xyz) @ adapted @ source_xyz).T.astype(numpy.float32)
 
 
 def _to_xyz(primaries: tuple[float, ...]) -> numpy.ndarray:

@@ -38,7 +38,7 @@ def index() -> Response:
     reader = language()
     now = _state(reader)
     known = services().animator.engines
-    described = known.describe(now['engine']) if now['engine'] else None
+    in_use = known.describe(now['engine']) if now['engine'] else None
     page = render_template(
         'index.html',
         language = reader,
@@ -47,12 +47,12 @@ def index() -> Response:
         preferred = known.preferred,
         may_download = model.may_download(request),
         better = _better(now, known.preferred),
-        described = described,
+        in_use = in_use,
         model = _model(reader),
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},
-        understood = described.parameters if described else (),
+        understood = in_use.parameters if in_use else (),
         preset = services().configuration.model.preset,
         max_content_length = services().configuration.web.max_content_length,
         version = VERSION)

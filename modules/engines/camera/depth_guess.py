@@ -194,8 +194,8 @@ def _guided(values: 'numpy.ndarray', guide: 'numpy.ndarray') -> 'numpy.ndarray':
     import cv2
     side = 2 * max(1, round(0.04 * max(values.shape))) + 1
 
-    def mean(of):
-        return cv2.boxFilter(of, -1, (side, side), borderType = cv2.BORDER_REFLECT)
+    def mean(image):
+        return cv2.boxFilter(image, -1, (side, side), borderType = cv2.BORDER_REFLECT)
 
     guide_mean, mean_of_values = mean(guide), mean(values)
     variance = mean(guide * guide) - guide_mean**2
