@@ -31,11 +31,11 @@ NO_NAMES = {
 LEFT = {
     'lines': set(),
     'methods': set(),
-    'parameters': {'download'},
+    'parameters': set(),
     'body': set(),
     'circles': set(),
-    'names': {'described', 'of', 'there', 'told'},
-    'defaults': {'download'},
+    'names': set(),
+    'defaults': set(),
 }
 
 SOURCE = {

@@ -7,7 +7,6 @@ may have been edited, so everything in it goes through the checks of a form's fi
 Libraries: none but the standard one.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
 from modules.i18n import Text, text
 from modules.request import PARAMETERS
+from modules.weights import HUB_NAME
 
 #: sections of the INI that a result may set; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions')
@@ -25,8 +25,6 @@ SECTIONS = ('ModelOptions', 'OutputOptions')
 OWN = (('OutputOptions', 'KeepLocation'), )
 #: years that every kind of file can hold
 YEARS = range(1980, 2100)
-#: a model of the hub; a folder is one of the machine where the result was made
-HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
 
 
 @dataclass(frozen = True)
@@ -118,6 +116,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
             if value is not None and (section, key) not in OWN:
                 word = _option(key, value, table[key].metadata['parse'])
+                # a folder is one of the machine where the result was made
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word
     recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}

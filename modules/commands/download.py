@@ -19,8 +19,8 @@ from modules.engines.camera import depth_model
 from modules.engines.common import missing_libraries
 from modules.i18n import text
 from modules.weights import DEPTH, VIDEO, Kind
-from modules.weights.download import State, download
-from modules.weights.plan import USUAL_TERMS, Terms, plan
+from modules.weights.download import Observer, State, download
+from modules.weights.plan import USUAL_TERMS, Terms, make_plan
 
 
 def run(arguments: Arguments, options: Configuration, language: str) -> int:
@@ -74,7 +74,7 @@ def fetch(configuration: Configuration,
 def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
     if kind == VIDEO and (file := weights.find_single_file(configuration)):
         _print(text('engines.svd_single_file', file = file.name), language)
-    planned = plan(configuration, terms = terms, kind = kind)
+    planned = make_plan(configuration, terms = terms, kind = kind)
     for words in planned.messages:
         _print(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
@@ -89,7 +89,7 @@ def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind
             bar.set_postfix_str(state.file.rpartition('/')[2], refresh = False)
             bar.update(state.bytes_done - bar.n)
 
-        return download(configuration, show, lambda: None, terms, kind)
+        return download(configuration, Observer(show), terms, kind)
 
 
 def _print(words: i18n.Text, language: str) -> None:

@@ -56,8 +56,7 @@ class Parser(argparse.ArgumentParser):
         :return: name with its value's, as ``--port PORT``, and what it does
         :rtype: list[tuple[str, str]]
         """
-        return [(' '.join([action.option_strings[-1],
-                           *filter(None, [action.metavar])]), action.help)
+        return [(f'{action.option_strings[-1]} {action.metavar or ""}'.strip(), action.help or '')
                 for action in self._optionals._group_actions]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -113,6 +113,6 @@ def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
 def _model(reader: str) -> dict[str, str]:
     """Return the model's name on hubs, or why it has none and cannot be fetched."""
     try:
-        return {'name': plan.hub_name(services().configuration), 'hindrance': ''}
+        return {'name': plan.read_hub_name(services().configuration), 'hindrance': ''}
     except WeightsError as error:
         return {'name': '', 'hindrance': error.text.in_(reader)}

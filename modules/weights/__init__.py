@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The models' files: where they lie on this machine and whether they are whole. What fetches them lives
+The models' files: where they are on this machine and whether they are whole. What fetches them stands
 beside.
 
 Libraries: none here.
@@ -27,14 +27,14 @@ class Kind:
     configs: tuple[str, ...]
     #: what the paths of each part's weights start with
     stems: tuple[str, ...]
-    #: how it is told that a source lacks some of these, in the locale files
+    #: the text for a source that lacks some of these, in the locale files
     lack: str
-    #: on hubs, ``owner/name``; empty where the option ``ModelName`` says it
+    #: on hubs, ``owner/name``; empty where the option ``ModelName`` has it
     hub_name: str = ''
 
     def name(self, configuration: Configuration) -> str:
         """
-        Which model of this kind is meant.
+        Return the model of this kind that is configured.
 
         :param configuration: the options
         :type configuration: Configuration
@@ -44,7 +44,7 @@ class Kind:
         return self.hub_name or configuration.model.model_name
 
 
-#: what makes films: a pipeline of diffusers
+#: image to video: a pipeline of diffusers
 VIDEO = Kind(
     configs = ('model_index.json', 'feature_extractor/preprocessor_config.json',
                'image_encoder/config.json', 'scheduler/scheduler_config.json', 'unet/config.json',
@@ -52,23 +52,26 @@ VIDEO = Kind(
     stems = ('image_encoder/model', 'unet/diffusion_pytorch_model', 'vae/diffusion_pytorch_model'),
     lack = 'weights.no_pipeline')
 
-#: what tells near from far for camera motion: a model of transformers
+#: depth for camera motion: a model of transformers
 DEPTH = Kind(
     configs = ('config.json', 'preprocessor_config.json'),
     stems = ('model', ),
     lack = 'weights.no_depth_model',
     hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
 
-#: what an index may call a part of the weights: a file beside it
+#: ``owner/name``; a part that begins with a dot could lead out of the folder of models
+HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w-][\w.-]*', re.ASCII)
+
+#: a shard's name in an index: a file beside it
 SHARD = re.compile(r'\w[\w.-]*', re.ASCII)
 
-#: what Stable Video Diffusion in one file is called, as other programs take it
+#: Stable Video Diffusion in one file, as other programs use it
 SINGLE_FILE = re.compile(r'(?i)svd([_-].*)?\.safetensors')
 
 
 class WeightsError(Exception):
     """
-    Why the model could not be fetched, and what to do about it.
+    The model could not be fetched; the text has the reason and what to do about it.
 
     :param text: one sentence
     :type text: Text
@@ -83,12 +86,12 @@ class WeightsError(Exception):
 
 
 class LocalError(WeightsError):
-    """A reason that lies on this machine, so that asking another source would not help."""
+    """The reason is on this machine, so that another source would not help."""
 
 
 def find(configuration: Configuration, kind: Kind = VIDEO) -> Path | None:
     """
-    The local model; cheap, and asked anew for every request.
+    Find the local model; cheap enough to be called for every request.
 
     :param configuration: the options; ``ModelName`` is a folder, or a hub name whose folder is
         ``ModelsHome/<owner>/<name>``, ``ModelsHome/<name>``, or where other programs of the hub keep it
@@ -98,11 +101,11 @@ def find(configuration: Configuration, kind: Kind = VIDEO) -> Path | None:
     :return: the absolute path of a folder that holds a whole model, or None
     :rtype: Path | None
     """
-    places = (*_places(configuration, kind), *_cached(kind.name(configuration)))
+    places = (*_list_places(configuration, kind), *_list_cached(kind.name(configuration)))
     return next((place for place in places if is_whole(place, kind)), None)
 
 
-def _places(configuration: Configuration, kind: Kind) -> tuple[Path, ...]:
+def _list_places(configuration: Configuration, kind: Kind) -> tuple[Path, ...]:
     name = Path(kind.name(configuration)).expanduser()
     home = configuration.store.models_home
     return Path.cwd() / name, ROOT / name, home / name, home / name.name
@@ -110,31 +113,31 @@ def _places(configuration: Configuration, kind: Kind) -> tuple[Path, ...]:
 
 def find_single_file(configuration: Configuration) -> Path | None:
     """
-    Stable Video Diffusion in one file, as other programs take it and this one does not: diffusers, which reads the
-    model, has no converter for it.
+    Find Stable Video Diffusion in one file, which other programs use and this one cannot: diffusers has no converter
+    for it.
 
     :param configuration: the options
     :type configuration: Configuration
     :return: the file, where ``ModelName`` names it or the folder it is in, or it lies in ``ModelsHome``; or None
     :rtype: Path | None
     """
-    for place in (*_places(configuration, VIDEO), configuration.store.models_home):
+    for place in (*_list_places(configuration, VIDEO), configuration.store.models_home):
         files = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
         if found := next((file for file in files if SINGLE_FILE.fullmatch(file.name)), None):
             return found
     return None
 
 
-def _cached(name: str) -> list[Path]:
+def _list_cached(name: str) -> list[Path]:
     """
-    Snapshots in the folder that all programs share which use the hub's library, and that a Space is built with. It is
-    looked for as that library does, which may not be installed yet.
+    List snapshots in the cache of the hub's library, which all its users share and a Space is built with. It is found
+    as that library finds it, which may not be installed yet.
     """
     caches = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     home = os.environ.get('HF_HOME') or f'{caches}/huggingface'
-    cache = os.environ.get('HF_HUB_CACHE') or f'{home}/hub'
-    # pathlib's own fails where there is no home
-    cache = Path(os.path.expanduser(cache))  # noqa: PTH111
+    # pathlib's own expanduser fails where there is no home
+    hub = os.environ.get('HF_HUB_CACHE') or f'{home}/hub'
+    cache = Path(os.path.expanduser(hub))  # noqa: PTH111
     with contextlib.suppress(OSError):
         return sorted((cache / f'models--{name.replace("/", "--")}' / 'snapshots').glob('*'))
     return []
@@ -142,7 +145,7 @@ def _cached(name: str) -> list[Path]:
 
 def is_whole(folder: Path, kind: Kind = VIDEO) -> bool:
     """
-    Whether a folder holds every file a model needs, each of its full length.
+    Check whether a folder holds every file a model needs, each of its full length.
 
     :param folder: any path
     :type folder: Path
@@ -152,12 +155,12 @@ def is_whole(folder: Path, kind: Kind = VIDEO) -> bool:
     :rtype: bool
     """
     configs = [folder / path for path in kind.configs]
-    return all(map(_content, configs)) and bool(variants(folder, kind))
+    return all(map(_read_object, configs)) and bool(variants(folder, kind))
 
 
 def variants(folder: Path, kind: Kind = VIDEO) -> tuple[str | None, ...]:
     """
-    What can be given as ``variant`` to ``from_pretrained`` with this folder.
+    List what can be given as ``variant`` to ``from_pretrained`` with this folder.
 
     :param folder: a model's folder
     :type folder: Path
@@ -175,12 +178,12 @@ def variants(folder: Path, kind: Kind = VIDEO) -> tuple[str | None, ...]:
 
 
 def _has_weights(part: Path, variant: str | None) -> bool:
-    """One file, or an index and every shard it names; the path is what those of all of them start with."""
+    """Check one file, or an index and every shard it names; the path is the start of all their names."""
     dot = f'.{variant}' if variant else ''
     whole = part.with_name(f'{part.name}{dot}.safetensors')
     if whole.is_file():
         return _is_whole_file(whole)
-    index = _content(part.with_name(f'{part.name}.safetensors.index{dot}.json'))
+    index = _read_object(part.with_name(f'{part.name}.safetensors.index{dot}.json'))
     named = index.get('weight_map')
     shards = list(named.values()) if isinstance(named, dict) else []
     if not all(isinstance(shard, str) and SHARD.fullmatch(shard) for shard in shards):
@@ -188,8 +191,8 @@ def _has_weights(part: Path, variant: str | None) -> bool:
     return bool(shards) and all(_is_whole_file(part.with_name(shard)) for shard in set(shards))
 
 
-def _content(path: Path) -> dict:
-    """What a JSON file says; nothing where there is none or it says no object."""
+def _read_object(path: Path) -> dict:
+    """Read a JSON object; empty where there is none."""
     try:
         content = json.loads(path.read_text(encoding = 'utf-8'))
     except (OSError, ValueError, RecursionError):
@@ -199,7 +202,7 @@ def _content(path: Path) -> dict:
 
 def _is_whole_file(path: Path) -> bool:
     try:
-        described = tensors.describe(path)
-        return described is not None and path.stat().st_size == described.size
+        description = tensors.describe(path)
+        return description is not None and path.stat().st_size == description.size
     except OSError:
         return False

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
+from modules.progress import do_nothing
 from modules.weights import VIDEO, Kind, LocalError, WeightsError, find, is_whole
 from modules.weights import plan as plans
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
@@ -43,7 +44,7 @@ class State:
     bytes_done: int = 0
     #: 0 until a source has answered
     bytes_total: int = 0
-    #: bytes per second, lately
+    #: bytes per second, over the last moments
     speed: float = 0.0
     #: seconds left; None while unknown
     eta: float | None = None
@@ -51,7 +52,7 @@ class State:
     file: str = ''
     #: the host it comes from
     source: str = ''
-    #: why it failed, or, while running, why the last source was passed over
+    #: why it failed, or, while running, why the last source did
     error: Text | None = None
 
 
@@ -61,27 +62,34 @@ OnPlan = Callable[[Plan], None]
 StopIfCancelled = Callable[[], None]
 
 
-def download(configuration: Configuration,
-             on_progress: OnProgress,
-             stop_if_cancelled: StopIfCancelled,
-             terms: Terms = USUAL_TERMS,
-             kind: Kind = VIDEO,
-             on_plan: OnPlan = bool) -> Path:
+@dataclass(frozen = True)
+class Observer:
+    """Who follows a download."""
+
+    #: called a few times a second
+    on_progress: OnProgress = do_nothing
+    #: called at least as often
+    stop_if_cancelled: StopIfCancelled = do_nothing
+    #: called before the files of a source are fetched
+    on_plan: OnPlan = do_nothing
+
+
+def download(
+        configuration: Configuration,
+        observer: Observer = Observer(),  # noqa: B008
+        terms: Terms = USUAL_TERMS,
+        kind: Kind = VIDEO) -> Path:
     """
-    Bring a model here. What a killed download left is continued; a model that is here is not asked for.
+    Download a model, unless it is here. What an interrupted download left is continued.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param on_progress: told a few times a second
-    :type on_progress: OnProgress
-    :param stop_if_cancelled: called a few times a second
-    :type stop_if_cancelled: StopIfCancelled
-    :param terms: what to keep to
+    :param observer: who follows it
+    :type observer: Observer
+    :param terms: its sources and limits
     :type terms: Terms
     :param kind: what the model is for
     :type kind: Kind
-    :param on_plan: told what will be fetched, before it is, of every source that is tried
-    :type on_plan: OnPlan
     :return: the model's folder, as :func:`modules.weights.find` finds it
     :rtype: Path
     :raises WeightsError: when that fails, with what to do about it
@@ -90,64 +98,61 @@ def download(configuration: Configuration,
     if here := find(configuration, kind):
         return here
     sources = terms.sources_for(configuration, kind)
-    folder = plans.folder(configuration, kind)
-    meter = _Meter(on_progress, stop_if_cancelled)
+    folder = plans.find_folder(configuration, kind)
+    meter = _Meter(observer)
 
     def attempt(source: Source) -> Path:
-        plan = plans.of(source, configuration, terms.patience, kind)
-        on_plan(plan)
-        _require_room(plan, terms.reserve)
+        plan = plans.plan_from_source(source, configuration, terms.patience, kind)
+        observer.on_plan(plan)
+        _require_space(plan, terms.reserve)
         meter.begin(plan)
         with on_disk(folder):
             for file in plan.files:
-                _bring(file, plan, meter, terms.patience)
+                _fetch_unless_here(file, plan, meter, terms.patience)
             return _move_in(plan)
 
-    with _alone(folder):
-        return plans.first_success(sources, attempt, meter.failed)
+    with _lock_model(folder):
+        return plans.try_sources(sources, attempt, meter.report_failure)
 
 
 class _Meter:
     """
-    Counts bytes and tells how far the download is.
+    Counts bytes and reports how far the download is.
 
-    :param on_progress: is told
-    :type on_progress: OnProgress
-    :param stop_if_cancelled: called with every report and more often
-    :type stop_if_cancelled: StopIfCancelled
+    :param observer: who follows the download
+    :type observer: Observer
     """
 
-    def __init__(self, on_progress: OnProgress, stop_if_cancelled: StopIfCancelled):
-        self._on_progress = on_progress
-        self._stop_if_cancelled = stop_if_cancelled
+    def __init__(self, observer: Observer):
+        self._observer = observer
         self._state = State('running')
         #: bytes that are here of each file
         self._sizes: dict[str, int] = {}
         #: (seconds, bytes), over the last moments
         self._samples: collections.deque[tuple[float, int]] = collections.deque()
-        self._told = 0.0
+        self._reported = 0.0
 
     def begin(self, plan: Plan) -> None:
-        self._sizes = {file.path: plan.here(file) for file in plan.files}
+        self._sizes = {file.path: plan.count_bytes_here(file) for file in plan.files}
         self._samples.clear()
         self._state = dataclasses.replace(
             self._state, bytes_total = plan.bytes_total, source = plan.source)
-        self._tell(time.monotonic())
+        self._report(time.monotonic())
 
-    def failed(self, words: Text) -> None:
+    def report_failure(self, words: Text) -> None:
         self._state = dataclasses.replace(self._state, error = words)
-        self._tell(time.monotonic())
+        self._report(time.monotonic())
 
-    def at(self, file: RemoteFile, size: int) -> None:
-        self._stop_if_cancelled()
+    def count(self, file: RemoteFile, size: int) -> None:
+        self._observer.stop_if_cancelled()
         self._sizes[file.path] = size
         now = time.monotonic()
-        if now - self._told >= _INTERVAL or file.path != self._state.file or size == file.size:
+        if now - self._reported >= _INTERVAL or file.path != self._state.file or size == file.size:
             self._state = dataclasses.replace(self._state, file = file.path)
-            self._tell(now)
+            self._report(now)
 
-    def _tell(self, now: float) -> None:
-        self._told, done = now, sum(self._sizes.values())
+    def _report(self, now: float) -> None:
+        self._reported, done = now, sum(self._sizes.values())
         while self._samples and (now - self._samples[0][0] > _WINDOW or self._samples[0][1] > done):
             self._samples.popleft()
         self._samples.append((now, done))
@@ -155,10 +160,10 @@ class _Meter:
         speed = (done - before) / (now - first) if now - first >= _LEAST else 0.0
         eta = (self._state.bytes_total - done) / speed if speed else None
         self._state = dataclasses.replace(self._state, bytes_done = done, speed = speed, eta = eta)
-        self._on_progress(self._state)
+        self._observer.on_progress(self._state)
 
 
-def _require_room(plan: Plan, reserve: int) -> None:
+def _require_space(plan: Plan, reserve: int) -> None:
     wanted, free = plan.bytes_total - plan.bytes_here + reserve, plan.bytes_free
     if wanted > free:
         raise LocalError(
@@ -169,13 +174,13 @@ def _require_room(plan: Plan, reserve: int) -> None:
                 free = f'{free / 1e9:.1f}'))
 
 
-def _bring(file: RemoteFile, plan: Plan, meter: _Meter, patience: Patience) -> None:
-    """Have a file in the growing folder: it is there, or lies in the final one, or is fetched."""
+def _fetch_unless_here(file: RemoteFile, plan: Plan, meter: _Meter, patience: Patience) -> None:
+    """Put a file into the partial folder, from the final one where it is there."""
 
     def on_size(size: int) -> None:
-        meter.at(file, size)
+        meter.count(file, size)
 
-    path, old = plan.growing / file.path, plan.folder / file.path
+    path, old = plan.partial_folder / file.path, plan.folder / file.path
     if not file.is_at(path, on_size):
         if file.is_at(old, on_size):
             path.parent.mkdir(parents = True, exist_ok = True)
@@ -186,21 +191,21 @@ def _bring(file: RemoteFile, plan: Plan, meter: _Meter, patience: Patience) -> N
 
 
 def _move_in(plan: Plan) -> Path:
-    """Give the grown folder the model's name; what bore it before, being no whole model, steps aside."""
-    if not is_whole(plan.growing, plan.kind):
+    """Give the partial folder the model's name; an earlier folder of that name, no whole model, is renamed."""
+    if not is_whole(plan.partial_folder, plan.kind):
         raise WeightsError(text(plan.kind.lack, host = plan.source, name = plan.folder.name))
-    for outdated in plan.growing.rglob('*.part'):
+    for outdated in plan.partial_folder.rglob('*.part'):
         outdated.unlink()
     if plan.folder.exists():
         aside = plan.folder.with_name(f'{plan.folder.name}.{time.time_ns()}.old')
         plan.folder.replace(aside)
         logger.warning('%s held no whole model and is now %s', plan.folder, aside.name)
-    plan.growing.replace(plan.folder)
+    plan.partial_folder.replace(plan.folder)
     return plan.folder
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock_model(folder: Path) -> Iterator[None]:
     """Keep other processes from fetching the same model."""
     try:
         import filelock

@@ -14,9 +14,9 @@ import time
 
 from modules import errors
 from modules.configuration import Configuration
-from modules.i18n import text
+from modules.i18n import Text, text
 from modules.weights import WeightsError
-from modules.weights.download import State, download
+from modules.weights.download import Observer, State, download
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,11 @@ INTERVAL = 15
 
 class Fetcher:
     """
-    Fetches the model when told to, on a thread of its own. Making one starts nothing.
+    Downloads the model on a thread of its own. Making one starts nothing.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param terms: what the download keeps to
+    :param terms: its sources and limits
     :type terms: Terms
     """
 
@@ -55,7 +55,7 @@ class Fetcher:
 
     def state(self) -> State:
         """
-        How far the download is.
+        Return how far the download is.
 
         :return: a snapshot
         :rtype: State
@@ -71,22 +71,20 @@ class Fetcher:
             thread.join(2 * self._terms.patience.timeout)
 
     def _run(self) -> None:
-        ended = {'state': 'failed', 'error': text('weights.broken')}
+        state = 'failed'
+        words: Text | None = text('weights.broken')
         try:
-            download(
-                self._configuration,
-                self._keep,
-                self._stop_if_cancelled,
-                self._terms,
-                on_plan = _say)
-            ended = {'state': 'done', 'error': None}
+            observer = Observer(self._keep, self._stop_if_cancelled, _log_plan)
+            download(self._configuration, observer, self._terms)
+            state, words = 'done', None
         except errors.Cancelled:
-            ended = {'state': 'idle', 'error': None}
+            state, words = 'idle', None
         except WeightsError as error:
             logger.error('%s', error.text.in_('en'))
-            ended = {'state': 'failed', 'error': error.text}
+            state, words = 'failed', error.text
         finally:
-            self._state = dataclasses.replace(self._state, speed = 0.0, eta = None, **ended)
+            self._state = dataclasses.replace(
+                self._state, state = state, error = words, speed = 0.0, eta = None)
 
     def _keep(self, state: State) -> None:
         self._state = state
@@ -105,6 +103,6 @@ class Fetcher:
             raise errors.Cancelled
 
 
-def _say(plan: Plan) -> None:
+def _log_plan(plan: Plan) -> None:
     for words in plan.messages:
         logger.info('%s', words.in_('en'))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What would be fetched: the files a model needs and none of the others.
+What would be fetched: the files that a model needs, and where they come from.
 
 Libraries: none here.
 """
@@ -16,17 +16,14 @@ from typing import TypeVar
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import VIDEO, Kind, LocalError, WeightsError
-from modules.weights.sources import Listing, Source, usual
+from modules.weights import HUB_NAME, VIDEO, Kind, LocalError, WeightsError
+from modules.weights.sources import Listing, Source, list_sources
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, host_of
 
 logger = logging.getLogger(__name__)
 
-#: owner and name, as hubs allow them
-_NAME = re.compile(r'[\w-][\w.-]*/[\w-][\w.-]*', re.ASCII)
-
-#: which shard this is, and of how many
+#: the number of a shard, and of all shards
 _SHARD = r'-\d{5}-of-\d{5}'
 
 _Result = TypeVar('_Result')
@@ -35,17 +32,17 @@ OnFailure = Callable[[Text], None]
 
 @dataclass(frozen = True)
 class Terms:
-    """What fetching keeps to."""
+    """The sources and limits of a download."""
 
-    #: who is asked, in this order; None for those that :func:`modules.weights.sources.usual` names
+    #: in their order; None for those of :func:`modules.weights.sources.list_sources`
     sources: Sequence[Source] | None = None
     patience: Patience = Patience()
-    #: bytes of disk that are left to others
+    #: bytes of the disk that stay free
     reserve: int = 500_000_000
 
     def sources_for(self, configuration: Configuration, kind: Kind = VIDEO) -> Sequence[Source]:
         """
-        Who is asked.
+        Return the sources of a kind of model.
 
         :param configuration: the options
         :type configuration: Configuration
@@ -53,12 +50,12 @@ class Terms:
         :type kind: Kind
         :return: the sources
         :rtype: Sequence[Source]
-        :raises LocalError: when ``ModelRepositoryUrl`` makes no sense
+        :raises LocalError: when ``ModelRepositoryUrl`` is no address of this model
         """
-        return usual(configuration, kind) if self.sources is None else self.sources
+        return list_sources(configuration, kind) if self.sources is None else self.sources
 
 
-#: what fetching keeps to outside of tests
+#: those of the product
 USUAL_TERMS = Terms()
 
 
@@ -72,14 +69,14 @@ class Plan:
     files: tuple[RemoteFile, ...]
     #: where the model will be
     folder: Path
-    #: the licence's name; empty where the source does not tell
+    #: the licence's name; empty where the source does not name it
     licence: str
     #: where to read it
     licence_url: str
 
     @property
     def messages(self) -> tuple[Text, Text]:
-        """What a person should know before the download: its size and the free disk space; the licence."""
+        """Return what a person should know before the download: its size and the free disk space; the licence."""
         coming = text(
             'weights.plan',
             name = f'{self.folder.parent.name}/{self.folder.name}',
@@ -93,35 +90,35 @@ class Plan:
         return coming, text(f'weights.{key}', name = self.licence, url = self.licence_url)
 
     @property
-    def growing(self) -> Path:
-        """Where it is until it is whole: a name :func:`modules.weights.find` does not look at."""
+    def partial_folder(self) -> Path:
+        """Return the folder of a model that is not whole yet, which :func:`modules.weights.find` ignores."""
         return self.folder.with_name(f'{self.folder.name}.part')
 
     @property
     def bytes_total(self) -> int:
-        """All files together."""
+        """Return the bytes of all files."""
         return sum(file.size for file in self.files)
 
     @property
     def bytes_here(self) -> int:
-        """What need not be fetched any more, judged by its length alone."""
-        return sum(map(self.here, self.files))
+        """Return the bytes that are on the disk already, judged by length alone."""
+        return sum(map(self.count_bytes_here, self.files))
 
     @property
     def bytes_free(self) -> int:
-        """Room on the disk."""
+        """Return the free bytes of the disk."""
         return free_bytes(self.folder)
 
-    def here(self, file: RemoteFile) -> int:
+    def count_bytes_here(self, file: RemoteFile) -> int:
         """
-        What need not be fetched of a file any more, judged by its length alone.
+        Count the bytes of a file that are on the disk already, judged by length alone.
 
         :param file: one of the plan's
         :type file: RemoteFile
         :return: bytes
         :rtype: int
         """
-        path = self.growing / file.path
+        path = self.partial_folder / file.path
         if any(place.is_file() and place.stat().st_size == file.size
                for place in (path, self.folder / file.path)):
             return file.size
@@ -131,29 +128,29 @@ class Plan:
 
 def free_bytes(folder: Path) -> int:
     """
-    Room for a folder that may not be there yet.
+    Return the free bytes of the disk of a folder, which may not exist yet.
 
     :param folder: an absolute path
     :type folder: Path
     :return: bytes
     :rtype: int
     """
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(there).free
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).free
 
 
-def plan(configuration: Configuration,
-         on_failure: OnFailure | None = None,
-         terms: Terms = USUAL_TERMS,
-         kind: Kind = VIDEO) -> Plan:
+def make_plan(configuration: Configuration,
+              on_failure: OnFailure | None = None,
+              terms: Terms = USUAL_TERMS,
+              kind: Kind = VIDEO) -> Plan:
     """
-    Ask the first source that answers what there is to fetch.
+    Plan a download from the first source that has the model.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param on_failure: told why a source was passed over
+    :param on_failure: called with the reason when a source fails
     :type on_failure: OnFailure | None
-    :param terms: what to keep to
+    :param terms: its sources and limits
     :type terms: Terms
     :param kind: what the model is for
     :type kind: Kind
@@ -161,19 +158,19 @@ def plan(configuration: Configuration,
     :rtype: Plan
     :raises WeightsError: when no source has the model
     """
-    return first_success(
+    return try_sources(
         terms.sources_for(configuration, kind),
-        lambda source: of(source, configuration, terms.patience, kind), on_failure)
+        lambda source: plan_from_source(source, configuration, terms.patience, kind), on_failure)
 
 
-def of(source: Source,
-       configuration: Configuration,
-       patience: Patience,
-       kind: Kind = VIDEO) -> Plan:
+def plan_from_source(source: Source,
+                     configuration: Configuration,
+                     patience: Patience,
+                     kind: Kind = VIDEO) -> Plan:
     """
-    Ask one source what there is to fetch.
+    Plan a download from one source.
 
-    :param source: who is asked
+    :param source: the source
     :type source: Source
     :param configuration: the options
     :type configuration: Configuration
@@ -185,16 +182,16 @@ def of(source: Source,
     :rtype: Plan
     :raises WeightsError: when the source does not have the model, or not in files we can read
     """
-    name = hub_name(configuration, kind)
-    listing = source.listing(name, patience)
-    files = needed(listing, kind)
+    name = read_hub_name(configuration, kind)
+    listing = source.list_files(name, patience)
+    files = choose_files(listing, kind)
     if not files:
         raise WeightsError(text(kind.lack, host = host_of(source.endpoint), name = name))
-    return Plan(kind, files[0].host, files, folder(configuration, kind), listing.licence,
+    return Plan(kind, files[0].host, files, find_folder(configuration, kind), listing.licence,
                 listing.licence_url)
 
 
-def needed(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]:
+def choose_files(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]:
     """
     Choose among a model's files: descriptions, and of the weights the half-precision safetensors, or the
     plain ones for a part that has no others.
@@ -222,9 +219,9 @@ def needed(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]:
     return tuple(sorted((listing.files[path] for path in paths), key = lambda file: file.size))
 
 
-def hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
+def read_hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
     """
-    The model's name on hubs.
+    Read the model's name on hubs.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -235,14 +232,14 @@ def hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
     :raises LocalError: when ``ModelName`` is a folder
     """
     name = kind.name(configuration)
-    if not _NAME.fullmatch(name) or name.endswith('.safetensors'):
+    if not HUB_NAME.fullmatch(name) or name.endswith('.safetensors'):
         raise LocalError(text('weights.no_hub_name', name = name))
     return name
 
 
-def folder(configuration: Configuration, kind: Kind = VIDEO) -> Path:
+def find_folder(configuration: Configuration, kind: Kind = VIDEO) -> Path:
     """
-    Where a fetched model lies.
+    Return the folder of a fetched model.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -252,19 +249,19 @@ def folder(configuration: Configuration, kind: Kind = VIDEO) -> Path:
     :rtype: Path
     :raises LocalError: when ``ModelName`` is a folder
     """
-    return configuration.store.models_home / hub_name(configuration, kind)
+    return configuration.store.models_home / read_hub_name(configuration, kind)
 
 
-def first_success(sources: Sequence[Source], act: Callable[[Source], _Result],
-                  on_failure: OnFailure | None) -> _Result:
+def try_sources(sources: Sequence[Source], act: Callable[[Source], _Result],
+                on_failure: OnFailure | None) -> _Result:
     """
-    Try sources in turn.
+    Try sources one after the other.
 
     :param sources: one or more
     :type sources: Sequence[Source]
     :param act: what to do with each
     :type act: Callable[[Source], _Result]
-    :param on_failure: told why a source was passed over
+    :param on_failure: called with the reason when a source fails
     :type on_failure: OnFailure | None
     :return: what ``act`` returned
     :rtype: _Result

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Where models can be had: the Hugging Face hub and what speaks its language, and ModelScope. Adding a source:
-copy a class, name it in :func:`usual`.
+Where models are fetched from: the Hugging Face hub and its mirrors, and ModelScope. Adding a source: copy a class,
+name it in :func:`list_sources`.
 
 Libraries: huggingface_hub, imported when a hub is asked.
 """
@@ -30,20 +30,20 @@ MODELSCOPE = 'https://www.modelscope.cn'
 #: characters of a name in a listing, and bytes of a file
 LONGEST_WORD, LARGEST_FILE = 1000, 1 << 50
 
-#: what a listing raises that is none
+#: what is raised while an answer is read that is no listing
 UNUSABLE = (ValueError, TypeError, KeyError, AttributeError)
 
-#: who keeps other owners' models on ModelScope
+#: the owner of copies of other owners' models on ModelScope
 MODELSCOPE_MIRROR = 'AI-ModelScope'
 
 
 @dataclass(frozen = True)
 class Listing:
-    """What a source has of a model."""
+    """A model's files on a source."""
 
-    #: all its files, the needed and the others, by path
+    #: all its files by path, also those that are not needed
     files: dict[str, RemoteFile]
-    #: the licence's name; empty where the source does not tell
+    #: the licence's name; empty where the source does not name it
     licence: str
     #: where to read it
     licence_url: str
@@ -52,12 +52,13 @@ class Listing:
 class Source(Protocol):
     """What every source offers."""
 
-    #: scheme, host and port
-    endpoint: str
+    @property
+    def endpoint(self) -> str:
+        """Return scheme, host and port."""
 
-    def listing(self, name: str, patience: Patience) -> Listing:
+    def list_files(self, name: str, patience: Patience) -> Listing:
         """
-        Ask what there is of a model.
+        List a model's files.
 
         :param name: ``owner/name``
         :type name: str
@@ -86,9 +87,9 @@ class Hub:
     def __repr__(self) -> str:
         return f'Hub({self.endpoint!r})'
 
-    def listing(self, name: str, patience: Patience) -> Listing:
+    def list_files(self, name: str, patience: Patience) -> Listing:
         """
-        Ask what there is of a model; see :class:`Source`.
+        List a model's files; see :class:`Source`.
 
         :param name: ``owner/name``
         :type name: str
@@ -106,7 +107,7 @@ class Hub:
             raise LocalError(text('weights.offline'))
         page = f'{self.endpoint}/{name}'
         secret = {'Authorization': f'Bearer {self.token}'} if self.token else {}
-        # the library's own way takes an answer of any length
+        # the library's own function reads an answer of any length
         info = read_json(
             f'{self.endpoint}/api/models/{name}?blobs=true', patience, page = page, secret = secret)
         try:
@@ -138,9 +139,9 @@ class ModelScope:
 
     endpoint: str = MODELSCOPE
 
-    def listing(self, name: str, patience: Patience) -> Listing:
+    def list_files(self, name: str, patience: Patience) -> Listing:
         """
-        Ask what there is of a model, or of its copy by ModelScope's own people; see :class:`Source`.
+        List the files of a model, or of ModelScope's own copy; see :class:`Source`.
 
         :param name: ``owner/name``
         :type name: str
@@ -151,13 +152,13 @@ class ModelScope:
         :raises WeightsError: when ModelScope cannot be reached or has neither
         """
         try:
-            return self._listing(name, patience)
+            return self._list_files(name, patience)
         except WeightsError as error:
             if error.text.key != 'weights.not_found':
                 raise
-        return self._listing(f'{MODELSCOPE_MIRROR}/{name.split("/")[1]}', patience)
+        return self._list_files(f'{MODELSCOPE_MIRROR}/{name.split("/")[1]}', patience)
 
-    def _listing(self, name: str, patience: Patience) -> Listing:
+    def _list_files(self, name: str, patience: Patience) -> Listing:
         host, page = host_of(self.endpoint), f'{self.endpoint}/models/{name}'
         answer = read_json(
             f'{self.endpoint}/api/v1/models/{name}/repo/files?Revision=master&Recursive=true',
@@ -182,17 +183,17 @@ class ModelScope:
 
 
 def _word(value: object) -> str:
-    """A name or a sum; empty where there is none."""
+    """Check a name or a checksum; empty where there is none."""
     if value is None:
         return ''
-    # what moves a terminal's cursor is none
+    # control characters would reach a terminal
     if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST_WORD:
         raise ValueError(value)
     return value
 
 
 def _size(value: object) -> int:
-    """Bytes of a file; 0 where that is not told."""
+    """Check the bytes of a file; 0 where the source does not say."""
     if value is None:
         return 0
     if not isinstance(value, int) or not 0 <= value <= LARGEST_FILE:
@@ -201,7 +202,7 @@ def _size(value: object) -> int:
 
 
 def _licence(card: Mapping[str, Any], page: str) -> tuple[str, str]:
-    """Name and link, as a model's card tells them."""
+    """Return name and link of a model card's licence."""
     name = card.get('license_name') or card.get('license') or ''
     link = _word(card.get('license_link') or '')
     if link and '://' not in link:
@@ -209,11 +210,11 @@ def _licence(card: Mapping[str, Any], page: str) -> tuple[str, str]:
     return _word(str(name)), link or page
 
 
-def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...]:
+def list_sources(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...]:
     """
-    Where a model is looked for, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
+    List the sources of a model, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
     where set, then the hub, its mirror, ModelScope. The token of ``HF_TOKEN``, or of the hub's login, goes to
-    the hub and to a host somebody named, never to mirrors that are tried by themselves, and never by plain http.
+    the hub and to a host that is configured, never to the other mirrors, and never by plain http.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -223,9 +224,9 @@ def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...
     :rtype: tuple[Source, ...]
     :raises LocalError: when ``ModelRepositoryUrl`` is no address, or not of the model ``ModelName``
     """
-    token = _token()
-    named = [_named(configuration, kind)] if configuration.installation.model_repository_url else []
-    named += filter(None, [os.environ.get('HF_ENDPOINT', '').rstrip('/')])
+    token = _read_token()
+    named = [_read_endpoint(configuration, kind), os.environ.get('HF_ENDPOINT', '').rstrip('/')]
+    named = list(filter(None, named))
     endpoints = list(dict.fromkeys([*named, HUB, HUB_MIRROR, MODELSCOPE]))
     return tuple(
         ModelScope(endpoint) if _is_modelscope(endpoint) else Hub(
@@ -234,7 +235,7 @@ def usual(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...
 
 
 def _is_private(endpoint: str) -> bool:
-    """Whether nobody on the way reads what is sent there."""
+    """Check whether nobody else can read what is sent there."""
     parts = urllib.parse.urlsplit(endpoint)
     if parts.scheme == 'https' or parts.hostname in ('localhost', '127.0.0.1', '::1'):
         return True
@@ -243,9 +244,11 @@ def _is_private(endpoint: str) -> bool:
     return False
 
 
-def _named(configuration: Configuration, kind: Kind) -> str:
-    """The endpoint of ``ModelRepositoryUrl``; its path is that of ``ModelName``, whatever else is fetched there."""
+def _read_endpoint(configuration: Configuration, kind: Kind) -> str:
+    """Return the endpoint of ``ModelRepositoryUrl``, whose path has to match ``ModelName``; empty where none is set."""
     url = configuration.installation.model_repository_url
+    if not url:
+        return ''
     parts = urllib.parse.urlsplit(url if '://' in url else f'https://{url}')
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise LocalError(text('weights.no_url', url = url))
@@ -261,7 +264,7 @@ def _is_modelscope(endpoint: str) -> bool:
     return bool(re.search(r'(^|[/.])modelscope\.(cn|ai)$', endpoint))
 
 
-def _token() -> str | None:
+def _read_token() -> str | None:
     try:
         from huggingface_hub import get_token
     except ImportError:

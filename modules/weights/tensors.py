@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What a file of weights says of itself at its beginning: https://huggingface.co/docs/safetensors, "Format".
+The header of a file of weights: https://huggingface.co/docs/safetensors, "Format".
 
 Libraries: none.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 #: a header longer than this is none
 _LONGEST_HEADER = 100_000_000
 
-#: what kinds of numbers are called that can be computed with at another precision
+#: types of numbers that can be converted to another precision
 _PRECISIONS = ('F64', 'F32', 'F16', 'BF16')
 
 
@@ -26,14 +26,14 @@ class Description:
 
     #: bytes it should have
     size: int
-    #: how many numbers it holds that can be computed with at another precision
+    #: how many numbers it holds that can be converted to another precision
     numbers: int
     #: bytes of everything else
     rest: int
 
     def bytes_at(self, width: int) -> int:
         """
-        Bytes of its tensors, once they are loaded.
+        Compute the bytes of its tensors, once they are loaded.
 
         :param width: bytes of a number that is computed with
         :type width: int
@@ -49,16 +49,16 @@ def describe(path: Path) -> Description | None:
 
     :param path: a safetensors file
     :type path: Path
-    :return: what it says, or None where it has no header
+    :return: the description, or None where it has no header
     :rtype: Description | None
     :raises OSError: when it cannot be read
     """
     status = path.stat()
-    return _described(path, status.st_size, status.st_mtime_ns)
+    return _read_header(path, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize = 64)
-def _described(path: Path, size: int, _changed: int) -> Description | None:
+def _read_header(path: Path, size: int, _changed: int) -> Description | None:
     with path.open('rb') as file:
         start = file.read(8)
         length = struct.unpack('<Q', start)[0] if len(start) == 8 else 0

@@ -31,7 +31,7 @@ from modules.weights.web import (
 #: bytes read at once
 CHUNK = 1 << 18
 
-#: told how many bytes of the file are there; may raise to end the transfer
+#: called with the bytes of the file that are here; may raise to end the transfer
 OnSize = Callable[[int], None]
 
 
@@ -45,21 +45,21 @@ class RemoteFile:
     url: str
     #: where people read about the model and accept its licence
     page: str
-    #: of the content; empty where the hub does not tell
+    #: of the content; empty where the hub does not say
     sha256: str = ''
-    #: of the content as a git blob; empty where the hub does not tell
+    #: of the content as a git blob; empty where the hub does not say
     git_sha1: str = ''
     #: sent to the hub, but not to where it redirects
     secret: dict[str, str] = field(default_factory = dict, repr = False)
 
     @property
     def host(self) -> str:
-        """Where it is fetched from."""
+        """Return the host it is fetched from."""
         return host_of(self.url)
 
     def part(self, path: Path) -> Path:
         """
-        Where the file grows; named by content, so that another hub's same file continues it.
+        Return the unfinished file; it is named by its content, so that another hub's same file continues it.
 
         :param path: where the whole file will be
         :type path: Path
@@ -71,7 +71,7 @@ class RemoteFile:
 
     def is_at(self, path: Path, on_size: OnSize) -> bool:
         """
-        Whether a local file is this one.
+        Check whether a local file is this one.
 
         :param path: any path
         :type path: Path
@@ -96,13 +96,13 @@ class RemoteFile:
 
 def fetch(file: RemoteFile, path: Path, on_size: OnSize, patience: Patience) -> None:
     """
-    Bring a file here, continuing what an earlier attempt left.
+    Fetch a file, continuing what an earlier attempt left.
 
-    :param file: what
+    :param file: the file
     :type file: RemoteFile
     :param path: where to; nothing is there until the file is whole and checked
     :type path: Path
-    :param on_size: told how much is there, also while waiting
+    :param on_size: called with the bytes that are here, also while waiting
     :type on_size: OnSize
     :param patience: how long to wait
     :type patience: Patience
@@ -136,36 +136,36 @@ def _accept(file: RemoteFile, part: Path, path: Path, on_size: OnSize) -> None:
 
 
 def _continue(file: RemoteFile, part: Path, on_size: OnSize, patience: Patience) -> None:
-    """One request for all that is missing."""
+    """Request all that is missing."""
     start = part.stat().st_size
     ranged = {'Range': f'bytes={start}-'} if start else {}
     with open_url(file.url, {**ranged, **file.secret}, patience) as response:
         if response.status != 206:
             start = 0
-        if _announced(response) not in (None, (start, file.size)):
+        if _read_range(response) not in (None, (start, file.size)):
             raise WeightsError(text('weights.wrong_size', file = file.path, host = file.host))
-        with _grown_to(part, start) as growing:
+        with _open_part(part, start) as output:
             while start < file.size and (chunk := response.read1(min(CHUNK, file.size - start))):
                 with on_disk(part):
-                    growing.write(chunk)
+                    output.write(chunk)
                 start += len(chunk)
                 on_size(start)
     if start < file.size:
         raise TransientError(text('weights.broke_off', host = file.host))
 
 
-def _grown_to(part: Path, start: int) -> BinaryIO:
-    """Open for writing from there on; what an earlier attempt wrote behind it goes."""
+def _open_part(part: Path, start: int) -> BinaryIO:
+    """Open for writing from there on, and cut off what an earlier attempt wrote behind it."""
     with on_disk(part):
         if part.stat().st_size > start:
             os.truncate(part, start)
-        growing = part.open('rb+', buffering = 0)
-        growing.seek(start)
-    return growing
+        output = part.open('rb+', buffering = 0)
+        output.seek(start)
+    return output
 
 
-def _announced(response: http.client.HTTPResponse) -> tuple[int, int] | None:
-    """Where the body begins and how long the whole file is, as far as the server says."""
+def _read_range(response: http.client.HTTPResponse) -> tuple[int, int] | None:
+    """Return where the body begins and how long the whole file is; None where the server does not say."""
     if response.status == 206:
         numbers = response.headers.get('Content-Range', '').removeprefix('bytes ').split('/')
         try:
@@ -178,7 +178,7 @@ def _announced(response: http.client.HTTPResponse) -> tuple[int, int] | None:
 @contextlib.contextmanager
 def on_disk(path: Path) -> Iterator[None]:
     """
-    Turn what goes wrong with the disk into one sentence.
+    Raise errors of the disk as one sentence.
 
     :param path: what is written
     :type path: Path

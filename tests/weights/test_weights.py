@@ -32,9 +32,9 @@ from modules import errors, i18n, weights
 from modules.commands import download as shell
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
 from modules.weights import sources, web
-from modules.weights.download import download
+from modules.weights.download import Observer, download
 from modules.weights.fetcher import Fetcher
-from modules.weights.plan import Terms, plan
+from modules.weights.plan import Terms, make_plan
 from modules.weights.sources import Hub, ModelScope
 from modules.weights.web import Patience
 
@@ -64,7 +64,7 @@ def terms(*servers, reserve = 0):
 
 
 def fetch(configuration, terms, told = None):
-    return download(configuration, (told if told is not None else []).append, lambda: None, terms)
+    return download(configuration, Observer((told if told is not None else []).append), terms)
 
 
 def refusal(configuration, terms):
@@ -242,7 +242,7 @@ def test_finds_what_diffusers_saves(configuration, half):
 
 
 def test_plans_the_needed_files_and_tells_the_licence(configuration, server):
-    planned = plan(configuration, terms = terms(server))
+    planned = make_plan(configuration, terms = terms(server))
     assert sorted(file.path for file in planned.files) == NEEDED
     assert planned.bytes_total == total(server)
     assert planned.licence == 'tiny-community'
@@ -319,7 +319,7 @@ def test_goes_on_wherever_the_connection_breaks(configuration, length, cut):
 def test_starts_a_file_over_when_the_server_knows_no_ranges(configuration, server):
     part = configuration.store.models_home / f'{hub.NAME}.part' / UNET
     file = next(
-        file for file in plan(configuration, terms = terms(server)).files if file.path == UNET)
+        file for file in make_plan(configuration, terms = terms(server)).files if file.path == UNET)
     write(part.parent, {file.part(part).name: server.files[UNET][:5000]})
     server.whole_only = True
     assert (fetch(configuration, terms(server)) / UNET).read_bytes() == server.files[UNET]
@@ -330,13 +330,13 @@ KILLED = """
 import sys
 from pathlib import Path
 from modules.configuration import Configuration, ModelOptions, StoreOptions
-from modules.weights.download import download
+from modules.weights.download import Observer, download
 from modules.weights.plan import Terms
 from modules.weights.sources import Hub
 download(
     Configuration(model = ModelOptions(model_name = sys.argv[2]),
                   store = StoreOptions(models_home = Path(sys.argv[3]))),
-    lambda state: None, lambda: None, Terms((Hub(sys.argv[1]), ), reserve = 0))
+    Observer(), Terms((Hub(sys.argv[1]), ), reserve = 0))
 """
 
 
@@ -396,7 +396,7 @@ def test_stops_when_told_to_and_continues_later(configuration, server):
             raise errors.Cancelled
 
     with pytest.raises(errors.Cancelled):
-        download(configuration, lambda state: None, stop_if_cancelled, terms(server))
+        download(configuration, Observer(stop_if_cancelled = stop_if_cancelled), terms(server))
     assert weights.find(configuration) is None
     server.speed, told = 30_000, []
     assert fetch(configuration, terms(server), told)
@@ -598,9 +598,9 @@ def test_says_beforehand_that_the_disk_is_too_small_and_asks_nobody_else(configu
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason = 'no /dev/full here')
 def test_says_when_the_disk_becomes_full(configuration, server):
-    planned = plan(configuration, terms = terms(server))
+    planned = make_plan(configuration, terms = terms(server))
     file = next(file for file in planned.files if file.path == UNET)
-    part = file.part(planned.growing / UNET)
+    part = file.part(planned.partial_folder / UNET)
     part.parent.mkdir(parents = True)
     part.symlink_to('/dev/full')
     assert refusal(configuration, terms(server)).key == 'weights.disk_full_now'
@@ -676,7 +676,7 @@ def test_says_that_all_failed_and_why_the_first_did(configuration, server):
 
 def endpoints(configuration):
     return [(type(source), source.endpoint, getattr(source, 'token', None))
-            for source in sources.usual(configuration)]
+            for source in sources.list_sources(configuration)]
 
 
 def with_url(configuration, url):
@@ -725,7 +725,7 @@ def test_understands_an_address_at_modelscope(configuration):
                      ('ftp://hf-mirror.com', 'weights.no_url'), ('https:///x', 'weights.no_url')])
 def test_refuses_an_address_of_another_model(configuration, url, key):
     with pytest.raises(weights.WeightsError) as caught:
-        sources.usual(with_url(configuration, url))
+        sources.list_sources(with_url(configuration, url))
     assert caught.value.text.key == key
 
 
@@ -739,7 +739,7 @@ def test_the_token_opens_the_hub_and_goes_nowhere_else(configuration, server, ca
         assert len(storage.requests) == len(hub.WEIGHTS)
         assert not any('Authorization' in headers for _, _, headers in storage.requests)
     assert 'hf_secret' not in caplog.text + repr(known) + repr(
-        plan(configuration, terms = Terms((known, ))))
+        make_plan(configuration, terms = Terms((known, ))))
 
 
 def test_modelscope_gets_no_token(configuration, server, monkeypatch):

@@ -125,7 +125,7 @@ def test_a_whole_model_beside_it_is_what_is_used(tmp_path):
 def test_a_file_is_no_name_on_hubs(tmp_path):
     configuration = Configuration(model = ModelOptions(model_name = 'models/svd_xt.safetensors'))
     with pytest.raises(weights.LocalError, match = 'owner/name'):
-        plan.hub_name(configuration)
+        plan.read_hub_name(configuration)
 
 
 def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):

@@ -13,15 +13,13 @@ from pathlib import Path
 from modules import weights
 from modules.configuration import ROOT, Configuration, ModelOptions
 from modules.i18n import Text, text
+from modules.weights import HUB_NAME
 
 #: names of models for few steps, and of the schedulers that only they have
 FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
 
 #: the model was trained for slower clips than this
 GREATEST_CONDITIONING_FPS = 12
-
-#: a model's name on the hub
-HUB_NAME = r'[A-Za-z0-9][\w.-]*/[\w.-]+'
 
 
 def explain_refusal(configuration: Configuration, folder: Path | None) -> Text | None:
@@ -99,7 +97,7 @@ def get_public_name(name: str) -> str:
     :rtype: str
     """
     is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
-    if re.fullmatch(HUB_NAME, name, re.ASCII) and not is_folder:
+    if HUB_NAME.fullmatch(name) and not is_folder:
         return name
     return _get_last_part(name)
 

@@ -45,7 +45,7 @@ from modules.photos.reader import PhotoReader
 from modules.progress import JobControl
 from modules.request import parse_request
 from modules.weights import DEPTH, sources
-from modules.weights.download import download
+from modules.weights.download import Observer, download
 from modules.weights.plan import Terms
 from modules.weights.web import Patience
 
@@ -547,14 +547,14 @@ def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, mon
 
 def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
     server.cut, told = 60_000, []
-    download(options(tmp_path), told.append, lambda: None, terms(server), DEPTH)
+    download(options(tmp_path), Observer(told.append), terms(server), DEPTH)
     assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == told[-1].bytes_done
 
 
 def test_what_is_no_depth_model_is_not_taken(server, tmp_path):
     del server.listed['config.json']
     with pytest.raises(weights.WeightsError) as caught:
-        download(options(tmp_path), lambda state: None, lambda: None, terms(server), DEPTH)
+        download(options(tmp_path), Observer(), terms(server), DEPTH)
     assert caught.value.text.key == 'weights.no_depth_model'
     assert all(DEPTH.hub_name in caught.value.text.in_(language) for language in i18n.LANGUAGES)
 
@@ -564,7 +564,7 @@ def test_the_host_that_is_named_for_the_other_model_is_asked_first(tmp_path):
         options(tmp_path, model_name = '/elsewhere'),
         installation = configuration.InstallationOptions(
             model_repository_url = 'https://hf-mirror.com/stabilityai/other'))
-    assert sources.usual(wanted, DEPTH)[0].endpoint == 'https://hf-mirror.com'
+    assert sources.list_sources(wanted, DEPTH)[0].endpoint == 'https://hf-mirror.com'
 
 
 SERVED = '''
