@@ -153,3 +153,12 @@ def test_the_pages_names_are_plain_words(kind):
         text = re.sub(r'/\*.*?\*/', '', path.read_text(encoding = 'utf-8'), flags = re.S)
         found |= {(path.name, match[0]) for match in re.finditer(named, text)}
     assert found == set()
+
+
+def test_the_plan_names_every_room_and_nothing_that_is_not_there():
+    plan = (ROOT / 'ARCHITECTURE.md').read_text(encoding = 'utf-8')
+    rooms = {name.split('/')[1] for name in SOURCE if name.count('/') > 1}
+    assert {room for room in rooms if f'`modules/{room}/`' not in plan} == set()
+    named = set(re.findall(r'`([\w./]+(?:\.(?:py|js|html|json|md|ini|ipynb)|/))`', plan))
+    known = [path.relative_to(ROOT).as_posix() for path in tracked()]
+    assert {name for name in named if not any(name in f'/{path}' for path in known)} == set()
