@@ -98,8 +98,8 @@ class Results:
         job.notes[format_name] = note
         with self._note_lock:
             if recorded := self.store.find(job.id):
-                recorded.notes[format_name] = note
-                self.store.save(recorded)
+                job.notes = {**recorded.notes, **job.notes}
+                self.store.save(job)
 
 
 def move_results(scratch: Path, folder: Path) -> None:

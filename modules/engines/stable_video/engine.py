@@ -85,6 +85,9 @@ class StableVideo:
         self._explain_checkpoint = partial(checkpoints.explain_refusal, configuration)
         self._sampler: Sampler | None = None
         self._failure: Text | None = None
+        #: what was loaded, and what is known to make its clips bad
+        self._folder: Path | None = None
+        self._warnings: tuple[Text, ...] = ()
         self._lock = threading.Lock()
 
     def status(self) -> EngineStatus:
@@ -94,6 +97,15 @@ class StableVideo:
         :return: the status
         :rtype: EngineStatus
         """
+        # a loaded engine does not depend on the disk its files came from
+        if self._failure:
+            lack = LACKS.get(self._failure.key, '')
+            return EngineStatus(self._failure, lack, self._warnings)
+        sampler = self._sampler
+        if self._folder and sampler is not None:
+            return EngineStatus(
+                warnings = self._warnings,
+                predict_memory = partial(self.budget.predict_use, self._folder, sampler))
         folder = self._find()
         reason = self._explain(folder)
         if folder is None or reason:
@@ -101,12 +113,10 @@ class StableVideo:
             return EngineStatus(reason, lack, checkpoints.list_warnings(self.model, folder))
         return EngineStatus(
             warnings = checkpoints.list_warnings(self.model, folder),
-            predict_memory = partial(self.budget.predict_use, folder, self._sampler))
+            predict_memory = partial(self.budget.predict_use, folder, None))
 
     def _explain(self, folder: Path | None) -> Text | None:
         """Explain why the engine cannot work; None when it can."""
-        if self._sampler is not None or self._failure:
-            return self._failure
         if self._are_libraries_coming():
             return COMING
         missing = missing_libraries(*LIBRARIES)
@@ -129,7 +139,9 @@ class StableVideo:
                     self.budget.use_device(*loader.find_device(self.model.device))
                     # the device may not be the one that was expected
                     folder = self._require_checkpoint()
-                    for warning in checkpoints.list_warnings(self.model, folder):
+                    self._folder = folder
+                    self._warnings = checkpoints.list_warnings(self.model, folder)
+                    for warning in self._warnings:
                         logger.warning('%s', warning.in_('en'))
                     is_tested = self.budget.device.partition(':')[0] in self.tested
                     self._sampler = loader.load_sampler(self._load_sampler, folder, is_tested)
@@ -253,7 +265,7 @@ class StableVideo:
 
     def _require_checkpoint(self) -> Path:
         folder = self._find()
-        reason = self._explain(folder)
+        reason = self._failure or self._explain(folder)
         if folder is None or reason:
             raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
         return folder

@@ -36,7 +36,7 @@ def find_none() -> Sequence[Animator]:
 class WorkerOptions:
     """How the workers of this process work."""
 
-    #: gives one more animator for each further device; called on the worker, when it is idle, until there are some
+    #: gives one more animator for each further device; called at first and after a job, until there are some
     find_others: Callable[[], Sequence[Animator]] = find_none
     #: show every job's progress in the terminal
     has_progress_bar: bool = False
@@ -115,7 +115,6 @@ class Workers:
         self._find_others()
         while not self._line.is_closed:
             self._work_once(animator)
-            self._find_others()
 
     def _find_others(self) -> None:
         """The library that knows the devices comes with the engine, which may be loaded by a job only."""
@@ -146,6 +145,8 @@ class Workers:
                                           lambda: self._dispatcher.has_substitute(animator, job))
         self._dispatcher.release(animator, state, refusal)
         self._on_end()
+        # not while idle: a device that was dismissed would be loaded again and again
+        self._find_others()
         return refusal
 
     def _stop_if_needed(self) -> None:

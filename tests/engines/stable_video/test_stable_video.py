@@ -9,6 +9,7 @@ Libraries: pytest, torch, diffusers, numpy, Pillow.
 import concurrent.futures
 import gc
 import logging
+import shutil
 import threading
 from pathlib import Path
 
@@ -274,6 +275,14 @@ def named(checkpoint, name):
     engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
     engine.load()
     return engine
+
+
+def test_a_loaded_engine_does_not_depend_on_the_folder_it_was_loaded_from(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / 'model')
+    engine = loaded(folder)
+    shutil.rmtree(folder)
+    status = engine.status()
+    assert (status.reason, status.lack) == (None, '')
 
 
 def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(checkpoint, tmp_path, monkeypatch):

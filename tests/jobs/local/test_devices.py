@@ -76,6 +76,24 @@ def test_a_device_that_cannot_work_takes_no_job(tmp_path, caplog):
         assert begun(good, broken) == [5, 0]
 
 
+def test_a_device_that_was_dismissed_is_not_loaded_again_while_nobody_waits(tmp_path):
+    tries, idle = [], []
+
+    def load():
+        tries.append(None)
+        raise errors.EngineUnavailable('engine', engine = 'svd', reason = 'none')
+
+    first, store = Animator(prepare = idle.append), Store(tmp_path)
+    options = WorkerOptions(lambda: [Animator(load = load)], idle_seconds = 0.01)
+    queue = LocalQueue(first, store, QueueOptions(), options)
+    try:
+        until(lambda: tries and len(idle) > 20)
+        assert len(tries) == 1
+    finally:
+        queue.close()
+        store.close()
+
+
 def test_devices_that_show_themselves_with_the_first_job_are_used_from_then_on(tmp_path):
     first, second, are_known = Animator(), Animator(), threading.Event()
     first.doings['telling'] = lambda _stop: are_known.set()
