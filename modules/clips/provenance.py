@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NoReturn
 
-import av
 from PIL import ExifTags, Image
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -32,7 +31,7 @@ LONGEST, LARGEST_HEAD, LARGEST_FILE = 65536, 1 << 20, 1 << 30
 #: how EXIF says that a UserComment is ASCII
 ASCII = b'ASCII\0\0\0'
 #: what Pillow raises on files that contradict themselves, and zipfile
-DAMAGE = (OSError, SyntaxError, ValueError, struct.error, RuntimeError,
+DAMAGE = (OSError, SyntaxError, ValueError, struct.error, RuntimeError, EOFError,
           Image.DecompressionBombError, zipfile.BadZipFile)
 
 
@@ -170,6 +169,8 @@ def _in_gif(file: BinaryIO) -> Any:
 
 
 def _in_mp4(file: BinaryIO) -> Any:
+    # the command line reads this file's names, and starts without libraries that are broken too
+    import av
     try:
         with av.open(file, format = 'mp4', metadata_errors = 'replace') as movie:
             return movie.metadata.get('comment', '').encode() or None

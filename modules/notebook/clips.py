@@ -78,6 +78,16 @@ class ClipMaker:
             self._animator = Animator(self._options, reader, Engines(self._options))
         return self._animator
 
+    def use(self, options: Configuration) -> None:
+        """
+        Make further clips with other options; the clips that were made are kept.
+
+        :param options: the configuration
+        :type options: Configuration
+        """
+        self._options = options
+        self.free_engine()
+
     def free_engine(self) -> None:
         """Let go of the engine and its memory; the next clip loads it again."""
         self._animator = None

@@ -109,7 +109,7 @@ class Studio:
         services.drive.mount(str(DRIVE.resolve()))
         store = replace(self.options.store, models_home = DRIVE.resolve() / ON_DRIVE)
         self.options = replace(self.options, store = store)
-        self.maker = ClipMaker(self.options, self.reader, self._folder)
+        self.maker.use(self.options)
 
     def choose(self, path: str = '') -> None:
         """

@@ -207,6 +207,18 @@ def test_words_that_are_no_settings_are_refused(tmp_path, words):
     assert _refused(tmp_path / 'a.gif')
 
 
+def test_a_photo_that_claims_more_bytes_than_its_zip_has_is_refused(tmp_path):
+    path = tmp_path / 'a.pvt.zip'
+    with zipfile.ZipFile(path, 'w') as bundle:
+        bundle.writestr('a.JPG', b'\xff\xd8 no more')
+    content = bytearray(path.read_bytes())
+    # both sizes in the central directory
+    place = content.index(b'PK\1\2') + 20
+    content[place:place + 8] = struct.pack('<II', 10_000, 10_000)
+    path.write_bytes(content)
+    assert _refused(path)
+
+
 @pytest.fixture(scope = 'module')
 def whole(tmp_path_factory):
     """One file of every kind."""

@@ -61,6 +61,16 @@ def small(tmp_path):
     return path
 
 
+def test_starts_where_a_library_of_videos_is_broken(tmp_path):
+    (tmp_path / 'av.py').write_text('raise ImportError')
+    done = subprocess.run([sys.executable, ROOT / '__main__.py', '--version'],
+                          env = {
+                              **os.environ, 'PYTHONPATH': str(tmp_path)
+                          },
+                          check = False)
+    assert done.returncode == 0
+
+
 def test_tells_its_version():
     assert run('--version').stdout.strip() == VERSION
 

@@ -399,7 +399,9 @@ def test_without_the_model_camera_motion_goes_on(studio, capsys):
 def test_the_model_is_kept_on_the_drive(studio, monkeypatch, tmp_path, capsys):
     monkeypatch.syspath_prepend(COLAB)
     monkeypatch.chdir(tmp_path)
+    studio.maker.clips.append(object())
     fetch(studio, hub.model(), on_drive = True)
+    assert studio.maker.clips
     assert f'colab ["mount", "{tmp_path}/drive"]' in capsys.readouterr().out
     assert weights.find(studio.options).is_relative_to(tmp_path / 'drive' / 'MyDrive')
 

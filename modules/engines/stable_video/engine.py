@@ -152,10 +152,12 @@ class StableVideo:
 
     def _load_sampler(self, folder: Path, is_full: bool) -> Sampler:
         self.budget.is_full = is_full
-        source, rung = self.budget.find_source(folder), self.budget.choose_rung(folder)
+        source = self.budget.find_source(folder)
         load_encoder = partial(pipeline.load_encoder, source)
-        placed = PlacedPipeline(
-            pipeline.load_pipeline(source), self.budget.device, rung, load_encoder)
+        pipe = pipeline.load_pipeline(source)
+        # what is free counts once the weights have taken their room in main memory
+        rung = self.budget.choose_rung(folder)
+        placed = PlacedPipeline(pipe, self.budget.device, rung, load_encoder)
         usual = presets.apply(self.model.preset, self.model)
         return Sampler(placed, partial(self.budget.read_needs, folder), usual)
 
@@ -257,10 +259,12 @@ class StableVideo:
             try:
                 return attempts.make_clip(sampler, image, request, applied, control)
             except attempts.DeviceError as error:
-                self._sampler = None
+                # first, so that nobody takes the engine for one that was not loaded yet
                 self._failure = text(
                     'engines.device_failed', device = sampler.device, error = str(error))
-        # only here, after the exception and the model that it held are gone
+                self._sampler = None
+        # the exception that is raised would keep the model as long as a job keeps its error
+        del sampler
         raise errors.EngineUnavailable('engine', engine = 'svd', reason = self._failure)
 
     def _require_checkpoint(self) -> Path:

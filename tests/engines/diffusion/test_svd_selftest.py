@@ -8,7 +8,9 @@ Libraries: pytest, torch, diffusers, numpy.
 """
 
 import contextlib
+import gc
 import threading
+import weakref
 from dataclasses import replace
 
 import numpy
@@ -251,8 +253,12 @@ def test_a_gpu_that_fails_later_is_not_used_any_more(checkpoint):
     engine = loaded(Mortal, checkpoint)
     assert animate(engine, photo(), request()).any() and engine.status().reason is None
     Mortal.end.set()
-    with pytest.raises(errors.EngineUnavailable, match = 'illegal memory access'):
+    held = weakref.ref(engine._sampler)
+    with pytest.raises(errors.EngineUnavailable, match = 'illegal memory access') as raised:
         animate(engine, photo(), request())
+    gc.collect()
+    # whoever keeps the error keeps no model with it
+    assert raised.value and held() is None
     assert engine.status().reason.key == 'engines.device_failed'
     assert engine.status().predict_memory() is None
     # not because it would be asked again: CUDA repeats the error for as long as the process lives

@@ -277,6 +277,17 @@ def named(checkpoint, name):
     return engine
 
 
+def test_the_rung_is_chosen_once_the_weights_have_taken_their_memory(checkpoint, monkeypatch):
+    engine, order = made(checkpoint), []
+    load, choose = pipelines.load_pipeline, engine.budget.choose_rung
+    monkeypatch.setattr(pipelines, 'load_pipeline', lambda *more:
+                        (order.append('weights'), load(*more))[1])
+    monkeypatch.setattr(engine.budget, 'choose_rung', lambda *more:
+                        (order.append('rung'), choose(*more))[1])
+    engine.load()
+    assert order.index('weights') < order.index('rung')
+
+
 def test_a_loaded_engine_does_not_depend_on_the_folder_it_was_loaded_from(checkpoint, tmp_path):
     folder = shutil.copytree(checkpoint, tmp_path / 'model')
     engine = loaded(folder)
