@@ -327,7 +327,7 @@ def serve(tmp_path, checkpoint):
             options = Configuration(web = WebOptions(port = 0), model = model)
             engines = [
                 Engines(options, {
-                    **TABLE, 'svd': ('test_svd_selftest', each.__name__)
+                    **TABLE, 'svd': (__name__, each.__name__)
                 }) for each in (kind, *further)
             ]
             app = create_app(options, tmp_path, engines = engines)
@@ -411,7 +411,7 @@ def test_of_two_gpus_the_one_that_computes_does_all_jobs(serve, caplog, gpus):
     port = serve(*gpus)
     until(lambda: 'no kernel image' in caplog.text)
     crew = serve.queues[0]._crew
-    until(lambda: any(each.engines.own_reasons()['svd'] is None for each in crew._there()))
+    until(lambda: any(each.engines.own_reasons()['svd'] is None for each in list(crew._ready)))
     assert health(port) == ('svd', None)
     for fields in ({}, {}, {'engine': 'svd'}):
         answer = generate(port, **fields)
@@ -433,7 +433,7 @@ def test_from_the_command_line_as_well(tmp_path, checkpoint, capsys):
     Mortal.end.clear()
     model = ModelOptions(model_name = str(checkpoint), device = 'cpu', **OPTIONS)
     options = Configuration(model = model)
-    engines = Engines(options, {**TABLE, 'svd': ('test_svd_selftest', 'Mortal')})
+    engines = Engines(options, {**TABLE, 'svd': (__name__, 'Mortal')})
     animator = Animator(options, PhotoReader(options.web.max_pixels), engines)
     animator.load()
     Mortal.end.set()
