@@ -35,14 +35,14 @@ from PIL import Image  # noqa: E402
 
 from modules.configuration import Configuration, ModelOptions, StoreOptions  # noqa: E402
 from modules.engines.camera import depth_guess  # noqa: E402
-from modules.engines.camera.depth_model import LIBRARIES, Depth  # noqa: E402
+from modules.engines.camera.depth_model import Depth  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
+from modules.engines.camera.files import DEPTH, LIBRARIES  # noqa: E402
 from modules.engines.common import missing_libraries  # noqa: E402
 from modules.photos.reader import PhotoReader  # noqa: E402
 from modules.photos.sizes import Photo, result_size  # noqa: E402
 from modules.progress import JobControl  # noqa: E402
 from modules.request import parse_request  # noqa: E402
-from modules.weights import DEPTH  # noqa: E402
 
 FRAMES, RUNS, PIXELS = 48, 5, 1024 * 576
 

@@ -32,7 +32,7 @@ from app import create_app  # noqa: E402
 from modules.configuration import Configuration, ModelOptions, WebOptions  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl, keep_as_decoded  # noqa: E402
 from modules.engines.registry import Engines  # noqa: E402
-from modules.engines.stable_video import StableVideo  # noqa: E402
+from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.request import AnimationRequest  # noqa: E402
 
 

@@ -36,7 +36,8 @@ from PIL import Image  # noqa: E402
 
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
-from modules.engines.stable_video import StableVideo, memory  # noqa: E402
+from modules.engines.stable_video import memory  # noqa: E402
+from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
 #: GiB that a context takes

@@ -34,7 +34,8 @@ from PIL import Image  # noqa: E402
 from modules.clips import animator  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
-from modules.engines.stable_video import StableVideo, fitting, preview  # noqa: E402
+from modules.engines.stable_video import fitting, preview  # noqa: E402
+from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
 from modules.progress import JobControl, Progress  # noqa: E402
 from modules.request import AnimationRequest, parse_request  # noqa: E402

@@ -56,7 +56,8 @@ from modules import errors  # noqa: E402
 from modules.choices import PRESETS  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
-from modules.engines.stable_video import StableVideo, pipeline, presets  # noqa: E402
+from modules.engines.stable_video import pipeline, presets  # noqa: E402
+from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.progress import do_nothing  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 

@@ -100,6 +100,8 @@ FLOORS = [
     (r'modules/engines/(__init__|diffusion/allocator)\.py', 0),
     (r'modules/install', 1),
     (r'modules/weights', 1),
+    # read by the launcher, before anything is installed
+    (r'modules/engines/(common|models|\w+/files)\.py', 1),
     (r'modules/photos', 1),
     (r'modules/(engines|encoders)', 2),
     (r'modules/request\.py', 3),

@@ -57,7 +57,7 @@ class Arguments:
     #: what to fetch while serving
     fetch_libraries: bool = False
     fetch_model: bool = False
-    #: of ``download``: the depth model instead of the one of Stable Video Diffusion
+    #: of ``download``: the model that estimates depth instead of the main one
     depth: bool = False
     #: photos and folders of ``animate``
     photos: tuple[Path, ...] = ()

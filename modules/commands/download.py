@@ -15,10 +15,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from modules import i18n, weights
 from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
-from modules.engines.camera import depth_model
-from modules.engines.common import missing_libraries
+from modules.engines.models import MAIN, MODELS
 from modules.i18n import text
-from modules.weights import DEPTH, VIDEO, Kind
+from modules.weights import Model
 from modules.weights.download import Observer, State, download
 from modules.weights.plan import USUAL_TERMS, Terms, make_plan
 
@@ -36,13 +35,13 @@ def run(arguments: Arguments, options: Configuration, language: str) -> int:
     :return: the exit code
     :rtype: int
     """
-    return fetch(options, language, kind = DEPTH if arguments.depth else VIDEO)
+    return fetch(options, language, model = MODELS['depth'] if arguments.depth else MAIN)
 
 
 def fetch(configuration: Configuration,
           language: str,
           terms: Terms = USUAL_TERMS,
-          kind: Kind = VIDEO) -> int:
+          model: Model = MAIN) -> int:
     """
     Fetch a model, saying beforehand what will come. Interrupted, it continues when run again.
 
@@ -52,15 +51,16 @@ def fetch(configuration: Configuration,
     :type language: str
     :param terms: what fetching keeps to
     :type terms: Terms
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: 0 when the model is here, 1 when it could not be fetched, 130 after Ctrl-C
     :rtype: int
     """
-    if kind == DEPTH and (missing := missing_libraries(*depth_model.LIBRARIES)):
-        _print(text('engines.depth_no_libraries', libraries = ', '.join(missing)), language)
     try:
-        folder = weights.find(configuration, kind) or _fetch(configuration, language, terms, kind)
+        folder = weights.find(configuration, model)
+        if warning := model.warn(configuration, folder):
+            _print(warning, language)
+        folder = folder or _fetch(configuration, language, terms, model)
     except weights.WeightsError as error:
         sys.stderr.write(f'{error.text.in_(language)}\n')
         return 1
@@ -71,10 +71,8 @@ def fetch(configuration: Configuration,
     return 0
 
 
-def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind) -> Path:
-    if kind == VIDEO and (file := weights.find_single_file(configuration)):
-        _print(text('engines.svd_single_file', file = file.name), language)
-    planned = make_plan(configuration, terms = terms, kind = kind)
+def _fetch(configuration: Configuration, language: str, terms: Terms, model: Model) -> Path:
+    planned = make_plan(configuration, model, terms = terms)
     for words in planned.messages:
         _print(words, language)
     with logging_redirect_tqdm(), tqdm.tqdm(
@@ -89,7 +87,7 @@ def _fetch(configuration: Configuration, language: str, terms: Terms, kind: Kind
             bar.set_postfix_str(state.file.rpartition('/')[2], refresh = False)
             bar.update(state.bytes_done - bar.n)
 
-        return download(configuration, Observer(show), terms, kind)
+        return download(configuration, model, Observer(show), terms)
 
 
 def _print(words: i18n.Text, language: str) -> None:

@@ -39,6 +39,7 @@ import signal  # noqa: E402
 import subprocess  # noqa: E402
 
 from modules import configuration, i18n, weights  # noqa: E402
+from modules.engines.models import MAIN  # noqa: E402
 from modules.i18n import text  # noqa: E402
 from modules.install import command_line, dependencies, environment, repairs  # noqa: E402
 from modules.install.checks import run_checks  # noqa: E402
@@ -124,7 +125,7 @@ class Launcher:
     def _ask_for_model(self, has_libraries: bool) -> None:
         """Ask whether to fetch the model, where it could be used and is not here."""
         is_coming = has_libraries or '--fetch-libraries' in self.later
-        is_lacking = self.arguments.serves and is_coming and not weights.find(self.options)
+        is_lacking = self.arguments.serves and is_coming and not weights.find(self.options, MAIN)
         if is_lacking and self.terminal.ask('launch.ask_model', dependencies.sees_gpu()):
             self.later.append('--fetch-model')
 

@@ -12,6 +12,7 @@ import shutil
 from flask import Blueprint, Response, render_template, request
 
 from modules import VERSION, errors, i18n
+from modules.engines.models import MAIN
 from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
@@ -113,6 +114,6 @@ def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
 def _model(reader: str) -> dict[str, str]:
     """Return the model's name on hubs, or why it has none and cannot be fetched."""
     try:
-        return {'name': plan.read_hub_name(services().configuration), 'hindrance': ''}
+        return {'name': plan.read_hub_name(services().configuration, MAIN), 'hindrance': ''}
     except WeightsError as error:
         return {'name': '', 'hindrance': error.text.in_(reader)}

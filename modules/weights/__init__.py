@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 The models' files: where they are on this machine and whether they are whole. What fetches them stands
-beside.
+beside; which models there are, the engines say (:mod:`modules.engines.models`).
 
 Libraries: none here.
 """
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from modules.weights import tensors
 
 
 @dataclass(frozen = True)
-class Kind:
-    """A kind of model: which files it consists of, and what it is called."""
+class Model:
+    """A model as engines describe it: which files it consists of, and what it is called."""
 
     #: the descriptions, by their paths
     configs: tuple[str, ...]
@@ -29,12 +30,14 @@ class Kind:
     stems: tuple[str, ...]
     #: the text for a source that lacks some of these, in the locale files
     lack: str
+    #: options, and the folder of a whole model, if any → what a person who fetches it should know, if anything
+    warn: Callable[[Configuration, Path | None], Text | None]
     #: on hubs, ``owner/name``; empty where the option ``ModelName`` has it
     hub_name: str = ''
 
     def name(self, configuration: Configuration) -> str:
         """
-        Return the model of this kind that is configured.
+        Return the name of the model that is configured.
 
         :param configuration: the options
         :type configuration: Configuration
@@ -44,29 +47,11 @@ class Kind:
         return self.hub_name or configuration.model.model_name
 
 
-#: image to video: a pipeline of diffusers
-VIDEO = Kind(
-    configs = ('model_index.json', 'feature_extractor/preprocessor_config.json',
-               'image_encoder/config.json', 'scheduler/scheduler_config.json', 'unet/config.json',
-               'vae/config.json'),
-    stems = ('image_encoder/model', 'unet/diffusion_pytorch_model', 'vae/diffusion_pytorch_model'),
-    lack = 'weights.no_pipeline')
-
-#: depth for camera motion: a model of transformers
-DEPTH = Kind(
-    configs = ('config.json', 'preprocessor_config.json'),
-    stems = ('model', ),
-    lack = 'weights.no_depth_model',
-    hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
-
 #: ``owner/name``; a part that begins with a dot could lead out of the folder of models
 HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w-][\w.-]*', re.ASCII)
 
 #: a shard's name in an index: a file beside it
 SHARD = re.compile(r'\w[\w.-]*', re.ASCII)
-
-#: Stable Video Diffusion in one file, as other programs use it
-SINGLE_FILE = re.compile(r'(?i)svd([_-].*)?\.safetensors')
 
 
 class WeightsError(Exception):
@@ -89,43 +74,36 @@ class LocalError(WeightsError):
     """The reason is on this machine, so that another source would not help."""
 
 
-def find(configuration: Configuration, kind: Kind = VIDEO) -> Path | None:
+def find(configuration: Configuration, model: Model) -> Path | None:
     """
     Find the local model; cheap enough to be called for every request.
 
     :param configuration: the options; ``ModelName`` is a folder, or a hub name whose folder is
         ``ModelsHome/<owner>/<name>``, ``ModelsHome/<name>``, or where other programs of the hub keep it
     :type configuration: Configuration
-    :param kind: what it is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: the absolute path of a folder that holds a whole model, or None
     :rtype: Path | None
     """
-    places = (*_list_places(configuration, kind), *_list_cached(kind.name(configuration)))
-    return next((place for place in places if is_whole(place, kind)), None)
+    places = (*list_places(configuration, model), *_list_cached(model.name(configuration)))
+    return next((place for place in places if is_whole(place, model)), None)
 
 
-def _list_places(configuration: Configuration, kind: Kind) -> tuple[Path, ...]:
-    name = Path(kind.name(configuration)).expanduser()
-    home = configuration.store.models_home
-    return Path.cwd() / name, ROOT / name, home / name, home / name.name
-
-
-def find_single_file(configuration: Configuration) -> Path | None:
+def list_places(configuration: Configuration, model: Model) -> tuple[Path, ...]:
     """
-    Find Stable Video Diffusion in one file, which other programs use and this one cannot: diffusers has no converter
-    for it.
+    List where a model can be, apart from the cache of the hub's library.
 
     :param configuration: the options
     :type configuration: Configuration
-    :return: the file, where ``ModelName`` names it or the folder it is in, or it lies in ``ModelsHome``; or None
-    :rtype: Path | None
+    :param model: the model
+    :type model: Model
+    :return: paths, which may not exist, in the order in which they are searched
+    :rtype: tuple[Path, ...]
     """
-    for place in (*_list_places(configuration, VIDEO), configuration.store.models_home):
-        files = [place] if place.is_file() else sorted(place.glob('*.safetensors'))
-        if found := next((file for file in files if SINGLE_FILE.fullmatch(file.name)), None):
-            return found
-    return None
+    name = Path(model.name(configuration)).expanduser()
+    home = configuration.store.models_home
+    return Path.cwd() / name, ROOT / name, home / name, home / name.name
 
 
 def _list_cached(name: str) -> list[Path]:
@@ -143,34 +121,34 @@ def _list_cached(name: str) -> list[Path]:
     return []
 
 
-def is_whole(folder: Path, kind: Kind = VIDEO) -> bool:
+def is_whole(folder: Path, model: Model) -> bool:
     """
     Check whether a folder holds every file a model needs, each of its full length.
 
     :param folder: any path
     :type folder: Path
-    :param kind: what it is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: False for an empty folder, a download that was cut short and git-lfs pointers as well
     :rtype: bool
     """
-    configs = [folder / path for path in kind.configs]
-    return all(map(_read_object, configs)) and bool(variants(folder, kind))
+    configs = [folder / path for path in model.configs]
+    return all(map(_read_object, configs)) and bool(variants(folder, model))
 
 
-def variants(folder: Path, kind: Kind = VIDEO) -> tuple[str | None, ...]:
+def variants(folder: Path, model: Model) -> tuple[str | None, ...]:
     """
     List what can be given as ``variant`` to ``from_pretrained`` with this folder.
 
     :param folder: a model's folder
     :type folder: Path
-    :param kind: what it is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: ``'fp16'`` where half-precision files are there and whole (parts that have none are taken
         from the plain ones, as diffusers does), None where the plain files are whole
     :rtype: tuple[str | None, ...]
     """
-    parts = [folder / stem for stem in kind.stems]
+    parts = [folder / stem for stem in model.stems]
     plain = all(_has_weights(part, None) for part in parts)
     halves = [part for part in parts if any(part.parent.glob('*.fp16*.safetensors*'))]
     half = halves and all(_has_weights(part, 'fp16' if part in halves else None) for part in parts)

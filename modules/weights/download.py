@@ -18,7 +18,7 @@ from pathlib import Path
 from modules.configuration import Configuration
 from modules.i18n import Text, text
 from modules.progress import do_nothing
-from modules.weights import VIDEO, Kind, LocalError, WeightsError, find, is_whole
+from modules.weights import LocalError, Model, WeightsError, find, is_whole
 from modules.weights import plan as plans
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 from modules.weights.sources import Source
@@ -76,33 +76,33 @@ class Observer:
 
 def download(
         configuration: Configuration,
+        model: Model,
         observer: Observer = Observer(),  # noqa: B008
-        terms: Terms = USUAL_TERMS,
-        kind: Kind = VIDEO) -> Path:
+        terms: Terms = USUAL_TERMS) -> Path:
     """
     Download a model, unless it is here. What an interrupted download left is continued.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param model: the model
+    :type model: Model
     :param observer: who follows it
     :type observer: Observer
     :param terms: its sources and limits
     :type terms: Terms
-    :param kind: what the model is for
-    :type kind: Kind
     :return: the model's folder, as :func:`modules.weights.find` finds it
     :rtype: Path
     :raises WeightsError: when that fails, with what to do about it
     :raises modules.errors.Cancelled: when the download is no longer wanted
     """
-    if here := find(configuration, kind):
+    if here := find(configuration, model):
         return here
-    sources = terms.sources_for(configuration, kind)
-    folder = plans.find_folder(configuration, kind)
+    sources = terms.sources_for(configuration, model)
+    folder = plans.find_folder(configuration, model)
     meter = _Meter(observer)
 
     def attempt(source: Source) -> Path:
-        plan = plans.plan_from_source(source, configuration, terms.patience, kind)
+        plan = plans.plan_from_source(source, configuration, terms.patience, model)
         observer.on_plan(plan)
         _require_space(plan, terms.reserve)
         meter.begin(plan)
@@ -192,8 +192,8 @@ def _fetch_unless_here(file: RemoteFile, plan: Plan, meter: _Meter, patience: Pa
 
 def _move_in(plan: Plan) -> Path:
     """Give the partial folder the model's name; an earlier folder of that name, no whole model, is renamed."""
-    if not is_whole(plan.partial_folder, plan.kind):
-        raise WeightsError(text(plan.kind.lack, host = plan.source, name = plan.folder.name))
+    if not is_whole(plan.partial_folder, plan.model):
+        raise WeightsError(text(plan.model.lack, host = plan.source, name = plan.folder.name))
     for outdated in plan.partial_folder.rglob('*.part'):
         outdated.unlink()
     if plan.folder.exists():

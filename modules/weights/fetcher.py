@@ -15,7 +15,7 @@ import time
 from modules import errors
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import WeightsError
+from modules.weights import Model, WeightsError
 from modules.weights.download import Observer, State, download
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 
@@ -27,16 +27,19 @@ INTERVAL = 15
 
 class Fetcher:
     """
-    Downloads the model on a thread of its own. Making one starts nothing.
+    Downloads a model on a thread of its own. Making one starts nothing.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param model: the model
+    :type model: Model
     :param terms: its sources and limits
     :type terms: Terms
     """
 
-    def __init__(self, configuration: Configuration, terms: Terms = USUAL_TERMS):
+    def __init__(self, configuration: Configuration, model: Model, terms: Terms = USUAL_TERMS):
         self._configuration = configuration
+        self._model = model
         self._terms = terms
         self._state = State()
         self._starting = threading.Lock()
@@ -75,7 +78,7 @@ class Fetcher:
         words: Text | None = text('weights.broken')
         try:
             observer = Observer(self._keep, self._stop_if_cancelled, _log_plan)
-            download(self._configuration, observer, self._terms)
+            download(self._configuration, self._model, observer, self._terms)
             state, words = 'done', None
         except errors.Cancelled:
             state, words = 'idle', None

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import HUB_NAME, VIDEO, Kind, LocalError, WeightsError
+from modules.weights import HUB_NAME, LocalError, Model, WeightsError
 from modules.weights.sources import Listing, Source, list_sources
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, host_of
@@ -40,19 +40,19 @@ class Terms:
     #: bytes of the disk that stay free
     reserve: int = 500_000_000
 
-    def sources_for(self, configuration: Configuration, kind: Kind = VIDEO) -> Sequence[Source]:
+    def sources_for(self, configuration: Configuration, model: Model) -> Sequence[Source]:
         """
-        Return the sources of a kind of model.
+        Return the sources of a model.
 
         :param configuration: the options
         :type configuration: Configuration
-        :param kind: what the model is for
-        :type kind: Kind
+        :param model: the model
+        :type model: Model
         :return: the sources
         :rtype: Sequence[Source]
         :raises LocalError: when ``ModelRepositoryUrl`` is no address of this model
         """
-        return list_sources(configuration, kind) if self.sources is None else self.sources
+        return list_sources(configuration, model) if self.sources is None else self.sources
 
 
 #: those of the product
@@ -63,7 +63,7 @@ USUAL_TERMS = Terms()
 class Plan:
     """What would be fetched, from where and where to."""
 
-    kind: Kind
+    model: Model
     #: the host
     source: str
     files: tuple[RemoteFile, ...]
@@ -140,33 +140,31 @@ def free_bytes(folder: Path) -> int:
 
 
 def make_plan(configuration: Configuration,
+              model: Model,
               on_failure: OnFailure | None = None,
-              terms: Terms = USUAL_TERMS,
-              kind: Kind = VIDEO) -> Plan:
+              terms: Terms = USUAL_TERMS) -> Plan:
     """
     Plan a download from the first source that has the model.
 
     :param configuration: the options
     :type configuration: Configuration
+    :param model: the model
+    :type model: Model
     :param on_failure: called with the reason when a source fails
     :type on_failure: OnFailure | None
     :param terms: its sources and limits
     :type terms: Terms
-    :param kind: what the model is for
-    :type kind: Kind
     :return: the plan
     :rtype: Plan
     :raises WeightsError: when no source has the model
     """
     return try_sources(
-        terms.sources_for(configuration, kind),
-        lambda source: plan_from_source(source, configuration, terms.patience, kind), on_failure)
+        terms.sources_for(configuration, model),
+        lambda source: plan_from_source(source, configuration, terms.patience, model), on_failure)
 
 
-def plan_from_source(source: Source,
-                     configuration: Configuration,
-                     patience: Patience,
-                     kind: Kind = VIDEO) -> Plan:
+def plan_from_source(source: Source, configuration: Configuration, patience: Patience,
+                     model: Model) -> Plan:
     """
     Plan a download from one source.
 
@@ -176,35 +174,35 @@ def plan_from_source(source: Source,
     :type configuration: Configuration
     :param patience: how long to wait
     :type patience: Patience
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: the plan
     :rtype: Plan
     :raises WeightsError: when the source does not have the model, or not in files we can read
     """
-    name = read_hub_name(configuration, kind)
+    name = read_hub_name(configuration, model)
     listing = source.list_files(name, patience)
-    files = choose_files(listing, kind)
+    files = choose_files(listing, model)
     if not files:
-        raise WeightsError(text(kind.lack, host = host_of(source.endpoint), name = name))
-    return Plan(kind, files[0].host, files, find_folder(configuration, kind), listing.licence,
+        raise WeightsError(text(model.lack, host = host_of(source.endpoint), name = name))
+    return Plan(model, files[0].host, files, find_folder(configuration, model), listing.licence,
                 listing.licence_url)
 
 
-def choose_files(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]:
+def choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
     """
     Choose among a model's files: descriptions, and of the weights the half-precision safetensors, or the
     plain ones for a part that has no others.
 
     :param listing: what a source has
     :type listing: Listing
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: the files, small ones first; nothing where one is missing
     :rtype: tuple[RemoteFile, ...]
     """
-    paths = list(kind.configs)
-    for stem in kind.stems:
+    paths = list(model.configs)
+    for stem in model.stems:
         prefix = re.escape(stem)
         forms = (
             rf'{prefix}\.fp16\.safetensors',
@@ -219,37 +217,37 @@ def choose_files(listing: Listing, kind: Kind = VIDEO) -> tuple[RemoteFile, ...]
     return tuple(sorted((listing.files[path] for path in paths), key = lambda file: file.size))
 
 
-def read_hub_name(configuration: Configuration, kind: Kind = VIDEO) -> str:
+def read_hub_name(configuration: Configuration, model: Model) -> str:
     """
     Read the model's name on hubs.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: ``owner/name``
     :rtype: str
     :raises LocalError: when ``ModelName`` is a folder
     """
-    name = kind.name(configuration)
+    name = model.name(configuration)
     if not HUB_NAME.fullmatch(name) or name.endswith('.safetensors'):
         raise LocalError(text('weights.no_hub_name', name = name))
     return name
 
 
-def find_folder(configuration: Configuration, kind: Kind = VIDEO) -> Path:
+def find_folder(configuration: Configuration, model: Model) -> Path:
     """
     Return the folder of a fetched model.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: ``ModelsHome/<owner>/<name>``
     :rtype: Path
     :raises LocalError: when ``ModelName`` is a folder
     """
-    return configuration.store.models_home / read_hub_name(configuration, kind)
+    return configuration.store.models_home / read_hub_name(configuration, model)
 
 
 def try_sources(sources: Sequence[Source], act: Callable[[Source], _Result],

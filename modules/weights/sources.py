@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from modules.configuration import Configuration
 from modules.i18n import text
-from modules.weights import VIDEO, Kind, LocalError, WeightsError
+from modules.weights import LocalError, Model, WeightsError
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, explain_status, host_of, read_json
 
@@ -210,7 +210,7 @@ def _licence(card: Mapping[str, Any], page: str) -> tuple[str, str]:
     return _word(str(name)), link or page
 
 
-def list_sources(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Source, ...]:
+def list_sources(configuration: Configuration, model: Model) -> tuple[Source, ...]:
     """
     List the sources of a model, in this order: ``ModelRepositoryUrl`` and the ``HF_ENDPOINT`` variable,
     where set, then the hub, its mirror, ModelScope. The token of ``HF_TOKEN``, or of the hub's login, goes to
@@ -218,14 +218,14 @@ def list_sources(configuration: Configuration, kind: Kind = VIDEO) -> tuple[Sour
 
     :param configuration: the options
     :type configuration: Configuration
-    :param kind: what the model is for
-    :type kind: Kind
+    :param model: the model
+    :type model: Model
     :return: the sources
     :rtype: tuple[Source, ...]
     :raises LocalError: when ``ModelRepositoryUrl`` is no address, or not of the model ``ModelName``
     """
     token = _read_token()
-    named = [_read_endpoint(configuration, kind), os.environ.get('HF_ENDPOINT', '').rstrip('/')]
+    named = [_read_endpoint(configuration, model), os.environ.get('HF_ENDPOINT', '').rstrip('/')]
     named = list(filter(None, named))
     endpoints = list(dict.fromkeys([*named, HUB, HUB_MIRROR, MODELSCOPE]))
     return tuple(
@@ -244,7 +244,7 @@ def _is_private(endpoint: str) -> bool:
     return False
 
 
-def _read_endpoint(configuration: Configuration, kind: Kind) -> str:
+def _read_endpoint(configuration: Configuration, model: Model) -> str:
     """Return the endpoint of ``ModelRepositoryUrl``, whose path has to match ``ModelName``; empty where none is set."""
     url = configuration.installation.model_repository_url
     if not url:
@@ -253,7 +253,7 @@ def _read_endpoint(configuration: Configuration, kind: Kind) -> str:
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise LocalError(text('weights.no_url', url = url))
     name = configuration.model.model_name
-    path = '' if kind.hub_name else re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
+    path = '' if model.hub_name else re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
     wanted = (name, f'{MODELSCOPE_MIRROR}/{name.split("/")[-1]}')
     if path and path not in (wanted if _is_modelscope(parts.hostname) else wanted[:1]):
         raise LocalError(text('weights.other_model', url = url, name = name))

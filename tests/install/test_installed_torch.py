@@ -69,7 +69,7 @@ from pathlib import Path
 from modules.install import installed_torch
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import gpus
-from modules.engines.stable_video import StableVideo
+from modules.engines.stable_video.engine import StableVideo
 engine = StableVideo(Configuration(model = ModelOptions(device = 'cuda')), lambda _: Path(sys.argv[1]))
 status = engine.status()
 print('is', status.reason, status.predict_memory(), status.warnings, gpus.others(Configuration()))

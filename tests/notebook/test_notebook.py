@@ -28,6 +28,7 @@ from PIL import Image
 
 from modules import VERSION, weights
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
+from modules.engines.models import MAIN
 from modules.notebook.program import Program, ProgramFailed
 from modules.notebook.studio import Studio
 from modules.notebook.surroundings import Stopped
@@ -388,7 +389,7 @@ def test_the_model_is_fetched_with_its_licence_told(studio, capsys):
     fetch(studio, hub.model())
     told = capsys.readouterr().out
     assert 'licence' in told.lower() and hub.NAME in told
-    assert weights.find(studio.options)
+    assert weights.find(studio.options, MAIN)
 
 
 def test_without_the_model_camera_motion_goes_on(studio, capsys):
@@ -403,7 +404,7 @@ def test_the_model_is_kept_on_the_drive(studio, monkeypatch, tmp_path, capsys):
     fetch(studio, hub.model(), on_drive = True)
     assert studio.maker.clips
     assert f'colab ["mount", "{tmp_path}/drive"]' in capsys.readouterr().out
-    assert weights.find(studio.options).is_relative_to(tmp_path / 'drive' / 'MyDrive')
+    assert weights.find(studio.options, MAIN).is_relative_to(tmp_path / 'drive' / 'MyDrive')
 
 
 @pytest.mark.parametrize('secrets', ['{}', '{"NGROK_AUTHTOKEN": "-"}'])

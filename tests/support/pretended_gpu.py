@@ -26,7 +26,8 @@ from torch.overrides import TorchFunctionMode
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.stable_video import StableVideo, presets
+from modules.engines.stable_video import presets
+from modules.engines.stable_video.engine import StableVideo
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.presets import Applied

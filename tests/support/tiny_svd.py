@@ -21,7 +21,8 @@ from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import loading
-from modules.engines.stable_video import StableVideo, memory
+from modules.engines.stable_video import memory
+from modules.engines.stable_video.engine import StableVideo
 from modules.photos.sizes import Photo
 from modules.progress import JobControl, do_nothing
 from modules.request import AnimationRequest

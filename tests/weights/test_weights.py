@@ -31,6 +31,7 @@ from repository import ROOT
 from modules import errors, i18n, weights
 from modules.commands import download as shell
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
+from modules.engines.stable_video.files import VIDEO
 from modules.weights import sources, web
 from modules.weights.download import Observer, download
 from modules.weights.fetcher import Fetcher
@@ -64,13 +65,14 @@ def terms(*servers, reserve = 0):
 
 
 def fetch(configuration, terms, told = None):
-    return download(configuration, Observer((told if told is not None else []).append), terms)
+    return download(configuration, VIDEO, Observer((told if told is not None else []).append),
+                    terms)
 
 
 def refusal(configuration, terms):
     with pytest.raises(weights.WeightsError) as caught:
         fetch(configuration, terms)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
     assert all(caught.value.text.in_(language) for language in i18n.LANGUAGES)
     return caught.value.text
 
@@ -96,13 +98,13 @@ def closed_port():
 @pytest.mark.parametrize('place', [hub.NAME, 'tiny-video'])
 def test_finds_a_whole_model_where_new_and_old_scripts_put_it(configuration, place):
     folder = write(configuration.store.models_home / place, hub.model())
-    assert weights.find(configuration) == folder
+    assert weights.find(configuration, VIDEO) == folder
 
 
 def test_finds_a_model_by_its_absolute_folder(configuration, tmp_path):
     folder = write(tmp_path / 'elsewhere', hub.model(100, '.fp16'))
     named = dataclasses.replace(configuration, model = ModelOptions(model_name = str(folder)))
-    assert weights.find(named) == folder
+    assert weights.find(named, VIDEO) == folder
 
 
 def test_finds_a_model_by_a_folder_relative_to_the_working_one(configuration, tmp_path,
@@ -111,7 +113,7 @@ def test_finds_a_model_by_a_folder_relative_to_the_working_one(configuration, tm
     monkeypatch.chdir(tmp_path)
     named = dataclasses.replace(
         configuration, model = ModelOptions(model_name = 'checkpoints/mine'))
-    assert weights.find(named) == folder
+    assert weights.find(named, VIDEO) == folder
 
 
 @pytest.mark.parametrize('variables', [{}, {
@@ -129,7 +131,7 @@ def test_finds_a_model_that_the_hubs_own_library_has_fetched(configuration, serv
     monkeypatch.setenv('HOME', str(tmp_path))
     for name, value in variables.items():
         monkeypatch.setenv(name, value if value.startswith('~') else str(tmp_path / value))
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
     script = ('import sys, huggingface_hub\nfor path in sys.argv[2:]:\n'
               '    print(huggingface_hub.hf_hub_download(sys.argv[1], path))')
     done = subprocess.run([sys.executable, '-c', script, hub.NAME, *NEEDED],
@@ -141,20 +143,20 @@ def test_finds_a_model_that_the_hubs_own_library_has_fetched(configuration, serv
                           text = True,
                           check = False)
     assert done.returncode == 0, done.stderr
-    folder = weights.find(configuration)
+    folder = weights.find(configuration, VIDEO)
     assert [str(folder / path) for path in NEEDED] == done.stdout.splitlines()
 
 
 def test_a_home_that_nobody_knows_is_no_reason_to_stop(configuration, monkeypatch):
     monkeypatch.delenv('HOME')
     monkeypatch.setattr('pwd.getpwuid', {}.__getitem__)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_a_cache_that_cannot_be_looked_at_is_no_reason_to_stop(configuration, monkeypatch):
     # nobody refuses root a look, but a name can be too long
     monkeypatch.setenv('HF_HUB_CACHE', '/' + 300 * 'x')
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 UNET = 'unet/diffusion_pytorch_model.fp16.safetensors'
@@ -178,28 +180,28 @@ def test_takes_no_damaged_folder_for_a_model(configuration, path, content):
     files = hub.model(100, '.fp16') | {path: content}
     files = {path: content for path, content in files.items() if content is not None}
     write(configuration.store.models_home / hub.NAME, files)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_takes_no_empty_and_no_missing_folder_for_a_model(configuration):
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
     (configuration.store.models_home / hub.NAME).mkdir(parents = True)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_notices_at_once_that_a_file_has_been_cut(configuration):
     folder = write(configuration.store.models_home / hub.NAME, hub.model(100, '.fp16'))
-    assert weights.find(configuration)
+    assert weights.find(configuration, VIDEO)
     os.truncate(folder / UNET, 120)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_notices_at_once_that_a_file_has_become_whole(configuration):
     folder = write(configuration.store.models_home / hub.NAME, hub.model(100, '.fp16'))
     (folder / UNET).write_bytes(POINTER)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
     (folder / UNET).write_bytes(hub.tensors(100))
-    assert weights.find(configuration) == folder
+    assert weights.find(configuration, VIDEO) == folder
 
 
 def sharded(variant, missing = ''):
@@ -218,31 +220,31 @@ def test_needs_every_shard(tmp_path, variant):
     stem = f'diffusion_pytorch_model{variant and "."}{variant}'
     whole = write(tmp_path / 'whole', sharded(variant))
     broken = write(tmp_path / 'broken', sharded(variant, f'{stem}-00002-of-00002.safetensors'))
-    assert weights.variants(whole) == (variant or None, )
-    assert weights.is_whole(whole)
-    assert not weights.is_whole(broken)
+    assert weights.variants(whole, VIDEO) == (variant or None, )
+    assert weights.is_whole(whole, VIDEO)
+    assert not weights.is_whole(broken, VIDEO)
 
 
 def test_offers_the_variants_that_diffusers_could_load(tmp_path):
     both = write(tmp_path / 'both', hub.model(100))
-    assert weights.variants(both) == ('fp16', None)
+    assert weights.variants(both, VIDEO) == ('fp16', None)
     os.truncate(both / UNET, 100)
-    assert weights.variants(both) == (None, )
+    assert weights.variants(both, VIDEO) == (None, )
 
 
 @pytest.mark.parametrize('half', [True, False])
 def test_finds_what_diffusers_saves(configuration, half):
     tiny_checkpoint = pytest.importorskip('tiny_checkpoint')
     folder = tiny_checkpoint.make(configuration.store.models_home / hub.NAME, half = half)
-    assert weights.find(configuration) == folder
-    assert weights.variants(folder) == (('fp16', ) if half else (None, ))
+    assert weights.find(configuration, VIDEO) == folder
+    assert weights.variants(folder, VIDEO) == (('fp16', ) if half else (None, ))
 
 
 # planning
 
 
 def test_plans_the_needed_files_and_tells_the_licence(configuration, server):
-    planned = make_plan(configuration, terms = terms(server))
+    planned = make_plan(configuration, VIDEO, terms = terms(server))
     assert sorted(file.path for file in planned.files) == NEEDED
     assert planned.bytes_total == total(server)
     assert planned.licence == 'tiny-community'
@@ -257,7 +259,7 @@ def test_takes_plain_files_for_parts_that_have_no_others(configuration, server):
     folder = fetch(configuration, terms(server))
     assert 'unet/diffusion_pytorch_model.safetensors' in files_of(folder)
     assert 'image_encoder/model.fp16.safetensors' in files_of(folder)
-    assert weights.variants(folder) == ('fp16', )
+    assert weights.variants(folder, VIDEO) == ('fp16', )
 
 
 def test_fetches_all_shards(configuration):
@@ -283,7 +285,8 @@ def test_says_when_a_repository_is_no_pipeline(configuration, server):
 def test_fetches_exactly_the_needed_files(configuration, server):
     told = []
     folder = fetch(configuration, terms(server), told)
-    assert weights.find(configuration) == folder == configuration.store.models_home / hub.NAME
+    assert weights.find(configuration,
+                        VIDEO) == folder == configuration.store.models_home / hub.NAME
     assert files_of(folder) == server.paths() == NEEDED
     assert all((folder / path).read_bytes() == server.files[path] for path in NEEDED)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -319,7 +322,8 @@ def test_goes_on_wherever_the_connection_breaks(configuration, length, cut):
 def test_starts_a_file_over_when_the_server_knows_no_ranges(configuration, server):
     part = configuration.store.models_home / f'{hub.NAME}.part' / UNET
     file = next(
-        file for file in make_plan(configuration, terms = terms(server)).files if file.path == UNET)
+        file for file in make_plan(configuration, VIDEO, terms = terms(server)).files
+        if file.path == UNET)
     write(part.parent, {file.part(part).name: server.files[UNET][:5000]})
     server.whole_only = True
     assert (fetch(configuration, terms(server)) / UNET).read_bytes() == server.files[UNET]
@@ -330,13 +334,14 @@ KILLED = """
 import sys
 from pathlib import Path
 from modules.configuration import Configuration, ModelOptions, StoreOptions
+from modules.engines.stable_video.files import VIDEO
 from modules.weights.download import Observer, download
 from modules.weights.plan import Terms
 from modules.weights.sources import Hub
 download(
     Configuration(model = ModelOptions(model_name = sys.argv[2]),
                   store = StoreOptions(models_home = Path(sys.argv[3]))),
-    Observer(), Terms((Hub(sys.argv[1]), ), reserve = 0))
+    VIDEO, Observer(), Terms((Hub(sys.argv[1]), ), reserve = 0))
 """
 
 
@@ -354,9 +359,9 @@ def test_continues_after_being_killed_five_times(configuration, tmp_path):
                 time.sleep(0.002)
             process.kill()
             assert process.wait() != 0
-            assert weights.find(configuration) is None
+            assert weights.find(configuration, VIDEO) is None
         subprocess.run(command, env = os.environ | home, check = True)
-        folder = weights.find(configuration)
+        folder = weights.find(configuration, VIDEO)
         assert all((folder / path).read_bytes() == server.files[path] for path in NEEDED)
         assert files_of(folder) == NEEDED
         assert server.bytes_sent < total(server) * 1.25
@@ -366,7 +371,7 @@ def test_uses_whole_files_of_a_folder_that_is_not_whole(configuration, server, c
     folder = configuration.store.models_home / hub.NAME
     write(folder, {UNET: server.files[UNET], 'notes.txt': b'mine', 'vae/config.json': POINTER})
     fetch(configuration, terms(server))
-    assert files_of(weights.find(configuration)) == NEEDED
+    assert files_of(weights.find(configuration, VIDEO)) == NEEDED
     assert server.bytes_sent == total(server) - len(server.files[UNET])
     aside = next(folder.parent.glob('*.old'))
     assert (aside / 'notes.txt').read_bytes() == b'mine'
@@ -396,8 +401,9 @@ def test_stops_when_told_to_and_continues_later(configuration, server):
             raise errors.Cancelled
 
     with pytest.raises(errors.Cancelled):
-        download(configuration, Observer(stop_if_cancelled = stop_if_cancelled), terms(server))
-    assert weights.find(configuration) is None
+        download(configuration, VIDEO, Observer(stop_if_cancelled = stop_if_cancelled),
+                 terms(server))
+    assert weights.find(configuration, VIDEO) is None
     server.speed, told = 30_000, []
     assert fetch(configuration, terms(server), told)
     assert server.bytes_sent < total(server) * 1.5
@@ -578,7 +584,7 @@ def test_an_index_that_makes_no_sense_is_of_no_model(configuration, index):
     for path in folder.glob('unet/*.safetensors'):
         path.unlink()
     (folder / 'unet/diffusion_pytorch_model.safetensors.index.json').write_bytes(index)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_a_header_of_weights_that_is_nested_without_end_is_none(configuration):
@@ -586,7 +592,7 @@ def test_a_header_of_weights_that_is_nested_without_end_is_none(configuration):
     nested = b'[' * 1_000_000
     for path in folder.glob('unet/*.safetensors'):
         path.write_bytes(len(nested).to_bytes(8, 'little') + nested)
-    assert weights.find(configuration) is None
+    assert weights.find(configuration, VIDEO) is None
 
 
 def test_says_beforehand_that_the_disk_is_too_small_and_asks_nobody_else(configuration, server):
@@ -598,7 +604,7 @@ def test_says_beforehand_that_the_disk_is_too_small_and_asks_nobody_else(configu
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason = 'no /dev/full here')
 def test_says_when_the_disk_becomes_full(configuration, server):
-    planned = make_plan(configuration, terms = terms(server))
+    planned = make_plan(configuration, VIDEO, terms = terms(server))
     file = next(file for file in planned.files if file.path == UNET)
     part = file.part(planned.partial_folder / UNET)
     part.parent.mkdir(parents = True)
@@ -655,7 +661,7 @@ def test_asks_modelscope_and_the_copy_its_people_keep(configuration):
     with hub.Hub(hub.model(), 'AI-ModelScope/tiny-video').serving() as server:
         folder = fetch(configuration, Terms((Hub(closed_port()), ModelScope(server.url)), HASTE, 0))
         assert server.paths() == NEEDED
-    assert folder == weights.find(configuration)
+    assert folder == weights.find(configuration, VIDEO)
 
 
 def test_modelscope_continues_what_the_hub_began(configuration, server):
@@ -676,7 +682,7 @@ def test_says_that_all_failed_and_why_the_first_did(configuration, server):
 
 def endpoints(configuration):
     return [(type(source), source.endpoint, getattr(source, 'token', None))
-            for source in sources.list_sources(configuration)]
+            for source in sources.list_sources(configuration, VIDEO)]
 
 
 def with_url(configuration, url):
@@ -725,7 +731,7 @@ def test_understands_an_address_at_modelscope(configuration):
                      ('ftp://hf-mirror.com', 'weights.no_url'), ('https:///x', 'weights.no_url')])
 def test_refuses_an_address_of_another_model(configuration, url, key):
     with pytest.raises(weights.WeightsError) as caught:
-        sources.list_sources(with_url(configuration, url))
+        sources.list_sources(with_url(configuration, url), VIDEO)
     assert caught.value.text.key == key
 
 
@@ -739,7 +745,7 @@ def test_the_token_opens_the_hub_and_goes_nowhere_else(configuration, server, ca
         assert len(storage.requests) == len(hub.WEIGHTS)
         assert not any('Authorization' in headers for _, _, headers in storage.requests)
     assert 'hf_secret' not in caplog.text + repr(known) + repr(
-        make_plan(configuration, terms = Terms((known, ))))
+        make_plan(configuration, VIDEO, terms = Terms((known, ))))
 
 
 def test_modelscope_gets_no_token(configuration, server, monkeypatch):
@@ -760,20 +766,20 @@ def wait_for(fetcher, *states):
 
 def test_fetches_in_the_background_once(configuration, server):
     server.speed = 200_000
-    fetcher = Fetcher(configuration, terms(server))
+    fetcher = Fetcher(configuration, VIDEO, terms(server))
     assert fetcher.state().state == 'idle'
     fetcher.start()
     fetcher.start()
     assert [thread.name for thread in threading.enumerate()].count('weights') == 1
     state = wait_for(fetcher, 'done')
     assert (state.state, state.bytes_done, state.error) == ('done', total(server), None)
-    assert weights.find(configuration)
+    assert weights.find(configuration, VIDEO)
     fetcher.close()
 
 
 def test_a_failure_in_the_background_is_told_and_can_be_mended(configuration, server):
     server.status = 500
-    fetcher = Fetcher(configuration, terms(server))
+    fetcher = Fetcher(configuration, VIDEO, terms(server))
     fetcher.start()
     state = wait_for(fetcher, 'failed')
     assert state.error.key == 'weights.server_error'
@@ -788,7 +794,7 @@ def test_the_terminal_is_told_what_comes_its_licence_and_how_far_it_is(
     monkeypatch.setattr(i18n, 'of_this_machine', lambda: 'en')
     caplog.set_level(logging.INFO)
     server.speed = 50_000
-    fetcher = Fetcher(configuration, terms(server))
+    fetcher = Fetcher(configuration, VIDEO, terms(server))
     fetcher.start()
     assert wait_for(fetcher, 'done').state == 'done'
     told = [record.getMessage() for record in caplog.records if 'weights' in record.name]
@@ -799,7 +805,7 @@ def test_the_terminal_is_told_what_comes_its_licence_and_how_far_it_is(
 
 def test_closing_ends_the_download_and_keeps_what_came(configuration, server):
     server.speed = 20_000
-    fetcher = Fetcher(configuration, terms(server))
+    fetcher = Fetcher(configuration, VIDEO, terms(server))
     fetcher.start()
     while not server.bytes_sent > 8000:
         time.sleep(0.01)
@@ -819,7 +825,7 @@ def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, ca
     out, bar = capsys.readouterr()
     assert 'tiny-community' in out
     assert f'{server.url}/{hub.NAME}/blob/main/LICENSE.md' in out
-    assert str(weights.find(configuration)) in out
+    assert str(weights.find(configuration, VIDEO)) in out
     assert '100%' in bar
 
 

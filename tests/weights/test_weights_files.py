@@ -6,15 +6,20 @@ What files of weights say of themselves, and Stable Video Diffusion in one file,
 Libraries: pytest, torch, diffusers, safetensors.
 """
 
+import subprocess
+import sys
+
 import program
 import pytest
 
 from app import create_app
 from modules import weights
 from modules.commands import doctor, download
-from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
+from modules.configuration import ROOT, Configuration, ModelOptions, StoreOptions, WebOptions
 from modules.engines.registry import Engines
-from modules.engines.stable_video import StableVideo, memory
+from modules.engines.stable_video import memory
+from modules.engines.stable_video.engine import StableVideo
+from modules.engines.stable_video.files import VIDEO
 from modules.weights import plan, tensors
 from modules.weights.sources import Hub
 
@@ -45,7 +50,7 @@ def half_under_plain_names(tmp_path_factory):
 @pytest.mark.parametrize('device', ['cpu', 'cuda:0'])
 def test_half_precision_under_plain_names_is_counted_as_what_is_loaded(
         half_under_plain_names, device):
-    assert weights.variants(half_under_plain_names) == (None, )
+    assert weights.variants(half_under_plain_names, VIDEO) == (None, )
     pipe = pipeline.load_pipeline(pipeline.Source(half_under_plain_names, None, device != 'cpu'))
     width = 4 if device == 'cpu' else 2
     needs = memory.read_needs(half_under_plain_names, None, ModelOptions(), width = width)
@@ -125,7 +130,7 @@ def test_a_whole_model_beside_it_is_what_is_used(tmp_path):
 def test_a_file_is_no_name_on_hubs(tmp_path):
     configuration = Configuration(model = ModelOptions(model_name = 'models/svd_xt.safetensors'))
     with pytest.raises(weights.LocalError, match = 'owner/name'):
-        plan.read_hub_name(configuration)
+        plan.read_hub_name(configuration, VIDEO)
 
 
 def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):
@@ -140,3 +145,15 @@ def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):
         page = program.call(port, 'GET', '/?lang=en').body.decode()
         assert 'svd_xt.safetensors is Stable Video' in page and 'id="fetch"' in page
         assert 'svd_xt' in program.call(port, 'GET', '/health').json['engines']['svd']
+
+
+def test_the_models_are_described_before_any_library_is_installed():
+    """The launcher asks whether the model is here."""
+    code = ('import sys; sys.path.insert(0, sys.argv[1]); from modules.engines import models;'
+            'print(*models.MODELS)')
+    done = subprocess.run(
+        [sys.executable, '-I', '-S', '-c', code, str(ROOT)],
+        capture_output = True,
+        text = True,
+        check = False)
+    assert done.stdout.split() == ['video', 'depth'], done.stderr

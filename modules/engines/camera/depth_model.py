@@ -21,8 +21,8 @@ from PIL import Image
 from modules import weights
 from modules.choices import DEPTHS
 from modules.configuration import Configuration
-from modules.engines.camera import depth_guess
-from modules.engines.common import COMING, are_never_coming, first_line, missing_libraries
+from modules.engines.camera import depth_guess, files
+from modules.engines.common import COMING, are_never_coming, first_line
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: the model, as the option ``Depth`` and files call it; and what that option calls the guess without a model
 PRIOR, MODEL = DEPTHS
-
-LIBRARIES = ('torch', 'transformers')
 
 #: most pixels of the longer side that are looked at, and least of the shorter: the model itself looks at 518 of the
 #: shorter side, whatever that means for the longer one of a panorama, or the other way round, and then at none of a
@@ -82,7 +80,7 @@ class Depth:
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.wanted = configuration.model.depth
         self._device = configuration.model.device
-        self._find = partial(weights.find, configuration, weights.DEPTH)
+        self._find = partial(weights.find, configuration, files.DEPTH)
         self._open = open_model or DepthAnything
         self._are_libraries_coming = are_libraries_coming
         self._model: Model | None = None
@@ -101,12 +99,10 @@ class Depth:
         if self._model is not None or self._failure:
             return self._failure
         if self._find() is None:
-            return text('engines.depth_no_weights', model = weights.DEPTH.hub_name)
+            return text('engines.depth_no_weights', model = files.DEPTH.hub_name)
         if self._are_libraries_coming():
             return COMING
-        missing = missing_libraries(*LIBRARIES)
-        return text(
-            'engines.depth_no_libraries', libraries = ', '.join(missing)) if missing else None
+        return files.explain_libraries()
 
     def load(self) -> None:
         """Load the model where it has come and has not been loaded. One that cannot be used is not tried again."""
@@ -166,7 +162,7 @@ class DepthAnything:
                 # of the two things that are returned then, the library's types know one
                 loaded: Any = transformers.DepthAnythingForDepthEstimation.from_pretrained(
                     folder,
-                    variant = weights.variants(folder, weights.DEPTH)[-1],
+                    variant = weights.variants(folder, files.DEPTH)[-1],
                     local_files_only = True,
                     output_loading_info = True)
         except (SafetensorError, StrictDataclassError) as error:

@@ -6,7 +6,3 @@ the engine loads, on the worker.
 
 Libraries: none here.
 """
-
-from modules.engines.stable_video.engine import StableVideo
-
-__all__ = ['StableVideo']

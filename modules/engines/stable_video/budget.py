@@ -14,6 +14,7 @@ from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import devices, ladder
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.stable_video import memory, presets
+from modules.engines.stable_video.files import VIDEO
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.pipeline import Source
 from modules.engines.stable_video.sampler import Sampler
@@ -68,7 +69,8 @@ class MemoryBudget:
         :return: what is read
         :rtype: Source
         """
-        return Source(folder, weights.variants(folder)[0 if self.is_half else -1], self.is_half)
+        return Source(folder,
+                      weights.variants(folder, VIDEO)[0 if self.is_half else -1], self.is_half)
 
     def read_needs(self, folder: Path, model: ModelOptions | None = None) -> Needs:
         """

@@ -10,8 +10,8 @@ import json
 import re
 from pathlib import Path
 
-from modules import weights
 from modules.configuration import ROOT, Configuration, ModelOptions
+from modules.engines.stable_video import files
 from modules.i18n import Text, text
 from modules.weights import HUB_NAME
 
@@ -38,10 +38,8 @@ def explain_refusal(configuration: Configuration, folder: Path | None) -> Text |
         return text('engines.svd_few_steps', model = get_public_name(name))
     if folder is not None:
         return None
-    file = weights.find_single_file(configuration)
-    if file:
-        return text('engines.svd_single_file', file = file.name)
-    return text('engines.svd_no_weights', model = name)
+    return files.explain_single_file(configuration, folder) or text(
+        'engines.svd_no_weights', model = name)
 
 
 def list_warnings(model: ModelOptions, folder: Path | None) -> tuple[Text, ...]:

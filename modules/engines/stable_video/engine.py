@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from modules import errors, weights
+from modules import errors
 from modules.configuration import Configuration
 from modules.engines.common import COMING, are_never_coming, missing_libraries, recorded_options
 from modules.engines.contract import EngineStatus
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.stable_video import attempts, checkpoints, fitting, loader, pipeline, presets
 from modules.engines.stable_video.budget import MemoryBudget
+from modules.engines.stable_video.files import find_checkpoint
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
@@ -76,7 +77,7 @@ class StableVideo:
 
     def __init__(self,
                  configuration: Configuration,
-                 find: Callable[[Configuration], Path | None] = weights.find,
+                 find: Callable[[Configuration], Path | None] = find_checkpoint,
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
         self.budget = MemoryBudget(self.model)

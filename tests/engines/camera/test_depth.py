@@ -37,14 +37,17 @@ from modules.engines import TABLE
 from modules.engines.camera import depth_guess, renderer
 from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
+from modules.engines.camera import files as depth_files
 from modules.engines.camera import path as paths
 from modules.engines.camera.depth_model import MODEL, Depth
+from modules.engines.camera.files import DEPTH
 from modules.engines.contract import DepthUse
 from modules.engines.registry import Engines
+from modules.engines.stable_video.files import VIDEO
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl
 from modules.request import parse_request
-from modules.weights import DEPTH, sources
+from modules.weights import sources
 from modules.weights.download import Observer, download
 from modules.weights.plan import Terms
 from modules.weights.web import Patience
@@ -354,7 +357,7 @@ def test_while_libraries_are_being_installed_none_is_imported_and_the_guess_is_t
 
 
 def test_says_which_libraries_are_missing(laid, monkeypatch):
-    monkeypatch.setattr(depths, 'LIBRARIES', ('torch', 'no_such_library'))
+    monkeypatch.setattr(depth_files, 'LIBRARIES', ('torch', 'no_such_library'))
     frames, engine = animated(laid, noise())
     reason = engine.status().depth.reason
     assert reason.key == 'engines.depth_no_libraries'
@@ -533,28 +536,28 @@ def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path
     folder = weights.find(wanted, DEPTH)
     assert folder == tmp_path / DEPTH.hub_name
     assert sorted(path.name for path in folder.iterdir()) == server.paths() == NEEDED
-    assert weights.find(wanted) is None
+    assert weights.find(wanted, VIDEO) is None
     said, bar = capsys.readouterr()
     assert DEPTH.hub_name in said and 'tiny-community' in said and str(folder) in said
     assert '100%' in bar
 
 
 def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(depths, 'LIBRARIES', ('no_such_library', ))
+    monkeypatch.setattr(depth_files, 'LIBRARIES', ('no_such_library', ))
     assert shell.fetch(options(tmp_path), 'en', terms(server), DEPTH) == 0
     assert 'no_such_library' in capsys.readouterr().out
 
 
 def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
     server.cut, told = 60_000, []
-    download(options(tmp_path), Observer(told.append), terms(server), DEPTH)
+    download(options(tmp_path), DEPTH, Observer(told.append), terms(server))
     assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == told[-1].bytes_done
 
 
 def test_what_is_no_depth_model_is_not_taken(server, tmp_path):
     del server.listed['config.json']
     with pytest.raises(weights.WeightsError) as caught:
-        download(options(tmp_path), Observer(), terms(server), DEPTH)
+        download(options(tmp_path), DEPTH, Observer(), terms(server))
     assert caught.value.text.key == 'weights.no_depth_model'
     assert all(DEPTH.hub_name in caught.value.text.in_(language) for language in i18n.LANGUAGES)
 

@@ -21,7 +21,8 @@ from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import ladder
 from modules.engines.diffusion.compiling import Layers
 from modules.engines.registry import Engines
-from modules.engines.stable_video import StableVideo, memory, pipeline, presets
+from modules.engines.stable_video import memory, pipeline, presets
+from modules.engines.stable_video.engine import StableVideo
 from modules.engines.stable_video.placed import choose_forward_chunk
 
 torch = pytest.importorskip('torch')

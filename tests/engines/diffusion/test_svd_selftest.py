@@ -25,7 +25,7 @@ from modules.commands import arguments
 from modules.configuration import Configuration, ModelOptions, WebOptions
 from modules.engines import TABLE
 from modules.engines.registry import Engines
-from modules.engines.stable_video import StableVideo
+from modules.engines.stable_video.engine import StableVideo
 from modules.jobs import record
 from modules.jobs.job import Job, new_id
 from modules.photos.reader import PhotoReader

@@ -22,9 +22,10 @@ from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import devices, ladder
 from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.preview import project_latents
-from modules.engines.stable_video import StableVideo, fitting, memory, presets
+from modules.engines.stable_video import fitting, memory, presets
 from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
+from modules.engines.stable_video.engine import StableVideo
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.sampler import Sampler
 from modules.photos.sizes import Photo
@@ -526,7 +527,7 @@ def test_a_clip_cut_short_while_encoding_leaves_the_precision_as_it_was(checkpoi
 
 def test_importing_and_asking_leaves_torch_alone(checkpoint):
     code = (
-        'import sys, modules.engines.stable_video as s; from modules.configuration import *;'
+        'import sys, modules.engines.stable_video.engine as s; from modules.configuration import *;'
         f'e = s.StableVideo(Configuration(model = ModelOptions(model_name = {str(checkpoint)!r})));'
         'assert e.status().reason is None, e.status().reason; e.status().warnings;'
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)")
@@ -552,10 +553,11 @@ assert clip.shape == (5, 64, 128, 3)
 
 
 def test_says_which_libraries_are_missing(checkpoint):
-    code = ('import sys, numpy, PIL.ImageOps, pillow_heif, modules.engines.stable_video as s;'
-            'from modules.configuration import Configuration;'
-            "sys.path[:] = [p for p in sys.path if '-packages' not in p];"
-            "print(s.StableVideo(Configuration()).status().reason.in_('en'))")
+    code = (
+        'import sys, numpy, PIL.ImageOps, pillow_heif, modules.engines.stable_video.engine as s;'
+        'from modules.configuration import Configuration;'
+        "sys.path[:] = [p for p in sys.path if '-packages' not in p];"
+        "print(s.StableVideo(Configuration()).status().reason.in_('en'))")
     done = tiny_svd.run_python(code)
     assert 'torch, diffusers, transformers, accelerate' in done.stdout, done.stderr
 
@@ -563,7 +565,7 @@ def test_says_which_libraries_are_missing(checkpoint):
 def test_a_broken_torch_is_told_with_its_own_words(checkpoint, tmp_path):
     (tmp_path / 'torch.py').write_text("raise OSError('libcudart.so.12: no such file')")
     code = f'''
-import modules.engines.stable_video as s
+import modules.engines.stable_video.engine as s
 from modules import errors
 from modules.configuration import *
 engine = s.StableVideo(Configuration(model = ModelOptions(model_name = {str(checkpoint)!r})))
