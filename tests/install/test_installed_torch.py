@@ -41,14 +41,15 @@ LATE_ENGINE = '''
 import sys
 sys.path.insert(0, {root!r})
 from modules.configuration import Configuration
+from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 
 class Late:
-    def __init__(self, _configuration):
+    def __init__(self, _configuration, are_libraries_coming):
         pass
 
-    def unavailable(self):
-        return None
+    def status(self):
+        return EngineStatus()
 
     def load(self):
         try:
@@ -154,7 +155,7 @@ def test_a_build_that_comes_while_the_program_runs_is_told_as_well(lay, tmp_path
 
 def test_half_of_an_import_is_no_torch_to_ask(tmp_path, checkpoint):
     (tmp_path / 'torch.py').write_text(MEANWHILE)
-    assert said(tmp_path, '-c', 'import torch', checkpoint) == 'None None [] []'
+    assert said(tmp_path, '-c', 'import torch', checkpoint) == 'None None () []'
     import torch
     assert installed_torch.find_imported() is torch
 
