@@ -453,7 +453,7 @@ def tools(program, script):
     folder = program.home / 'tools'
     (folder / 'pydoclint').mkdir(parents = True)
     (folder / 'pydoclint' / '__init__.py').touch()
-    for name in ('pytest', 'ruff', 'yapf', 'pydoclint/main', 'vermin'):
+    for name in ('pytest', 'ruff', 'yapf', 'pydoclint/main', 'mypy', 'vermin'):
         (folder / f'{name}.py').write_text(f'def main(): pass\n{script}')
     program.environment['PYTHONPATH'] = str(folder)
 
@@ -466,8 +466,8 @@ def test_runs_every_check_in_the_programs_folder(program):
     done = program.start('test', '-k', 'a b')
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert [line.split()[0]
-            for line in lines] == ['pytest.py', 'ruff.py', 'yapf.py', 'main.py', 'vermin.py']
+    assert [line.split()[0] for line in lines
+            ] == ['pytest.py', 'ruff.py', 'yapf.py', 'main.py', 'mypy.py', 'vermin.py']
     assert lines[0].partition("]")[0].endswith("'-k', 'a b'") and all('-k' not in line
                                                                       for line in lines[1:])
     assert all(line.endswith(str(program.home)) for line in lines)
@@ -476,7 +476,7 @@ def test_runs_every_check_in_the_programs_folder(program):
 def test_runs_the_other_checks_after_one_has_failed_and_fails_in_the_end(program):
     tools(program, TELLS + 'sys.exit(3 if name == "ruff.py" else 0)')
     done = program.start('test')
-    assert done.returncode == 1 and len(done.stdout.splitlines()) == 5
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 6
     assert 'ruff: failed (exit code 3)' in done.stderr and 'vermin: passed' in done.stderr
 
 
