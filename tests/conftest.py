@@ -27,8 +27,8 @@ MOST_WORKERS = 12
 LONGEST = {
     name: place
     for place, name in enumerate(('test_svd_presets.py', 'test_svd_served.py',
-                                  'test_svd_compiling.py', 'test_container.py',
-                                  'test_torch_installed.py', 'test_tunnel.py',
+                                  'test_svd_compiling.py', 'test_svd_compiling_faults.py',
+                                  'test_container.py', 'test_torch_installed.py', 'test_tunnel.py',
                                   'test_svd_selftest.py', 'test_page_jobs.py', 'test_page.py',
                                   'test_faults.py', 'test_fleet_faults.py', 'test_fleet.py',
                                   'test_svd_memory.py', 'test_stable_video.py',

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What tests ask of an engine that compiles, with the compiler's tracing and none of its code. Not a test itself.
+
+Libraries: pytest, torch.
+"""
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from modules.engines.diffusion import compiling
+
+LANDSCAPE, PORTRAIT = (256, 128), (128, 256)
+
+
+def graphs():
+    return counters['stats']['unique_graphs']
+
+
+def prepare(engine):
+    engine.prepare(lambda: None)
+
+
+def forbid_eager(engine):
+
+    def forbidden(*given, **options):
+        pytest.fail('computed as written')
+
+    for layer in engine._sampler.placed.layers.all:
+        layer.written = forbidden
+
+
+class SpatioTemporalResBlock(torch.nn.Module):
+    """A layer that adds one, by the name of layers that are compiled."""
+
+    def forward(self, numbers):
+        return numbers + 1
+
+
+def small(layer = None):
+    """What computes with one such layer, and the layers."""
+    layer = layer or SpatioTemporalResBlock()
+    layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
+    return compiling.Compilable(lambda numbers: layer(numbers), layers), layers
