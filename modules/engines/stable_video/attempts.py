@@ -62,8 +62,10 @@ def make_clip(sampler: Sampler, image: 'Image.Image', request: 'AnimationRequest
         # only here, after the exception and the tensors it held are gone
         sampler.restore()
         devices.empty_cache(sampler.device)
+        if isinstance(made, errors.Cancelled):
+            raise made
         lower = ladder.below(sampler.device, sampler.rung)
-        if isinstance(made, errors.Cancelled) or lower is None:
+        if lower is None:
             raise made
         logger.warning('Going on with Memory = %s', lower.name)
         sampler.take(lower)

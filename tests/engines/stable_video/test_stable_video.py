@@ -425,8 +425,8 @@ def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpo
 
     engine, seen = loaded(checkpoint), []
     sampler = engine._sampler
-    sampler.scheduler = Relative.from_config(sampler.scheduler.config)
-    sampler.scheduler.alphas_cumprod = sampler.scheduler.alphas_cumprod.numpy()
+    sampler.placed.scheduler = Relative.from_config(sampler.placed.scheduler.config)
+    sampler.placed.scheduler.alphas_cumprod = sampler.placed.scheduler.alphas_cumprod.numpy()
     frames = animate(engine, photo(), request(), seen.append)
     assert tiny_svd.pictures(seen, 'step') == [None] * 3
     assert numpy.array_equal(frames, reference(plain, photo(), request()))
