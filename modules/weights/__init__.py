@@ -47,7 +47,7 @@ class Model:
         return self.hub_name or configuration.model.model_name
 
 
-#: ``owner/name``; a part that begins with a dot could lead out of the folder of models, one with a dash is no name there
+#: ``owner/name``; a part that begins with a dot could lead out of the folder of models; none begins with a dash
 HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
 
 #: a shard's name in an index: a file beside it
