@@ -20,9 +20,9 @@ from modules.engines.diffusion import gpus
 from modules.engines.models import MAIN
 from modules.engines.registry import Engines
 from modules.install.background import LibraryFetcher
-from modules.jobs.local.queue import LocalQueue
+from modules.jobs.contract import Queue
+from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.local.workers import WorkerOptions
-from modules.jobs.queue import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store
@@ -90,7 +90,7 @@ def _fleet_queue(configuration: Configuration, reader: SandboxedReader,
     """Make the queue of a fleet; its libraries are imported nowhere else."""
     from modules.jobs.fleet.agreement import FleetEngines
     from modules.jobs.fleet.ledger import Ledger
-    from modules.jobs.fleet.queue import RemoteQueue
+    from modules.jobs.fleet.remote_queue import RemoteQueue
     ledger = Ledger(configuration.queue.broker, is_hurried = True)
     engines = FleetEngines(configuration, ledger)
     animator = Animator(configuration, reader, engines)

@@ -21,8 +21,8 @@ from pathlib import Path
 from modules.configuration import StoreOptions
 from modules.jobs import leftovers
 from modules.jobs.aging import Aging
+from modules.jobs.contract import Queue
 from modules.jobs.job import Job
-from modules.jobs.queue import Queue
 from modules.jobs.store import Store
 from modules.jobs.work import run_guarded
 

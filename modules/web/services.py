@@ -17,7 +17,7 @@ from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.i18n import LANGUAGES
 from modules.install.background import LibraryFetcher
-from modules.jobs.queue import Queue
+from modules.jobs.contract import Queue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention
 from modules.jobs.store import Store

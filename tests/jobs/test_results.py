@@ -25,7 +25,7 @@ from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.job import Job, new_id, now
 from modules.jobs.leftovers import UNFINISHED
-from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.results import Results
 from modules.jobs.retention import Retention, measure_folder
 from modules.jobs.store import Store

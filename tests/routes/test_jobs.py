@@ -499,8 +499,8 @@ def test_a_file_that_waits_to_be_made_when_its_job_is_removed_is_404(api):
     job = api.services.queue.find(api.done()['id'])
     answers = []
     with contextlib.ExitStack() as busy:
-        for turn in api.services.results._turns:
-            busy.enter_context(turn)
+        for lock in api.services.results._locks:
+            busy.enter_context(lock)
         reader = threading.Thread(
             target = lambda: answers.append(api.call('GET', f'/jobs/{job.id}/result?format=mp4')))
         reader.start()

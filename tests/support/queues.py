@@ -17,7 +17,7 @@ from modules.configuration import QueueOptions
 from modules.engines.contract import EngineStatus
 from modules.jobs.database import DATABASE
 from modules.jobs.job import Job, new_id
-from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.local.workers import WorkerOptions
 from modules.jobs.store import Store
 from modules.progress import Progress

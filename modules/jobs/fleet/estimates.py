@@ -9,11 +9,11 @@ Libraries: none.
 import contextlib
 
 from modules import errors
+from modules.jobs.contract import Place
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import Job, now
 from modules.jobs.pace import FIRST_GUESS, seconds_until_done
-from modules.jobs.queue import Place
 
 
 class Estimates:

@@ -143,7 +143,7 @@ class Dispatcher:
 
     def cancel(self, job: Job) -> None:
         """
-        Stop a job; see :meth:`modules.jobs.queue.Queue.cancel`.
+        Stop a job; see :meth:`modules.jobs.contract.Queue.cancel`.
 
         :param job: a job that was submitted here
         :type job: Job
@@ -159,7 +159,7 @@ class Dispatcher:
 
     def remove(self, job: Job) -> None:
         """
-        Forget a job and remove its files; see :meth:`modules.jobs.queue.Queue.remove`.
+        Forget a job and remove its files; see :meth:`modules.jobs.contract.Queue.remove`.
 
         :param job: a job that was submitted here
         :type job: Job

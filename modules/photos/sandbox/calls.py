@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import IFDRational
 from modules import errors
 from modules.photos import samples, stills
 from modules.photos.reader import PhotoReader
-from modules.photos.sandbox import limits, markers
+from modules.photos.sandbox import markers, process_limits
 from modules.photos.sizes import Photo
 
 #: seconds of processor time for any picture, and for a hundred megapixels; the slowest honest ones of that size take a
@@ -57,7 +57,7 @@ class LimitedReader(PhotoReader):
         :type pixels: int
         """
         super().allow(pixels)
-        limits.limit_time(seconds_for(pixels))
+        process_limits.limit_time(seconds_for(pixels))
 
 
 def _reader(upload: BinaryIO, max_pixels: int) -> LimitedReader:

@@ -132,10 +132,11 @@ class Child:
                     left -= len(part)
                 self._input.flush()
             except OSError as error:
-                # it has ended, and may have said why
                 if error.errno not in (errno.EPIPE, errno.EINVAL):
                     raise
-        if left and self.is_alive():
+                # it ends, which is not seen at once, and may have said why
+                return
+        if left:
             raise OSError(errno.EIO, 'an upload that becomes shorter')
 
     def end(self) -> None:

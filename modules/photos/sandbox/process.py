@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from modules import errors, logs
-from modules.photos.sandbox import limits, messages
+from modules.photos.sandbox import messages, process_limits
 
 #: seconds of processor time until a picture's size is known
 SECONDS = 5
@@ -48,8 +48,8 @@ def main(memory: str, *names: str) -> None:
     for name in names:
         known[name] = importlib.import_module(name)
         known[name].prepare()
-    limits.limit_memory(int(memory))
-    limits.close_files()
+    process_limits.limit_memory(int(memory))
+    process_limits.close_files()
     while (call := messages.read(calls, sys.maxsize)) is not None:
         head, content = call
         identity = head['id']
@@ -72,7 +72,7 @@ def answer(function: Callable[..., tuple[dict, bytes]], upload: BinaryIO,
     :return: ``found``, ``refusal`` or ``fault``, and bytes
     :rtype: tuple[Mapping[str, Any], bytes]
     """
-    limits.limit_time(SECONDS)
+    process_limits.limit_time(SECONDS)
     try:
         found, content = function(upload, *arguments)
     except errors.Refusal as refusal:

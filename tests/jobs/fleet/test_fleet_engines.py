@@ -22,6 +22,7 @@ from program import until
 from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
+from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.fleet.agreement import common
@@ -41,8 +42,8 @@ class Mortal(stand_ins.Instant):
     failure = None
     begun = []
 
-    def unavailable(self):
-        return self.failure
+    def status(self):
+        return EngineStatus(self.failure)
 
     def animate(self, photo, request, control):
         self.begun.append(request.stem)

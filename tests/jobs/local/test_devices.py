@@ -24,7 +24,7 @@ from modules.configuration import Configuration, ModelOptions, QueueOptions, Web
 from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
 from modules.jobs.local.crew import assign
-from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.local.workers import WorkerOptions
 from modules.jobs.store import Store
 

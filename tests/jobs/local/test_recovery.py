@@ -16,7 +16,7 @@ from queues import Animator, finished, hold, job, submit, unwritable, working
 from modules import errors
 from modules.configuration import QueueOptions
 from modules.jobs import lifecycle
-from modules.jobs.local.queue import LocalQueue
+from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.store import Store
 
 

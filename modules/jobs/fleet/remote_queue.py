@@ -17,6 +17,7 @@ from collections.abc import Callable
 from modules import errors
 from modules.configuration import QueueOptions
 from modules.jobs import lifecycle
+from modules.jobs.contract import Place, Queue, QueueStatus
 from modules.jobs.fleet.agreement import fitting, queue_name
 from modules.jobs.fleet.estimates import Estimates
 from modules.jobs.fleet.fetcher import ResultFetcher
@@ -27,7 +28,6 @@ from modules.jobs.fleet.news import News
 from modules.jobs.job import Job
 from modules.jobs.leftovers import FOLDER
 from modules.jobs.meter import Meter
-from modules.jobs.queue import Place, Queue, QueueStatus
 from modules.jobs.store import Store
 from modules.progress import do_nothing
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import QueueOptions
+from modules.jobs.contract import Place, QueueStatus
 from modules.jobs.database import HomeInUse
 from modules.jobs.job import Job
 from modules.jobs.local.crew import Crew
@@ -23,7 +24,6 @@ from modules.jobs.local.runner import Runner
 from modules.jobs.local.workers import WorkerOptions, Workers
 from modules.jobs.meter import Meter
 from modules.jobs.pace import Pace
-from modules.jobs.queue import Place, QueueStatus
 from modules.jobs.store import Store
 from modules.progress import do_nothing
 
@@ -35,7 +35,7 @@ GRACE = 10.0
 
 class LocalQueue:
     """
-    A bounded queue and its workers; see :class:`modules.jobs.queue.Queue`.
+    A bounded queue and its workers; see :class:`modules.jobs.contract.Queue`.
 
     :param animator: does the work on the first device
     :type animator: Animator
@@ -78,7 +78,7 @@ class LocalQueue:
 
     def submit(self, job: Job) -> None:
         """
-        Accept a job; see :meth:`modules.jobs.queue.Queue.submit`.
+        Accept a job; see :meth:`modules.jobs.contract.Queue.submit`.
 
         :param job: a job in state ``queued``
         :type job: Job
@@ -103,7 +103,7 @@ class LocalQueue:
 
     def find(self, identity: str) -> Job:
         """
-        Find a job; see :meth:`modules.jobs.queue.Queue.find`.
+        Find a job; see :meth:`modules.jobs.contract.Queue.find`.
 
         :param identity: its id
         :type identity: str
@@ -143,7 +143,7 @@ class LocalQueue:
 
     def cancel(self, job: Job) -> None:
         """
-        Stop a job; see :meth:`modules.jobs.queue.Queue.cancel`.
+        Stop a job; see :meth:`modules.jobs.contract.Queue.cancel`.
 
         :param job: a job that was submitted here
         :type job: Job
@@ -152,7 +152,7 @@ class LocalQueue:
 
     def remove(self, job: Job) -> None:
         """
-        Forget a job and remove its files; see :meth:`modules.jobs.queue.Queue.remove`.
+        Forget a job and remove its files; see :meth:`modules.jobs.contract.Queue.remove`.
 
         :param job: a job that was submitted here
         :type job: Job
