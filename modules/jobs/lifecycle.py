@@ -9,6 +9,7 @@ Libraries: none.
 import shutil
 import time
 from dataclasses import replace
+from datetime import datetime
 
 from modules import errors
 from modules.jobs.job import QUEUED, Job, now
@@ -43,7 +44,10 @@ def report(job: Job, progress: Progress) -> None:
     job.notify()
 
 
-def end(job: Job, state: str, error: errors.Refusal | None = None) -> None:
+def end(job: Job,
+        state: str,
+        error: errors.Refusal | None = None,
+        finished: datetime | None = None) -> None:
     """
     Enter a final state.
 
@@ -53,9 +57,11 @@ def end(job: Job, state: str, error: errors.Refusal | None = None) -> None:
     :type state: str
     :param error: why, for ``failed``
     :type error: errors.Refusal | None
+    :param finished: when, where that is recorded already; without it, now
+    :type finished: datetime | None
     """
     # the state comes last: who sees it finds the rest there
-    job.finished, job.error, job.state = now(), error, state
+    job.finished, job.error, job.state = finished or now(), error, state
     # the picture would keep a whole clip in memory
     job.progress, job.preview = replace(job.progress, picture = None), None
 

@@ -75,9 +75,9 @@ def job(home, name = 'quick', is_awaited = False):
 
 
 @contextmanager
-def working(home, animator = None, max_waiting = 16, pause = 30):
+def working(home, animator = None, max_waiting = 16, pause = 30, store = None):
     """A queue and its animator."""
-    animator, store = animator or Animator(), Store(home)
+    animator, store = animator or Animator(), store or Store(home)
     queue = LocalQueue(animator, store, QueueOptions(max_waiting = max_waiting),
                        WorkerOptions(idle_seconds = pause))
     try:

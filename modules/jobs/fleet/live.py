@@ -133,8 +133,7 @@ class LiveJobs:
                 with contextlib.suppress(errors.BadRecord):
                     job.progress = progress_from_json(words)
             job.model, job.notes = fresh.model, fresh.notes
-            lifecycle.end(job, fresh.state, fresh.error)
-            job.finished = fresh.finished
+            lifecycle.end(job, fresh.state, fresh.error, fresh.finished)
         else:
             job.state = fresh.state
 

@@ -149,7 +149,7 @@ class Journal:
             self.forget(job)
         else:
             self._jobs[job.id] = job
-        lifecycle.end(job, state, error)
+        lifecycle.end(job, state, error, ended.finished)
         job.notify()
         self._meter.count_job(job)
 

@@ -235,6 +235,22 @@ def test_cancelling_a_job_that_has_ended_changes_nothing(tmp_path, any_queue):
         assert finished(following)[0] == 'done'
 
 
+class SlowDisk(Store):
+    """Takes so long for the record of an end that the clock shows another second."""
+
+    def save(self, job):
+        super().save(job)
+        if job.has_ended:
+            time.sleep(1.1)
+
+
+def test_an_end_is_told_with_the_moment_that_was_recorded(tmp_path):
+    with working(tmp_path, store = SlowDisk(tmp_path)) as (queue, _animator):
+        done, = submit(queue, job(tmp_path))
+        assert finished(done)[0] == 'done'
+        assert done.finished == queue.store.find(done.id).finished
+
+
 def test_closing_fails_what_somebody_waits_for_and_keeps_the_rest(tmp_path):
     with working(tmp_path) as (queue, animator):
         held = hold(queue, tmp_path)
