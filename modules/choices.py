@@ -21,3 +21,6 @@ RUNGS = ('resident', 'offload', 'chunked', 'split', 'streamed', 'single')
 FITS = ('stretch', 'crop', 'pad')
 #: how camera motion finds depth: estimated by rules, or by a model
 DEPTHS = ('prior', 'depth-anything-v2-small')
+#: how the camera moves; ``auto`` leaves it to the seed
+MOVES = ('auto', 'still', 'orbit', 'push-in', 'pull-out', 'pan-left', 'pan-right', 'rise', 'sink',
+         'sway', 'dolly-zoom')

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from modules.configuration import Configuration
 from modules.engines.camera.depth_model import MODEL, Depth
-from modules.engines.camera.path import choose_path
+from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
 from modules.engines.common import are_never_coming, missing_libraries, recorded_options
 from modules.engines.contract import DepthUse, EngineStatus
@@ -120,8 +120,8 @@ class CameraMotion:
         frames = np.empty((total, height, width, 3), np.uint8)
         control.stop_if_cancelled()
         travel = LEAST_TRAVEL + MORE_TRAVEL * request.motion_bucket_id / 255
-        renderer = prepare_renderer(photo.image, (width, height), choose_path(request.seed,
-                                                                              total), travel,
+        shot = Shot(choose_path('auto', request.seed, total), travel)
+        renderer = prepare_renderer(photo.image, (width, height), shot,
                                     lambda still: self._estimate_depth(still, control.report))
         for frame in range(total):
             control.stop_if_cancelled()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from modules.engines.camera.path import CameraPath
+from modules.engines.camera.path import CameraPath, Shot
 
 if TYPE_CHECKING:
     import numpy
@@ -73,7 +73,7 @@ class Renderer:
             borderMode = cv2.BORDER_REFLECT)
 
 
-def prepare_renderer(image: Image.Image, size: tuple[int, int], path: CameraPath, travel: float,
+def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
                      estimate_depth: EstimateDepth) -> Renderer:
     """
     Do what is the same for every frame of a clip.
@@ -82,10 +82,8 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], path: CameraPath
     :type image: Image.Image
     :param size: width and height of the frames
     :type size: tuple[int, int]
-    :param path: where the camera goes
-    :type path: CameraPath
-    :param travel: greatest sideways travel, as a part of the width
-    :type travel: float
+    :param shot: where the camera goes
+    :type shot: Shot
     :param estimate_depth: called with frame 0
     :type estimate_depth: EstimateDepth
     :return: what draws the frames
@@ -96,7 +94,8 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], path: CameraPath
         return Renderer(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
     fine = _sample_twice(image, size)
     still = np.ascontiguousarray(fine[::2, ::2])
-    displacement = compute_displacement(still, travel, path.push, near = estimate_depth(still))
+    path = shot.path
+    displacement = compute_displacement(still, shot.travel, path.push, near = estimate_depth(still))
     return Renderer(still, Motion(path, fine, displacement))
 
 

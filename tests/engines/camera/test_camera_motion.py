@@ -58,7 +58,7 @@ def steps(frames):
 
 def maps(pixels, seed, travel = MOST):
     """Columns and rows from which the pixels of every moving frame come."""
-    path = paths.choose_path(seed, 12)
+    path = paths.choose_path('auto', seed, 12)
     field = renderer.compute_displacement(pixels, travel, path.push)
     for frame in range(1, 12):
         columns, rows = field.at(path, frame)

@@ -148,7 +148,7 @@ def test_no_border_shows_and_nothing_tears_whatever_is_seen(name, size):
     near = depths.scaled(ROUGH[name].astype(np.float32), depth_guess.grid(pixels))
     travel = camera_motion.LEAST_TRAVEL + camera_motion.MORE_TRAVEL
     for seed in range(4):
-        path = paths.choose_path(seed, 8)
+        path = paths.choose_path('auto', seed, 8)
         field = renderer.compute_displacement(pixels, travel, path.push, near = near)
         for frame in range(1, 8):
             columns, rows = (2 * each / 4 for each in field.at(path, frame))
