@@ -32,7 +32,12 @@ SCHEDULER = {
 EMBEDDING = 32
 
 
-def make(folder: Path, *, half: bool = True, width: int = 32, num_frames: int = 25) -> Path:
+def make(folder: Path,
+         *,
+         half: bool = True,
+         width: int = 32,
+         num_frames: int = 25,
+         levels: int = 2) -> Path:
     """
     Save a checkpoint whose latents have an eighth of the picture's sides and whose CLIP looks at 224 × 224.
 
@@ -44,14 +49,16 @@ def make(folder: Path, *, half: bool = True, width: int = 32, num_frames: int = 
     :type width: int
     :param num_frames: what the UNet's own configuration says it was trained for
     :type num_frames: int
+    :param levels: of the UNet, 1 or 2, and widths of the VAE; with one, fewer different layers are to be compiled
+    :type levels: int
     :return: the folder
     :rtype: Path
     """
     torch.manual_seed(0)
     pipe = diffusers.StableVideoDiffusionPipeline(
-        vae = _vae(width),
+        vae = _vae(width, levels),
         image_encoder = _image_encoder(),
-        unet = _unet(width, num_frames),
+        unet = _unet(width, num_frames, levels),
         scheduler = diffusers.EulerDiscreteScheduler(**SCHEDULER),
         feature_extractor = transformers.CLIPImageProcessor())
     if half:
@@ -61,11 +68,11 @@ def make(folder: Path, *, half: bool = True, width: int = 32, num_frames: int = 
     return folder
 
 
-def _vae(width: int) -> diffusers.AutoencoderKLTemporalDecoder:
+def _vae(width: int, levels: int = 2) -> diffusers.AutoencoderKLTemporalDecoder:
     channels = max(32, width * 2 // 5 // 32 * 32)
     return diffusers.AutoencoderKLTemporalDecoder(
         down_block_types = ('DownEncoderBlock2D', ) * 4,
-        block_out_channels = (channels, channels, 2 * channels, 2 * channels),
+        block_out_channels = (channels, channels, levels * channels, levels * channels),
         layers_per_block = 1)
 
 
@@ -81,12 +88,14 @@ def _image_encoder() -> transformers.CLIPVisionModelWithProjection:
             projection_dim = EMBEDDING))
 
 
-def _unet(width: int, num_frames: int) -> diffusers.UNetSpatioTemporalConditionModel:
+def _unet(width: int,
+          num_frames: int,
+          levels: int = 2) -> diffusers.UNetSpatioTemporalConditionModel:
     return diffusers.UNetSpatioTemporalConditionModel(
-        down_block_types = ('CrossAttnDownBlockSpatioTemporal', 'DownBlockSpatioTemporal'),
-        up_block_types = ('UpBlockSpatioTemporal', 'CrossAttnUpBlockSpatioTemporal'),
-        block_out_channels = (width, 2 * width),
-        num_attention_heads = (width // 16, width // 8),
+        down_block_types = ('CrossAttnDownBlockSpatioTemporal', 'DownBlockSpatioTemporal')[:levels],
+        up_block_types = ('UpBlockSpatioTemporal', 'CrossAttnUpBlockSpatioTemporal')[-levels:],
+        block_out_channels = (width, 2 * width)[:levels],
+        num_attention_heads = (width // 16, width // 8)[:levels],
         layers_per_block = 1,
         cross_attention_dim = EMBEDDING,
         addition_time_embed_dim = 32,

@@ -32,8 +32,8 @@ from modules.engines.stable_video.denoising import OneToken  # noqa: E402
 pytestmark = pytest.mark.usefixtures('compiled_on_a_processor')
 
 
-def test_a_job_that_comes_is_not_kept_waiting_and_the_rest_is_done_later(checkpoint):
-    engine = loaded(checkpoint)
+def test_a_job_that_comes_is_not_kept_waiting_and_the_rest_is_done_later(uniform_checkpoint):
+    engine = loaded(uniform_checkpoint)
     expected = animate(engine, photo(*PORTRAIT), request())
     asked = []
 
@@ -58,14 +58,14 @@ def test_a_job_that_comes_is_not_kept_waiting_and_the_rest_is_done_later(checkpo
     assert graphs() == made
 
 
-def test_a_compiler_that_fails_is_left_alone(checkpoint, monkeypatch):
+def test_a_compiler_that_fails_is_left_alone(uniform_checkpoint, monkeypatch):
     tried = []
 
     def broken(graph, inputs):
         tried.append(graph)
         raise RuntimeError('no compiler here')
 
-    engine = loaded(checkpoint)
+    engine = loaded(uniform_checkpoint)
     expected = animate(engine, photo(), request())
     monkeypatch.setattr(compiling, 'BACKEND', broken)
     with pytest.raises(Exception, match = 'no compiler here'):
@@ -94,8 +94,9 @@ class Breaking:
         return run
 
 
-def test_code_that_breaks_fails_no_clip_and_is_not_used_again(checkpoint, monkeypatch, caplog):
-    engine = loaded(checkpoint, image_prompt_width = 64)
+def test_code_that_breaks_fails_no_clip_and_is_not_used_again(uniform_checkpoint, monkeypatch,
+                                                              caplog):
+    engine = loaded(uniform_checkpoint, image_prompt_width = 64)
     compiler = Breaking(RuntimeError('a kernel is gone'))
     expected = animate(engine, photo(128, 128), request())
     monkeypatch.setattr(compiling, 'BACKEND', compiler)
@@ -137,14 +138,14 @@ def test_memory_that_ends_in_compiled_code_is_no_fault_of_the_compiler(monkeypat
 
 
 def test_memory_that_ends_while_compiling_is_given_back_and_nothing_is_compiled(
-        checkpoint, monkeypatch, caplog):
+        uniform_checkpoint, monkeypatch, caplog):
     tried, released = [], []
 
     def greedy(graph, inputs):
         tried.append(graph)
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 25 GiB')
 
-    engine = loaded(checkpoint)
+    engine = loaded(uniform_checkpoint)
     expected = animate(engine, photo(), request())
     monkeypatch.setattr(compiling, 'BACKEND', greedy)
     monkeypatch.setattr(devices, 'empty_cache', lambda device: released.append(len(tried)))
@@ -156,8 +157,8 @@ def test_memory_that_ends_while_compiling_is_given_back_and_nothing_is_compiled(
     assert engine.settings(request())['UNet'] is False
 
 
-def test_nothing_is_compiled_where_there_is_no_room_for_it(checkpoint, monkeypatch, caplog):
-    engine = loaded(checkpoint, image_prompt_width = 64, decode_chunk_size = 5)
+def test_nothing_is_compiled_where_there_is_no_room_for_it(uniform_checkpoint, monkeypatch, caplog):
+    engine = loaded(uniform_checkpoint, image_prompt_width = 64, decode_chunk_size = 5)
     sampler = engine._sampler
     needs = sampler._read_needs(engine.model)
     wanted = memory.predict_peak(sampler.rung, needs, 5) + memory.OVERHEAD
@@ -168,7 +169,7 @@ def test_nothing_is_compiled_where_there_is_no_room_for_it(checkpoint, monkeypat
     assert engine.settings(request())['UNet'] is True and frames.std() > 1
     assert not sampler.placed.compilables[-1].was_compiled, 'the decoder'
     made = graphs()
-    engine = loaded(checkpoint, image_prompt_width = 64)
+    engine = loaded(uniform_checkpoint, image_prompt_width = 64)
     monkeypatch.setattr(engine._sampler, 'read_available_memory',
                         lambda needs: needs.weights + memory.OVERHEAD)
     prepare(engine)
@@ -185,9 +186,9 @@ def test_what_is_compiled_on_gpus_of_all_sizes(tmp_path, gibibytes, chunk, compi
     assert rehearsal.choose_chunk(ladder.RUNGS[0], needs, chunk, there) == compiled
 
 
-def test_what_another_thread_compiles_changes_no_clip(checkpoint):
+def test_what_another_thread_compiles_changes_no_clip(uniform_checkpoint):
     """While a compiler is at work, torch says so in every thread of the process."""
-    unet = loaded(checkpoint)._sampler.placed.pipe.unet
+    unet = loaded(uniform_checkpoint)._sampler.placed.pipe.unet
     layer = next(layer for name, layer in unet.named_modules() if name.endswith('.attn2'))
     queries, context = torch.randn(2, 40, layer.query_dim), torch.randn(2, 1, 32)
     one_token = OneToken()
@@ -209,10 +210,10 @@ def test_what_another_thread_compiles_changes_no_clip(checkpoint):
     assert seen == [(True, True)]
 
 
-def test_weights_that_move_are_not_computed_with_by_compiled_code(checkpoint, monkeypatch):
+def test_weights_that_move_are_not_computed_with_by_compiled_code(uniform_checkpoint, monkeypatch):
     monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
-    engine, seen = loaded(checkpoint), []
-    expected = animate(engine, photo(), request())
+    engine, seen = loaded(uniform_checkpoint, image_prompt_width = 64), []
+    expected = animate(engine, photo(128, 128), request())
     prepare(engine)
 
     def tell(progress):
@@ -220,7 +221,7 @@ def test_weights_that_move_are_not_computed_with_by_compiled_code(checkpoint, mo
             seen.append(progress)
             raise torch.OutOfMemoryError('CUDA out of memory.')
 
-    assert numpy.array_equal(animate(engine, photo(), request(), tell), expected)
+    assert numpy.array_equal(animate(engine, photo(128, 128), request(), tell), expected)
     assert engine.settings(request())['UNet'] is False
     made = graphs()
     prepare(engine)
@@ -228,23 +229,23 @@ def test_weights_that_move_are_not_computed_with_by_compiled_code(checkpoint, mo
 
 
 @pytest.mark.parametrize('options', [{'unet': False}, {'memory': 'offload'}])
-def test_what_cannot_or_must_not_be_compiled_is_not(checkpoint, monkeypatch, options):
+def test_what_cannot_or_must_not_be_compiled_is_not(uniform_checkpoint, monkeypatch, options):
     monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
-    prepare(loaded(checkpoint, **options))
+    prepare(loaded(uniform_checkpoint, **options))
     assert graphs() == 0
 
 
-def test_where_there_is_no_compiler_nothing_is_compiled(checkpoint, monkeypatch):
+def test_where_there_is_no_compiler_nothing_is_compiled(uniform_checkpoint, monkeypatch):
     monkeypatch.undo()
-    engine = loaded(checkpoint)
+    engine = loaded(uniform_checkpoint)
     prepare(engine)
     assert graphs() == 0
 
 
-def told_by_the_compiler(python, **environment):
-    """Where it keeps code, when a function was rehearsed."""
+def told_by_the_compiler(python, elsewhere):
+    """Where it keeps code when a function was rehearsed, and where it does when the environment names a place."""
     code = f'''
-import sys
+import os, sys
 sys.path[1:1] = [{str(Path(__file__).parents[3])!r}] + {sys.path!r}
 from modules.engines.diffusion import compiling
 compiling.BACKEND = 'eager'
@@ -252,25 +253,28 @@ import torch
 class SpatioTemporalResBlock(torch.nn.Module):
     def forward(self, number):
         return number + 1
-layer = SpatioTemporalResBlock()
-layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
-with layers.rehearsing(bool):
-    compiling.Compilable(layer, layers)(torch.ones(1))
-from torch._inductor.codecache import cache_dir
-print(cache_dir())
+def rehearse():
+    layer = SpatioTemporalResBlock()
+    layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
+    with layers.rehearsing(bool):
+        compiling.Compilable(layer, layers)(torch.ones(1))
+    from torch._inductor.codecache import cache_dir
+    print(cache_dir())
+rehearse()
+os.environ['TORCHINDUCTOR_CACHE_DIR'] = {str(elsewhere)!r}
+rehearse()
 '''
     usual = {name: value for name, value in os.environ.items() if name != 'TORCHINDUCTOR_CACHE_DIR'}
     done = subprocess.run([python, '-c', code],
-                          env = usual | environment,
+                          env = usual,
                           capture_output = True,
                           text = True,
                           check = True)
-    return Path(done.stdout.strip())
+    return [Path(line) for line in done.stdout.splitlines()]
 
 
 def test_compiled_code_stays_with_the_libraries_it_was_made_by(tmp_path):
     venv.create(tmp_path / 'own', symlinks = True)
     python = next((tmp_path / 'own').glob('[bB]*/python*'))
-    assert told_by_the_compiler(python) == tmp_path / 'own' / 'compiled'
     elsewhere = tmp_path / 'elsewhere'
-    assert told_by_the_compiler(python, TORCHINDUCTOR_CACHE_DIR = str(elsewhere)) == elsewhere
+    assert told_by_the_compiler(python, elsewhere) == [tmp_path / 'own' / 'compiled', elsewhere]
