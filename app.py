@@ -17,7 +17,7 @@ from modules import routes
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.engines.diffusion import gpus
-from modules.engines.models import MAIN
+from modules.engines.models import MODELS
 from modules.engines.registry import Engines
 from modules.install.background import LibraryFetcher
 from modules.jobs.contract import Queue
@@ -72,7 +72,10 @@ def create_app(configuration: Configuration,
     queue.on_end = retention.request_cleanup
     return routes.make_app(
         Services(configuration, animator, queue, store, Results(animator, store), sandbox,
-                 retention, Fetcher(configuration, MAIN), libraries))
+                 retention, {
+                     key: Fetcher(configuration, model)
+                     for key, model in MODELS.items()
+                 }, libraries))
 
 
 def _find_others(animator: Animator, configuration: Configuration,

@@ -13,7 +13,7 @@ process grows beyond the decoded photo, the finished frames included, and torch 
 adds up all cores. Depth s is the part in which near is told from far. The depth model is one of the published size with
 random numbers: what it sees is noise, so nothing is told of how that moves.
 
-Libraries: numpy, OpenCV, Pillow; torch and transformers for the depth model.
+Libraries: numpy, OpenCV, Pillow, onnxruntime; torch, transformers and onnx to make a depth model.
 """
 
 import resource
@@ -37,7 +37,7 @@ from modules.configuration import Configuration, ModelOptions, StoreOptions  # n
 from modules.engines.camera import depth_guess  # noqa: E402
 from modules.engines.camera.depth_model import Depth  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
-from modules.engines.camera.files import DEPTH, LIBRARIES  # noqa: E402
+from modules.engines.camera.files import DEPTH  # noqa: E402
 from modules.engines.common import missing_libraries  # noqa: E402
 from modules.photos.reader import PhotoReader  # noqa: E402
 from modules.photos.sizes import Photo, result_size  # noqa: E402
@@ -58,7 +58,8 @@ def _synthetic() -> Image.Image:
 def _published_size(folder: Path) -> None:
     """A depth model like the published one; in a process of its own, which is measured by nobody."""
     import tiny_depth
-    tiny_depth.make(folder, **tiny_depth.SMALL)
+    with tempfile.TemporaryDirectory() as checkpoint:
+        tiny_depth.export(tiny_depth.make(Path(checkpoint), **tiny_depth.SMALL), folder)
 
 
 def _camera_motion(photo: Photo, engine: CameraMotion) -> np.ndarray:
@@ -150,7 +151,7 @@ def main() -> None:
     """Measure every photo named on the command line, or a synthetic one."""
     paths = [Path(name) for name in sys.argv[1:]] or [None]
     ways = ['camera motion', 'Ken Burns'
-            ] + ([] if missing_libraries(*LIBRARIES) else ['depth model'])
+            ] + ([] if missing_libraries('onnx', 'torch', 'transformers') else ['depth model'])
     print(f'{FRAMES} frames, median of {RUNS}')
     print(f'{"photo":28} {"size":>9}  {"":13} {"seconds":>7} {"CPU s":>7} {"fps":>6}'
           f' {"MB":>8} {"depth s":>7} {"parallax":>9} {"near/far":>9}')

@@ -17,6 +17,7 @@ from modules.clips.provenance import NoSettings
 from modules.commands import again
 from modules.commands.again import Recorded
 from modules.commands.usage import Parser
+from modules.engines import models
 from modules.request import PARAMETERS
 
 #: option → the INI's section and key it overrides
@@ -56,9 +57,10 @@ class Arguments:
     ngrok_authtoken: str = field(default = '', repr = False)
     #: what to fetch while serving
     fetch_libraries: bool = False
-    fetch_model: bool = False
-    #: of ``download``: the model that estimates depth instead of the main one
-    depth: bool = False
+    #: names of models (:data:`modules.engines.models.MODELS`)
+    fetch: tuple[str, ...] = ()
+    #: the model of ``download``
+    model: str = models.MAIN.key
     #: photos and folders of ``animate``
     photos: tuple[Path, ...] = ()
     #: where ``animate`` writes, as it was typed, because a slash at the end means a folder; None is beside each photo
@@ -113,8 +115,8 @@ def parse(argv: list[str], language: str) -> Arguments:
         public = given.get('public', False),
         ngrok_authtoken = given.get('ngrok_authtoken', ''),
         fetch_libraries = given.get('fetch_libraries', False),
-        fetch_model = given.get('fetch_model', False),
-        depth = given.get('depth', False),
+        fetch = tuple(given.get('fetch', ())),
+        model = given.get('model_name') or models.MAIN.key,
         photos = photos,
         output = given.get('output'),
         fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
@@ -176,6 +178,14 @@ def make_parser(language: str) -> Parser:
         if name == 'animate':
             sub.add_argument(
                 'photos', nargs = '*', type = Path, metavar = 'PHOTO', help = words['photos'])
+        if name == 'download':
+            sub.add_argument(
+                'model_name',
+                nargs = '?',
+                choices = models.MODELS,
+                default = argparse.SUPPRESS,
+                metavar = 'MODEL',
+                help = words['model'].format(choices = ', '.join(models.MODELS)))
     return parser
 
 
@@ -195,10 +205,10 @@ def _common(words: dict[str, str], language: str) -> Parser:
             metavar = option.strip('-').upper(),
             help = words[key].format(
                 default = defaults[key], choices = ', '.join(('auto', *engines.TABLE))))
-    for option in ('fetch_libraries', 'fetch_model', 'depth', 'progress_bar', 'output_temp',
-                   'ngrok', 'public'):
+    for option in ('fetch_libraries', 'progress_bar', 'output_temp', 'ngrok', 'public'):
         flag = '--' + option.replace('_', '-')
         common.add_argument(flag, action = 'store_true', help = words[option])
+    _of_models(common, words)
     common.add_argument('--ngrok-authtoken', metavar = 'TOKEN', help = words['ngrok_authtoken'])
     common.add_argument(
         '--max-split-size-mb',
@@ -213,6 +223,27 @@ def _common(words: dict[str, str], language: str) -> Parser:
         help = words['logging_level'].format(levels = ', '.join(logs.LEVELS)))
     _of_animate(common.add_argument_group(words['of_animate']), words)
     return common
+
+
+def _of_models(common: Parser, words: dict[str, str]) -> None:
+    common.add_argument(
+        '--fetch',
+        action = 'append',
+        choices = models.MODELS,
+        metavar = 'MODEL',
+        help = words['fetch'].format(choices = ', '.join(models.MODELS)))
+    common.add_argument(
+        '--fetch-model',
+        dest = 'fetch',
+        action = 'append_const',
+        const = models.MAIN.key,
+        help = words['fetch_model'])
+    common.add_argument(
+        '--depth',
+        dest = 'model_name',
+        action = 'store_const',
+        const = 'depth',
+        help = words['depth'])
 
 
 def _split_size(words: dict[str, str]) -> Callable[[str], int]:

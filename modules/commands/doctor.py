@@ -20,7 +20,7 @@ from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
 from modules.engines.contract import DepthUse
 from modules.engines.diffusion import devices, toolchain
-from modules.engines.models import MAIN
+from modules.engines.models import MODELS
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.install import dependencies, environment, unseen_gpu
@@ -31,7 +31,7 @@ from modules.weights.plan import free_bytes
 FLEET_LIBRARIES = ('dramatiq', 'redis')
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
-             'torch', 'diffusers', 'transformers', 'accelerate', 'huggingface-hub')
+             'onnxruntime', 'huggingface-hub', 'torch', 'diffusers', 'transformers', 'accelerate')
 
 
 def run(_arguments: Arguments, options: Configuration, language: str) -> int:
@@ -107,7 +107,8 @@ def report(configuration: Configuration, engines: Engines,
         if configuration.model.unet and devices.guess_kind(configuration.model.device) == 'cuda':
             yield words['compiling'], _not_compiled(device) or words['works']
     yield from _torch(configuration, device, words)
-    yield words['model'], str(find(configuration, MAIN) or words['no_model'])
+    for key, model in MODELS.items():
+        yield f'{words["model"]} {key}', str(find(configuration, model) or words['no_model'])
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
         yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']

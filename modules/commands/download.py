@@ -35,7 +35,7 @@ def run(arguments: Arguments, options: Configuration, language: str) -> int:
     :return: the exit code
     :rtype: int
     """
-    return fetch(options, language, model = MODELS['depth'] if arguments.depth else MAIN)
+    return fetch(options, language, model = MODELS[arguments.model])
 
 
 def fetch(configuration: Configuration,

@@ -17,15 +17,16 @@ from modules import VERSION, homes
 from modules.commands import worker
 from modules.commands.arguments import Arguments
 from modules.configuration import Configuration
+from modules.engines.models import MODELS
 from modules.i18n import text
 from modules.jobs.database import HomeInUse
-from modules.progress import do_nothing
 from modules.terminal import print_text
 from modules.web import tunnel
 from modules.web.access.hosts import is_open_to_all
 from modules.web.access.quotas import MAX_HEAVY_REQUESTS
 from modules.web.server import Server
-from modules.web.services import MAX_STREAMS
+from modules.web.services import MAX_STREAMS, Services
+from modules.weights import find
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -98,16 +99,33 @@ def _serve(app: 'Flask', arguments: Arguments, options: Configuration, language:
             print_text(text('cli.serving', url = url, version = VERSION), language)
             if is_open_to_all(options.web):
                 print_text(text('cli.open_to_all', host = options.web.host), language)
-            fetch_model = services.fetcher.start if arguments.fetch_model else do_nothing
-            if arguments.fetch_libraries:
-                services.libraries.start(then = fetch_model)
-            else:
-                fetch_model()
+            _fetch(services, arguments, options, language)
             server.run(on_stop = services.queue.close)
     except tunnel.TunnelError as error:
         print_text(error.text, language)
         return 1
     return 0
+
+
+def _fetch(services: Services, arguments: Arguments, options: Configuration, language: str) -> None:
+    """Begin to fetch what was asked for and is not here: models that work already at once, others after libraries."""
+    later = []
+    for key in arguments.fetch:
+        model, fetcher = MODELS[key], services.fetchers[key]
+        if model.announce is None:
+            later.append(fetcher)
+        elif (announcement := model.announce(options)) and not find(options, model):
+            print_text(announcement, language)
+            fetcher.start()
+
+    def fetch_later() -> None:
+        for fetcher in later:
+            fetcher.start()
+
+    if arguments.fetch_libraries:
+        services.libraries.start(then = fetch_later)
+    else:
+        fetch_later()
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ class EngineStatus:
 
     #: why it cannot work here; None when it can
     reason: Text | None = None
-    #: what can be fetched so that it works: ``libraries``, ``model``, or nothing
+    #: what can be fetched so that it works, or works better: ``libraries``, the name of a model
+    #: (:data:`modules.engines.models.MODELS`), or nothing
     lack: str = ''
     #: settings that are known to give bad clips
     warnings: tuple[Text, ...] = ()

@@ -10,8 +10,8 @@ Libraries: none; this file is read before anything is installed.
 from modules.engines.camera.files import DEPTH
 from modules.engines.stable_video.files import VIDEO
 
-#: what it does → the model
-MODELS = {'video': VIDEO, 'depth': DEPTH}
+#: name → the model; the first is meant where none is named
+MODELS = {model.key: model for model in (VIDEO, DEPTH)}
 
 #: the one that page, launcher and ``download`` fetch where nothing else is asked for
 MAIN = MODELS['video']

@@ -39,7 +39,7 @@ import signal  # noqa: E402
 import subprocess  # noqa: E402
 
 from modules import configuration, i18n, weights  # noqa: E402
-from modules.engines.models import MAIN  # noqa: E402
+from modules.engines.models import MAIN, MODELS  # noqa: E402
 from modules.i18n import text  # noqa: E402
 from modules.install import command_line, dependencies, environment, repairs  # noqa: E402
 from modules.install.checks import run_checks  # noqa: E402
@@ -92,6 +92,7 @@ class Launcher:
         :rtype: Path
         :raises Failure: when there can be no environment or pip fails
         """
+        self._fetch_small_models()
         if not self.options.launch.use_venv:
             return self._prepare_current_python()
         home, say = self.options.store.venv_home, self.terminal.say
@@ -128,6 +129,13 @@ class Launcher:
         is_lacking = self.arguments.serves and is_coming and not weights.find(self.options, MAIN)
         if is_lacking and self.terminal.ask('launch.ask_model', dependencies.sees_gpu()):
             self.later.append('--fetch-model')
+
+    def _fetch_small_models(self) -> None:
+        """Have those models fetched without a question that are small, not here and not refused."""
+        for key, model in MODELS.items():
+            is_lacking = self.arguments.serves and not weights.find(self.options, model)
+            if is_lacking and model.announce and model.announce(self.options):
+                self.later += ['--fetch', key]
 
     def _prepare_current_python(self) -> Path:
         """Return this Python; it is somebody's own, so nothing is installed unless a person agrees."""

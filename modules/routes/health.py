@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``GET /health``: is the program well, and if not, why; which engine is in use, why not another, and how far the model's
-download is.
+``GET /health``: is the program well, and if not, why; which engine is in use, why not another, and how far the
+models' downloads are.
 
 Libraries: Flask.
 """
@@ -11,6 +11,7 @@ from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, errors
 from modules.engines.contract import EngineStatus
+from modules.engines.models import MAIN
 from modules.routes import model
 from modules.web.services import language, services
 
@@ -27,6 +28,7 @@ def health() -> Response:
     """
     queue = services().queue.status()
     problem = queue.problem
+    models = model.models_to_dict(language())
     status = 'FAILED' if problem else queue.state
     response = jsonify(
         status = status,
@@ -37,7 +39,8 @@ def health() -> Response:
         version = VERSION,
         waiting = queue.waiting,
         libraries = model.download_to_dict(services().libraries.state(), language()),
-        download = model.download_to_dict(services().fetcher.state(), language()),
+        download = models[MAIN.key]['download'],
+        models = models,
         **engines(language()))
     response.status_code = 503 if status == 'FAILED' else 200
     response.headers['Cache-Control'] = 'no-store'

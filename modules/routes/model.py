@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``POST /model/download``: the page's button that fetches the model, for people at this machine and those with the
+``POST /model/download``: the page's button that fetches a model, for people at this machine and those with the
 password.
 
 Libraries: Flask.
@@ -10,8 +10,10 @@ Libraries: Flask.
 from flask import Blueprint, Request, Response, jsonify, request
 
 from modules import errors
+from modules.engines.models import MAIN, MODELS
 from modules.web.access import proxies
 from modules.web.services import language, services
+from modules.weights import find
 from modules.weights.download import State
 
 blueprint = Blueprint('model', __name__)
@@ -20,16 +22,21 @@ blueprint = Blueprint('model', __name__)
 @blueprint.post('/model/download')
 def download() -> Response:
     """
-    Start to fetch the model, or continue.
+    Start to fetch the model that the query ``model`` names, the main one where it names none, or continue.
 
     :return: 202 and how far it is
     :rtype: Response
     :raises errors.NotFromHere: for anybody else than a person at this machine, where there is no password
+    :raises errors.UnknownChoice: for a model that nobody here knows
     """
     if not may_download(request):
         raise errors.NotFromHere
-    services().fetcher.start()
-    response = jsonify(download_to_dict(services().fetcher.state(), language()))
+    key = request.args.get('model') or MAIN.key
+    if key not in MODELS:
+        raise errors.UnknownChoice('model', value = key[:40], choices = ', '.join(MODELS))
+    fetcher = services().fetchers[key]
+    fetcher.start()
+    response = jsonify(download_to_dict(fetcher.state(), language()))
     response.status_code = 202
     return response
 
@@ -45,6 +52,27 @@ def may_download(asked: Request) -> bool:
     :rtype: bool
     """
     return bool(services().configuration.web.password) or proxies.is_from_here(asked)
+
+
+def models_to_dict(reader: str) -> dict:
+    """
+    Describe every model that can be fetched.
+
+    :param reader: the language of reasons
+    :type reader: str
+    :return: name → ``here`` (whether it is whole on this machine), ``size`` (about as many bytes are fetched),
+        ``licence`` (its name, or null where it has one of its own) and ``download`` (how far it is)
+    :rtype: dict
+    """
+    return {
+        key: {
+            'here': find(services().configuration, model) is not None,
+            'size': model.size,
+            'licence': model.licence or None,
+            'download': download_to_dict(services().fetchers[key].state(), reader)
+        }
+        for key, model in MODELS.items()
+    }
 
 
 def download_to_dict(state: State, reader: str) -> dict:

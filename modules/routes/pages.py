@@ -12,7 +12,7 @@ import shutil
 from flask import Blueprint, Response, render_template, request
 
 from modules import VERSION, errors, i18n
-from modules.engines.models import MAIN
+from modules.engines.models import MODELS
 from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
@@ -49,7 +49,9 @@ def index() -> Response:
         may_download = model.may_download(request),
         better = _better(now, known.preferred),
         in_use = in_use,
-        model = _model(reader),
+        sources = {key: _find_source(key, reader)
+                   for key in MODELS},
+        lack = _lack(now),
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},
@@ -93,7 +95,7 @@ def _state(reader: str) -> dict:
     """Return what ``/health`` says of the engines, so that the page is right from the start."""
     return {
         'libraries': model.download_to_dict(services().libraries.state(), reader),
-        'download': model.download_to_dict(services().fetcher.state(), reader),
+        'models': model.models_to_dict(reader),
         **health.engines(reader)
     }
 
@@ -111,9 +113,15 @@ def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
     } for name in names[:end if now['engine'] else end + 1]]
 
 
-def _model(reader: str) -> dict[str, str]:
-    """Return the model's name on hubs, or why it has none and cannot be fetched."""
+def _lack(now: dict) -> str:
+    """Return the name of the model that would make the engine in use better; empty where there is none."""
+    lack = services().animator.engines.status(now['engine']).lack if now['engine'] else ''
+    return lack if lack in MODELS else ''
+
+
+def _find_source(key: str, reader: str) -> dict[str, str]:
+    """Return a model's name on hubs, or why it has none and cannot be fetched."""
     try:
-        return {'name': plan.read_hub_name(services().configuration, MAIN), 'hindrance': ''}
+        return {'name': plan.read_hub_name(services().configuration, MODELS[key]), 'hindrance': ''}
     except WeightsError as error:
         return {'name': '', 'hindrance': error.text.in_(reader)}

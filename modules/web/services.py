@@ -8,7 +8,7 @@ Libraries: Flask.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flask import current_app, request
@@ -44,8 +44,8 @@ class Services:
     sandbox: Sandbox
     #: removes old jobs
     retention: Retention
-    #: downloads the model
-    fetcher: Fetcher
+    #: name of a model → what downloads it
+    fetchers: Mapping[str, Fetcher]
     #: installs the libraries of models
     libraries: LibraryFetcher
     #: connections that may be kept open for progress
@@ -58,7 +58,8 @@ class Services:
     def close(self) -> None:
         """Stop whatever runs in the background; jobs that wait go on after the next start."""
         self.libraries.close()
-        self.fetcher.close()
+        for fetcher in self.fetchers.values():
+            fetcher.close()
         self.queue.close()
         self.retention.close()
         self.sandbox.close()

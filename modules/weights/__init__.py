@@ -17,23 +17,47 @@ from pathlib import Path
 
 from modules.configuration import ROOT, Configuration
 from modules.i18n import Text
-from modules.weights import tensors
+from modules.weights import onnx_file, tensors
+
+
+def warn_of_nothing(_configuration: Configuration, _folder: Path | None) -> None:
+    """
+    Warn of nothing.
+
+    :param _configuration: unused
+    :type _configuration: Configuration
+    :param _folder: unused
+    :type _folder: Path | None
+    """
 
 
 @dataclass(frozen = True)
 class Model:
     """A model as engines describe it: which files it consists of, and what it is called."""
 
-    #: the descriptions, by their paths
-    configs: tuple[str, ...]
-    #: what the paths of each part's weights start with
-    stems: tuple[str, ...]
-    #: the text for a source that lacks some of these, in the locale files
+    #: what the command line, ``/health`` and the locale files call it
+    key: str
+    #: the text for a source that lacks some of its files, in the locale files
     lack: str
-    #: options, and the folder of a whole model, if any → what a person who fetches it should know, if anything
-    warn: Callable[[Configuration, Path | None], Text | None]
+    #: about as many bytes are fetched
+    size: int
+    #: the licence's name; empty where it is one of its own
+    licence: str = ''
     #: on hubs, ``owner/name``; empty where the option ``ModelName`` has it
     hub_name: str = ''
+    #: the descriptions that it needs, by their paths
+    configs: tuple[str, ...] = ()
+    #: descriptions that are fetched where there are any
+    extras: tuple[str, ...] = ()
+    #: safetensors: what the paths of each part's weights start with
+    stems: tuple[str, ...] = ()
+    #: ONNX: files each of which is the whole model, the one to fetch first
+    single_files: tuple[str, ...] = ()
+    #: options, and the folder of a whole model, if any → what a person who fetches it should know, if anything
+    warn: Callable[[Configuration, Path | None], Text | None] = warn_of_nothing
+    #: of a model that is so small that the launcher fetches it unasked: options → what it says of that, None where they
+    #: refuse it
+    announce: Callable[[Configuration], Text | None] | None = None
 
     def name(self, configuration: Configuration) -> str:
         """
@@ -132,8 +156,56 @@ def is_whole(folder: Path, model: Model) -> bool:
     :return: False for an empty folder, a download that was cut short and git-lfs pointers as well
     :rtype: bool
     """
-    configs = [folder / path for path in model.configs]
-    return all(map(_read_object, configs)) and bool(variants(folder, model))
+    if not all(_read_object(folder / path) for path in model.configs):
+        return False
+    if model.single_files:
+        return bool(list_single_files(folder, model))
+    return bool(variants(folder, model))
+
+
+def list_single_files(folder: Path, model: Model) -> list[Path]:
+    """
+    List the files of a folder each of which is the whole model.
+
+    :param folder: any path
+    :type folder: Path
+    :param model: one that consists of single files
+    :type model: Model
+    :return: the files that are there and whole, the best first
+    :rtype: list[Path]
+    """
+    found = []
+    for path in model.single_files:
+        with contextlib.suppress(OSError):
+            if onnx_file.is_whole(folder / path):
+                found.append(folder / path)
+    return found
+
+
+def is_being_fetched(configuration: Configuration, model: Model) -> bool:
+    """
+    Check whether a program on this machine, or on another with the same ``ModelsHome``, is fetching a model.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param model: the model
+    :type model: Model
+    :return: whether one is, or was until it was killed
+    :rtype: bool
+    """
+    return lock_path(configuration.store.models_home / model.name(configuration)).exists()
+
+
+def lock_path(folder: Path) -> Path:
+    """
+    Return the file that is there while a model is fetched.
+
+    :param folder: where the model will be
+    :type folder: Path
+    :return: a path beside it
+    :rtype: Path
+    """
+    return folder.with_name(f'{folder.name}.lock')
 
 
 def variants(folder: Path, model: Model) -> tuple[str | None, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from modules.configuration import Configuration
 from modules.i18n import Text, text
 from modules.progress import do_nothing
-from modules.weights import LocalError, Model, WeightsError, find, is_whole
+from modules.weights import LocalError, Model, WeightsError, find, is_whole, lock_path
 from modules.weights import plan as plans
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 from modules.weights.sources import Source
@@ -211,7 +211,7 @@ def _lock_model(folder: Path) -> Iterator[None]:
         import filelock
     except ImportError:
         raise LocalError(text('weights.no_library')) from None
-    lock = filelock.FileLock(folder.with_name(f'{folder.name}.lock'))
+    lock = filelock.FileLock(lock_path(folder))
     with on_disk(folder):
         folder.parent.mkdir(parents = True, exist_ok = True)
         try:

@@ -191,8 +191,8 @@ def plan_from_source(source: Source, configuration: Configuration, patience: Pat
 
 def choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
     """
-    Choose among a model's files: descriptions, and of the weights the half-precision safetensors, or the
-    plain ones for a part that has no others.
+    Choose among a model's files: descriptions, and of the weights the first of the single files, or the half-precision
+    safetensors, or the plain ones for a part that has no others.
 
     :param listing: what a source has
     :type listing: Listing
@@ -201,7 +201,9 @@ def choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
     :return: the files, small ones first; nothing where one is missing
     :rtype: tuple[RemoteFile, ...]
     """
-    paths = list(model.configs)
+    paths = [*model.configs, *(path for path in model.extras if path in listing.files)]
+    if model.single_files:
+        paths.append(next((path for path in model.single_files if path in listing.files), ''))
     for stem in model.stems:
         prefix = re.escape(stem)
         forms = (

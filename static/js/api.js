@@ -101,12 +101,12 @@ export async function page() {
   return new DOMParser().parseFromString(html, 'text/html');
 }
 
-// Begins to fetch the model on the server, or goes on with it.
-export async function fetchModel() {
-  await ask('model/download', {method: 'POST'});
+// Begins to fetch a model on the server, or goes on with it.
+export async function fetchModel(name) {
+  await ask(`model/download?model=${encodeURIComponent(name)}`, {method: 'POST'});
 }
 
-// {status, engine, engines, warnings, depth, waiting, libraries, download}; also while the server cannot do any job
+// {status, engine, engines, warnings, depth, waiting, libraries, models}; also while the server cannot do any job
 export async function health() {
   const response = await fetch('health').catch(() => null);
   return response?.json().catch(() => null) ?? null;

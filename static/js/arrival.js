@@ -28,6 +28,7 @@ function amounts({bytes_done: done, bytes_total: total, bytes_per_second: speed,
 function now(what, {file, source, bytes_total: total}) {
   if (what === 'libraries') return file ? ['library_now', {name: library(file)}] : ['installing'];
   if (!file || !total) return ['asking'];
+  if (file.endsWith('.onnx')) return ['file_now', {part: ['part_depth'], host: source}];
   const part = PARTS.find((name) => file.startsWith(`${name}/`)) ?? 'other';
   const isLarge = file.endsWith('.safetensors');
   return ['file_now', {part: [`part_${isLarge ? part : 'other'}`], host: source}];

@@ -21,7 +21,8 @@ export class Engine {
     chip.dataset.live = '';
     this.closeOnLeaving();
     chip.addEventListener('click', (event) => {
-      if (event.target.closest('#fetch')) this.fetch();
+      const button = event.target.closest('.fetch button');
+      if (button) this.fetch(button);
     });
     chip.addEventListener('toggle', () => {
       if (chip.open) this.refresh();
@@ -48,12 +49,14 @@ export class Engine {
   }
 
   show() {
-    const place = this.card.querySelector('#arrival');
-    if (place) showArrival(place, this.now[place.dataset.what]);
+    for (const place of this.card.querySelectorAll('.arrival')) {
+      const {what} = place.dataset;
+      showArrival(place, what === 'libraries' ? this.now.libraries : this.now.models[what].download);
+    }
   }
 
   get isComing() {
-    return [this.now.libraries, this.now.download].some(({state}) => state === 'running');
+    return [this.now.libraries, ...downloads(this.now)].some(({state}) => state === 'running');
   }
 
   // Often while something comes, more and more rarely while nothing does, not at all once it is here.
@@ -76,11 +79,11 @@ export class Engine {
     this.wait();
   }
 
-  async fetch() {
+  async fetch(button) {
     try {
-      await api.fetchModel();
+      await api.fetchModel(button.dataset.model);
     } catch (error) {
-      const place = this.card.querySelector('#fetch-fault');
+      const place = document.getElementById(`${button.id}-fault`);
       if (error instanceof api.Refusal && error.message) putPlain(place, error.message);
       else put(place, 'unreachable');
       return;
@@ -97,10 +100,12 @@ export class Engine {
     // another renewal, or a switch of the language, has come in between
     if (renewal !== this.renewals || page?.documentElement.lang !== document.documentElement.lang) return;
     const {better} = this;
+    const hadDepth = this.now.depth?.model;
     this.takeOver(page.getElementById('engine'));
     this.onChange(page);
     const {engine} = this.now;
     if (better.includes(engine)) put(this.status, 'engine_arrived', {engine: [engine]});
+    else if (!hadDepth && this.now.depth?.model) put(this.status, 'depth_arrived');
   }
 
   takeOver(chip) {
@@ -114,8 +119,13 @@ export class Engine {
   }
 }
 
+function downloads({models}) {
+  return Object.keys(models).sort().map((name) => models[name].download);
+}
+
 // All but the numbers.
-function shape({engine, engines, warnings, depth, libraries, download}) {
+function shape(now) {
+  const {engine, engines, warnings, depth, libraries} = now;
   return JSON.stringify([engine, Object.entries(engines).sort(), warnings, depth?.model, depth?.reason,
-    libraries.state, libraries.error, download.state, download.error]);
+    ...[libraries, ...downloads(now)].map(({state, error}) => [state, error])]);
 }

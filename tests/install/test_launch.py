@@ -378,6 +378,24 @@ def test_a_graphics_card_brings_stable_video_and_its_model(venv_program, tmp_pat
     assert told(done.stdout)['arguments'] == ['--fetch-libraries', '--fetch-model']
 
 
+@pytest.mark.parametrize('given', [(), ('--yes', ), ('serve', )], ids = str)
+def test_the_small_model_is_fetched_without_a_question(program, given):
+    (program.home / small_program.DEPTH_MODEL).unlink()
+    fetched, command = ['--fetch', 'depth'], [word for word in given if word != '--yes']
+    assert told(program.start(*given).stdout)['arguments'] == [*fetched, *command]
+    status, shown = program.start_at_terminal('', *given)
+    assert status == 0 and '?' not in shown
+
+
+@pytest.mark.parametrize(('ini', 'given'), [('[ModelOptions]\nDepth = prior\n', ()),
+                                            ('', ('doctor', )), ('', ('animate', 'a.jpg'))])
+def test_the_small_model_is_not_fetched_where_it_is_refused_or_nobody_would_wait(
+        program, ini, given):
+    (program.home / small_program.DEPTH_MODEL).unlink()
+    program.set_options(f'[LaunchOptions]\nUseVenv = False\n{ini}')
+    assert told(program.start(*given).stdout)['arguments'] == [*given]
+
+
 def test_says_where_pytorch_comes_from_when_it_has_an_index_of_its_own(venv_program):
     venv_program.require('tiny>=1', svd = 'torch')
     venv_program.set_options(

@@ -46,7 +46,7 @@ class LacksModel(stand_ins.Instant):
 
     def status(self):
         return EngineStatus(
-            text('engines.svd_no_weights', model = self.model.model_name), lack = 'model')
+            text('engines.svd_no_weights', model = self.model.model_name), lack = 'video')
 
 
 class LacksLibraries(stand_ins.Instant):
@@ -63,9 +63,10 @@ class SeesDepth(stand_ins.Instant):
     has_come = False
 
     def status(self):
-        reason = text('engines.depth_no_weights', model = 'a/model')
-        depth = DepthUse('a model') if self.has_come else DepthUse(reason = reason)
-        return EngineStatus(depth = depth)
+        if self.has_come:
+            return EngineStatus(depth = DepthUse('a model'))
+        reason = text('engines.depth_no_weights', model = 'a/model', size = 99)
+        return EngineStatus(lack = 'depth', depth = DepthUse(reason = reason))
 
 
 class Fetched:
@@ -139,8 +140,12 @@ def staged(tmp_path_factory):
     table = {'svd': (__name__, 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
     app = create_app(
         configuration, tmp_path_factory.mktemp('staged'), engines = Engines(configuration, table))
-    fetched = {'fetcher': Fetched(), 'libraries': Fetched()}
-    app.extensions['services'] = dataclasses.replace(app.extensions['services'], **fetched)
+    fetched = {name: Fetched() for name in ('video', 'depth', 'libraries')}
+    app.extensions['services'] = dataclasses.replace(
+        app.extensions['services'],
+        fetchers = {name: fetched[name]
+                    for name in ('video', 'depth')},
+        libraries = fetched['libraries'])
     with program.served(app, configuration.web) as port:
         program.ready(port)
         yield port, app.extensions['services'].animator.engines, fetched
@@ -154,7 +159,7 @@ def stage(staged):
 
     def show(lack = LacksModel, model = None, libraries = None):
         engines._engines['svd'] = lack(usual['svd'])
-        fetched['fetcher'].now = model or State()
+        fetched['video'].now = model or State()
         fetched['libraries'].now = libraries or State()
 
     show()
@@ -285,7 +290,7 @@ def test_a_stranger_sees_the_reason_and_who_can_help_and_no_button(chromium, sta
 def test_a_refused_press_is_told_in_the_card(chromium, staged, stage):
     with browser.opened(chromium, staged[0], refusals = True) as page:
         page.click('.chip')
-        page.route('**/model/download', lambda route: route.abort('connectionrefused'))
+        page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
         page.click('#fetch')
         page.locator('#fetch-fault', has_text = 'The program cannot be reached.').wait_for()
 
@@ -328,26 +333,60 @@ def test_libraries_arrive_and_make_room_for_the_model(chromium, staged, stage):
         page.locator('#fetch').wait_for()
 
 
-def test_an_open_page_says_it_when_a_depth_model_has_come(chromium, staged, stage):
+@pytest.fixture
+def camera(staged):
+    """A camera motion that lacks its depth model, until the test says that it has come."""
     engines = staged[1]._engines
-    camera, engines['camera'] = engines['camera'], SeesDepth(staged[1]._engines['camera'])
-    try:
-        with browser.opened(chromium, staged[0]) as page:
-            page.click('.chip')
-            assert words(page).startswith('No AI model is loaded')
-            assert 'The depth model a/model is not on this machine; ./START download' in words(page)
-            assert 'Why no AI' in words(page)
-            engines['camera'].has_come = True
-            page.click('.chip')
-            page.click('.chip')
-            page.locator('.card', has_text = 'The AI model Depth Anything V2 tells near').wait_for()
-            assert 'Why not Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
-            switch(page, 'zh')
-            open_card(page)
-            page.locator('.card', has_text = '分辨照片的远近').wait_for()
-            assert words(page).startswith('AI 模型 Depth Anything V2')
-    finally:
-        engines['camera'] = camera
+    usual, engines['camera'] = engines['camera'], SeesDepth(engines['camera'])
+    yield engines['camera']
+    engines['camera'] = usual
+    staged[2]['depth'].now = State()
+
+
+def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, staged, stage,
+                                                                    camera):
+    with browser.opened(chromium, staged[0]) as page:
+        page.click('.chip')
+        assert words(page).startswith('No AI model is loaded')
+        assert 'The depth model a/model is not on this machine; ./START download' in words(page)
+        assert 'Why no AI' in words(page)
+        assert words(page, '#fetch-more') == 'Get sharper depth (99 MB, Apache-2.0)'
+        switch(page, 'zh')
+        open_card(page)
+        assert words(page, '#fetch-more') == '让远近更准（99 MB，Apache-2.0）'
+        page.click('#fetch-more')
+        page.locator('#arrival-more').wait_for()
+        assert page.locator('#fetch').count() == 1, 'the other model may be fetched all the same'
+        file = 'onnx/model.onnx'
+        staged[2]['depth'].now = State('running', 20_000_000, 99_100_000, 5e6, 16.0, file, 'a.b')
+        page.locator('#arrival-more', has_text = '20.0 MB / 99.1 MB').wait_for()
+        assert '正在下载深度模型，来自 a.b' in words(page, '#arrival-more')
+        staged[2]['depth'].now, camera.has_come = State('done'), True
+        page.locator('.card', has_text = '分辨照片的远近').wait_for()
+        page.locator('#status', has_text = '深度模型已经就绪，下一段就用它。').wait_for()
+        assert words(page).startswith('AI 模型 Depth Anything V2')
+        switch(page, 'en')
+        open_card(page)
+        assert 'Why not Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
+        assert page.locator('#fetch-more').count() == 0
+
+
+def test_a_failure_of_sharper_depth_stands_with_it(chromium, staged, stage, camera):
+    staged[2]['depth'].now = FAILED
+    with browser.opened(chromium, staged[0], refusals = True) as page:
+        page.click('.chip')
+        assert 'HF_HUB_OFFLINE' in words(page)
+        assert page.locator('#fetch-more').count() == 1
+        page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
+        page.click('#fetch-more')
+        page.locator('#fetch-more-fault', has_text = 'The program cannot be reached.').wait_for()
+
+
+def test_a_stranger_is_offered_no_sharper_depth(chromium, staged, stage, camera):
+    options = {'extra_http_headers': {'X-Forwarded-For': '203.0.113.5'}}
+    with browser.opened(chromium, staged[0], **options) as page:
+        page.click('.chip')
+        assert page.locator('#fetch-more').count() == 0
 
 
 def test_time_left_and_parts_are_told_in_plain_words(chromium, staged, stage):

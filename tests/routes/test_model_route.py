@@ -37,8 +37,8 @@ def serving(tmp_path, **web):
         yield port
 
 
-def press(port, **headers):
-    return program.call(port, 'POST', '/model/download', b'', {
+def press(port, query = '', **headers):
+    return program.call(port, 'POST', f'/model/download{query}', b'', {
         name.replace('_', '-'): value
         for name, value in headers.items()
     })
@@ -52,6 +52,30 @@ def test_a_person_at_this_machine_may_press_it(port):
     answer = press(port, Sec_Fetch_Site = 'same-origin', Origin = f'http://127.0.0.1:{port}')
     assert answer.status == 202
     assert answer.json['state'] == 'running'
+
+
+@pytest.mark.parametrize(('query', 'started'), [('', 'video'), ('?model=', 'video'),
+                                                ('?model=video', 'video'),
+                                                ('?model=depth', 'depth')])
+def test_a_model_is_named_by_the_query(port, query, started):
+    answer = press(port, query)
+    assert (answer.status, answer.json['state']) == (202, 'running')
+    models = program.call(port, 'GET', '/health').json['models']
+    states = {name: model['download']['state'] for name, model in models.items()}
+    other = {'video': 'depth', 'depth': 'video'}[started]
+    assert states[other] == 'idle' and states[started] != 'idle'
+
+
+def test_no_other_model_can_be_named(port):
+    answer = press(port, '?model=../x')
+    assert (answer.status, answer.json['code'], answer.json['field']) == (400, 'unknown_choice',
+                                                                          'model')
+
+
+def test_health_tells_what_could_be_fetched(port):
+    models = program.call(port, 'GET', '/health').json['models']
+    found = {name: (model['here'], model['licence']) for name, model in models.items()}
+    assert found == {'video': (False, None), 'depth': (False, 'Apache-2.0')}
 
 
 @pytest.mark.parametrize('headers', [

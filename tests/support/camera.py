@@ -59,7 +59,8 @@ class Seeing:
 def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: None, engine = None):
     """Frames and engine; with ``seen``, through a model that sees it."""
     if engine is None:
-        depth = Depth(configuration, lambda _folder, _device: Seeing(*seen)) if seen else None
+        model = Seeing(*seen)
+        depth = Depth(configuration, lambda _file: model) if seen else None
         engine = CameraMotion(configuration, depth)
         engine.load()
     fields = [('seed', str(seed)), ('motion_bucket_id', '200')]

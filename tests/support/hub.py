@@ -208,7 +208,7 @@ class Hub:
 def _sibling(path: str, content: bytes) -> dict:
     blob = hashlib.sha1(b'blob %d\0' % len(content) + content, usedforsecurity = False)
     sibling = {'rfilename': path, 'size': len(content), 'blobId': blob.hexdigest()}
-    if path.endswith('.safetensors'):
+    if path.endswith(('.safetensors', '.onnx')):
         sibling['blobId'] = '0' * 40
         sibling['lfs'] = {
             'sha256': hashlib.sha256(content).hexdigest(),
@@ -257,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         file = path.split('/resolve/')[-1].partition('/')[2] if '/resolve/' in path else path[9:]
         if file not in hub.files:
             self._answer(404, b'', {'X-Error-Code': 'EntryNotFound'})
-        elif hub.storage and file.endswith('.safetensors'):
+        elif hub.storage and file.endswith(('.safetensors', '.onnx')):
             self._answer(302, b'', {'Location': f'{hub.storage}/storage/{file}'})
         else:
             content, wanted = hub.files[file], self.headers.get('Range')

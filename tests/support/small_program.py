@@ -23,6 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ('__init__.py', 'choices.py', 'i18n.py')
 FOLDERS = ('configuration', 'engines', 'install', 'weights')
 
+#: where the model lies that is fetched unasked, and the fewest bytes that are a whole one
+DEPTH_MODEL = 'models/onnx-community/depth-anything-v2-small/onnx/model.onnx'
+NO_GRAPH = bytes([8, 9, 58, 0, 66, 0])
+
 #: tells its arguments and its Python, then ends as the environment says
 STAND_IN = '''
 import json, os, sys
@@ -117,7 +121,7 @@ class SmallProgram:
 
 
 def build(home: Path) -> SmallProgram:
-    """Lay the folder out; it needs no library and uses no virtual environment until told otherwise."""
+    """Lay the folder out; it lacks no model and no library and uses no virtual environment until told otherwise."""
     (home / 'modules').mkdir(parents = True)
     for name in FILES:
         shutil.copy(ROOT / 'modules' / name, home / 'modules')
@@ -130,6 +134,8 @@ def build(home: Path) -> SmallProgram:
     (home / 'wheels').mkdir()
     for name in ('tiny', 'torch'):
         make_wheel(home / 'wheels', name)
+    (home / DEPTH_MODEL).parent.mkdir(parents = True)
+    (home / DEPTH_MODEL).write_bytes(NO_GRAPH)
     program = SmallProgram(home)
     program.require('')
     program.set_options('[LaunchOptions]\nUseVenv = False\n')

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Randomly initialised checkpoints of Depth Anything, made of the real classes: the published one has all that they have,
-and other numbers. Not a test itself.
+Randomly initialised checkpoints of Depth Anything, made of the real classes, and as ONNX files: the published one has
+all that they have, and other numbers. Not a test itself.
 
-Libraries: torch, transformers.
+Libraries: torch, transformers, onnx.
 """
 
 import json
+import warnings
 from pathlib import Path
 
+import onnx
 import torch
 import transformers
 
@@ -105,3 +107,115 @@ def make(folder: Path,
     pictures = {**PICTURES, 'size': {'height': side, 'width': side}}
     (folder / 'preprocessor_config.json').write_text(json.dumps(pictures), encoding = 'utf-8')
     return folder
+
+
+class _Exportable(torch.nn.Module):
+    """
+    The model, its sizes computed by operators: the exporter would write its ``int(…)`` as the numbers of one picture.
+
+    :param model: the model
+    :type model: transformers.DepthAnythingForDepthEstimation
+    """
+
+    def __init__(self, model: transformers.DepthAnythingForDepthEstimation):
+        super().__init__()
+        self.model = model
+        model.head.forward = self._head
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return self.model(pixel_values).predicted_depth
+
+    def _head(self, states: list[torch.Tensor], height: int, width: int) -> torch.Tensor:
+        head = self.model.head
+        size = height * head.patch_size, width * head.patch_size
+        found = torch.nn.functional.interpolate(
+            head.conv1(states[head.head_in_index]), size, mode = 'bilinear', align_corners = True)
+        found = head.activation2(head.conv3(head.activation1(head.conv2(found))))
+        return (found * head.max_depth).squeeze(1)
+
+
+def export(checkpoint: Path, folder: Path) -> Path:
+    """
+    Write a checkpoint as the published model is kept for onnxruntime.
+
+    :param checkpoint: what :func:`make` returned
+    :type checkpoint: Path
+    :param folder: where to
+    :type folder: Path
+    :return: the folder, with ``onnx/model.onnx`` and the description of its pictures
+    :rtype: Path
+    """
+    model = transformers.DepthAnythingForDepthEstimation.from_pretrained(
+        checkpoint, attn_implementation = 'eager').eval()
+    path = folder / 'onnx' / 'model.onnx'
+    path.parent.mkdir(parents = True, exist_ok = True)
+    taken, given = 'pixel_values', 'predicted_depth'
+    with torch.no_grad(), warnings.catch_warnings():
+        # of a way to export that takes one library less
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            _Exportable(model), (torch.rand(1, 3, 70, 98), ),
+            str(path),
+            input_names = [taken],
+            output_names = [given],
+            dynamic_axes = {
+                taken: {
+                    0: 'batch_size',
+                    2: 'height',
+                    3: 'width'
+                },
+                given: {
+                    0: 'batch_size',
+                    1: 'height',
+                    2: 'width'
+                }
+            },
+            opset_version = 17,
+            dynamo = False)
+    name = 'preprocessor_config.json'
+    (folder / name).write_bytes((checkpoint / name).read_bytes())
+    return folder
+
+
+def draw(path: Path,
+         answer: str = 'mean',
+         taken: str = 'pixel_values',
+         given: str = 'predicted_depth',
+         half: bool = False) -> Path:
+    """
+    Write an ONNX file that takes and gives what the model does, and is cheap to make and to ask.
+
+    :param path: where to
+    :type path: Path
+    :param answer: ``mean`` of the colours, ``constant`` or ``nan``
+    :type answer: str
+    :param taken: the name of its input
+    :type taken: str
+    :param given: the name of its output
+    :type given: str
+    :param half: whether it computes at half precision
+    :type half: bool
+    :return: the path
+    :rtype: Path
+    """
+    helper = onnx.helper
+    real = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
+    axes = helper.make_tensor('axes', onnx.TensorProto.INT64, [1], [1])
+    factor = {'constant': 0.0, 'nan': float('nan')}.get(answer, 1.0)
+    nodes = [
+        helper.make_node('ReduceMean', [taken, 'axes'], ['means'], keepdims = 0),
+        helper.make_node('Mul', ['means', 'factor'], ['scaled']),
+        helper.make_node('Add', ['scaled', 'summand'], [given])
+    ]
+    graph = helper.make_graph(
+        nodes, 'depth',
+        [helper.make_tensor_value_info(taken, real, ['batch_size', 3, 'height', 'width'])],
+        [helper.make_tensor_value_info(given, real, ['batch_size', 'a', 'b'])], [
+            axes,
+            helper.make_tensor('factor', real, [], [factor]),
+            helper.make_tensor('summand', real, [], [4.0])
+        ])
+    path.parent.mkdir(parents = True, exist_ok = True)
+    model = helper.make_model(graph, opset_imports = [helper.make_opsetid('', 18)], ir_version = 9)
+    onnx.save(model, path)
+    return path

@@ -1,43 +1,35 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A depth model for the camera: Depth Anything V2 Small (Yang and others, 2024), where it is among the local weights,
-estimates how near things are. Where it is not, or cannot be used, the rules of ``depth_guess`` do, and the reason is
-shown. The model makes no picture.
+A depth model for the camera, where it is among the local weights: it estimates how near things are. Where it is not, or
+cannot be used, the rules of ``depth_guess`` do, and the reason is shown. The model makes no picture.
 
-Libraries: torch, transformers, safetensors and huggingface_hub, imported when there is a model to load; numpy, OpenCV,
-Pillow.
+Libraries: numpy and OpenCV, imported when there is something to estimate.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from PIL import Image
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from modules import weights
 from modules.choices import DEPTHS
 from modules.configuration import Configuration
-from modules.engines.camera import depth_guess, files
-from modules.engines.common import COMING, are_never_coming, first_line
+from modules.engines.camera import depth_guess
+from modules.engines.camera.depth_network import DESCRIPTION, DepthAnything
+from modules.engines.camera.files import DEPTH
+from modules.engines.common import first_line, missing_libraries
 from modules.i18n import Text, text
 
 if TYPE_CHECKING:
     import numpy
-    import torch
 
 logger = logging.getLogger(__name__)
 
 #: the model, as the option ``Depth`` and files call it; and what that option calls the guess without a model
 PRIOR, MODEL = DEPTHS
 
-#: most pixels of the longer side that are looked at, and least of the shorter: the model itself looks at 518 of the
-#: shorter side, whatever that means for the longer one of a panorama, or the other way round, and then at none of a
-#: strip's shorter side
-LONGEST, SHORTEST = 2 * 518, 2 * 14
 #: parts of the picture, in percent, that may be farther and nearer than what counts as far and near
 FAR, NEAR = 1, 99
 #: where disparity varies by less than this part of itself, there is nothing to be told apart
@@ -62,29 +54,34 @@ class Model(Protocol):
         """
 
 
+class _File(NamedTuple):
+    """A file of the model as it is now."""
+
+    path: Path
+    #: sizes and times, of itself and of what describes its pictures
+    state: tuple[tuple[int, int], ...]
+
+
 class Depth:
     """
     The depth model as the camera uses it. Making one imports nothing; it is used by one thread at a time.
 
     :param configuration: the options
     :type configuration: Configuration
-    :param open_model: folder and the option ``Device`` → the model
-    :type open_model: Callable[[Path, str], Model] | None
-    :param are_libraries_coming: whether libraries are just being installed
-    :type are_libraries_coming: Callable[[], bool]
+    :param open_model: file → the model
+    :type open_model: Callable[[Path], Model]
     """
 
     def __init__(self,
                  configuration: Configuration,
-                 open_model: Callable[[Path, str], Model] | None = None,
-                 are_libraries_coming: Callable[[], bool] = are_never_coming):
+                 open_model: Callable[[Path], Model] = DepthAnything):
         self.wanted = configuration.model.depth
-        self._device = configuration.model.device
-        self._find = partial(weights.find, configuration, files.DEPTH)
-        self._open = open_model or DepthAnything
-        self._are_libraries_coming = are_libraries_coming
+        self._configuration = configuration
+        self._open = open_model
         self._model: Model | None = None
-        self._failure: Text | None = None
+        self._loaded: _File | None = None
+        #: files that cannot be used, and why; one that has changed is tried again
+        self._faults: dict[_File, Text] = {}
         self._lock = threading.Lock()
 
     def unavailable(self) -> Text | None:
@@ -96,135 +93,85 @@ class Depth:
         """
         if self.wanted == PRIOR:
             return text('engines.depth_set_aside')
-        if self._model is not None or self._failure:
-            return self._failure
-        if self._find() is None:
-            return text('engines.depth_no_weights', model = files.DEPTH.hub_name)
-        if self._are_libraries_coming():
-            return COMING
-        return files.explain_libraries()
+        if self._model is not None:
+            return None
+        files = self._list_files()
+        if not files:
+            is_coming = weights.is_being_fetched(self._configuration, DEPTH)
+            key = 'engines.depth_coming' if is_coming else 'engines.depth_no_weights'
+            return text(key, model = DEPTH.hub_name, size = round(DEPTH.size / 1e6))
+        if missing := missing_libraries('onnxruntime'):
+            return text('engines.depth_no_libraries', libraries = ', '.join(missing))
+        return None if any(file not in self._faults for file in files) else self._faults[files[0]]
 
     def load(self) -> None:
-        """Load the model where it has come and has not been loaded. One that cannot be used is not tried again."""
+        """Load the model where it has come and has not been loaded. A file that cannot be used is set aside."""
         with self._lock:
-            folder = self._find()
-            if folder is None or self._model is not None or self.unavailable():
+            if self._model is not None or self.unavailable():
                 return
-            try:
-                self._model = self._open(folder, self._device)
-            except FAULTS as error:
-                logger.exception('%s cannot be used', folder)
-                self._failure = text(
-                    'engines.depth_cannot_load', folder = folder, error = first_line(error))
+            for file in self._list_files():
+                if file not in self._faults and self._load(file):
+                    return
 
     def nearness(self, picture: 'numpy.ndarray') -> tuple['numpy.ndarray | None', Text | None]:
         """
-        Estimate with the loaded model how near every part of a photo is.
+        Estimate how near every part of a photo is; a model that has come since the last clip is loaded first.
 
         :param picture: uint8 [H, W, 3], sRGB
         :type picture: numpy.ndarray
         :return: float32 [h, w] as :func:`modules.engines.camera.depth_guess.nearness` gives it, or None where the model
-            finds no differences or fails; and a note on that
+            finds no differences, fails or cannot be used; and why it did not work
         :rtype: tuple[numpy.ndarray | None, Text | None]
         """
+        self.load()
         if self._model is None:
-            return None, self.unavailable()
+            return None, self.unavailable() or _explain_failure(MemoryError())
         try:
-            disparity = self._model.disparity(picture)
+            return scaled(self._model.disparity(picture), depth_guess.grid(picture)), None
         except FAULTS as error:
             logger.exception('The depth model failed')
-            return None, text('engines.depth_failed', error = first_line(error))
-        return scaled(disparity, depth_guess.grid(picture)), None
+            if isinstance(error, ValueError) and self._loaded:
+                # whatever the photo, it should give numbers
+                self._set_aside(self._loaded, error)
+            self._model = self._loaded = None
+            return None, _explain_failure(error)
 
+    def _list_files(self) -> list[_File]:
+        """List the model's files that are here and whole, the best first."""
+        folder = weights.find(self._configuration, DEPTH)
+        paths = weights.list_single_files(folder, DEPTH) if folder else []
+        return [
+            _File(path, (_read_state(path), _read_state(path.parent.parent / DESCRIPTION)))
+            for path in paths
+        ]
 
-class DepthAnything:
-    """
-    Depth Anything, loaded without using the network. It stays in main memory and is moved to the GPU only while it
-    computes, so that it takes no memory from a model that stays there.
-
-    :param folder: a whole model
-    :type folder: Path
-    :param option: the option ``Device``
-    :type option: str
-    """
-
-    def __init__(self, folder: Path, option: str):
-        import torch
-        import transformers
-        from huggingface_hub.errors import StrictDataclassError
-        from safetensors import SafetensorError
-
-        from modules.engines.diffusion import devices
-        from modules.engines.diffusion.loading import loading
-        transformers.utils.logging.disable_progress_bar()
+    def _load(self, file: _File) -> bool:
         try:
-            with loading():
-                # of the two things that are returned then, the library's types know one
-                loaded: Any = transformers.DepthAnythingForDepthEstimation.from_pretrained(
-                    folder,
-                    variant = weights.variants(folder, files.DEPTH)[-1],
-                    local_files_only = True,
-                    output_loading_info = True)
-        except (SafetensorError, StrictDataclassError) as error:
-            raise OSError(str(error)) from error
-        self._model, report = loaded
-        if report['missing_keys']:
-            # they would be random numbers
-            raise ValueError(f'no {min(report["missing_keys"])}')
-        if self._model.config.depth_estimation_type != 'relative':
-            raise ValueError(f'{self._model.config.depth_estimation_type} depth')
-        self._model.float().eval()
-        self._prepare = transformers.AutoImageProcessor.from_pretrained(
-            folder, local_files_only = True)
-        found = devices.find_device(option, torch) or 'cpu'
-        self._device = found if found.startswith('cuda') else 'cpu'
-        # computing a corner shows whether the files fit each other
-        side = 5 * self._model.config.patch_size
-        corner = Image.new('RGB', (side, side), (90, 120, 80))
-        self._compute(self._pixels(corner)[..., :side, :side])
+            self._model = self._open(file.path)
+        except FAULTS as error:
+            logger.exception('%s cannot be used', file.path)
+            if not isinstance(error, MemoryError):
+                self._set_aside(file, error)
+            return False
+        self._loaded = file
+        return True
 
-    def disparity(self, picture: 'numpy.ndarray') -> 'numpy.ndarray':
-        """
-        Estimate disparity.
+    def _set_aside(self, file: _File, error: Exception) -> None:
+        self._faults[file] = text(
+            'engines.depth_cannot_load', file = file.path, error = first_line(error))
 
-        :param picture: uint8 [H, W, 3], sRGB
-        :type picture: numpy.ndarray
-        :return: float32 [h, w], larger where it is nearer
-        :rtype: numpy.ndarray
-        :raises ValueError: when the model gives what are no numbers
-        """
-        image = Image.fromarray(picture)
-        image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-        image = image.resize((max(SHORTEST, image.width), max(SHORTEST, image.height)))
-        return self._compute(self._pixels(image))
 
-    def _pixels(self, image: Image.Image) -> 'torch.Tensor':
-        return self._prepare(images = image, return_tensors = 'pt')['pixel_values']
+def _explain_failure(error: Exception) -> Text:
+    return text('engines.depth_failed', error = first_line(error))
 
-    def _compute(self, pixels: 'torch.Tensor') -> 'numpy.ndarray':
-        """On the CPU where the GPU has no room left."""
-        import numpy as np
-        import torch
-        try:
-            found = self._on(self._device, pixels)
-        except torch.OutOfMemoryError:
-            found = self._on('cpu', pixels)
-        if not np.isfinite(found).all():
-            raise ValueError('it gives what are no numbers')
-        return found
 
-    def _on(self, device: str, pixels: 'torch.Tensor') -> 'numpy.ndarray':
-        import torch
-
-        from modules.engines.diffusion import devices
-        try:
-            self._model.to(device)
-            with torch.inference_mode():
-                found = self._model(pixel_values = pixels.to(device)).predicted_depth
-                return found[0].cpu().numpy()
-        finally:
-            self._model.to('cpu')
-            devices.empty_cache(device)
+def _read_state(path: Path) -> tuple[int, int]:
+    """Return a file's size and time; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def scaled(disparity: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray | None':

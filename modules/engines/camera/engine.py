@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from modules.configuration import Configuration
 from modules.engines.camera.depth_model import MODEL, Depth
+from modules.engines.camera.files import DEPTH
 from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
 from modules.engines.common import are_never_coming, missing_libraries, recorded_options
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 #: sideways travel, as a part of the picture's width, at motion 0 and what 255 adds
 LEAST_TRAVEL, MORE_TRAVEL = 0.003, 0.047
 
+#: reasons against the depth model that are no news to who has not asked for it
+USUAL_REASONS = ('engines.depth_set_aside', 'engines.depth_no_weights')
+#: those that go when the model is fetched
+LACKING = ('engines.depth_no_weights', 'engines.depth_coming')
+
 
 class CameraMotion:
     """
@@ -38,7 +44,7 @@ class CameraMotion:
     :type configuration: Configuration
     :param depth: the depth model; None for what the options say
     :type depth: Depth | None
-    :param are_libraries_coming: whether libraries are being installed at this moment
+    :param are_libraries_coming: of no account, because none that is used here comes after the start
     :type are_libraries_coming: Callable[[], bool]
     """
 
@@ -50,9 +56,9 @@ class CameraMotion:
     def __init__(self,
                  configuration: Configuration,
                  depth: Depth | None = None,
-                 are_libraries_coming: Callable[[], bool] = are_never_coming):
+                 are_libraries_coming: Callable[[], bool] = are_never_coming):  # noqa: ARG002
         self.model = configuration.model
-        self._depth = depth or Depth(configuration, are_libraries_coming = are_libraries_coming)
+        self._depth = depth or Depth(configuration)
         #: the model that estimated depth in the last clip
         self._depth_used: str | None = None
 
@@ -67,6 +73,7 @@ class CameraMotion:
         reason = self._depth.unavailable()
         return EngineStatus(
             text('engines.camera_unavailable') if is_missing else None,
+            lack = DEPTH.key if reason and reason.key in LACKING else '',
             depth = DepthUse(None if reason else MODEL, reason))
 
     def load(self) -> None:
@@ -131,15 +138,12 @@ class CameraMotion:
 
     def _estimate_depth(self, still: 'numpy.ndarray', report: OnProgress) -> 'numpy.ndarray | None':
         """Ask the model, where there is one; a model that has come since the last clip is loaded first."""
-        self._depth_used = None
-        self._depth.load()
-        if reason := self._depth.unavailable():
-            if self._depth.wanted == MODEL:
-                report(Progress('encoding', note = text('engines.depth_instead', reason = reason)))
-            return None
-        report(Progress('encoding'))
-        near, note = self._depth.nearness(still)
-        if note:
-            report(Progress('encoding', note = note))
+        self._depth_used = near = None
+        reason = self._depth.unavailable()
+        if reason is None:
+            report(Progress('encoding'))
+            near, reason = self._depth.nearness(still)
+        if reason and (self._depth.wanted == MODEL or reason.key not in USUAL_REASONS):
+            report(Progress('encoding', note = text('engines.depth_instead', reason = reason)))
         self._depth_used = None if near is None else MODEL
         return near

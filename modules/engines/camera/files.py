@@ -1,33 +1,47 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The files of the model that estimates depth, and the libraries it needs.
+The files of the model that estimates depth.
 
 Libraries: none; this file is read before anything is installed.
 """
 
 from modules import weights
-from modules.engines.common import missing_libraries
+from modules.choices import DEPTHS
+from modules.configuration import Configuration
 from modules.i18n import Text, text
 
-LIBRARIES = ('torch', 'transformers')
+#: what the option ``Depth`` calls the guess without a model
+PRIOR = DEPTHS[0]
 
 
-def explain_libraries() -> Text | None:
+def announce(configuration: Configuration) -> Text | None:
     """
-    Explain which libraries the model lacks.
+    Tell that the model is fetched without a question, and how that is refused.
 
-    :return: the words; None where all are installed
+    :param configuration: the options
+    :type configuration: Configuration
+    :return: one sentence; None where the options ask for no model
     :rtype: Text | None
     """
-    missing = missing_libraries(*LIBRARIES)
-    return text('engines.depth_no_libraries', libraries = ', '.join(missing)) if missing else None
+    if configuration.model.depth == PRIOR:
+        return None
+    return text(
+        'engines.depth_announced',
+        model = DEPTH.hub_name,
+        size = round(DEPTH.size / 1e6),
+        licence = DEPTH.licence)
 
 
-#: depth for camera motion: a model of transformers
+#: depth for camera motion: Depth Anything V2 Small, as exported for onnxruntime
 DEPTH = weights.Model(
-    configs = ('config.json', 'preprocessor_config.json'),
-    stems = ('model', ),
+    key = 'depth',
     lack = 'weights.no_depth_model',
-    warn = lambda _configuration, _folder: explain_libraries(),
-    hub_name = 'depth-anything/Depth-Anything-V2-Small-hf')
+    size = 99_100_000,
+    licence = 'Apache-2.0',
+    hub_name = 'onnx-community/depth-anything-v2-small',
+    extras = ('preprocessor_config.json', ),
+    single_files = tuple(f'onnx/model{variant}.onnx'
+                         for variant in ('', '_fp16', '_int8', '_uint8', '_quantized', '_q4f16',
+                                         '_q4', '_bnb4')),
+    announce = announce)

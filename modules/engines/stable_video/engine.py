@@ -28,7 +28,7 @@ from modules.engines.contract import EngineStatus
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.stable_video import attempts, checkpoints, fitting, loader, pipeline, presets
 from modules.engines.stable_video.budget import MemoryBudget
-from modules.engines.stable_video.files import find_checkpoint
+from modules.engines.stable_video.files import VIDEO, find_checkpoint
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.sampler import Sampler
 from modules.i18n import Text, text
@@ -51,8 +51,8 @@ OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_si
 #: why the engine cannot work → what can be fetched, so that it can
 LACKS = {
     'engines.svd_no_libraries': 'libraries',
-    'engines.svd_no_weights': 'model',
-    'engines.svd_single_file': 'model'
+    'engines.svd_no_weights': VIDEO.key,
+    'engines.svd_single_file': VIDEO.key
 }
 
 

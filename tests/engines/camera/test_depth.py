@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The depth model of camera motion: small checkpoints of the real classes, and stand-ins that see what a test wants.
+The depth model of camera motion: small models of the real classes as ONNX files, cheaper ones of a few operators, and
+stand-ins that see what a test wants.
 
-Libraries: pytest, numpy, OpenCV, Pillow; torch, transformers and safetensors, to make small models.
+Libraries: pytest, numpy, OpenCV, Pillow, onnxruntime; torch, transformers and onnx, to make small models.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,9 +23,9 @@ import hub
 import numpy as np
 import program
 import pytest
-import safetensors.torch
 import tiny_depth
 import torch
+import transformers
 from camera import HEIGHT, WIDTH, animated, noise, options
 from PIL import Image
 
@@ -34,10 +36,9 @@ from modules.commands import again, animate, arguments, doctor
 from modules.commands import download as shell
 from modules.configuration import ROOT
 from modules.engines import TABLE
-from modules.engines.camera import depth_guess, renderer
+from modules.engines.camera import depth_guess, depth_network, renderer
 from modules.engines.camera import depth_model as depths
 from modules.engines.camera import engine as camera_motion
-from modules.engines.camera import files as depth_files
 from modules.engines.camera import path as paths
 from modules.engines.camera.depth_model import MODEL, Depth
 from modules.engines.camera.files import DEPTH
@@ -57,8 +58,13 @@ THING, LEFT, RIGHT = np.s_[120:240, 260:380], np.s_[120:240, 30:150], np.s_[120:
 
 
 @pytest.fixture(scope = 'module')
-def checkpoint(tmp_path_factory):
+def weights_of_torch(tmp_path_factory):
     return tiny_depth.make(tmp_path_factory.mktemp('checkpoint'))
+
+
+@pytest.fixture(scope = 'module')
+def checkpoint(tmp_path_factory, weights_of_torch):
+    return tiny_depth.export(weights_of_torch, tmp_path_factory.mktemp('exported'))
 
 
 @pytest.fixture
@@ -68,6 +74,10 @@ def laid(tmp_path, checkpoint):
     folder.parent.mkdir(parents = True)
     folder.symlink_to(checkpoint)
     return options(tmp_path / 'models')
+
+
+def note_keys(reported):
+    return [progress.note.values['reason'].key for progress in reported if progress.note]
 
 
 def square(near = 9.0, far = 1.0):
@@ -191,20 +201,25 @@ def test_where_everything_is_equally_far_the_guess_is_taken(laid, tmp_path, seen
 
 
 @pytest.mark.parametrize(
-    'fault', [
-        ValueError('it gives what are no numbers'),
-        RuntimeError('not enough memory: you tried to allocate 99 bytes'),
-        MemoryError()
-    ],
+    'fault', [RuntimeError('not enough memory: you tried to allocate 99 bytes'),
+              MemoryError()],
     ids = str)
 def test_a_photo_at_which_the_model_fails_is_guessed_and_that_is_told(laid, tmp_path, fault):
     told = []
     frames, engine = animated(laid, noise(), fault, square(), told = told.append)
     assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
-    assert [progress.note.key for progress in told if progress.note] == ['engines.depth_failed']
+    assert note_keys(told) == ['engines.depth_failed']
     assert 'Depth' not in engine.settings(None)
     animated(laid, noise(), engine = engine)
     assert engine.settings(None)['Depth'] == MODEL
+
+
+def test_a_file_that_gives_no_numbers_for_a_photo_is_not_asked_again(laid):
+    told, fault = [], ValueError('it gives what are no numbers')
+    _frames, engine = animated(laid, noise(), fault, square(), told = told.append)
+    animated(laid, noise(), engine = engine, told = told.append)
+    assert note_keys(told) == ['engines.depth_failed', 'engines.depth_cannot_load']
+    assert 'Depth' not in engine.settings(None)
 
 
 # the real classes
@@ -220,43 +235,37 @@ def test_a_real_checkpoint_is_found_loaded_and_used(laid):
 
 
 def test_old_scripts_leave_it_without_its_owner(tmp_path, checkpoint):
-    (tmp_path / 'Depth-Anything-V2-Small-hf').symlink_to(checkpoint)
+    (tmp_path / 'depth-anything-v2-small').symlink_to(checkpoint)
     assert Depth(options(tmp_path)).unavailable() is None
 
 
-@pytest.fixture(scope = 'module')
-def as_published(tmp_path_factory):
-    """A small model that looks at as many pixels as the published one."""
-    folder = tiny_depth.make(tmp_path_factory.mktemp('published'), side = 518)
-    return depths.DepthAnything(folder, 'cpu')
+@pytest.mark.parametrize('size', [(360, 640), (500, 300), (71, 43), (80, 220)])
+def test_the_answer_is_that_of_the_published_classes(weights_of_torch, checkpoint, size):
+    """Also how the picture is prepared: transformers does that for itself here."""
+    picture = cv2.resize(noise(), size[::-1])
+    ours = depth_network.DepthAnything(checkpoint / 'onnx' / 'model.onnx').disparity(picture)
+    prepare = transformers.AutoImageProcessor.from_pretrained(weights_of_torch)
+    model = transformers.DepthAnythingForDepthEstimation.from_pretrained(weights_of_torch).eval()
+    with torch.inference_mode():
+        pixels = prepare(images = Image.fromarray(picture), return_tensors = 'pt')['pixel_values']
+        theirs = model(pixel_values = pixels).predicted_depth[0].numpy()
+    assert ours.shape == theirs.shape
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] >= 0.9999
+
+
+def test_without_their_description_pictures_are_taken_as_the_published_model_takes_them(tmp_path):
+    (tmp_path / depth_network.DESCRIPTION).write_text(json.dumps(tiny_depth.PICTURES), 'utf-8')
+    usual = depth_network.Pictures()
+    assert depth_network.Pictures.read(tmp_path) == usual
+    assert depth_network.Pictures.read(tmp_path / 'none') == usual
+    assert usual.fit(1024, 576) == (924, 518)
 
 
 @pytest.mark.parametrize('size', [(8, 8), (16, 24), (400, 9000), (8, 16000), (16000, 8)])
-def test_photos_of_any_shape_are_looked_at_and_panoramas_not_at_full_length(as_published, size):
-    seen = as_published.disparity(np.zeros((*size, 3), np.uint8))
+def test_photos_of_any_shape_are_looked_at_and_panoramas_not_at_full_length(tmp_path, size):
+    published = depth_network.DepthAnything(tiny_depth.draw(tmp_path / 'onnx' / 'model.onnx'))
+    seen = published.disparity(np.zeros((*size, 3), np.uint8))
     assert seen.dtype == np.float32 and seen.ndim == 2 and max(seen.shape) < 3 * 518
-
-
-class FullGpu(depths.DepthAnything):
-    """On a machine with a GPU that has no room left."""
-
-    def _on(self, device, pixels):
-        self.tried = [*getattr(self, 'tried', ()), device]
-        if device != 'cpu':
-            raise torch.OutOfMemoryError('CUDA out of memory')
-        return super()._on(device, pixels)
-
-
-def test_where_the_gpu_is_full_the_processor_looks(checkpoint):
-    seeing, full = depths.DepthAnything(checkpoint, 'cpu'), FullGpu(checkpoint, 'cpu')
-    full._device, full.tried = 'cuda:0', []
-    assert (full.disparity(noise()) == seeing.disparity(noise())).all()
-    assert full.tried == ['cuda:0', 'cpu']
-
-
-def test_a_device_that_is_not_there_is_no_reason_to_guess(laid):
-    wanted = dataclasses.replace(laid, model = dataclasses.replace(laid.model, device = 'cuda:7'))
-    assert animated(wanted, noise())[1].settings(None)['Depth'] == MODEL
 
 
 AGAIN = '''
@@ -294,8 +303,9 @@ def test_a_model_that_comes_is_taken_into_use_with_the_next_photo(tmp_path, chec
     configuration = options(tmp_path)
     _frames, engine = animated(configuration, noise())
     assert engine.status().depth.reason.key == 'engines.depth_no_weights'
-    (tmp_path / 'Depth-Anything-V2-Small-hf').symlink_to(checkpoint)
-    assert engine.status().depth == DepthUse(MODEL)
+    assert engine.status().lack == DEPTH.key
+    (tmp_path / 'depth-anything-v2-small').symlink_to(checkpoint)
+    assert (engine.status().depth, engine.status().lack) == (DepthUse(MODEL), '')
     animated(configuration, noise(), engine = engine)
     assert engine.settings(None)['Depth'] == MODEL
 
@@ -317,22 +327,25 @@ engine.load()
 image = Image.new('RGB', (64, 36))
 request = parse_request([('seed', '1')], Path(), 'photo')
 engine.animate(Photo(image, image.size), request, JobControl())
-assert engine.status().depth.reason.key == {reason!r}, engine.status().depth
-sys.exit('torch' in sys.modules or 'transformers' in sys.modules)
+reason = engine.status().depth.reason
+assert (reason and reason.key) == {reason!r}, reason
+sys.exit(any(name in sys.modules for name in {unwanted!r}))
 '''
 
 
 @pytest.mark.parametrize(('depth', 'has_model', 'reason'),
-                         [('auto', False, 'engines.depth_no_weights'),
+                         [('auto', False, 'engines.depth_no_weights'), ('auto', True, None),
                           ('prior', True, 'engines.depth_set_aside')])
-def test_torch_is_imported_for_nothing_but_a_model(laid, tmp_path, depth, has_model, reason):
+def test_onnxruntime_is_imported_for_nothing_but_a_model_and_torch_for_none(
+        laid, tmp_path, depth, has_model, reason):
     home = laid.store.models_home if has_model else tmp_path / 'none'
     code = UNTOUCHED.format(
         tests = str(ROOT / 'tests' / 'support'),
         root = str(ROOT),
         home = str(home),
         depth = depth,
-        reason = reason)
+        reason = reason,
+        unwanted = ('torch', 'transformers', *(['onnxruntime'] if reason else [])))
     assert subprocess.run([sys.executable, '-c', code], check = False).returncode == 0
 
 
@@ -344,86 +357,133 @@ def test_without_a_model_the_guess_gives_the_same_frames_as_when_it_is_asked_for
     assert 'Depth' not in engine.settings(None)
 
 
-def test_while_libraries_are_being_installed_none_is_imported_and_the_guess_is_taken(laid):
-    """Half of a library can be found, and would be remembered as broken."""
-    coming = [True]
-    table = {'camera': TABLE['camera']}
-    engines = Engines(laid, table, lambda: bool(coming))
+def test_while_libraries_of_other_engines_are_being_installed_the_model_is_used(laid):
+    engines = Engines(laid, {'camera': TABLE['camera']}, lambda: True)
     engine = engines.get('camera')
-    assert engine.status().depth.reason.key == 'engines.libraries_coming'
-    assert not engine.status().reason, 'camera motion serves meanwhile'
-    coming.clear()
-    assert engine.status().depth.reason is None
+    assert engine.status().reason is None and engine.status().depth == DepthUse(MODEL)
 
 
-def test_says_which_libraries_are_missing(laid, monkeypatch):
-    monkeypatch.setattr(depth_files, 'LIBRARIES', ('torch', 'no_such_library'))
-    frames, engine = animated(laid, noise())
+def test_says_which_library_is_missing(laid, monkeypatch):
+    monkeypatch.setattr(depths, 'missing_libraries', lambda *names: [*names])
+    told = []
+    frames, engine = animated(laid, noise(), told = told.append)
     reason = engine.status().depth.reason
     assert reason.key == 'engines.depth_no_libraries'
-    assert all('no_such_library' in reason.in_(language) for language in i18n.LANGUAGES)
+    assert all('onnxruntime' in reason.in_(language) for language in i18n.LANGUAGES)
+    assert note_keys(told) == ['engines.depth_no_libraries']
     assert (frames == animated(options(Path('/nowhere')), noise())[0]).all()
 
 
-def damaged(checkpoint, folder, change):
+def copied(checkpoint, folder, change):
     """A copy of a checkpoint in which something is not as it should be."""
-    folder.mkdir(parents = True)
-    for path in checkpoint.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    change(folder)
+    shutil.copytree(checkpoint, folder)
+    change(folder / 'onnx' / 'model.onnx')
+    return folder / 'onnx' / 'model.onnx'
 
 
-def tensors(change):
-
-    def write(folder):
-        path = folder / 'model.safetensors'
-        safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path)
-
-    return write
+def drawn(**differences):
+    return lambda path: tiny_depth.draw(path, **differences)
 
 
-def described(name, **words):
+def other_graph(path):
+    """Whole as a file, and of no meaning: the graph has the bytes of a name."""
+    path.write_bytes(bytes([8, 9, 58, 5]) + b'graph' + bytes([66, 2, 16, 18]))
 
-    def write(folder):
-        told = json.loads((folder / name).read_text(encoding = 'utf-8'))
-        (folder / name).write_text(json.dumps({**told, **words}), encoding = 'utf-8')
+
+def described(**words):
+
+    def write(path):
+        description = path.parent.parent / depth_network.DESCRIPTION
+        told = json.loads(description.read_text(encoding = 'utf-8'))
+        description.write_text(json.dumps({**told, **words}), encoding = 'utf-8')
 
     return write
 
 
 FAULTY = {
-    'a tensor is missing': tensors(lambda found: dict(list(found.items())[1:])),
-    'no numbers': tensors(lambda found: {
-        k: v * torch.nan
-        for k, v in found.items()
+    'no graph': other_graph,
+    'no numbers': drawn(answer = 'nan'),
+    'the same everywhere': drawn(answer = 'constant'),
+    'with another input': drawn(taken = 'image'),
+    'with another output': drawn(given = 'logits'),
+    'with strange pictures': described(image_mean = 'grey'),
+    'with pictures of no size': described(size = {}),
+    'with enormous pictures': described(size = {
+        'height': 10**6,
+        'width': 10**6
     }),
-    'of another model': tensors(lambda found: {'weight': torch.zeros(3)}),
-    'of another size': described('config.json', fusion_hidden_size = 8),
-    'of a wrong type': described('config.json', neck_hidden_sizes = 'many'),
-    'with distances instead of disparity':
-    described('config.json', depth_estimation_type = 'metric'),
-    'of another backbone': described('config.json', backbone_config = {'model_type': 'resnet'}),
-    'without pictures': described('preprocessor_config.json', image_processor_type = 'None'),
-    'with strange pictures': described('preprocessor_config.json', image_mean = 'grey'),
 }
 
 
 @pytest.mark.parametrize('fault', FAULTY)
-@pytest.mark.filterwarnings('ignore')
-def test_weights_that_cannot_be_used_are_told_and_the_guess_is_taken(tmp_path, checkpoint, fault):
-    damaged(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
-    frames, engine = animated(options(tmp_path), noise())
-    assert engine.status().reason is None
-    assert engine.status().depth.reason.key == 'engines.depth_cannot_load'
-    assert engine.status().depth.model is None
-    assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
+def test_a_file_that_cannot_be_used_is_named_and_set_aside_and_the_guess_is_taken(
+        tmp_path, checkpoint, fault, caplog):
+    path = copied(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
+    told, short = [], options(tmp_path, output_frames = 2)
+    frames, engine = animated(short, noise(), told = told.append)
+    status = engine.status()
+    assert (status.reason, status.lack, status.depth.model) == (None, '', None)
+    assert status.depth.reason.key == 'engines.depth_cannot_load'
+    assert all(str(path) in status.depth.reason.in_(language) for language in i18n.LANGUAGES)
+    assert note_keys(told) == ['engines.depth_cannot_load']
+    assert (frames == animated(options(tmp_path / 'none', output_frames = 2), noise())[0]).all()
+    # not tried for every clip, but once more when it has changed
+    caplog.clear()
+    animated(short, noise(), engine = engine)
+    assert not [record for record in caplog.records if record.exc_info]
+    shutil.copytree(checkpoint, tmp_path / DEPTH.hub_name, dirs_exist_ok = True)
+    os.utime(path)
+    animated(short, noise(), engine = engine)
+    assert engine.settings(None)['Depth'] == MODEL
+
+
+def test_beside_a_file_that_cannot_be_used_another_is_taken(tmp_path, checkpoint):
+    path = copied(checkpoint, tmp_path / DEPTH.hub_name, drawn(answer = 'nan'))
+    tiny_depth.draw(path.with_name('model_int8.onnx'))
+    _frames, engine = animated(options(tmp_path), noise())
+    assert engine.settings(None)['Depth'] == MODEL
+
+
+@pytest.mark.parametrize('variant', ['_fp16', '_int8', '_quantized'])
+def test_other_forms_of_the_file_are_taken_where_they_are(tmp_path, variant):
+    tiny_depth.draw(tmp_path / DEPTH.hub_name / 'onnx' / f'model{variant}.onnx')
+    assert Depth(options(tmp_path)).unavailable() is None
+
+
+def test_half_precision_is_given_what_it_takes(tmp_path):
+    path = tiny_depth.draw(tmp_path / DEPTH.hub_name / 'onnx' / 'model_fp16.onnx', half = True)
+    seen = depth_network.DepthAnything(path).disparity(noise())
+    assert seen.dtype == np.float32 and np.ptp(seen) > 0
+
+
+@pytest.mark.parametrize('made', ['drawn', 'exported'])
+def test_a_file_that_was_cut_short_is_not_taken_for_a_whole_one(tmp_path, checkpoint, made):
+    path = tmp_path / DEPTH.hub_name / 'onnx' / 'model.onnx'
+    tiny_depth.draw(path)
+    content = path.read_bytes()
+    if made == 'exported':
+        content = (checkpoint / 'onnx' / 'model.onnx').read_bytes()
+    pointer = b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 99060839\n'
+    step = max(1, len(content) // 50)
+    cut = [content[:length] for length in (*range(0, len(content), step), len(content) - 1)]
+    for damaged in (*cut, content + b'more', pointer):
+        path.write_bytes(damaged)
+        assert weights.find(options(tmp_path), DEPTH) is None, len(damaged)
+    path.write_bytes(content)
+    assert weights.find(options(tmp_path), DEPTH)
+
+
+def test_it_is_found_where_the_library_of_the_hub_keeps_it(tmp_path, monkeypatch):
+    monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path))
+    snapshot = tmp_path / f'models--{DEPTH.hub_name.replace("/", "--")}' / 'snapshots' / '0123'
+    tiny_depth.draw(snapshot / 'onnx' / 'model.onnx')
+    assert weights.find(options(tmp_path / 'none'), DEPTH) == snapshot
 
 
 # told
 
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
-@pytest.mark.filterwarnings('ignore')
 def test_doctor_tells_what_reads_the_depth_and_tries_it(laid, tmp_path, checkpoint, language):
 
     def told(configuration):
@@ -432,7 +492,7 @@ def test_doctor_tells_what_reads_the_depth_and_tries_it(laid, tmp_path, checkpoi
 
     assert told(laid) == MODEL
     assert DEPTH.hub_name in told(options(tmp_path / 'none'))
-    damaged(checkpoint, tmp_path / 'faulty' / DEPTH.hub_name, FAULTY['no numbers'])
+    copied(checkpoint, tmp_path / 'faulty' / DEPTH.hub_name, FAULTY['no numbers'])
     assert str(tmp_path / 'faulty') in told(options(tmp_path / 'faulty'))
 
 
@@ -512,8 +572,8 @@ def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path,
 @pytest.fixture(scope = 'module')
 def files(checkpoint):
     """A repository as the real one has it: what is needed, and more."""
-    needed = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
-    return needed | {'README.md': b'words', '.gitattributes': b'', 'model.onnx': b'another form'}
+    needed = {name: (checkpoint / name).read_bytes() for name in NEEDED}
+    return needed | {'README.md': b'words', '.gitattributes': b'', 'onnx/model_int8.onnx': b'more'}
 
 
 @pytest.fixture
@@ -522,7 +582,7 @@ def server(files):
         yield running
 
 
-NEEDED = ['config.json', 'model.safetensors', 'preprocessor_config.json']
+NEEDED = ['onnx/model.onnx', 'preprocessor_config.json']
 
 
 def terms(server):
@@ -535,17 +595,12 @@ def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path
     assert shell.fetch(wanted, language, terms(server), DEPTH) == 0
     folder = weights.find(wanted, DEPTH)
     assert folder == tmp_path / DEPTH.hub_name
-    assert sorted(path.name for path in folder.iterdir()) == server.paths() == NEEDED
+    here = sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
+    assert here == server.paths() == NEEDED
     assert weights.find(wanted, VIDEO) is None
     said, bar = capsys.readouterr()
     assert DEPTH.hub_name in said and 'tiny-community' in said and str(folder) in said
     assert '100%' in bar
-
-
-def test_the_shell_says_which_libraries_are_needed(server, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(depth_files, 'LIBRARIES', ('no_such_library', ))
-    assert shell.fetch(options(tmp_path), 'en', terms(server), DEPTH) == 0
-    assert 'no_such_library' in capsys.readouterr().out
 
 
 def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
@@ -555,7 +610,8 @@ def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
 
 
 def test_what_is_no_depth_model_is_not_taken(server, tmp_path):
-    del server.listed['config.json']
+    for name in ('onnx/model.onnx', 'onnx/model_int8.onnx'):
+        del server.listed[name]
     with pytest.raises(weights.WeightsError) as caught:
         download(options(tmp_path), DEPTH, Observer(), terms(server))
     assert caught.value.text.key == 'weights.no_depth_model'
@@ -599,7 +655,7 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
             return program.call(port, 'GET', '/?lang=en').body.decode()
 
         assert told('zh')['model'] is None and '深度模型' in told('zh')['reason']
-        assert 'download --depth' in told('en')['reason'] and told('en')['reason'] in page()
+        assert 'download depth' in told('en')['reason'] and told('en')['reason'] in page()
         assert 'No AI model is loaded' in page().split('class="card"')[1].split('<form')[0]
         fetched = subprocess.run([
             sys.executable, ROOT / '__main__.py', 'download', '--depth', '--config',

@@ -15,12 +15,10 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import tiny_checkpoint  # noqa: E402
-import tiny_depth  # noqa: E402
 from diffusers import EDMEulerScheduler, UNetSpatioTemporalConditionModel  # noqa: E402
 from tiny_svd import animate, loaded, photo, request  # noqa: E402
-from transformers import CLIPVisionModelWithProjection, DepthAnythingForDepthEstimation  # noqa: E402
+from transformers import CLIPVisionModelWithProjection  # noqa: E402
 
-from modules.engines.camera.depth_model import DepthAnything  # noqa: E402
 from modules.engines.stable_video import pipeline  # noqa: E402
 
 
@@ -54,19 +52,9 @@ def test_many_threads_that_load_at_once_each_get_a_whole_model(checkpoint, load)
     assert all(getattr(torch.nn.Module, name) is way for name, way in ways.items())
 
 
-@pytest.fixture(scope = 'module')
-def depth_at_half_precision(tmp_path_factory):
-    folder = tiny_depth.make(tmp_path_factory.mktemp('depth'))
-    model = DepthAnythingForDepthEstimation.from_pretrained(folder)
-    model.half().save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize('kind', [
-    UNetSpatioTemporalConditionModel, CLIPVisionModelWithProjection, DepthAnythingForDepthEstimation
-])
+@pytest.mark.parametrize('kind', [UNetSpatioTemporalConditionModel, CLIPVisionModelWithProjection])
 def test_a_clip_that_is_made_while_another_model_is_constructed_is_exact(
-        checkpoint, depth_at_half_precision, monkeypatch, kind):
+        checkpoint, monkeypatch, kind):
     engine, usual, clips = loaded(checkpoint), kind.__init__, []
     expected = animate(engine, photo(), request())
 
@@ -79,10 +67,8 @@ def test_a_clip_that_is_made_while_another_model_is_constructed_is_exact(
     monkeypatch.setattr(kind, '__init__', construct)
     if kind is UNetSpatioTemporalConditionModel:
         load_pipeline(checkpoint)
-    elif kind is CLIPVisionModelWithProjection:
-        load_encoder(checkpoint)
     else:
-        DepthAnything(depth_at_half_precision, 'cpu')
+        load_encoder(checkpoint)
     assert len(clips) == 1 and numpy.array_equal(clips[0], expected)
 
 
