@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
+import forks  # noqa: E402
 import program  # noqa: E402
 import stand_ins  # noqa: E402
 
@@ -49,6 +50,12 @@ class Deadly(stand_ins.Instant):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def load():
+    """Import what :func:`main` needs."""
+    import app  # noqa: F401
+    import modules.web.server  # noqa: F401
+
+
 def main(home, engine, waiting):
     """Serve until killed; the port is the first line."""
     from app import create_app
@@ -72,12 +79,8 @@ def served(home, engine = 'Gated', waiting = 16):
     """The program; process and port. Whatever became of it, it is gone afterwards."""
     environment = {**os.environ, 'GATE': str(home.parent / 'gate')}
     with (home.parent / 'log').open('a') as log:
-        process = subprocess.Popen([sys.executable, __file__, home, engine,
-                                    str(waiting)],
-                                   stdout = subprocess.PIPE,
-                                   stderr = log,
-                                   text = True,
-                                   env = environment)
+        process = forks.start(
+            __file__, str(home), engine, str(waiting), stderr = log, env = environment)
     try:
         # it may have died before it could say
         yield process, int(process.stdout.readline() or 0)
@@ -145,29 +148,26 @@ def killer(process, call, number):
         tracer.stderr.close()
 
 
-def killed_while_accepting(home, call, number):
+def killed_while_accepting(home, process, port, call, number):
     """Whether the kill came, and the id if the job was accepted all the same."""
-    with served(home) as (process, port):
-        program.ready(port)
-        with killer(process, call, number):
-            identity = submitted(port)
-            is_dead = has_died(process, 0.5)
+    with killer(process, call, number):
+        identity = submitted(port)
+        is_dead = has_died(process, 0.5)
     return is_dead, identity
 
 
-def killed_while_working(home, call, number):
+def killed_while_working(home, process, port, call, number):
     """The same for a job that is accepted already, from its first step to its end."""
-    with served(home) as (process, port):
-        identity = submitted(port)
-        until_running(port, identity)
-        with killer(process, call, number):
-            (home.parent / 'gate').touch()
-            patience = time.monotonic() + 20
-            is_dead = False
-            while not is_dead and not is_recorded(home, identity):
-                assert time.monotonic() < patience
-                is_dead = has_died(process, 0.02)
-            is_dead = is_dead or has_died(process, 0.3)
+    identity = submitted(port)
+    until_running(port, identity)
+    with killer(process, call, number):
+        (home.parent / 'gate').touch()
+        patience = time.monotonic() + 20
+        is_dead = False
+        while not is_dead and not is_recorded(home, identity):
+            assert time.monotonic() < patience
+            is_dead = has_died(process, 0.02)
+        is_dead = is_dead or has_died(process, 0.3)
     return is_dead, identity
 
 
@@ -198,21 +198,18 @@ def is_recorded(home, identity):
     return row == ('done', )
 
 
-def check_after_restart(home, identity):
+def check_restarted(home, port, accepted):
     """Nothing accepted is lost, nothing half is served, nothing else is left."""
     (home.parent / 'gate').touch()
-    with served(home) as (_process, port):
-        program.ready(port)
-        rows = recorded(home)
-        if identity:
-            assert is_like(picture(port, identity), COLOUR)
-            assert identity in rows
-        for other in rows:
-            # accepted, although the client did not live to hear of it: whole all the same
-            assert is_like(picture(port, other), COLOUR)
-        folders = {path.name for path in home.iterdir() if path.is_dir()}
-        assert folders == set(rows)
-        assert not list(home.glob('*/unfinished/*'))
+    program.ready(port)
+    rows = recorded(home)
+    assert set(accepted) <= set(rows)
+    for identity in rows:
+        # some were accepted although the client did not live to hear of it: whole all the same
+        assert is_like(picture(port, identity), COLOUR)
+    folders = {path.name for path in home.iterdir() if path.is_dir()}
+    assert folders == set(rows)
+    assert not list(home.glob('*/unfinished/*'))
 
 
 def recorded(home):
@@ -232,15 +229,29 @@ def walk(phase, calls = CALLS, numbers = None):
     """
     counts = {}
     for call in calls:
-        for number in numbers or range(1, 400):
-            with tempfile.TemporaryDirectory(prefix = 'crash-') as folder:
-                home = Path(folder) / 'home'
-                is_dead, identity = phase(home, call, number)
-                check_after_restart(home, identity)
-            if not is_dead:
-                break
-            counts[call] = counts.get(call, 0) + 1
+        with tempfile.TemporaryDirectory(prefix = 'crash-') as folder:
+            deaths = _deaths(phase, Path(folder) / 'home', call, numbers or range(1, 400))
+            counts[call] = sum(1 for _each in deaths)
     return counts
+
+
+def _deaths(phase, home, call, numbers):
+    """Each kill that came; the program that is restarted and checked after it is the next to be killed."""
+    accepted = []
+    with contextlib.ExitStack() as programs:
+        process, port = programs.enter_context(served(home))
+        program.ready(port)
+        for number in numbers:
+            (home.parent / 'gate').unlink(missing_ok = True)
+            is_dead, identity = phase(home, process, port, call, number)
+            accepted += [identity] if identity else []
+            process.kill()
+            process.wait()
+            process, port = programs.enter_context(served(home))
+            check_restarted(home, port, accepted)
+            if not is_dead:
+                return
+            yield number
 
 
 def colour_of(number):

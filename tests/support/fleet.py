@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
 import crashing  # noqa: E402
+import forks  # noqa: E402
 import program  # noqa: E402
 import stand_ins  # noqa: E402
 
@@ -106,6 +107,19 @@ def options_of(url, frames, waiting = 200):
         model = ModelOptions(output_frames = int(frames)))
 
 
+def load():
+    """Import what :func:`main` needs."""
+    import app  # noqa: F401
+    import modules.jobs.fleet.remote_queue  # noqa: F401
+    import modules.jobs.fleet.worker  # noqa: F401
+    import modules.web.server  # noqa: F401
+
+
+def main(kind, *arguments):
+    """A web process or a worker."""
+    {'web': web, 'worker': worker}[kind](*arguments)
+
+
 def web(url, frames, home):
     """Serve until killed; the port is the first line."""
     from app import create_app
@@ -146,14 +160,15 @@ def worker(url, frames, engine):
 
 def process(log, kind, *arguments, **environment):
     with Path(log).open('a') as written:
-        return subprocess.Popen([sys.executable, __file__, kind, *map(str, arguments)],
-                                stdout = subprocess.PIPE,
-                                stderr = written,
-                                text = True,
-                                env = {
-                                    **os.environ,
-                                    **environment
-                                })
+        return forks.start(
+            __file__,
+            kind,
+            *map(str, arguments),
+            stderr = written,
+            env = {
+                **os.environ,
+                **environment
+            })
 
 
 class Fleet:
@@ -205,4 +220,4 @@ def told(port, identity):
 
 
 if __name__ == '__main__':
-    {'web': web, 'worker': worker}[sys.argv[1]](*sys.argv[2:])
+    main(*sys.argv[1:])
