@@ -65,7 +65,7 @@ def _published_size(folder: Path) -> None:
 def _camera_motion(photo: Photo, engine: CameraMotion) -> np.ndarray:
     """Our frames, with the default motion."""
     request = parse_request([('seed', '3')], Path(), 'photo')
-    return engine.animate(photo, request, JobControl())
+    return np.stack(list(engine.animate(photo, request, JobControl())))
 
 
 def _ken_burns(photo: Photo, _engine: CameraMotion) -> np.ndarray:

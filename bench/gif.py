@@ -48,7 +48,8 @@ def _clips(photos: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = FRAMES)))
     request = parse_request([('seed', '3')], Path(), 'photo')
     moved = [
-        engine.animate(PhotoReader(10**9).read(photo), request, JobControl()) for photo in photos
+        np.stack(list(engine.animate(PhotoReader(10**9).read(photo), request, JobControl())))
+        for photo in photos
     ]
     yield from ((photo.stem, frames) for photo, frames in zip(photos, moved, strict = True))
     yield 'gradient', _gradient()

@@ -7,7 +7,11 @@ from frames to any other file without an engine.
 Libraries: Pillow.
 """
 
+import contextlib
 import io
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import ExifTags, Image
 
 from modules import VERSION, encoders, errors
-from modules.clips import lossless as frame_files
-from modules.clips import order
+from modules.clips import lossless, order
 from modules.clips.provenance import Provenance, settings_to_text
 from modules.configuration import Configuration
+from modules.encoders.frames import Frames, LazyFrames
 from modules.engines.contract import Engine
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
@@ -158,13 +162,13 @@ class Animator:
                 notes.append(progress.note)
             control.report(progress)
 
-        frames = engine.animate(photo, request, replace(control, report = report))
-        control.stop_if_cancelled()
-        control.report(Progress('writing'))
-        made = self._made(engine, request, created)
-        if keep:
-            _keep(keep, frames, made)
-        notes.append(self._encode(request, frames, made, path))
+        with _folder(keep, path.parent) as folder:
+            frames = engine.animate(photo, request, replace(control, report = report))
+            lossless.write(_each(frames, folder / PREVIEW, control), folder / FRAMES)
+            control.stop_if_cancelled()
+            made = self._made(engine, request, created)
+            made.write(folder / PROVENANCE)
+            notes.append(self._encode(request, folder, made, path, control))
         return Outcome(join_notes(*notes), made.model)
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
@@ -184,7 +188,7 @@ class Animator:
         made = Provenance.read(kept / PROVENANCE)
         made.settings['parameters']['format'] = request.format
         made.settings['options']['OutputOptions'] = self._output_options()
-        return self._encode(request, frame_files.read(kept / FRAMES), made, path)
+        return self._encode(request, kept, made, path, JobControl())
 
     def _made(self, engine: Engine, request: AnimationRequest,
               created: datetime | None) -> Provenance:
@@ -203,24 +207,26 @@ class Animator:
     def _output_options(self) -> dict[str, object]:
         return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
 
-    def _encode(self, request: AnimationRequest, frames: 'numpy.ndarray', made: Provenance,
-                path: Path) -> Text | None:
+    def _encode(self, request: AnimationRequest, kept: Path, made: Provenance, path: Path,
+                control: JobControl) -> Text | None:
         kind = encoders.TABLE[request.format]
         # the date is in live photos anyway; in others it would be the only thing that makes each of them different
         dated = {'created': made.created} if kind.has_still else {}
-        clip = encoders.Clip(
-            frames,
-            made.fps,
-            lambda: self._still(request, frames),
-            is_generated = made.is_generated,
-            settings = settings_to_text(made.settings | dated),
-            created = datetime.fromisoformat(made.created),
-            max_bytes = self.output.gif_max_bytes)
-        return kind.encode(self._in_order(clip, request, is_closed = made.is_closed), path)
+        with lossless.KeptFrames(kept / FRAMES) as frames:
+            clip = encoders.Clip(
+                frames,
+                made.fps,
+                lambda: self._still(request, (frames.shape[2], frames.shape[1])),
+                is_generated = made.is_generated,
+                settings = settings_to_text(made.settings | dated),
+                created = datetime.fromisoformat(made.created),
+                max_bytes = self.output.gif_max_bytes)
+            clip = self._in_order(clip, request, is_closed = made.is_closed)
+            return kind.encode(replace(clip, frames = _followed(clip.frames, control)), path)
 
-    def _still(self, request: AnimationRequest, frames: 'numpy.ndarray') -> encoders.Still:
+    def _still(self, request: AnimationRequest, size: tuple[int, int]) -> encoders.Still:
         """The photo in full, read again only for the formats that hold it."""
-        still = self.reader.still(request.photo, (frames.shape[2], frames.shape[1]))
+        still = self.reader.still(request.photo, size)
         if self.output.keep_location:
             return still
         facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}
@@ -278,7 +284,35 @@ def join_notes(*notes: Text | None) -> Text | None:
     return text('notes.both', first = kept[0], second = kept[1])
 
 
-def _keep(folder: Path, frames: 'numpy.ndarray', made: Provenance) -> None:
-    frame_files.write(frames, folder / FRAMES)
-    made.write(folder / PROVENANCE)
-    (folder / PREVIEW).write_bytes(preview_jpeg(frames[0]))
+def _each(frames: 'Iterable[numpy.ndarray]', preview: Path,
+          control: JobControl) -> 'Iterator[numpy.ndarray]':
+    """Frames on their way to the disk; of the first, a small picture is kept."""
+    for number, frame in enumerate(frames):
+        control.stop_if_cancelled()
+        if not number:
+            preview.write_bytes(preview_jpeg(frame))
+        yield frame
+
+
+def _followed(frames: Frames, control: JobControl) -> Frames:
+    """Frames that report how many have been written, and end the work where it is no longer wanted."""
+    read, total = itertools.count(1), len(frames)
+
+    def follow(number: int) -> 'numpy.ndarray':
+        control.stop_if_cancelled()
+        # some are read more than once
+        control.report(Progress('writing', min(next(read), total), total))
+        return frames[number]
+
+    control.report(Progress('writing', 0, total))
+    return LazyFrames(frames.shape, follow)
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None, beside: Path) -> Iterator[Path]:
+    """Where frames are kept: for good, or for as long as a file is made of them."""
+    if keep:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(dir = beside) as scratch:
+        yield Path(scratch)

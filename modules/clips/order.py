@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from modules.encoders import Clip
+from modules.encoders.frames import Frames, LazyFrames, pick_frames
 
 #: part of a clip that a crossfade takes
 FADE = 1 / 4
@@ -31,25 +32,29 @@ def loop_frames(clip: Clip, loop: str, *, is_closed: bool) -> Clip:
     :return: the clip
     :rtype: Clip
     """
-    frames = clip.frames
     if loop == 'pingpong':
-        return replace(clip, frames = np.concatenate([frames, frames[-2:0:-1]]))
+        count = len(clip.frames)
+        there_and_back = [*range(count), *range(count - 2, 0, -1)]
+        return replace(clip, frames = pick_frames(clip.frames, there_and_back))
     if loop == 'crossfade' and not is_closed:
-        return replace(clip, frames = _crossfaded(frames))
+        return replace(clip, frames = _crossfaded(clip.frames))
     return clip
 
 
-def _crossfaded(frames: np.ndarray) -> np.ndarray:
+def _crossfaded(frames: Frames) -> Frames:
     """Frames after the beginning, of which the last dissolve into the beginning; the one after them is the first."""
     length = max(1, round(len(frames) * FADE)) if len(frames) > 2 else 0
-    if not length:
-        return frames
-    faded = frames[length:].copy()
-    for number in range(length):
-        share = (number + 1) / (length + 1)
-        mixed = (1 - share) * faded[number - length].astype(np.float32) + share * frames[number]
-        faded[number - length] = np.rint(mixed).astype(np.uint8)
-    return faded
+    count = len(frames) - length
+
+    def read(number: int) -> np.ndarray:
+        later, place = frames[length + number], number - (count - length)
+        if place < 0:
+            return later
+        share = (place + 1) / (length + 1)
+        mixed = (1 - share) * later.astype(np.float32) + share * frames[place]
+        return np.rint(mixed).astype(np.uint8)
+
+    return LazyFrames((count, *frames.shape[1:]), read) if length else frames
 
 
 def arrange_around_still(clip: Clip, key_frame: str, *, is_closed: bool) -> Clip:
@@ -66,13 +71,16 @@ def arrange_around_still(clip: Clip, key_frame: str, *, is_closed: bool) -> Clip
     :return: the clip, with its ``key_index``
     :rtype: Clip
     """
-    frames = clip.frames
-    count = len(frames)
+    count = len(clip.frames)
+    forwards, backwards = range(count), range(count - 1, -1, -1)
     if is_closed:
         index = {'start': 0, 'middle': count // 2, 'end': count - 1}[key_frame]
-        return replace(clip, frames = np.roll(frames, index, 0), key_index = index)
-    if key_frame == 'middle':
-        frames = np.concatenate([frames[:0:-1], frames])
-    elif key_frame == 'end':
-        frames = frames[::-1]
-    return replace(clip, frames = frames, key_index = 0 if key_frame == 'start' else count - 1)
+        numbers = [(number - index) % count for number in forwards]
+    else:
+        index = 0 if key_frame == 'start' else count - 1
+        numbers = {
+            'start': [*forwards],
+            'middle': [*backwards, *forwards[1:]],
+            'end': [*backwards]
+        }[key_frame]
+    return replace(clip, frames = pick_frames(clip.frames, numbers), key_index = index)

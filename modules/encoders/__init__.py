@@ -14,11 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.encoders.frames import Frames
 from modules.photos.stills import Still, encode
 
 if TYPE_CHECKING:
-    import numpy
-
     from modules.i18n import Text
 
 
@@ -31,7 +30,7 @@ class Clip:
     """A moving picture before it is a file."""
 
     #: uint8 [T, H, W, 3], sRGB; H and W are even
-    frames: 'numpy.ndarray'
+    frames: Frames
     #: frames a second
     fps: float
     #: reads the photo at full resolution, for the formats that hold it; without one, the frame at the key index is it

@@ -3,18 +3,46 @@
 """
 Writes a clip as an animated WebP that loops for ever: a fraction of a GIF's bytes, in all its colours.
 
-Libraries: imageio with its Pillow plugin.
+Libraries: Pillow, because imageio wants all frames at once.
 """
 
+import io
 from pathlib import Path
 
-import imageio.v3 as imageio
+from PIL import Image
 
 from modules.encoders import Clip
 from modules.encoders.containers import jpeg, xmp
+from modules.encoders.frames import Frames
 
 #: of libwebp: 0–100, and 0–6 from fast to small
 QUALITY, EFFORT = 80, 2
+
+
+class Animation(Image.Image):
+    """
+    Frames as Pillow reads an animation: one is there at a time.
+
+    :param frames: the frames
+    :type frames: Frames
+    """
+
+    def __init__(self, frames: Frames):
+        super().__init__()
+        _count, height, width, _colours = frames.shape
+        vars(self).update(vars(Image.new('RGB', (width, height))))
+        self._frames = frames
+        self.n_frames = len(frames)
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        """
+        Go to a frame.
+
+        :param frame: its number
+        :type frame: int
+        """
+        self.paste(Image.fromarray(self._frames[frame]))
 
 
 def encode(clip: Clip, path: Path) -> None:
@@ -28,16 +56,15 @@ def encode(clip: Clip, path: Path) -> None:
     """
     count = len(clip.frames)
     starts = [round(1000 * number / clip.fps) for number in range(count + 1)]
-    # on a full disk imageio would write once more, where errors are lost
-    content = imageio.imwrite(
-        '<bytes>',
-        clip.frames,
-        extension = '.webp',
-        plugin = 'pillow',
+    content = io.BytesIO()
+    Animation(clip.frames).save(
+        content,
+        'WEBP',
+        save_all = True,
         loop = 0,
         quality = QUALITY,
         method = EFFORT,
         exif = jpeg.make_comment(clip.settings) if clip.settings else b'',
         xmp = xmp.make_source_packet(xmp.GENERATED) if clip.is_generated else b'',
         duration = [end - start for start, end in zip(starts, starts[1:], strict = False)])
-    path.write_bytes(content)
+    path.write_bytes(content.getbuffer())

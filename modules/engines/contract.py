@@ -6,7 +6,7 @@ What every engine offers, and what it says of itself.
 Libraries: none; numpy for types alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,9 +115,9 @@ class Engine(Protocol):
         ...
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest',
-                control: JobControl) -> 'numpy.ndarray':
+                control: JobControl) -> 'Iterable[numpy.ndarray]':
         """
-        Make the frames of a clip.
+        Make the frames of a clip, one after the other where that saves memory.
 
         :param photo: the upright photo
         :type photo: Photo
@@ -125,8 +125,8 @@ class Engine(Protocol):
         :type request: AnimationRequest
         :param control: takes the progress after every step, and ends the work between steps
         :type control: JobControl
-        :return: frames, uint8 [T, H, W, 3], sRGB, H × W being the result's size
-        :rtype: numpy.ndarray
+        :return: frames, uint8 [H, W, 3], sRGB, H × W being the result's size; the work may be done while they are taken
+        :rtype: Iterable[numpy.ndarray]
         :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.EngineUnavailable: when it becomes unable to work; :meth:`status` says so from then on
         """

@@ -7,23 +7,26 @@ Libraries: pytest, numpy, Pillow, pillow-heif.
 """
 
 import dataclasses
+import tracemalloc
 import warnings
 import zipfile
 
 import numpy as np
 import pillow_heif
 import pytest
+import stand_ins
 from judges import decoded, drift, exiftool, psnr, scenery, streams
 from PIL import ExifTags, Image
 from stand_ins import table
 
+from modules import errors
 from modules.clips import order as sequence
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.encoders import Clip
 from modules.engines.registry import Engines
 from modules.photos.reader import PhotoReader
-from modules.photos.sizes import crop_to_ratio
+from modules.photos.sizes import crop_to_ratio, result_size
 from modules.progress import JobControl
 from modules.request import parse_request
 
@@ -37,7 +40,7 @@ def _numbered(count):
 
 
 def _shown(clip):
-    return clip.frames[:, 0, 0, 0].tolist()
+    return [int(frame[0, 0, 0]) for frame in clip.frames]
 
 
 def _looped(count, loop, is_closed = False):
@@ -64,8 +67,8 @@ def test_a_clip_too_short_for_a_crossfade_stays(count):
 
 def test_a_crossfade_hides_where_the_clip_begins_anew():
     turned = np.roll(drift(24, 160, 96), 0, 0)
-    frames = sequence.loop_frames(
-        Clip(turned, 10), 'crossfade', is_closed = False).frames.astype(float)
+    looped = sequence.loop_frames(Clip(turned, 10), 'crossfade', is_closed = False)
+    frames = np.stack(list(looped.frames)).astype(float)
     steps = [np.abs(frames[i] - frames[i - 1]).mean() for i in range(len(frames))]
     assert len(frames) == 18
     # step 0 is the one from the last frame back to the first
@@ -270,3 +273,56 @@ def test_a_loop_lasts_as_long_as_its_frames(tmp_path, format, loop, count):
             image.load()
             total += image.info['duration']
     assert total == pytest.approx(1000 * count / 15, abs = 10)
+
+
+class Flowing(stand_ins.Drifting):
+    """The same, as frames that are made while they are taken."""
+
+    def animate(self, photo, request, control):
+        first = np.asarray(photo.image.resize(result_size(photo.full_size, 160 * 96)))
+        return (np.roll(first, -number, 1) for number in range(self.model.output_frames))
+
+
+def _flowing(tmp_path, frames, **fields):
+    """An animator and a request of it."""
+    model = dataclasses.replace(Configuration().model, output_frames = frames)
+    configuration = dataclasses.replace(Configuration(), model = model)
+    engines = Engines(configuration, {'camera': (__name__, 'Flowing')})
+    request = parse_request({'engine': 'camera', **fields}.items(), _photo(tmp_path), 'photo')
+    return Animator(configuration, PhotoReader(10**8), engines), request
+
+
+@pytest.mark.parametrize('format', ['gif', 'webp', 'mp4', 'live-photo', 'motion-photo'])
+def test_a_long_clip_is_never_in_memory_as_a_whole(tmp_path, format):
+    peaks = []
+    for frames in (2, 40, 160):
+        fields = {'format': format, 'key_frame': 'middle', 'loop': 'crossfade'}
+        animator, request = _flowing(tmp_path, frames, **fields)
+        tracemalloc.start()
+        try:
+            animator.animate(request, tmp_path / 'result', JobControl())
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    # a file of its size may be in memory, and is put together there
+    file = 2 * (tmp_path / 'result').stat().st_size
+    assert peaks[2] - peaks[1] < file + 20 * 160 * 96 * 3
+
+
+@pytest.mark.parametrize('format', ['gif', 'webp', 'mp4', 'live-photo', 'motion-photo'])
+def test_writing_goes_on_step_by_step_and_ends_where_the_clip_is_no_longer_wanted(tmp_path, format):
+    animator, request = _flowing(tmp_path, 40, format = format)
+    steps = []
+
+    def follow(progress):
+        if progress.phase == 'writing':
+            steps.append((progress.step, progress.steps))
+
+    def stop():
+        if len(steps) > 9:
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        animator.animate(request, tmp_path / 'result', JobControl(follow, stop))
+    assert steps == [(number, 40) for number in range(10)]
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]

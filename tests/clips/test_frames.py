@@ -6,6 +6,8 @@ Kept frames, as FFmpeg and our own reader give them back.
 Libraries: pytest, numpy.
 """
 
+import weakref
+
 import numpy as np
 import pytest
 from judges import drift, say, streams
@@ -13,6 +15,12 @@ from judges import drift, say, streams
 from modules.clips import lossless
 
 CODECS = sorted(lossless.CODECS)
+
+
+def _read(path, numbers = None):
+    with lossless.KeptFrames(path) as frames:
+        assert frames.shape == (len(frames), *frames[0].shape)
+        return np.stack([frames[n] for n in numbers] if numbers else list(frames))
 
 
 def _noise(*shape):
@@ -46,7 +54,7 @@ CLIPS = {
 @pytest.mark.parametrize('name', CLIPS)
 def test_frames_come_back_to_the_bit(tmp_path, codec, name):
     lossless.write(CLIPS[name], tmp_path / 'kept', codec)
-    back = lossless.read(tmp_path / 'kept')
+    back = _read(tmp_path / 'kept')
     assert back.dtype == np.uint8
     assert np.array_equal(back, CLIPS[name])
 
@@ -74,4 +82,40 @@ def test_takes_less_room_than_the_frames_themselves(tmp_path):
 def test_replaces_what_was_there(tmp_path):
     lossless.write(drift(5), tmp_path / 'kept')
     lossless.write(drift(2), tmp_path / 'kept')
-    assert len(lossless.read(tmp_path / 'kept')) == 2
+    assert len(_read(tmp_path / 'kept')) == 2
+
+
+ORDERS = {
+    'backwards':
+    lambda count: range(count - 1, -1, -1),
+    'turned':
+    lambda count: [*range(30, count), *range(30)],
+    'there and back':
+    lambda count: [*range(count), *range(count - 2, 0, -1)],
+    'at two places':
+    lambda count: [n for pair in zip(range(30, count), range(count), strict = False) for n in pair],
+    'every third':
+    lambda count: range(0, count, 3),
+}
+
+
+@pytest.mark.parametrize('codec', CODECS)
+@pytest.mark.parametrize('order', ORDERS)
+def test_frames_come_back_in_any_order(tmp_path, codec, order):
+    clip = drift(50, 64, 48)
+    lossless.write(iter(clip), tmp_path / 'kept', codec)
+    numbers = list(ORDERS[order](50))
+    assert np.array_equal(_read(tmp_path / 'kept', numbers), clip[numbers])
+
+
+@pytest.mark.parametrize('order', ORDERS)
+def test_no_order_needs_more_than_a_few_frames_in_memory(tmp_path, order):
+    lossless.write(drift(50, 64, 48), tmp_path / 'kept')
+    read, most = [], 0
+    with lossless.KeptFrames(tmp_path / 'kept') as frames:
+        for number in ORDERS[order](50):
+            read.append(weakref.ref(frames[number]))
+            most = max(most,
+                       len({id(frame)
+                            for frame in (one() for one in read) if frame is not None}))
+    assert most <= lossless.GROUP * lossless.MOST_GROUPS

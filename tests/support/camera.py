@@ -66,4 +66,5 @@ def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: Non
     fields = [('seed', str(seed)), ('motion_bucket_id', '200')]
     request = parse_request(fields, Path(), 'photo')
     image = Image.fromarray(pixels)
-    return engine.animate(Photo(image, image.size), request, JobControl(told)), engine
+    frames = engine.animate(Photo(image, image.size), request, JobControl(told))
+    return np.stack(list(frames)), engine

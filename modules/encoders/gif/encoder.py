@@ -11,7 +11,7 @@ Libraries: Pillow, numpy, OpenCV.
 import math
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from PIL import Image
 
 from modules.encoders import Clip
 from modules.encoders.containers import xmp
+from modules.encoders.frames import Frames, LazyFrames, pick_frames
 from modules.encoders.gif import palette
 from modules.encoders.gif.frames import TRANSPARENT, Mapped, Patch, make_patch, map_frame
 from modules.encoders.gif.palette import Mapper
@@ -103,14 +104,20 @@ def _reductions(clip: Clip) -> Iterator[tuple[int, Clip]]:
     for step in range(1, 5):
         scale = LEAST_SCALE**(step / 4)
         size = max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
-        frames = np.stack(
-            [cv2.resize(frame, size, interpolation = cv2.INTER_AREA) for frame in clip.frames])
+        frames = _resized(clip.frames, size)
         yield FEWER_COLOURS[-1], replace(clip, frames = frames)
     while len(frames) > 1:
         count = math.ceil(len(frames) * 2 / 3) if len(frames) > 2 else 1
-        frames = frames[[number * len(frames) // count for number in range(count)]]
+        frames = pick_frames(frames, [number * len(frames) // count for number in range(count)])
         fps = clip.fps * count / len(clip.frames)
         yield FEWER_COLOURS[-1], replace(clip, frames = frames, fps = fps)
+
+
+def _resized(frames: Frames, size: tuple[int, int]) -> Frames:
+    width, height = size
+    return LazyFrames(
+        (len(frames), height, width, 3),
+        lambda number: cv2.resize(frames[number], size, interpolation = cv2.INTER_AREA))
 
 
 def to_bytes(clip: Clip, colours: int) -> bytes:
@@ -125,7 +132,7 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     :rtype: bytes
     """
     numbers, delays = zip(*plan_delays(len(clip.frames), clip.fps), strict = True)
-    frames = clip.frames[list(numbers)] if len(numbers) < len(clip.frames) else clip.frames
+    frames = pick_frames(clip.frames, numbers)
     common = _common_mapper(frames, colours)
     height, width = frames.shape[1:3]
     parts = [b'GIF89a', struct.pack('<HHBBB', width, height, 0xF7 if common else 0x70, 0, 0)]
@@ -140,11 +147,11 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     return b''.join([*parts, b';'])
 
 
-def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator[Mapped]:
+def _mapped(frames: Frames, common: Mapper | None, colours: int) -> Iterator[Mapped]:
     """The frames in terms of the common palette, or each in terms of its own; a few are made ahead of their use."""
 
     def work(frame: np.ndarray) -> Mapped:
-        mapper = common or _mapper(_histogram(frame[None], palette.FINE), colours)
+        mapper = common or _mapper(_histogram([frame], palette.FINE), colours)
         return map_frame(frame, mapper)
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -157,10 +164,11 @@ def _mapped(frames: np.ndarray, common: Mapper | None, colours: int) -> Iterator
             yield waiting.popleft().result()
 
 
-def _common_mapper(frames: np.ndarray, colours: int) -> Mapper | None:
+def _common_mapper(frames: Frames, colours: int) -> Mapper | None:
     """One palette for all frames, which keeps still things still; None where frames have few colours in common."""
-    of_all = _histogram(frames[::-(-len(frames) // SAMPLES)], palette.COARSE)
-    of_one = _histogram(frames[len(frames) // 2][None], palette.COARSE)
+    samples = range(0, len(frames), -(-len(frames) // SAMPLES))
+    of_all = _histogram([frames[number] for number in samples], palette.COARSE)
+    of_one = _histogram([frames[len(frames) // 2]], palette.COARSE)
     return _mapper(of_all, colours) if len(of_all[0]) < FOREIGN * len(of_one[0]) else None
 
 
@@ -169,8 +177,8 @@ def _mapper(cells: tuple[np.ndarray, np.ndarray], colours: int) -> Mapper:
     return Mapper(chosen, round(TOLERANCE * math.sqrt(palette.measure_error(chosen, *cells) / 3)))
 
 
-def _histogram(frames: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    return palette.count_colours(np.ascontiguousarray(frames[:, ::2, ::2]), bits)
+def _histogram(frames: Sequence[np.ndarray], bits: int) -> tuple[np.ndarray, np.ndarray]:
+    return palette.count_colours(np.stack([frame[::2, ::2] for frame in frames]), bits)
 
 
 def _comment(settings: str) -> bytes:

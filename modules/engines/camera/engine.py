@@ -8,7 +8,7 @@ Libraries: numpy, OpenCV; imported when the engine loads.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from modules.configuration import Configuration
@@ -104,7 +104,7 @@ class CameraMotion:
         return {**recorded_options(self.model), **used}
 
     def animate(self, photo: Photo, request: 'AnimationRequest',
-                control: JobControl) -> 'numpy.ndarray':
+                control: JobControl) -> 'Iterator[numpy.ndarray]':
         """
         Make the frames of a clip that loops without a jump. Frame 0 is the photo itself, resized with Lanczos.
 
@@ -115,26 +115,26 @@ class CameraMotion:
         :param control: takes the progress after every frame and before a model estimates depth, and ends the work
             before every frame
         :type control: JobControl
-        :return: frames, uint8 [T, H, W, 3], sRGB; the same photo, request and number of frames give the same bytes,
+        :yield: frames, uint8 [H, W, 3], sRGB; the same photo, request and number of frames give the same bytes,
             with a depth model on the same machine
-        :rtype: numpy.ndarray
+        :ytype: numpy.ndarray
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
         import numpy as np
         total = self.model.output_frames
         width, height = result_size(photo.full_size,
                                     self.model.image_prompt_width * self.model.image_prompt_height)
-        frames = np.empty((total, height, width, 3), np.uint8)
         control.stop_if_cancelled()
         travel = LEAST_TRAVEL + MORE_TRAVEL * request.motion_bucket_id / 255
         shot = Shot(choose_path('auto', request.seed, total), travel)
         renderer = prepare_renderer(photo.image, (width, height), shot,
                                     lambda still: self._estimate_depth(still, control.report))
-        for frame in range(total):
+        for number in range(total):
             control.stop_if_cancelled()
-            renderer.draw(frame, frames[frame])
-            control.report(Progress('step', frame + 1, total, frames[frame]))
-        return frames
+            frame = np.empty((height, width, 3), np.uint8)
+            renderer.draw(number, frame)
+            control.report(Progress('step', number + 1, total, frame))
+            yield frame
 
     def _estimate_depth(self, still: 'numpy.ndarray', report: OnProgress) -> 'numpy.ndarray | None':
         """Ask the model, where there is one; a model that has come since the last clip is loaded first."""

@@ -45,7 +45,7 @@ def animated(pixels, frames = 12, told = do_nothing, stop = do_nothing, **fields
     request = parse_request([(key, str(value)) for key, value in words.items()], Path(), 'photo')
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = frames)))
     engine.load()
-    return engine.animate(Photo(image, image.size), request, JobControl(told, stop))
+    return np.stack(list(engine.animate(Photo(image, image.size), request, JobControl(told, stop))))
 
 
 def steps(frames):
@@ -227,7 +227,7 @@ def test_a_photo_decoded_at_reduced_scale_fills_the_result():
     image = Image.fromarray(scene(600, 338))
     request = parse_request([('seed', '1')], Path(), 'photo')
     engine = CameraMotion(Configuration(model = ModelOptions(output_frames = 3)))
-    frames = engine.animate(Photo(image, (4000, 2250)), request, JobControl())
+    frames = np.stack(list(engine.animate(Photo(image, (4000, 2250)), request, JobControl())))
     assert frames.shape[1:3] == result_size((4000, 2250), 1024 * 576)[::-1]
 
 

@@ -326,7 +326,7 @@ engine = CameraMotion(Configuration(
 engine.load()
 image = Image.new('RGB', (64, 36))
 request = parse_request([('seed', '1')], Path(), 'photo')
-engine.animate(Photo(image, image.size), request, JobControl())
+list(engine.animate(Photo(image, image.size), request, JobControl()))
 reason = engine.status().depth.reason
 assert (reason and reason.key) == {reason!r}, reason
 sys.exit(any(name in sys.modules for name in {unwanted!r}))
