@@ -129,7 +129,7 @@ def _measure(how: str, path: Path | None, models: Path) -> str:
     photo = Photo(image, image.size) if image else PhotoReader(10**9).read(path)
     before = _resident()
     options = Configuration(
-        model = ModelOptions(output_frames = FRAMES), store = StoreOptions(models_home = models))
+        model = ModelOptions(seconds = FRAMES / 30), store = StoreOptions(models_home = models))
     depth = Depth(options)
     engine = CameraMotion(options, depth)
     frames = animate(photo, engine)

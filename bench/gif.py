@@ -45,7 +45,7 @@ ROW = '{:22} {:>8} {:>8} {:>10} {:>8} {:>8} {:>8} {}'
 
 
 def _clips(photos: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
-    engine = CameraMotion(Configuration(model = ModelOptions(output_frames = FRAMES)))
+    engine = CameraMotion(Configuration(model = ModelOptions(seconds = FRAMES / 30)))
     request = parse_request([('seed', '3')], Path(), 'photo')
     moved = [
         np.stack(list(engine.animate(PhotoReader(10**9).read(photo), request, JobControl())))

@@ -51,7 +51,7 @@ OutputsHome = outputs
 MaxOutputsBytes = 200000000
 [ModelOptions]
 Engine = camera
-OutputFrames = 8
+Seconds = 1
 ImagePromptWidth = 192
 ImagePromptHeight = 128
 '''

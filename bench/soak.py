@@ -34,7 +34,7 @@ OPTIONS = '''
 MaxOutputsBytes = 3000000
 [ModelOptions]
 Engine = camera
-OutputFrames = 8
+Seconds = 1
 ImagePromptWidth = 192
 ImagePromptHeight = 128
 '''

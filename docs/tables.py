@@ -67,7 +67,7 @@ def fields(language: str) -> Iterator[list[str]]:
     for parameter in PARAMETERS:
         default = str(parameter.default)
         if parameter.default is None:
-            default = names['random' if parameter.maximum else 'of_the_ini']
+            default = names['of_the_ini' if parameter.name in INI_DEFAULTS else 'random']
         meaning = words[parameter.name]
         if parameter.aliases:
             aliases = ', '.join(f'`{alias}`' for alias in parameter.aliases)
@@ -209,7 +209,8 @@ def _form_line(parameter: Parameter) -> str:
     """Write a field as the form of a notebook has it; a number without a default may stay empty."""
     default = parameter.default
     if default is None:
-        default = INI_DEFAULTS.get(parameter.name, '')
+        default = INI_DEFAULTS.get(parameter.name)
+    default = '' if default is None else default
     form = '{type: "string"}'
     if parameter.choices:
         form = json.dumps(list(parameter.choices))

@@ -9,6 +9,9 @@ Libraries: none.
 #: the greatest seed that a random generator takes
 GREATEST_SEED = 2**32 - 1
 
+#: the longest clip that anybody may allow, in seconds
+MOST_SECONDS = 60
+
 #: how a clip that is played over and over comes back to its beginning
 LOOPS = ('none', 'pingpong', 'crossfade')
 #: where in a live photo's clip the still sits

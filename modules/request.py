@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import encoders, engines, errors
-from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, PRESETS
+from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, MOST_SECONDS, PRESETS
 
 
 @dataclass(frozen = True)
@@ -75,7 +75,11 @@ PARAMETERS = (
     _choice('loop', 'none', LOOPS),
     _choice('key_frame', None, KEY_FRAMES),
     _choice('preset', None, PRESETS),
+    _number('seconds', float, None, 1, MOST_SECONDS),
 )
+
+#: fields that say which file is made of an engine's frames, and which engine makes them
+FILE_FIELDS = ('format', 'engine', 'loop', 'key_frame')
 
 
 @dataclass(frozen = True)
@@ -104,6 +108,8 @@ class AnimationRequest:
     key_frame: str | None = None
     #: one of :data:`PRESETS`; None leaves it to the options
     preset: str | None = None
+    #: length of the clip; None leaves it to the options and the engine
+    seconds: float | None = None
     #: the engine was left to the program, so that another one may do it
     is_auto: bool = False
 

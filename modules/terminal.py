@@ -62,7 +62,7 @@ def progress_bar(name: str,
     with tqdm.tqdm(desc = name, unit = '', leave = False, disable = disable, file = file) as bar:
 
         def move(progress: Progress) -> None:
-            if progress.phase == 'step':
+            if progress.phase in ('step', 'writing'):
                 bar.total, bar.n = progress.steps, progress.step
             bar.set_postfix_str(i18n.text(f'progress.{progress.phase}').in_(language))
 

@@ -84,7 +84,8 @@ def test_width_and_height_of_the_prompt_decide_the_size(tmp_path, width, height)
         engine = 'camera',
         image_prompt_width = width,
         image_prompt_height = height,
-        output_frames = 2)
+        output_fps = 2,
+        seconds = 1)
     configuration = Configuration(web = WebOptions(port = 0), model = model)
     with program.served(create_app(configuration, tmp_path), configuration.web) as port:
         found = first_frame(program.generate(port, encoded(judges.scenery(480, 360))))
@@ -107,15 +108,15 @@ def test_a_photo_taken_sideways_comes_back_upright(port, orientation, turn):
 
 
 # 10, 11
-def test_a_clip_has_25_frames_and_their_time_by_default(port):
+def test_a_gif_lasts_three_seconds_at_15_frames_each_by_default(port):
     with gif(program.generate(port, encoded(judges.scenery(120, 80)))) as image:
-        assert image.n_frames == 25
+        assert image.n_frames == 45
         milliseconds = 0
-        for index in range(25):
+        for index in range(45):
             image.seek(index)
             assert image.info['duration'] >= 20
             milliseconds += image.info['duration']
-    assert abs(milliseconds - 25_000 / 15) <= 10
+    assert abs(milliseconds - 3000) <= 10
 
 
 # 27
@@ -177,7 +178,7 @@ def test_importing_the_program_does_nothing(tmp_path, file):
 def test_no_limit_of_the_upload_takes_what_the_default_would_refuse(tmp_path):
     photo = encoded(judges.scenery(64, 48))
     photo += b'\0' * (WebOptions().max_content_length + 1 - len(photo))
-    ini = f'[WebOptions]\nMaxContentLength = 0\n{SMALL}OutputFrames = 2\n'
+    ini = f'[WebOptions]\nMaxContentLength = 0\n{SMALL}Seconds = 1\nOutputFPS = 2\n'
     with program.started(tmp_path, ini) as (_process, port):
         assert gif(program.generate(port, photo)).size == (64, 48)
 
@@ -226,7 +227,7 @@ def copy(tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name, ignore = shutil.ignore_patterns('__pycache__'))
     for name in ('__main__.py', 'app.py'):
         shutil.copy(ROOT / name, folder)
-    (folder / 'configuration.ini').write_text(f'{SMALL}OutputFrames = 3\n')
+    (folder / 'configuration.ini').write_text(f'{SMALL}Seconds = 1\nOutputFPS = 3\n')
     return folder
 
 

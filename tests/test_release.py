@@ -91,7 +91,7 @@ def test_it_makes_a_clip_from_any_folder(unpacked, tmp_path):
     ini = tmp_path / 'here.ini'
     # the libraries of the tests are there already
     ini.write_text('[LaunchOptions]\nUseVenv = False\n[ModelOptions]\nEngine = camera\n'
-                   'ImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n')
+                   'ImagePromptWidth = 128\nImagePromptHeight = 64\nSeconds = 1\nOutputFPS = 4\n')
     (tmp_path / 'python3').write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (tmp_path / 'python3').chmod(0o755)
     said = run([

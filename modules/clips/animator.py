@@ -9,7 +9,6 @@ Libraries: Pillow.
 
 import contextlib
 import io
-import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,26 +16,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 
-from modules import VERSION, encoders, errors
-from modules.clips import lossless, order
-from modules.clips.provenance import Provenance, settings_to_text
+from modules import VERSION, errors
+from modules.clips import lossless
+from modules.clips.provenance import Provenance
+from modules.clips.writer import FRAMES, PROVENANCE, ClipWriter
 from modules.configuration import Configuration
-from modules.encoders.frames import Frames, LazyFrames
 from modules.engines.contract import Engine
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.photos.reader import Reader
 from modules.progress import JobControl, Progress, StopIfCancelled
-from modules.request import PARAMETERS, AnimationRequest
+from modules.request import FILE_FIELDS, PARAMETERS, AnimationRequest
 
 if TYPE_CHECKING:
     import numpy
 
-#: what is kept of a clip: its frames, how it came about, and a small picture of it
-FRAMES, PROVENANCE, PREVIEW = 'frames.mkv', 'settings.json', 'preview.jpg'
-
+#: a small picture of a clip, which is kept beside its frames
+PREVIEW = 'preview.jpg'
 #: pixels of the small picture's longer side
 PREVIEW_SIDE = 512
 
@@ -68,6 +66,7 @@ class Animator:
         self.output = configuration.output
         self.reader = reader
         self.engines = engines
+        self._writer = ClipWriter(configuration.output, reader)
 
     def load(self) -> None:
         """
@@ -96,7 +95,10 @@ class Animator:
         :return: the same, with an engine that can work now, a place for the still and a preset
         :rtype: AnimationRequest
         :raises modules.errors.EngineUnavailable: when the engine cannot work here, with the reason
+        :raises modules.errors.OutOfRange: when the clip would be longer than the owner allows
         """
+        if request.seconds and request.seconds > self.model.max_seconds:
+            raise errors.OutOfRange('seconds', minimum = 1, maximum = f'{self.model.max_seconds:g}')
         engine = self.engines.choose(request.engine)
         key_frame = request.key_frame or self.output.key_frame
         preset = request.preset or self.model.preset
@@ -155,7 +157,7 @@ class Animator:
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
         photo = self.reader.read(request.photo, pixels)
-        notes: list[Text | None] = []
+        notes = [self._explain_unused(engine, request)]
 
         def report(progress: Progress) -> None:
             if progress.note:
@@ -168,7 +170,7 @@ class Animator:
             control.stop_if_cancelled()
             made = self._made(engine, request, created)
             made.write(folder / PROVENANCE)
-            notes.append(self._encode(request, folder, made, path, control))
+            notes.append(self._writer.write(request, folder, made, path, control))
         return Outcome(join_notes(*notes), made.model)
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
@@ -187,8 +189,8 @@ class Animator:
         """
         made = Provenance.read(kept / PROVENANCE)
         made.settings['parameters']['format'] = request.format
-        made.settings['options']['OutputOptions'] = self._output_options()
-        return self._encode(request, kept, made, path, JobControl())
+        made.settings['options']['OutputOptions'] = self._writer.options()
+        return self._writer.write(request, kept, made, path, JobControl())
 
     def _made(self, engine: Engine, request: AnimationRequest,
               created: datetime | None) -> Provenance:
@@ -198,47 +200,24 @@ class Animator:
             'parameters': parameters_of(request),
             'options': {
                 'ModelOptions': engine.settings(request),
-                'OutputOptions': self._output_options()
+                'OutputOptions': self._writer.options()
             }
         }
-        return Provenance(settings, created.isoformat(), self.model.output_fps, engine.is_closed,
+        return Provenance(settings, created.isoformat(), engine.fps, engine.is_closed,
                           engine.is_generative)
 
-    def _output_options(self) -> dict[str, object]:
-        return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
-
-    def _encode(self, request: AnimationRequest, kept: Path, made: Provenance, path: Path,
-                control: JobControl) -> Text | None:
-        kind = encoders.TABLE[request.format]
-        # the date is in live photos anyway; in others it would be the only thing that makes each of them different
-        dated = {'created': made.created} if kind.has_still else {}
-        with lossless.KeptFrames(kept / FRAMES) as frames:
-            clip = encoders.Clip(
-                frames,
-                made.fps,
-                lambda: self._still(request, (frames.shape[2], frames.shape[1])),
-                is_generated = made.is_generated,
-                settings = settings_to_text(made.settings | dated),
-                created = datetime.fromisoformat(made.created),
-                max_bytes = self.output.gif_max_bytes)
-            clip = self._in_order(clip, request, is_closed = made.is_closed)
-            return kind.encode(replace(clip, frames = _followed(clip.frames, control)), path)
-
-    def _still(self, request: AnimationRequest, size: tuple[int, int]) -> encoders.Still:
-        """The photo in full, read again only for the formats that hold it."""
-        still = self.reader.still(request.photo, size)
-        if self.output.keep_location:
-            return still
-        facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}
-        return replace(still, exif = facts)
-
-    def _in_order(self, clip: encoders.Clip, request: AnimationRequest, *,
-                  is_closed: bool) -> encoders.Clip:
-        """What is played once is arranged around its still, what is played over and over is made to loop."""
-        if encoders.TABLE[request.format].has_still:
-            key_frame = request.key_frame or self.output.key_frame
-            return order.arrange_around_still(clip, key_frame, is_closed = is_closed)
-        return order.loop_frames(clip, request.loop, is_closed = is_closed)
+    def _explain_unused(self, engine: Engine, request: AnimationRequest) -> Text | None:
+        """Name the fields that were given and that the engine does not understand."""
+        unused = [
+            parameter.name for parameter in PARAMETERS
+            if parameter.name not in (*FILE_FIELDS, *engine.parameters)
+            and getattr(request, parameter.name) not in (None, parameter.default,
+                                                         getattr(self.model, parameter.name, None))
+        ]
+        if not unused:
+            return None
+        return text(
+            'notes.unused', engine = text(f'page.{request.engine}'), fields = ', '.join(unused))
 
 
 def parameters_of(request: AnimationRequest) -> dict[str, Any]:
@@ -292,20 +271,6 @@ def _each(frames: 'Iterable[numpy.ndarray]', preview: Path,
         if not number:
             preview.write_bytes(preview_jpeg(frame))
         yield frame
-
-
-def _followed(frames: Frames, control: JobControl) -> Frames:
-    """Frames that report how many have been written, and end the work where it is no longer wanted."""
-    read, total = itertools.count(1), len(frames)
-
-    def follow(number: int) -> 'numpy.ndarray':
-        control.stop_if_cancelled()
-        # some are read more than once
-        control.report(Progress('writing', min(next(read), total), total))
-        return frames[number]
-
-    control.report(Progress('writing', 0, total))
-    return LazyFrames(frames.shape, follow)
 
 
 @contextlib.contextmanager

@@ -57,6 +57,25 @@ def _crossfaded(frames: Frames) -> Frames:
     return LazyFrames((count, *frames.shape[1:]), read) if length else frames
 
 
+def lower_rate(clip: Clip, fps: float) -> Clip:
+    """
+    Leave out frames, so that the rest lasts as long at fewer frames a second.
+
+    :param clip: the clip in the order in which it is played
+    :type clip: Clip
+    :param fps: most frames a second, above 0
+    :type fps: float
+    :return: the clip, with the frames that are nearest in time
+    :rtype: Clip
+    """
+    count = len(clip.frames)
+    shown = max(1, round(count * fps / clip.fps))
+    if shown >= count:
+        return clip
+    numbers = [number * count // shown for number in range(shown)]
+    return replace(clip, frames = pick_frames(clip.frames, numbers), fps = clip.fps * shown / count)
+
+
 def arrange_around_still(clip: Clip, key_frame: str, *, is_closed: bool) -> Clip:
     """
     Order the frames of a live photo, played once, around its still.

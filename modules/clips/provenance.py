@@ -55,6 +55,11 @@ class Provenance:
         options = self.settings['options']['ModelOptions']
         return options.get('ModelName') or options.get('Depth')
 
+    @property
+    def output_fps(self) -> float:
+        """Frames a second that the owner wanted in files for which each is costly."""
+        return self.settings['options']['ModelOptions'].get('OutputFPS', self.fps)
+
     def write(self, path: Path) -> None:
         """
         Keep it beside frames.

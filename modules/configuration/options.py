@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import engines
-from modules.choices import DEPTHS, FITS, KEY_FRAMES, PRESETS, RUNGS
+from modules.choices import DEPTHS, FITS, KEY_FRAMES, MOST_SECONDS, PRESETS, RUNGS
 from modules.configuration.parsers import (
     Network,
     Parser,
@@ -129,6 +129,8 @@ class ModelOptions:
         'ModelName', str, 'stabilityai/stable-video-diffusion-img2vid-xt', is_model = True)
     output_fps: int = option('OutputFPS', number_parser(int, 1, 60), 15)
     output_frames: int = option('OutputFrames', number_parser(int, 1, 200), 25)
+    seconds: float | None = option('Seconds', number_parser(float, 1, 10), None)
+    max_seconds: float = option('MaxSeconds', number_parser(float, 1, MOST_SECONDS), 10.0)
     conditioning_fps: int = option('ConditioningFPS', number_parser(int, 1, 30), 7)
     inference_steps: int = option('InferenceSteps', number_parser(int, 1, 200), 25)
     decode_chunk_size: int | None = option('DecodeChunkSize', number_parser(int, 1, 200), None)

@@ -71,6 +71,8 @@ class Format:
     has_still: bool = False
     #: phones expect a name of their own kind, made of the time
     is_dated: bool = False
+    #: it costs much for every frame, so the owner says how many a second it has at most
+    has_own_rate: bool = False
 
     def encode(self, clip: Clip, path: Path) -> 'Text | None':
         """
@@ -137,7 +139,7 @@ TABLE = {
         'modules.encoders.motion_photo', '_MP.jpg', 'image/jpeg', has_still = True,
         is_dated = True),
     'gif':
-    Format('modules.encoders.gif.encoder', '.gif', 'image/gif'),
+    Format('modules.encoders.gif.encoder', '.gif', 'image/gif', has_own_rate = True),
     'mp4':
     Format('modules.encoders.mp4', '.mp4', 'video/mp4'),
     'webp':

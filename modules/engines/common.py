@@ -16,7 +16,7 @@ from modules.i18n import text
 COMING = text('engines.libraries_coming')
 
 #: attributes of :class:`modules.configuration.ModelOptions` that change every engine's result
-CLIP_OPTIONS = ('output_fps', 'output_frames', 'image_prompt_width', 'image_prompt_height')
+CLIP_OPTIONS = ('output_fps', 'image_prompt_width', 'image_prompt_height')
 
 
 def are_never_coming() -> bool:

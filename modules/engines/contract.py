@@ -72,6 +72,8 @@ class Engine(Protocol):
 
     #: parameters (names of :data:`modules.request.PARAMETERS`) that change this engine's result
     parameters: tuple[str, ...]
+    #: frames a second of what it makes
+    fps: float
     #: the first frame would follow the last without a jump
     is_closed: bool
     #: a model invents what moves, which files have to say

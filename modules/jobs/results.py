@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from modules import errors
-from modules.clips.animator import FRAMES, PREVIEW, PROVENANCE, Animator
+from modules.clips.animator import PREVIEW, Animator
+from modules.clips.writer import FRAMES, PROVENANCE
 from modules.i18n import Text
 from modules.jobs.job import Job, file_name
 from modules.jobs.leftovers import UNFINISHED

@@ -326,3 +326,67 @@ def test_writing_goes_on_step_by_step_and_ends_where_the_clip_is_no_longer_wante
         animator.animate(request, tmp_path / 'result', JobControl(follow, stop))
     assert steps == [(number, 40) for number in range(10)]
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+class Smooth(Flowing):
+    """The same, at thirty frames a second."""
+
+    def __init__(self, *options, **more):
+        super().__init__(*options, **more)
+        self.fps = 30
+
+
+@pytest.mark.parametrize(('fps', 'frames'), [(15, 20), (12, 16), (30, 40), (60, 40), (1, 1)])
+def test_a_gif_has_the_owners_frames_a_second_and_lasts_as_long(tmp_path, fps, frames):
+    model = dataclasses.replace(Configuration().model, output_frames = 40, output_fps = fps)
+    configuration = dataclasses.replace(Configuration(), model = model)
+    engines = Engines(configuration, {'camera': (__name__, 'Smooth')})
+    animator = Animator(configuration, PhotoReader(10**8), engines)
+    for kind, count, total in (('gif', frames, 1330), ('webp', 40, 1333), ('mp4', 40, None)):
+        request = parse_request({'engine': 'camera', 'format': kind}.items(), _photo(tmp_path), 'a')
+        animator.animate(request, tmp_path / 'result', JobControl(), keep = tmp_path)
+        if kind == 'mp4':
+            stream, = streams(tmp_path / 'result')
+            assert (stream['avg_frame_rate'], stream['nb_frames']) == ('30/1', '40')
+            assert float(stream['duration']) == pytest.approx(4 / 3, abs = 1e-3)
+            continue
+        with Image.open(tmp_path / 'result') as image:
+            assert getattr(image, 'n_frames', 1) == count
+            durations = []
+            for number in range(count):
+                image.seek(number)
+                image.load()
+                durations.append(image.info.get('duration', total))
+        assert sum(durations) == pytest.approx(total, abs = 5)
+        assert max(durations) - min(durations) <= 10
+
+
+@pytest.mark.parametrize(('fields', 'unused'), [
+    ({}, ''),
+    ({
+        'noise_aug_strength': '0.02',
+        'preset': 'quality',
+        'loop': 'pingpong'
+    }, ''),
+    ({
+        'noise_aug_strength': '0.5'
+    }, 'noise_aug_strength'),
+    ({
+        'seconds': '2',
+        'preset': 'draft'
+    }, 'preset, seconds'),
+])
+def test_fields_that_the_engine_does_not_understand_are_noted(tmp_path, fields, unused):
+    animator, request = _flowing(tmp_path, 2, **fields)
+    note = animator.animate(animator.with_defaults(request), tmp_path / 'result', JobControl()).note
+    assert (note.values['fields'] if note else '') == unused
+    assert not note or unused in note.in_('en') and unused in note.in_('zh')
+
+
+def test_nobody_asks_for_more_seconds_than_the_owner_allows(tmp_path):
+    animator, request = _flowing(tmp_path, 2, seconds = '10')
+    assert animator.with_defaults(request).seconds == 10
+    animator.model = dataclasses.replace(animator.model, max_seconds = 9.5)
+    with pytest.raises(errors.OutOfRange) as refused:
+        animator.with_defaults(request)
+    assert refused.value.field == 'seconds' and '9.5' in refused.value.text.in_('en')

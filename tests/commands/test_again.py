@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as some
 from judges import drift, exiftool, scenery
+from PIL import Image
 
 from modules import configuration, encoders
 from modules.clips import provenance
@@ -29,8 +30,8 @@ MADE = '''[ModelOptions]
 Engine = camera
 ImagePromptWidth = 192
 ImagePromptHeight = 64
-OutputFrames = 5
-OutputFPS = 12
+Seconds = 1
+OutputFPS = 5
 [OutputOptions]
 KeyFrame = middle
 KeepLocation = True
@@ -39,7 +40,7 @@ GifMaxBytes = 20000
 OTHER = '''[ModelOptions]
 ImagePromptWidth = 128
 ImagePromptHeight = 128
-OutputFrames = 3
+Seconds = 1.1
 OutputFPS = 20
 [OutputOptions]
 KeyFrame = start
@@ -96,7 +97,7 @@ def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
     _animated(tmp_path, OTHER, '--again', result, photo)
     anew = tmp_path / f'a-2{extension}'
     assert anew.read_bytes() == result.read_bytes()
-    assert provenance.read_settings(anew)['options']['ModelOptions']['OutputFrames'] == 5
+    assert provenance.read_settings(anew)['options']['ModelOptions']['OutputFPS'] == 5
 
 
 def test_the_other_ini_makes_another_file(tmp_path):
@@ -298,3 +299,33 @@ def test_a_result_tells_nothing_of_the_machine(tmp_path):
     told = json.dumps(provenance.read_settings(tmp_path / 'a.gif'))
     assert str(tmp_path) not in told
     assert Path.home().name not in told.split('"')
+
+
+@pytest.mark.parametrize(('frames', 'fps', 'seconds'), [(25, 15, 1.66667), (30, 10, 3), (14, 15, 1),
+                                                        (200, 7, 10)])
+def test_a_clip_of_a_number_of_frames_is_made_again_as_long_as_it_was(tmp_path, frames, fps,
+                                                                      seconds):
+    told = copy.deepcopy(SETTINGS)
+    told['options']['ModelOptions'] = {'OutputFPS': fps, 'OutputFrames': frames}
+    found = again.read_result(_result(tmp_path, told))
+    assert configuration.read(None, found.overrides).model.seconds == pytest.approx(seconds)
+
+
+def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
+    scenery(400, 150).save(tmp_path / 'a.jpg')
+    told = copy.deepcopy(SETTINGS)
+    told['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 25}
+    result = _result(tmp_path, told)
+    _animated(tmp_path, OTHER, '--again', result, tmp_path / 'a.jpg', '-o', tmp_path / 'b.gif')
+    with Image.open(tmp_path / 'b.gif') as image:
+        assert image.n_frames == 25
+
+
+@pytest.mark.parametrize('seconds', ['1.5', ''])
+def test_a_result_remembers_how_long_it_is(tmp_path, seconds):
+    scenery(400, 150).save(tmp_path / 'a.jpg')
+    given = ('--seconds', seconds) if seconds else ()
+    _animated(tmp_path, MADE, tmp_path / 'a.jpg', *given)
+    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
+    assert one == other

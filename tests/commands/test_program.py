@@ -32,7 +32,7 @@ from modules.commands import serve
 from modules.engines.diffusion import allocator
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n'
+SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nSeconds = 1\nOutputFPS = 4\n'
 
 
 def photo(path, size = (160, 90)):
@@ -312,7 +312,7 @@ def test_the_ending_of_the_output_decides_the_format(tmp_path, small):
     assert run('animate', tmp_path / 'a.jpg', '--config', small, '-o',
                tmp_path / 'b.WEBP').returncode == 0
     with Image.open(tmp_path / 'b.WEBP') as image:
-        assert (image.format, image.n_frames) == ('WEBP', 4)
+        assert (image.format, image.n_frames) == ('WEBP', 30)
 
 
 def test_an_ending_and_a_format_that_disagree_are_one_sentence(tmp_path, small):
@@ -334,7 +334,7 @@ def test_photos_of_one_name_go_into_one_folder(tmp_path, small):
     assert sorted(p.name for p in (tmp_path / 'out.gif').iterdir()) == ['a-2.gif', 'a.gif']
 
 
-SLOW = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 1024\nImagePromptHeight = 576\nOutputFrames = 200\n'
+SLOW = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 1024\nImagePromptHeight = 576\nSeconds = 10\n'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

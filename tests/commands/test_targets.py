@@ -23,7 +23,7 @@ from modules import encoders
 from modules.commands import sources, targets
 from modules.photos.reader import PhotoReader
 
-INI = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
+INI = '[ModelOptions]\nEngine = camera\nSeconds = 1\nOutputFPS = 2\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def copy_of_the_program(folder, ini):
 def repository(tmp_path_factory):
     """Something to clone, and the variables by which git finds it where GitHub is."""
     home = tmp_path_factory.mktemp('github')
-    small = settings(ImagePromptWidth = 256, ImagePromptHeight = 128, OutputFrames = 6)
+    small = settings(ImagePromptWidth = 256, ImagePromptHeight = 128, Seconds = 1, OutputFPS = 6)
     folder = copy_of_the_program(home / 'turn-live-photos.git', small)
     git = ('git', '-C', folder, '-c', 'user.name=x', '-c', 'user.email=x@example')
     judges.run(*git, 'init', '--quiet')
@@ -209,18 +209,18 @@ def test_a_wrong_field_is_named_in_a_sentence(in_colab):
 
 
 def test_the_clip_plays_in_the_notebook(in_colab, tmp_path):
-    """There and back are ten frames of six: what the form says is heard."""
+    """There and back are 58 frames of thirty: what the form says is heard."""
     movies = in_colab[1]['clip'].movies()
     assert len(movies) == 2
     for movie in movies:
         (tmp_path / 'movie.mp4').write_bytes(movie)
         stream, = judges.streams(tmp_path / 'movie.mp4')
-        assert (stream['codec_name'], stream['nb_frames']) == ('h264', '10')
+        assert (stream['codec_name'], stream['nb_frames']) == ('h264', '58')
 
 
 def test_steps_are_told_while_it_is_made(in_colab):
     words = in_colab[1]['clip'].words
-    assert ' 1/6 ' in words and ' 6/6 ' in words and '写入文件' in words
+    assert ' 1/30 ' in words and ' 30/30 ' in words and '写入文件' in words
 
 
 def test_the_clip_is_downloaded_under_the_photos_name(in_colab):
@@ -228,7 +228,7 @@ def test_the_clip_is_downloaded_under_the_photos_name(in_colab):
     assert {path.name for path in paths} == {'a b.gif', 'c.gif'}
     for path in paths:
         with Image.open(path) as image:
-            assert (image.format, image.n_frames) == ('GIF', 10)
+            assert (image.format, image.n_frames) == ('GIF', 12)
 
 
 def test_another_format_is_made_of_the_same_frames(in_colab):

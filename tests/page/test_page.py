@@ -14,8 +14,9 @@ import pytest
 from browser import Directed, choose, download, drop, file, keep, paste, photo, see, shown_size
 from PIL import Image
 
-SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
-         'OutputFrames = 6\n[WebOptions]\nMaxContentLength = 1000000\nMaxPixels = 2000000\n')
+SMALL = (
+    '[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
+    'Seconds = 1\nOutputFPS = 6\n[WebOptions]\nMaxContentLength = 1000000\nMaxPixels = 2000000\n')
 
 
 @pytest.fixture(scope = 'module')

@@ -21,7 +21,7 @@ expect = pytest.importorskip('playwright.sync_api').expect
 expect.set_options(timeout = 60000)
 
 CAMERA = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
-          'OutputFrames = 6\n')
+          'Seconds = 1\nOutputFPS = 6\n')
 
 #: the page believes that nobody looks at it
 HIDE = '''() => {

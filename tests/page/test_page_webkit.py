@@ -21,7 +21,7 @@ from PIL import Image
 pytestmark = pytest.mark.filterwarnings('ignore:setting remote_server_addr')
 
 SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
-         'OutputFrames = 6\n')
+         'Seconds = 1\nOutputFPS = 6\n')
 
 
 @pytest.fixture(scope = 'module')

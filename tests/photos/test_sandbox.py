@@ -356,7 +356,7 @@ def children(process):
 def test_no_process_outlives_the_program(tmp_path, number):
     picture = io.BytesIO()
     Image.new('RGB', (64, 48)).save(picture, 'PNG')
-    ini = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\n'
+    ini = '[ModelOptions]\nEngine = camera\nSeconds = 1\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
     with program.started(tmp_path, ini) as (process, port):
         assert program.generate(port, picture.getvalue()).status == 200
         alive = children(process.pid)
@@ -374,7 +374,7 @@ def test_a_picture_whose_process_dies_is_415_and_the_next_one_is_served(tmp_path
     small, large = io.BytesIO(), io.BytesIO()
     Image.new('RGB', (64, 48)).save(small, 'PNG')
     Image.new('L', (9000, 9000)).save(large, 'PNG')
-    ini = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\n'
+    ini = '[ModelOptions]\nEngine = camera\nSeconds = 1\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
     answers = []
     with program.started(tmp_path, ini) as (process, port):
         person = threading.Thread(

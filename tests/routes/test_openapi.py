@@ -25,7 +25,7 @@ from modules.request import PARAMETERS
 from modules.routes import openapi
 
 INI = (
-    '[ModelOptions]\nEngine = camera\nOutputFrames = 2\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
+    '[ModelOptions]\nEngine = camera\nSeconds = 1\nOutputFPS = 2\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
     '[QueueOptions]\nMaxWaiting = 1000\nMaxWaitingPerClient = 0\n')
 
 

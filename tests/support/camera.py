@@ -14,7 +14,7 @@ from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions, StoreOptions
 from modules.engines.camera.depth_model import Depth
-from modules.engines.camera.engine import CameraMotion
+from modules.engines.camera.engine import FPS, CameraMotion
 from modules.photos.sizes import Photo
 from modules.progress import JobControl
 from modules.request import parse_request
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 640, 360
 def options(home, **model):
     return Configuration(
         model = ModelOptions(**{
-            'output_frames': 12,
+            'seconds': 12 / FPS,
             **model
         }),
         store = StoreOptions(models_home = home))

@@ -30,6 +30,7 @@ class Instant:
 
     def __init__(self, configuration, are_libraries_coming = are_never_coming):
         self.model = configuration.model
+        self.fps = self.model.output_fps
         self.are_libraries_coming = are_libraries_coming
 
     def status(self):

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = 'open sesame'
 KEY = {'Authorization': 'Basic ' + base64.b64encode(f'me:{PASSWORD}'.encode()).decode()}
 INI = f'[WebOptions]\nPassword = {PASSWORD}\n{{more}}[ModelOptions]\nEngine = camera\n' \
-      'ImagePromptWidth = 128\nImagePromptHeight = 64\nOutputFrames = 4\n'
+      'ImagePromptWidth = 128\nImagePromptHeight = 64\nSeconds = 1\nOutputFPS = 4\n'
 
 #: makes a package invisible
 HIDE = 'import sys\nsys.modules.update(dict.fromkeys({names}))\n'

@@ -80,7 +80,7 @@ def large_photo(side):
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
 @pytest.mark.parametrize('wanted', ['live-photo', 'motion-photo'])
 def test_a_photo_in_full_is_never_in_the_servers_memory(tmp_path, wanted):
-    ini = '[ModelOptions]\nEngine = camera\nOutputFrames = 2\nImagePromptWidth = 128\nImagePromptHeight = 128\n'
+    ini = '[ModelOptions]\nEngine = camera\nSeconds = 1\nImagePromptWidth = 128\nImagePromptHeight = 128\n'
     with program.started(tmp_path, ini) as (process, port):
         fields = [('format', wanted)]
         for _time in range(2):

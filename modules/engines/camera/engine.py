@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     from modules.request import AnimationRequest
 
+#: frames a second: fewer would be seen to stutter, more not to be smoother
+FPS = 30
+#: length of a clip where nobody says anything about it
+SECONDS = 3.0
 #: sideways travel, as a part of the picture's width, at motion 0 and what 255 adds
 LEAST_TRAVEL, MORE_TRAVEL = 0.003, 0.047
 
@@ -48,7 +52,8 @@ class CameraMotion:
     :type are_libraries_coming: Callable[[], bool]
     """
 
-    parameters = ('motion_bucket_id', 'seed')
+    parameters = ('motion_bucket_id', 'seed', 'seconds')
+    fps: float = FPS
     is_closed = True
     #: with a depth model too: it decides where pixels go, and every pixel is the photo's own
     is_generative = False
@@ -59,6 +64,8 @@ class CameraMotion:
                  are_libraries_coming: Callable[[], bool] = are_never_coming):  # noqa: ARG002
         self.model = configuration.model
         self._depth = depth or Depth(configuration)
+        #: length of a clip whose request says nothing about it
+        self._seconds = self.model.seconds or min(SECONDS, self.model.max_seconds)
         #: the model that estimated depth in the last clip
         self._depth_used: str | None = None
 
@@ -101,16 +108,16 @@ class CameraMotion:
         :rtype: dict[str, object]
         """
         used = {'Depth': self._depth_used} if self._depth_used else {}
-        return {**recorded_options(self.model), **used}
+        return {**recorded_options(self.model), 'Seconds': self._seconds, **used}
 
     def animate(self, photo: Photo, request: 'AnimationRequest',
-                control: JobControl) -> 'Iterator[numpy.ndarray]':
+                control: JobControl) -> Iterator['numpy.ndarray']:
         """
         Make the frames of a clip that loops without a jump. Frame 0 is the photo itself, resized with Lanczos.
 
         :param photo: the upright photo
         :type photo: Photo
-        :param request: ``motion_bucket_id`` sets how far the camera travels, ``seed`` where to
+        :param request: ``motion_bucket_id`` sets how far the camera travels, ``seed`` where to, ``seconds`` how long
         :type request: AnimationRequest
         :param control: takes the progress after every frame and before a model estimates depth, and ends the work
             before every frame
@@ -121,7 +128,7 @@ class CameraMotion:
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
         import numpy as np
-        total = self.model.output_frames
+        total = round(FPS * (request.seconds or self._seconds))
         width, height = result_size(photo.full_size,
                                     self.model.image_prompt_width * self.model.image_prompt_height)
         control.stop_if_cancelled()

@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ('torch', 'diffusers', 'transformers', 'accelerate')
 
 #: attributes of the options that change the result, besides those of every engine
-OPTIONS = ('model_name', 'conditioning_fps', 'inference_steps', 'decode_chunk_size', 'unet',
-           'image_fit')
+OPTIONS = ('model_name', 'output_frames', 'conditioning_fps', 'inference_steps',
+           'decode_chunk_size', 'unet', 'image_fit')
 
 #: why the engine cannot work → what can be fetched, so that it can
 LACKS = {
@@ -80,6 +80,7 @@ class StableVideo:
                  find: Callable[[Configuration], Path | None] = find_checkpoint,
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
+        self.fps = self.model.output_fps
         self.budget = MemoryBudget(self.model)
         self._are_libraries_coming = are_libraries_coming
         self._find = partial(find, configuration)

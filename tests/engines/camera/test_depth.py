@@ -321,7 +321,7 @@ from modules.photos.sizes import Photo
 from modules.progress import JobControl
 from modules.request import parse_request
 engine = CameraMotion(Configuration(
-    model = ModelOptions(output_frames = 2, depth = {depth!r}),
+    model = ModelOptions(seconds = 2 / 30, depth = {depth!r}),
     store = StoreOptions(models_home = Path({home!r}))))
 engine.load()
 image = Image.new('RGB', (64, 36))
@@ -419,14 +419,14 @@ FAULTY = {
 def test_a_file_that_cannot_be_used_is_named_and_set_aside_and_the_guess_is_taken(
         tmp_path, checkpoint, fault, caplog):
     path = copied(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
-    told, short = [], options(tmp_path, output_frames = 2)
+    told, short = [], options(tmp_path, seconds = 2 / 30)
     frames, engine = animated(short, noise(), told = told.append)
     status = engine.status()
     assert (status.reason, status.lack, status.depth.model) == (None, '', None)
     assert status.depth.reason.key == 'engines.depth_cannot_load'
     assert all(str(path) in status.depth.reason.in_(language) for language in i18n.LANGUAGES)
     assert note_keys(told) == ['engines.depth_cannot_load']
-    assert (frames == animated(options(tmp_path / 'none', output_frames = 2), noise())[0]).all()
+    assert (frames == animated(options(tmp_path / 'none', seconds = 2 / 30), noise())[0]).all()
     # not tried for every clip, but once more when it has changed
     caplog.clear()
     animated(short, noise(), engine = engine)
@@ -518,7 +518,8 @@ Engine = camera
 Depth = {depth}
 ImagePromptWidth = 192
 ImagePromptHeight = 64
-OutputFrames = 4
+Seconds = 1
+OutputFPS = 4
 '''
 
 
@@ -636,7 +637,8 @@ OutputsHome = outputs
 Engine = camera
 ImagePromptWidth = 192
 ImagePromptHeight = 128
-OutputFrames = 3
+Seconds = 1
+OutputFPS = 3
 '''
 
 

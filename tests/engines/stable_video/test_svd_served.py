@@ -23,7 +23,7 @@ from PIL import Image, ImageSequence
 from tiny_svd import load_plainly  # noqa: E402
 
 from modules.clips import lossless as frame_files
-from modules.clips.animator import FRAMES
+from modules.clips.writer import FRAMES
 from modules.configuration import ModelOptions
 from modules.engines.stable_video import fitting
 

@@ -46,7 +46,7 @@ def options(folder, broker):
     ini = folder / 'here.ini'
     ini.write_text(
         f'[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'
-        f'OutputFrames = 4\n[QueueOptions]\nBroker = {broker}\n')
+        f'Seconds = 1\nOutputFPS = 4\n[QueueOptions]\nBroker = {broker}\n')
     return ini
 
 

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+From frames that were kept to a file of any kind; no engine is needed.
+
+Libraries: numpy, for types alone; Pillow, for the names of EXIF's tags.
+"""
+
+import itertools
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import ExifTags
+
+from modules import encoders
+from modules.clips import lossless, order
+from modules.clips.provenance import Provenance, settings_to_text
+from modules.configuration import OutputOptions
+from modules.encoders.frames import Frames, LazyFrames
+from modules.i18n import Text
+from modules.photos.reader import Reader
+from modules.progress import JobControl, Progress
+from modules.request import AnimationRequest
+
+if TYPE_CHECKING:
+    import numpy
+
+#: what is kept of a clip: its frames, and how it came about
+FRAMES, PROVENANCE = 'frames.mkv', 'settings.json'
+
+
+class ClipWriter:
+    """
+    Writes clips.
+
+    :param output: the options
+    :type output: OutputOptions
+    :param reader: opens photos
+    :type reader: Reader
+    """
+
+    def __init__(self, output: OutputOptions, reader: Reader):
+        self.output = output
+        self.reader = reader
+
+    def options(self) -> dict[str, object]:
+        """
+        Collect the options that change a file, for the settings inside files.
+
+        :return: keys of the INI's ``[OutputOptions]`` → values
+        :rtype: dict[str, object]
+        """
+        return {'GifMaxBytes': self.output.gif_max_bytes, 'KeepLocation': self.output.keep_location}
+
+    def write(self, request: AnimationRequest, kept: Path, made: Provenance, path: Path,
+              control: JobControl) -> Text | None:
+        """
+        Write a file of frames that were kept.
+
+        :param request: what is wanted
+        :type request: AnimationRequest
+        :param kept: the folder of the frames
+        :type kept: Path
+        :param made: how they came about
+        :type made: Provenance
+        :param path: the file to write; on failure it may be there in part
+        :type path: Path
+        :param control: gets a report for every frame, and can stop the work between frames
+        :type control: JobControl
+        :return: what was given up
+        :rtype: Text | None
+        :raises modules.errors.Refusal: when the photo cannot be read any more
+        :raises modules.errors.Cancelled: when the file is no longer wanted
+        """
+        kind = encoders.TABLE[request.format]
+        # the date is in live photos anyway; in others it would be the only thing that makes each of them different
+        dated = {'created': made.created} if kind.has_still else {}
+        with lossless.KeptFrames(kept / FRAMES) as frames:
+            clip = encoders.Clip(
+                frames,
+                made.fps,
+                lambda: self._still(request, (frames.shape[2], frames.shape[1])),
+                is_generated = made.is_generated,
+                settings = settings_to_text(made.settings | dated),
+                created = datetime.fromisoformat(made.created),
+                max_bytes = self.output.gif_max_bytes)
+            clip = self._in_order(clip, request, is_closed = made.is_closed)
+            if kind.has_own_rate:
+                clip = order.lower_rate(clip, made.output_fps)
+            return kind.encode(replace(clip, frames = _followed(clip.frames, control)), path)
+
+    def _still(self, request: AnimationRequest, size: tuple[int, int]) -> encoders.Still:
+        """The photo in full, read again only for the formats that hold it."""
+        still = self.reader.still(request.photo, size)
+        if self.output.keep_location:
+            return still
+        facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}
+        return replace(still, exif = facts)
+
+    def _in_order(self, clip: encoders.Clip, request: AnimationRequest, *,
+                  is_closed: bool) -> encoders.Clip:
+        """What is played once is arranged around its still, what is played over and over is made to loop."""
+        if encoders.TABLE[request.format].has_still:
+            key_frame = request.key_frame or self.output.key_frame
+            return order.arrange_around_still(clip, key_frame, is_closed = is_closed)
+        return order.loop_frames(clip, request.loop, is_closed = is_closed)
+
+
+def _followed(frames: Frames, control: JobControl) -> Frames:
+    """Frames that report how many have been written, and end the work where it is no longer wanted."""
+    read, total = itertools.count(1), len(frames)
+
+    def follow(number: int) -> 'numpy.ndarray':
+        control.stop_if_cancelled()
+        # some are read more than once
+        control.report(Progress('writing', min(next(read), total), total))
+        return frames[number]
+
+    control.report(Progress('writing', 0, total))
+    return LazyFrames(frames.shape, follow)
