@@ -40,4 +40,4 @@ VOLUME /app/models /app/outputs
 EXPOSE 5000
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout = 20); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["python", "/app/__main__.py", "--host", "0.0.0.0"]
-CMD ["serve"]
+CMD ["serve", "--fetch", "depth"]

@@ -116,7 +116,7 @@ def parse(argv: list[str], language: str) -> Arguments:
         ngrok_authtoken = given.get('ngrok_authtoken', ''),
         fetch_libraries = given.get('fetch_libraries', False),
         fetch = tuple(given.get('fetch', ())),
-        model = given.get('model_name') or models.MAIN.key,
+        model = given.get('wanted') or ('depth' if 'depth' in given else models.MAIN.key),
         photos = photos,
         output = given.get('output'),
         fields = tuple((p.name, given[p.name]) for p in PARAMETERS if p.name in given),
@@ -180,10 +180,10 @@ def make_parser(language: str) -> Parser:
                 'photos', nargs = '*', type = Path, metavar = 'PHOTO', help = words['photos'])
         if name == 'download':
             sub.add_argument(
-                'model_name',
+                'wanted',
                 nargs = '?',
                 choices = models.MODELS,
-                default = argparse.SUPPRESS,
+                default = None,
                 metavar = 'MODEL',
                 help = words['model'].format(choices = ', '.join(models.MODELS)))
     return parser
@@ -205,7 +205,7 @@ def _common(words: dict[str, str], language: str) -> Parser:
             metavar = option.strip('-').upper(),
             help = words[key].format(
                 default = defaults[key], choices = ', '.join(('auto', *engines.TABLE))))
-    for option in ('fetch_libraries', 'progress_bar', 'output_temp', 'ngrok', 'public'):
+    for option in ('fetch_libraries', 'depth', 'progress_bar', 'output_temp', 'ngrok', 'public'):
         flag = '--' + option.replace('_', '-')
         common.add_argument(flag, action = 'store_true', help = words[option])
     _of_models(common, words)
@@ -238,12 +238,6 @@ def _of_models(common: Parser, words: dict[str, str]) -> None:
         action = 'append_const',
         const = models.MAIN.key,
         help = words['fetch_model'])
-    common.add_argument(
-        '--depth',
-        dest = 'model_name',
-        action = 'store_const',
-        const = 'depth',
-        help = words['depth'])
 
 
 def _split_size(words: dict[str, str]) -> Callable[[str], int]:

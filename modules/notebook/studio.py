@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modules import VERSION, configuration
 from modules.configuration import ROOT, Configuration
+from modules.engines.models import MODELS
 from modules.i18n import text
 from modules.install import additions, dependencies
 from modules.install.environment import Failure
@@ -87,17 +88,21 @@ class Studio:
 
     def fetch_model(self, on_drive: bool = False) -> None:
         """
-        Fetch the model of Stable Video Diffusion where it can be used; a model that is here is not fetched again.
+        Fetch the models: the small ones, and that of Stable Video Diffusion where it can be used. What is here is not
+        fetched again.
 
         :param on_drive: keep it on Google Drive, where the next session finds it
         :type on_drive: bool
         """
         from modules.commands import download
+        if on_drive and self._has_gpu:
+            self._move_to_drive()
+        for model in MODELS.values():
+            if model.announce and model.announce(self.options):
+                download.fetch(self.options, self.reader.language, model = model)
         if not self._has_gpu:
             self.reader.say(text('notebook.no_gpu'))
             return
-        if on_drive:
-            self._move_to_drive()
         if download.fetch(self.options, self.reader.language):
             self.reader.say(text('notebook.no_model'))
 

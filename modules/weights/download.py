@@ -112,7 +112,7 @@ def download(
             return _move_in(plan)
 
     with _lock_model(folder):
-        return plans.try_sources(sources, attempt, meter.report_failure)
+        return plans.try_sources(sources, attempt, meter.report_failure, terms.is_quiet)
 
 
 class _Meter:

@@ -17,7 +17,7 @@ from modules.configuration import Configuration
 from modules.i18n import Text, text
 from modules.weights import Model, WeightsError
 from modules.weights.download import Observer, State, download
-from modules.weights.plan import USUAL_TERMS, Plan, Terms
+from modules.weights.plan import Plan, Terms
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ class Fetcher:
     :type configuration: Configuration
     :param model: the model
     :type model: Model
-    :param terms: its sources and limits
-    :type terms: Terms
+    :param terms: its sources and limits; None for the usual ones, and few words about a model that nobody asked for
+    :type terms: Terms | None
     """
 
-    def __init__(self, configuration: Configuration, model: Model, terms: Terms = USUAL_TERMS):
+    def __init__(self, configuration: Configuration, model: Model, terms: Terms | None = None):
         self._configuration = configuration
         self._model = model
-        self._terms = terms
+        self._terms = terms or Terms(is_quiet = model.announce is not None)
         self._state = State()
         self._starting = threading.Lock()
         self._unwanted = threading.Event()
@@ -83,7 +83,8 @@ class Fetcher:
         except errors.Cancelled:
             state, words = 'idle', None
         except WeightsError as error:
-            logger.error('%s', error.text.in_('en'))
+            logger.warning('%s is not fetched: %s', self._model.name(self._configuration),
+                           error.text.in_('en'))
             state, words = 'failed', error.text
         finally:
             self._state = dataclasses.replace(

@@ -39,6 +39,8 @@ class Terms:
     patience: Patience = Patience()
     #: bytes of the disk that stay free
     reserve: int = 500_000_000
+    #: whether the log names the failure of all sources alone, not each one's
+    is_quiet: bool = False
 
     def sources_for(self, configuration: Configuration, model: Model) -> Sequence[Source]:
         """
@@ -160,7 +162,8 @@ def make_plan(configuration: Configuration,
     """
     return try_sources(
         terms.sources_for(configuration, model),
-        lambda source: plan_from_source(source, configuration, terms.patience, model), on_failure)
+        lambda source: plan_from_source(source, configuration, terms.patience, model), on_failure,
+        terms.is_quiet)
 
 
 def plan_from_source(source: Source, configuration: Configuration, patience: Patience,
@@ -252,8 +255,10 @@ def find_folder(configuration: Configuration, model: Model) -> Path:
     return configuration.store.models_home / read_hub_name(configuration, model)
 
 
-def try_sources(sources: Sequence[Source], act: Callable[[Source], _Result],
-                on_failure: OnFailure | None) -> _Result:
+def try_sources(sources: Sequence[Source],
+                act: Callable[[Source], _Result],
+                on_failure: OnFailure | None,
+                is_quiet: bool = False) -> _Result:
     """
     Try sources one after the other.
 
@@ -263,6 +268,8 @@ def try_sources(sources: Sequence[Source], act: Callable[[Source], _Result],
     :type act: Callable[[Source], _Result]
     :param on_failure: called with the reason when a source fails
     :type on_failure: OnFailure | None
+    :param is_quiet: whether the log does not name each failure
+    :type is_quiet: bool
     :return: what ``act`` returned
     :rtype: _Result
     :raises LocalError: when another source would not help
@@ -275,7 +282,7 @@ def try_sources(sources: Sequence[Source], act: Callable[[Source], _Result],
         except LocalError:
             raise
         except WeightsError as error:
-            logger.warning('%s', error.text.in_('en'))
+            logger.log(logging.DEBUG if is_quiet else logging.WARNING, '%s', error.text.in_('en'))
             failures.append(error.text)
             if on_failure:
                 on_failure(error.text)

@@ -116,6 +116,9 @@ class Hub:
         self.silent = False
         #: what the API answers, whatever it is asked
         self.answer: bytes | None = None
+        #: files are given when it is set
+        self.gate = threading.Event()
+        self.gate.set()
         self.closing = threading.Event()
 
     @contextlib.contextmanager
@@ -254,6 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, path: str) -> None:
         hub = self.owner
+        hub.gate.wait(60)
         file = path.split('/resolve/')[-1].partition('/')[2] if '/resolve/' in path else path[9:]
         if file not in hub.files:
             self._answer(404, b'', {'X-Error-Code': 'EntryNotFound'})

@@ -676,3 +676,55 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
                                         'made.gif')['options']['ModelOptions']['Depth'] == MODEL
         job = program.call(port, 'GET', f'/jobs/{answer.headers["X-Job-Id"]}').json
         assert (job['engine'], job['model']) == ('camera', MODEL)
+
+
+def test_it_comes_by_itself_and_clips_made_meanwhile_say_so(server, tmp_path):
+    """Without a restart, and without a question."""
+    content = io.BytesIO()
+    Image.fromarray(noise()).save(content, 'PNG')
+    isolated = {'HTTPS_PROXY': closed_port(), 'HF_HOME': str(tmp_path / 'home'), 'HF_ENDPOINT': ''}
+    server.gate.clear()
+    with program.started(
+            tmp_path, SERVED.format(url = server.url), ['--fetch', 'depth'],
+            environment = isolated) as (_process, port):
+
+        def clip():
+            answer = program.generate(port, content.getvalue(), timeout = 120)
+            assert answer.status == 200
+            job = program.call(port, 'GET', f'/jobs/{answer.headers["X-Job-Id"]}?lang=en').json
+            return job['model'], {result['note'] for result in job['results'] if result['bytes']}
+
+        def health():
+            return program.call(port, 'GET', '/health?lang=en').json
+
+        program.until(lambda: server.paths() != [])
+        assert 'is just being fetched' in health()['depth']['reason']
+        model, (note, ) = clip()
+        assert model is None and 'is just being fetched' in note and 'guessed by rules' in note
+        server.gate.set()
+        program.until(lambda: health()['models']['depth']['here'])
+        assert health()['depth'] == {'model': MODEL, 'reason': None}
+        assert clip() == (MODEL, {None})
+    said = (tmp_path / 'log').read_text()
+    assert f'{DEPTH.hub_name}, 99 MB, Apache-2.0' in said and 'set Depth = prior' in said
+    # told once, not at the next start
+    with program.started(
+            tmp_path, SERVED.format(url = server.url), ['--fetch', 'depth'],
+            environment = isolated):
+        assert 'Apache-2.0' not in (tmp_path / 'log').read_text()
+
+
+@pytest.mark.parametrize('depth', ['auto', 'prior'])
+def test_without_a_network_nothing_waits_and_nothing_fails(tmp_path, depth):
+    content = io.BytesIO()
+    Image.fromarray(noise()).save(content, 'PNG')
+    away = {'HTTPS_PROXY': closed_port(), 'HF_HOME': str(tmp_path / 'home'), 'HF_ENDPOINT': ''}
+    ini = SERVED.format(url = '') + f'Depth = {depth}\n'
+    with program.started(tmp_path, ini, ['--fetch', 'depth'], environment = away) as (_one, port):
+        answer = program.generate(port, content.getvalue(), timeout = 120)
+        assert answer.status == 200
+        program.until(lambda: program.call(port, 'GET', '/health').json['models']['depth'][
+            'download']['state'] in ('failed', 'idle'))
+    said = (tmp_path / 'log').read_text()
+    lines = [line for line in said.splitlines() if 'depth' in line or 'huggingface' in line]
+    assert len(lines) == (2 if depth == 'auto' else 0), said
