@@ -18,6 +18,7 @@ import random
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from modules.configuration import QueueOptions  # noqa: E402
 from modules.jobs import lifecycle  # noqa: E402
 from modules.jobs.fleet.broker import MessageReceiver  # noqa: E402
 from modules.jobs.fleet.ledger import Ledger  # noqa: E402
+from modules.jobs.fleet.task import Task  # noqa: E402
 from modules.jobs.job import Job, new_id  # noqa: E402
 from modules.request import parse_request  # noqa: E402
 
@@ -88,10 +90,11 @@ def _one_job(folder, ledger):
     receiver.send_heartbeat(looks_after_dead = True)
     taken, _fields = ledger.jobs.find(receiver.next(), folder / 'taken')
     lifecycle.begin(taken)
-    ledger.attempts.begin(taken, 0)
+    task = Task(ledger, threading.Event(), taken, 1)
+    task.begin()
     moments.append(time.perf_counter())
     lifecycle.end(taken, 'done')
-    ledger.attempts.finish(taken, 1, {'clip.gif': bytes(3_000_000)})
+    task.deliver({'clip.gif': bytes(3_000_000)})
     receiver.acknowledge()
     moments.append(time.perf_counter())
     ledger.client.delete(f'tlp:files:{taken.id}:1')

@@ -194,14 +194,14 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     :yield: a label and its value
     :ytype: tuple[str, str]
     """
-    from modules.jobs.fleet.agreement import common, differences, eviction_warning
+    from modules.jobs.fleet.agreement import common, differences
     from modules.jobs.fleet.broker import HEARTBEAT
     from modules.jobs.fleet.ledger import Ledger
     words = i18n.words(language)['doctor']
     try:
         with contextlib.closing(Ledger(configuration.queue.broker, is_hurried = True)) as ledger:
             workers, (waiting, running) = ledger.members.known(), ledger.line.counts()
-            warning = eviction_warning(ledger)
+            warning = ledger.connection.eviction_warning()
     except (errors.BrokerAway, errors.BadRecord) as error:
         yield 'Broker', error.text.in_(language)
         return

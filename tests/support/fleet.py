@@ -140,8 +140,8 @@ def worker(url, frames, engine):
     from modules.clips.animator import Animator
     from modules.engines.registry import Engines
     from modules.jobs.fleet.agreement import common
+    from modules.jobs.fleet.device import Intervals
     from modules.jobs.fleet.ledger import Ledger
-    from modules.jobs.fleet.shift import Intervals
     from modules.jobs.fleet.worker import Worker, serve
     from modules.photos.reader import PhotoReader
     logs.start('info')

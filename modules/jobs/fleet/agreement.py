@@ -81,7 +81,7 @@ def differences(one: dict[str, str], other: dict[str, str]) -> str:
 
 class FleetEngines(Engines):
     """
-    The engines of the workers, as the web side sees them.
+    The engines of the workers, as the web side sees them: what any of them can do.
 
     :param configuration: the options
     :type configuration: Configuration
@@ -98,26 +98,13 @@ class FleetEngines(Engines):
         self._lock = threading.Lock()
 
     def reasons(self) -> dict[str, Text | None]:
-        """
-        Tell what the workers can do. One that was there within a day counts: jobs wait until it is back.
-
-        :return: name → why none can, or None
-        :rtype: dict[str, Text | None]
-        """
+        # one that was there within a day counts: jobs wait until it is back
         able = {name for facts in self._known() for name in facts['engines']}
         missing = text('engines.no_worker')
         return {name: None if name in able else missing for name in self._engines}
 
     def status(self, name: str) -> EngineStatus:
-        """
-        Say what the workers can do with an engine. Their owners see warnings and memory in the workers' logs and
-        ``doctor``.
-
-        :param name: an engine
-        :type name: str
-        :return: ``depth`` names a model if one works for any of them
-        :rtype: EngineStatus
-        """
+        # owners of workers see warnings and memory in their logs and ``doctor``; a depth model of any worker counts
         models = (facts.get('depth', {}).get(name) for facts in self._known())
         depth = super().status(name).depth and DepthUse(next(filter(None, models), None))
         return EngineStatus(self.reasons()[name], depth = depth)
@@ -150,16 +137,3 @@ def fitting(members: Members, shared: dict[str, str], within: float = HEARTBEAT)
         facts for facts in members.known().values()
         if facts['silent'] <= within and facts['shared'] == shared and facts['engines']
     ]
-
-
-def eviction_warning(ledger: Ledger) -> Text | None:
-    """
-    Warn of a broker that throws jobs away.
-
-    :param ledger: knows the broker
-    :type ledger: Ledger
-    :return: the words; None where it keeps all
-    :rtype: Text | None
-    """
-    policy = ledger.connection.eviction_policy()
-    return text('doctor.evicts', policy = policy) if policy else None

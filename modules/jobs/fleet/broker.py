@@ -33,7 +33,7 @@ def open_broker(client: redis.Redis,
     """
     Make Dramatiq's broker, without anything that ends, ages or repeats jobs on its own.
 
-    :param client: from :func:`modules.jobs.fleet.connection.connect`
+    :param client: of Redis
     :type client: redis.Redis
     :param heartbeat: seconds after which a silent worker is taken for dead
     :type heartbeat: float
@@ -50,31 +50,11 @@ def open_broker(client: redis.Redis,
         maintenance_chance = 1_000_000 if is_keeper else 0)
 
 
-def send(broker: RedisBroker, queue: str, identity: str) -> None:
-    """
-    Put a job into a queue.
-
-    :param broker: the broker
-    :type broker: RedisBroker
-    :param queue: its name
-    :type queue: str
-    :param identity: the job's id
-    :type identity: str
-    """
-    broker.enqueue(
-        dramatiq.Message(
-            queue_name = queue,
-            actor_name = 'animate',
-            args = (identity, ),
-            kwargs = {},
-            options = {}))
-
-
 class MessageReceiver:
     """
     Takes messages from queues for one worker thread, one at a time.
 
-    :param client: from :func:`modules.jobs.fleet.connection.connect`
+    :param client: of Redis
     :type client: redis.Redis
     :param queues: names; the first ones are asked first
     :type queues: Sequence[str]

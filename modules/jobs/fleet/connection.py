@@ -19,6 +19,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from modules import errors
+from modules.i18n import Text, text
+from modules.jobs.fleet.scripts import COMMON, SCRIPTS
 
 #: all that the broker being away can raise
 AWAY = (redis.exceptions.RedisError, ConnectionClosed)
@@ -42,29 +44,11 @@ MOST_FILLED = 0.8
 NO_EVICTION = 'noeviction'
 
 
-def connect(url: str, seconds: float = PATIENT) -> redis.Redis:
-    """
-    Make a client. It tries nothing twice by itself, because a message sent twice would be a job done twice.
-
-    :param url: ``redis://``, ``rediss://`` or ``unix://``
-    :type url: str
-    :param seconds: how long it waits for an answer
-    :type seconds: float
-    :return: the client; not connected yet
-    :rtype: redis.Redis
-    """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout = seconds,
-        socket_connect_timeout = min(seconds, 3.0),
-        retry = Retry(NoBackoff(), 0))
-
-
 class Connection:
     """
     A client of Redis and what is known of the way to it. May be used by several threads.
 
-    :param url: where Redis is
+    :param url: where Redis is: ``redis://``, ``rediss://`` or ``unix://``
     :type url: str
     :param is_hurried: people wait: short patience, and who asks soon after a silence does not wait at all, provided
         that somebody calls :meth:`probe` again and again
@@ -72,8 +56,18 @@ class Connection:
     """
 
     def __init__(self, url: str, *, is_hurried: bool = False):
-        #: redis's annotations have text in all places where this client is answered bytes
-        self.client: Any = connect(url, HURRIED if is_hurried else PATIENT)
+        seconds = HURRIED if is_hurried else PATIENT
+        #: redis's annotations have text in all places where this client is answered bytes. It tries nothing twice by
+        #: itself, because a message sent twice would be a job done twice
+        self.client: Any = redis.Redis.from_url(
+            url,
+            socket_timeout = seconds,
+            socket_connect_timeout = min(seconds, 3.0),
+            retry = Retry(NoBackoff(), 0))
+        self._scripts = {
+            name: self.client.register_script(COMMON + script)
+            for name, script in SCRIPTS.items()
+        }
         self._remembered = REMEMBERED if is_hurried else 0.0
         self._away_until = 0.0
 
@@ -91,6 +85,21 @@ class Connection:
         with self._translate_errors():
             yield self.client
 
+    def run_script(self, name: str, *arguments: bytes | str | int) -> Any:
+        """
+        Change a job.
+
+        :param name: one of :data:`modules.jobs.fleet.scripts.SCRIPTS`
+        :type name: str
+        :param arguments: as the script has them, the job's id first
+        :type arguments: bytes | str | int
+        :return: what the script returns: a number, or bytes
+        :rtype: Any
+        :raises modules.errors.BrokerAway: when Redis does not answer
+        """
+        with self.reach():
+            return self._scripts[name](args = arguments)
+
     @property
     def is_away(self) -> bool:
         """Whether Redis did not answer a moment ago."""
@@ -104,9 +113,9 @@ class Connection:
         :rtype: float
         """
         with self._translate_errors():
-            seconds, microseconds = self.client.time()
+            moment = read_clock(self.client)
         self._away_until = 0.0
-        return seconds + microseconds / 1e6
+        return moment
 
     @contextlib.contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -114,21 +123,22 @@ class Connection:
             yield
         except redis.exceptions.ResponseError as error:
             # it answers, so nobody needs to be spared a wait
-            raise meaning(error) from error
+            raise _refusal_of(error) from error
         except AWAY as error:
             self._away_until = time.monotonic() + self._remembered
             raise errors.BrokerAway from error
 
-    def eviction_policy(self) -> str | None:
+    def eviction_warning(self) -> Text | None:
         """
-        Find by which policy Redis throws jobs away when it is full.
+        Warn of a Redis that throws jobs away when it is full.
 
-        :return: its ``maxmemory-policy``; None where it keeps all, or does not say
-        :rtype: str | None
+        :return: the words; None where it keeps all, or does not say
+        :rtype: Text | None
         """
         memory = self._memory()
         policy = memory.get('maxmemory_policy', NO_EVICTION)
-        return policy if memory.get('maxmemory') and policy != NO_EVICTION else None
+        is_evicting = memory.get('maxmemory') and policy != NO_EVICTION
+        return text('doctor.evicts', policy = policy) if is_evicting else None
 
     def check_memory(self, more: int = 0) -> None:
         """
@@ -152,20 +162,24 @@ class Connection:
             return {}
 
 
-def meaning(error: redis.exceptions.ResponseError) -> errors.Refusal:
+def read_clock(client: Any) -> float:
     """
-    Translate an error of Redis.
+    Read Redis's clock, the one that everybody shares.
 
-    :param error: what Redis answered
-    :type error: redis.exceptions.ResponseError
-    :return: a refusal
-    :rtype: errors.Refusal
+    :param client: of Redis
+    :type client: Any
+    :return: seconds since 1970
+    :rtype: float
     """
+    seconds, microseconds = client.time()
+    return seconds + microseconds / 1e6
+
+
+def _refusal_of(error: redis.exceptions.ResponseError) -> errors.Refusal:
     words = f'{error} '
-    is_full = isinstance(error, redis.exceptions.OutOfMemoryError)
-    if is_full or isinstance(error, redis.exceptions.ReadOnlyError):
-        return errors.BrokerRefuses()
-    if any(word in words for word in REFUSING):
+    is_refusing = isinstance(error,
+                             redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError)
+    if is_refusing or any(word in words for word in REFUSING):
         return errors.BrokerRefuses()
     if 'WRONGTYPE ' in words:
         return errors.BadRecord()

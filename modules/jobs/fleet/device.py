@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The thread that does the jobs of one device of a worker.
+The thread that does the jobs of one device of a worker, and what the threads of one worker have in common.
 
 Libraries: none here.
 """
@@ -9,24 +9,78 @@ Libraries: none here.
 import contextlib
 import logging
 import tempfile
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from modules import errors
 from modules.clips.animator import Animator
 from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import queue_name
-from modules.jobs.fleet.broker import MessageReceiver
+from modules.jobs.fleet.broker import HEARTBEAT, MessageReceiver
 from modules.jobs.fleet.connection import AWAY
-from modules.jobs.fleet.shift import Shift
+from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.task import AGAIN, Task
 from modules.jobs.job import MOST_ATTEMPTS
-from modules.jobs.work import IdleWork
+from modules.jobs.work import IDLE_SECONDS, IdleWork
 
 logger = logging.getLogger(__name__)
 
 #: jobs that are handed back one after the other, because their files cannot be written, before the worker ends
 MOST_FAULTS = 10
+
+
+@dataclass(frozen = True)
+class Intervals:
+    """How long a worker waits, in seconds."""
+
+    #: after which the others take a silent worker for dead; the same for all of them
+    heartbeat: float = HEARTBEAT
+    #: without a job, after which it does what makes later ones faster
+    pause: float = IDLE_SECONDS
+
+
+class Shift:
+    """
+    One run of a worker: whether it ends, and whether others may be taken for dead.
+
+    :param ledger: knows the jobs
+    :type ledger: Ledger
+    :param shared: what is compared with the web side
+    :type shared: dict[str, str]
+    :param intervals: how long it waits
+    :type intervals: Intervals
+    """
+
+    def __init__(self, ledger: Ledger, shared: dict[str, str], intervals: Intervals):
+        self.ledger = ledger
+        self.shared = shared
+        self.intervals = intervals
+        self.closing = threading.Event()
+        #: it has ended because it could not work
+        self.has_failed = False
+        self.note_outage()
+
+    def fail(self, reason: str) -> None:
+        """
+        End the worker, because it cannot work; whoever started it starts it again.
+
+        :param reason: for the log
+        :type reason: str
+        """
+        logger.error('This worker cannot work and ends: %s', reason)
+        self.has_failed = True
+        self.closing.set()
+
+    def note_outage(self) -> None:
+        """Remember that Redis was away: nobody was heard of for a while, and nobody is dead because of that."""
+        self._quiet_until = time.monotonic() + self.intervals.heartbeat
+
+    @property
+    def is_after_outage(self) -> bool:
+        """Whether Redis was away a moment ago, so that silent workers may be alive."""
+        return time.monotonic() < self._quiet_until
 
 
 class Device:
@@ -50,24 +104,20 @@ class Device:
         self._faults = 0
         self.receiver = self._new_receiver()
 
-    def engines(self) -> list[str]:
+    def facts(self) -> dict[str, object]:
         """
-        List the engines that can work here.
+        Say what can be done here.
 
-        :return: their names
-        :rtype: list[str]
-        """
-        return [name for name, reason in self._animator.engines.reasons().items() if not reason]
-
-    def depth_models(self) -> dict[str, object]:
-        """
-        Tell by which model each engine tells near from far.
-
-        :return: engine → model; None where it guesses
+        :return: ``engines``, those that can work, and ``depth``: engine → the model by which it tells near from far,
+            None where it guesses
         :rtype: dict[str, object]
         """
-        uses = {name: self._animator.engines.status(name).depth for name in self.engines()}
-        return {name: use.model for name, use in uses.items() if use}
+        engines = self._engines()
+        uses = {name: self._animator.engines.status(name).depth for name in engines}
+        return {'engines': engines, 'depth': {name: use.model for name, use in uses.items() if use}}
+
+    def _engines(self) -> list[str]:
+        return [name for name, reason in self._animator.engines.reasons().items() if not reason]
 
     def work(self) -> None:
         """Do one job after the other until the worker ends."""
@@ -87,7 +137,7 @@ class Device:
                 self._shift.closing.wait(AGAIN)
 
     def _new_receiver(self) -> MessageReceiver:
-        queues = [queue_name(name, self._shift.shared) for name in self.engines()]
+        queues = [queue_name(name, self._shift.shared) for name in self._engines()]
         return MessageReceiver(self._ledger.client, queues, self._shift.intervals.heartbeat)
 
     def _stop_if_wanted(self) -> None:
@@ -103,7 +153,7 @@ class Device:
         except errors.BadRecord as error:
             logger.error('The record of job %s is not understood: %s', identity, error.__cause__)
             with contextlib.suppress(errors.BadRecord):
-                self._ledger.attempts.give_up(identity, error)
+                self._ledger.line.give_up(identity, error)
             self.receiver.acknowledge()
         except OSError:
             logger.exception('Job %s is handed back', identity)
@@ -132,9 +182,9 @@ class Device:
         is_given_up = job.state == 'running' and job.attempts >= MOST_ATTEMPTS
         if not is_given_up:
             lifecycle.begin(job)
-        if not self._ledger.attempts.begin(job, attempt):
+        task = Task(self._ledger, self._shift.closing, job, attempt + 1)
+        if not task.begin():
             return None
-        task = Task(self._shift, job, attempt + 1)
         if is_given_up:
             logger.error('Job %s has ended its worker %s times and is given up', identity,
                          job.attempts)

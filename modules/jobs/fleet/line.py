@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The line of a fleet: jobs come into it, and go when they are cancelled or removed.
+The line of a fleet: jobs come into it, and go when they are cancelled, removed or given up. What a worker writes of the
+job it has is in ``task``.
 
-Libraries: none here.
+Libraries: dramatiq.
 """
+
+import dramatiq
 
 from modules import errors
 from modules.configuration import QueueOptions
-from modules.jobs.fleet.broker import open_broker, send
+from modules.jobs.fleet.broker import open_broker
 from modules.jobs.fleet.connection import CHUNK_BYTES, Connection
 from modules.jobs.fleet.records import MOST_BYTES
-from modules.jobs.fleet.scripts import SUBMITTING_SECONDS, Scripts
+from modules.jobs.fleet.scripts import SUBMITTING_SECONDS
 from modules.jobs.job import Job
-from modules.jobs.record import job_to_json
+from modules.jobs.record import job_to_json, unreadable_to_json
 
 
 class Line:
@@ -22,13 +25,10 @@ class Line:
 
     :param connection: to Redis
     :type connection: Connection
-    :param scripts: change jobs
-    :type scripts: Scripts
     """
 
-    def __init__(self, connection: Connection, scripts: Scripts):
+    def __init__(self, connection: Connection):
         self._connection = connection
-        self._scripts = scripts
         self._broker = open_broker(connection.client)
 
     def check_room(self, client: str, options: QueueOptions) -> bytes:
@@ -70,17 +70,16 @@ class Line:
             for start in range(CHUNK_BYTES, len(photo), CHUNK_BYTES):
                 client.append(key, photo[start:start + CHUNK_BYTES])
         answer = self._submit(job.id, job_to_json(job), queue, job.client, options)
-        if answer != b'ok':
-            return answer
-        self.send(queue, job.id)
-        if not self._scripts.run('accept', job.id):
-            raise errors.BrokerAway
+        if answer == b'ok':
+            self.send(queue, job.id)
+            if not self._connection.run_script('accept', job.id):
+                raise errors.BrokerAway
         return answer
 
     def _submit(self, identity: str, record: str, queue: str, client: str,
                 options: QueueOptions) -> bytes:
-        return self._scripts.run('submit', identity, record, queue, client, options.max_waiting,
-                                 options.max_waiting_per_client)
+        return self._connection.run_script('submit', identity, record, queue, client,
+                                           options.max_waiting, options.max_waiting_per_client)
 
     def send(self, queue: str, identity: str) -> None:
         """
@@ -91,8 +90,14 @@ class Line:
         :param identity: the job's id
         :type identity: str
         """
+        message: dramatiq.Message = dramatiq.Message(
+            queue_name = queue,
+            actor_name = 'animate',
+            args = (identity, ),
+            kwargs = {},
+            options = {})
         with self._connection.reach():
-            send(self._broker, queue, identity)
+            self._broker.enqueue(message)
 
     def cancel(self, ended: Job) -> None:
         """
@@ -101,7 +106,18 @@ class Line:
         :param ended: the job as it is to be recorded where it waits
         :type ended: Job
         """
-        self._scripts.run('cancel', ended.id, job_to_json(ended), ended.state)
+        self._connection.run_script('cancel', ended.id, job_to_json(ended), ended.state)
+
+    def give_up(self, identity: str, error: errors.Refusal) -> None:
+        """
+        End a job of which nothing can be read.
+
+        :param identity: its id
+        :type identity: str
+        :param error: shown to whoever asks for it
+        :type error: errors.Refusal
+        """
+        self._connection.run_script('give_up', identity, unreadable_to_json(error))
 
     def remove(self, identity: str) -> None:
         """
@@ -110,7 +126,7 @@ class Line:
         :param identity: its id
         :type identity: str
         """
-        self._scripts.run('remove', identity)
+        self._connection.run_script('remove', identity)
 
     def position(self, identity: str) -> int | None:
         """

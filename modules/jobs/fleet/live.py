@@ -1,24 +1,33 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The jobs that somebody follows in this web process, kept up to date with Redis.
+The jobs that somebody follows in this web process, kept up to date with Redis until they have ended; then their files
+come into its store.
 
 Libraries: Pillow.
 """
 
 import contextlib
 import io
+import logging
+import shutil
+import threading
 import weakref
+from collections.abc import Callable
 
 from PIL import Image
 
 from modules import errors
 from modules.clips.animator import PREVIEW_SIDE
 from modules.jobs import lifecycle
-from modules.jobs.fleet.fetcher import ResultFetcher
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import QUEUED, Job
+from modules.jobs.leftovers import UNFINISHED
 from modules.jobs.record import progress_from_json
+from modules.jobs.results import delivered_names, move_results
+from modules.jobs.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class LiveJobs:
@@ -27,15 +36,19 @@ class LiveJobs:
 
     :param ledger: knows all jobs
     :type ledger: Ledger
-    :param fetcher: fetches what has ended
-    :type fetcher: ResultFetcher
+    :param store: gets what has ended
+    :type store: Store
+    :param on_fetched: called with each job that was fetched
+    :type on_fetched: Callable[[Job], None]
     """
 
-    def __init__(self, ledger: Ledger, fetcher: ResultFetcher):
+    def __init__(self, ledger: Ledger, store: Store, on_fetched: Callable[[Job], None]):
+        self.store = store
         self._ledger = ledger
-        self._fetcher = fetcher
-        self._store = fetcher.store
+        self._on_fetched = on_fetched
         self._jobs: weakref.WeakValueDictionary[str, Job] = weakref.WeakValueDictionary()
+        #: results are fetched one at a time
+        self._lock = threading.RLock()
 
     def add(self, job: Job) -> None:
         """
@@ -45,17 +58,6 @@ class LiveJobs:
         :type job: Job
         """
         self._jobs[job.id] = job
-
-    def get(self, identity: str) -> Job | None:
-        """
-        Find a job among those that somebody holds.
-
-        :param identity: its id
-        :type identity: str
-        :return: the job as it was last refreshed; None where nobody holds it
-        :rtype: Job | None
-        """
-        return self._jobs.get(identity)
 
     def held(self) -> list[Job]:
         """
@@ -69,18 +71,16 @@ class LiveJobs:
 
     def find(self, identity: str) -> Job:
         """
-        Find a job that was submitted anywhere and not removed.
+        Find a job; see :meth:`modules.jobs.contract.Queue.find`.
 
         :param identity: its id
         :type identity: str
         :return: the job as it is now
         :rtype: Job
-        :raises modules.errors.NotFound: when there is none
-        :raises modules.errors.BrokerAway: when it is not in the store and Redis does not answer
         """
-        if job := self._store.find(identity):
+        if job := self.store.find(identity):
             return job
-        job = self.get(identity)
+        job = self._jobs.get(identity)
         if job and job.has_ended:
             return job
         job = job or self._read(identity)
@@ -88,7 +88,7 @@ class LiveJobs:
         return job
 
     def _read(self, identity: str) -> Job:
-        found = self._ledger.jobs.find(identity, self._store.home / identity)
+        found = self._ledger.jobs.find(identity, self.store.home / identity)
         if not found:
             raise errors.NotFound
         # until it is fetched, it has not ended for who asks here
@@ -106,13 +106,13 @@ class LiveJobs:
         """
         found = self._ledger.jobs.find(job.id, job.folder)
         if not found:
-            if not self._store.find(job.id) and not job.has_ended:
+            if not self.store.find(job.id) and not job.has_ended:
                 lifecycle.end(job, 'cancelled')
                 job.notify()
             return
         fresh, fields = found
         if fresh.has_ended:
-            self._fetcher.fetch(fresh, fields)
+            self._fetch(fresh, fields)
         if not job.has_ended:
             self._update(job, fresh, fields)
             job.notify()
@@ -124,7 +124,7 @@ class LiveJobs:
             job.progress, job.preview = QUEUED, None
         elif fresh.state == 'running':
             if pictures != job.pictures:
-                job.preview = checked_preview(self._ledger.jobs.preview(job.id)) or job.preview
+                job.preview = _small_jpeg(self._ledger.jobs.preview(job.id)) or job.preview
             job.progress = progress_from_json(fields.get('progress'))
         job.pictures = pictures
         if fresh.has_ended:
@@ -137,16 +137,68 @@ class LiveJobs:
         else:
             job.state = fresh.state
 
+    def handle_end(self, identity: str) -> None:
+        """
+        Fetch a job that has ended anywhere; drop one that was removed anywhere.
 
-def checked_preview(content: bytes | None) -> bytes | None:
-    """
-    Check the head of a preview, without decoding it.
+        :param identity: its id
+        :type identity: str
+        :raises modules.errors.DiskFull: when that cannot be recorded
+        :raises OSError: when a file cannot be written
+        """
+        if self._ledger.jobs.is_removed(identity):
+            if job := self.store.find(identity):
+                self.drop(job)
+        elif job := self._jobs.get(identity):
+            self.refresh(job)
+        elif found := self._ledger.jobs.find(identity, self.store.home / identity):
+            self._fetch(*found)
 
-    :param content: what a worker sent, if it sent something
-    :type content: bytes | None
-    :return: the same; None where it is no small JPEG
-    :rtype: bytes | None
-    """
+    def _fetch(self, job: Job, fields: dict[str, str]) -> None:
+        """Put a job that has ended into the store, unless it is there."""
+        with self._lock:
+            if self.store.find(job.id):
+                return
+            scratch = job.folder / UNFINISHED
+            shutil.rmtree(scratch, ignore_errors = True)
+            scratch.mkdir(parents = True)
+            files = self._files(job, fields)
+            if photo := self._ledger.jobs.photo(job.id):
+                files['upload'] = photo
+            for name, content in files.items():
+                (scratch / name).write_bytes(content)
+            move_results(scratch, job.folder)
+            self.store.add(job)
+        self._on_fetched(job)
+
+    def drop(self, job: Job) -> None:
+        """
+        Remove from the store and the disk what was fetched of a job.
+
+        :param job: the job
+        :type job: Job
+        :raises modules.errors.DiskFull: when that cannot be recorded
+        """
+        with self._lock:
+            self.store.remove(job)
+            lifecycle.remove_files(job)
+
+    def _files(self, job: Job, fields: dict[str, str]) -> dict[str, bytes]:
+        """Read what was delivered; where that cannot be kept, the job has failed."""
+        names = delivered_names(job.request.format)
+        try:
+            files = self._ledger.jobs.files(job.id, fields.get('files', '0'), names)
+        except errors.ResultTooLarge as refusal:
+            lifecycle.end(job, 'failed', refusal)
+            return {}
+        if job.state == 'done' and names[0] not in files:
+            logger.error('The files of job %s are gone', job.id)
+            lifecycle.end(job, 'failed', errors.EngineFailed())
+        return files
+
+
+def _small_jpeg(content: bytes | None) -> bytes | None:
+    """Take a preview for one by its head, without decoding it; None where it is no small JPEG."""
     try:
         with Image.open(io.BytesIO(content or b''), formats = ['JPEG']) as picture:
             return content if max(picture.size) <= PREVIEW_SIDE else None

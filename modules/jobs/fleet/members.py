@@ -12,7 +12,7 @@ import logging
 from typing import Any, Literal
 
 from modules import errors
-from modules.jobs.fleet.connection import Connection
+from modules.jobs.fleet.connection import Connection, read_clock
 from modules.jobs.record import facts_from_json
 
 logger = logging.getLogger(__name__)
@@ -50,17 +50,10 @@ class Members:
         :type kind: Kind
         """
         with self._connection.reach() as client:
-            words = json.dumps({**facts, 'seen': self._moment(client)})
-        try:
-            self._write(kind, name, words)
-        except errors.BadRecord:
-            # something else lies there, which no process of a fleet has written
-            with self._connection.reach() as client:
+            if client.type(f'tlp:{kind}') not in (b'none', b'hash'):
+                # no process of a fleet has written that
                 client.delete(f'tlp:{kind}')
-            self._write(kind, name, words)
-
-    def _write(self, kind: Kind, name: str, words: str) -> None:
-        with self._connection.reach() as client:
+            words = json.dumps({**facts, 'seen': read_clock(client)})
             client.hset(f'tlp:{kind}', name, words)
 
     def dismiss(self, name: str) -> None:
@@ -84,7 +77,7 @@ class Members:
         """
         found: dict[bytes, bytes] = {}
         with self._connection.reach() as client:
-            moment = self._moment(client)
+            moment = read_clock(client)
         # something else may lie there
         with contextlib.suppress(errors.BadRecord), self._connection.reach() as client:
             found = client.hgetall(f'tlp:{kind}')
@@ -106,7 +99,3 @@ class Members:
         if name not in self._unreadable and len(self._unreadable) < MOST_UNREADABLE:
             self._unreadable.add(name)
             logger.warning('What %r says of itself is not understood', name)
-
-    def _moment(self, client: Any) -> float:
-        seconds, microseconds = client.time()
-        return seconds + microseconds / 1e6

@@ -20,11 +20,9 @@ from modules.jobs import lifecycle
 from modules.jobs.contract import Place, Queue, QueueStatus
 from modules.jobs.fleet.agreement import fitting, queue_name
 from modules.jobs.fleet.estimates import Estimates
-from modules.jobs.fleet.fetcher import ResultFetcher
 from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.listener import Listener
+from modules.jobs.fleet.listener import Listener, News
 from modules.jobs.fleet.live import LiveJobs
-from modules.jobs.fleet.news import News
 from modules.jobs.job import Job
 from modules.jobs.leftovers import FOLDER
 from modules.jobs.meter import Meter
@@ -67,9 +65,8 @@ class RemoteQueue(Queue):
             self._estimates.learn(job)
             self.on_end()
 
-        self._fetcher = ResultFetcher(ledger, store, note_end)
-        self._live = LiveJobs(ledger, self._fetcher)
-        self._news = News(ledger, self._live, self._fetcher)
+        self._live = LiveJobs(ledger, store, note_end)
+        self._news = News(ledger, self._live)
         self._listener = Listener(ledger, self._live, self._news, shared)
         self.meter.watch(lambda: self._estimates.counts()[0], lambda: self._estimates.counts()[1])
         self.meter.watch_workers(self._estimates.workers)
@@ -124,7 +121,7 @@ class RemoteQueue(Queue):
             job.notify()
 
     def drop(self, job: Job) -> None:
-        self._fetcher.drop(job)
+        self._live.drop(job)
 
     def status(self) -> QueueStatus:
         state = 'FAILED' if self._problem() else _fleet_state(self._ledger, self.shared)
@@ -135,7 +132,7 @@ class RemoteQueue(Queue):
         if self.is_closing:
             return errors.ShuttingDown()
         # what has ended is to be put into the store
-        return self._listener.problem() or self._fetcher.store.problem()
+        return self._listener.problem() or self._live.store.problem()
 
     @property
     def is_closing(self) -> bool:

@@ -7,10 +7,6 @@ job holds the number of its attempt, and once another attempt has begun, nothing
 Libraries: none here.
 """
 
-from typing import Any
-
-from modules.jobs.fleet.connection import Connection
-
 #: seconds for which Redis keeps a job that has ended: time for every web process to fetch it, one that is being
 #: restarted too
 KEPT_SECONDS = 3600
@@ -149,34 +145,3 @@ SCRIPTS = {
         return 1
     '''.replace('KEPT', str(KEPT_SECONDS)),
 }
-
-
-class Scripts:
-    """
-    The scripts, as Redis runs them.
-
-    :param connection: to Redis
-    :type connection: Connection
-    """
-
-    def __init__(self, connection: Connection):
-        self._connection = connection
-        self._scripts = {
-            name: connection.client.register_script(COMMON + text)
-            for name, text in SCRIPTS.items()
-        }
-
-    def run(self, name: str, *arguments: bytes | str | int) -> Any:
-        """
-        Run a script.
-
-        :param name: one of :data:`SCRIPTS`
-        :type name: str
-        :param arguments: as the script has them, the job's id first
-        :type arguments: bytes | str | int
-        :return: what the script returns: a number, or bytes
-        :rtype: Any
-        :raises modules.errors.BrokerAway: when Redis does not answer
-        """
-        with self._connection.reach():
-            return self._scripts[name](args = arguments)

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-One attempt at one job, on a worker.
+One attempt at one job, on a worker, and what is written to Redis about it. Attempts have numbers, and only the one that
+began last counts.
 
 Libraries: none here.
 """
 
 import contextlib
+import json
 import logging
 import threading
 import time
@@ -14,9 +16,12 @@ import time
 from modules import errors
 from modules.clips.animator import Animator, preview_jpeg
 from modules.jobs import lifecycle
+from modules.jobs.fleet.connection import Connection
+from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.records import MOST_BYTES
-from modules.jobs.fleet.shift import Shift
+from modules.jobs.fleet.scripts import KEPT_SECONDS
 from modules.jobs.job import Job
+from modules.jobs.record import job_to_json
 from modules.jobs.results import delivered_names
 from modules.jobs.work import run_guarded
 from modules.progress import JobControl, Progress
@@ -35,20 +40,34 @@ class Task:
     """
     A job at work.
 
-    :param shift: the run of the worker
-    :type shift: Shift
+    :param ledger: knows the job
+    :type ledger: Ledger
+    :param closing: set when the worker ends
+    :type closing: threading.Event
     :param job: the job; its folder is this attempt's alone
     :type job: Job
-    :param attempt: the number of the attempt, which has begun
+    :param attempt: the number of the attempt
     :type attempt: int
     """
 
-    def __init__(self, shift: Shift, job: Job, attempt: int):
+    def __init__(self, ledger: Ledger, closing: threading.Event, job: Job, attempt: int):
         self.job = job
-        self.attempt = attempt
-        self._shift = shift
-        self._ledger = shift.ledger
+        self._ledger = ledger
+        self._closing = closing
+        self._attempt = attempt
         self._previewed = 0.0
+
+    def begin(self) -> bool:
+        """
+        Begin the attempt; from then on only this one counts.
+
+        :return: whether it may begin; another one may have begun or ended the job
+        :rtype: bool
+        """
+        return self._run('begin', self._attempt - 1, job_to_json(self.job))
+
+    def _run(self, script: str, *arguments: bytes | str | int) -> bool:
+        return bool(self._ledger.connection.run_script(script, self.job.id, *arguments))
 
     def animate(self, animator: Animator) -> tuple[str, errors.Refusal | None, dict[str, bytes]]:
         """
@@ -80,12 +99,12 @@ class Task:
         :return: not after the job was cancelled, removed or given to another worker
         :rtype: bool
         """
-        return self._ledger.attempts.report(self.job.id, self.attempt)
+        return self._run('report', self._attempt, '', b'')
 
     def put_back(self) -> None:
         """Give the job back to the line, as if it had not been begun."""
         lifecycle.put_back(self.job)
-        self._ledger.attempts.hand_back(self.job, self.attempt)
+        self._run('hand_back', self._attempt, job_to_json(self.job))
 
     def deliver(self, files: dict[str, bytes]) -> None:
         """
@@ -98,13 +117,13 @@ class Task:
         tries = 0
         while True:
             try:
-                if not self._ledger.attempts.finish(self.job, self.attempt, files):
+                if not self._finish(files):
                     logger.warning('Job %s was given to another worker meanwhile', self.job.id)
                 return
             except errors.BrokerAway as error:
-                if self._shift.closing.wait(AGAIN):
+                if self._closing.wait(AGAIN):
                     raise
-                tries += self._is_not_taken(error)
+                tries += _is_not_taken(error, self._ledger.connection)
             if files and tries >= MOST_DELIVERIES:
                 # some brokers have limits of their own
                 size = sum(len(content) for content in files.values())
@@ -112,20 +131,21 @@ class Task:
                 lifecycle.end(self.job, 'failed', errors.ResultTooLarge(limit = size // 1_000_000))
                 files = {}
 
-    def _is_not_taken(self, error: errors.BrokerAway) -> bool:
-        """Tell whether the broker answers all the same, and there may not be memory later."""
-        if isinstance(error, errors.BrokerRefuses):
-            return False
-        with contextlib.suppress(errors.BrokerAway):
-            self._ledger.connection.probe()
-            return True
-        return False
+    def _finish(self, files: dict[str, bytes]) -> bool:
+        """Record the end; whether that was taken: not where the attempt no longer counts."""
+        if files:
+            key = f'tlp:files:{self.job.id}:{self._attempt}'
+            with self._ledger.connection.reach() as client, client.pipeline() as together:
+                together.hset(key, mapping = files)
+                together.expire(key, KEPT_SECONDS)
+                together.execute()
+        return self._run('finish', self._attempt, self.job.state, job_to_json(self.job))
 
     def _watch(self, has_ended: threading.Event) -> None:
         """Stop the engine when the job is cancelled, given to another worker, or the program ends."""
         while not has_ended.wait(GLANCE):
             with contextlib.suppress(errors.BrokerAway, errors.BadRecord):
-                if self._shift.closing.is_set() or not self.is_wanted():
+                if self._closing.is_set() or not self.is_wanted():
                     self.job.cancellation.set()
                     return
 
@@ -144,13 +164,13 @@ class Task:
         job.model = made.model
 
     def _report(self, progress: Progress) -> None:
-        preview = b''
+        words, preview = json.dumps([progress.phase, progress.step, progress.steps]), b''
         if progress.picture is not None and time.monotonic() - self._previewed >= PREVIEWS:
             self._previewed = time.monotonic()
             preview = preview_jpeg(progress.picture)
         # what cannot be written now is written with the next step
         with contextlib.suppress(errors.BrokerAway):
-            if not self._ledger.attempts.report(self.job.id, self.attempt, progress, preview):
+            if not self._run('report', self._attempt, words, preview):
                 self.job.cancellation.set()
 
     def _photo(self) -> bytes:
@@ -160,11 +180,21 @@ class Task:
                 photo = self._ledger.jobs.photo(self.job.id)
             except errors.BrokerAway:
                 lifecycle.stop_if_cancelled(self.job)
-                self._shift.closing.wait(AGAIN)
+                self._closing.wait(AGAIN)
                 continue
             if photo is None:
                 raise errors.PhotoGone
             return photo
+
+
+def _is_not_taken(error: errors.BrokerAway, connection: Connection) -> bool:
+    """Tell whether the broker answers all the same, and there may not be memory later."""
+    if isinstance(error, errors.BrokerRefuses):
+        return False
+    with contextlib.suppress(errors.BrokerAway):
+        connection.probe()
+        return True
+    return False
 
 
 def _read_files(job: Job) -> dict[str, bytes]:

@@ -12,25 +12,97 @@ import os
 import platform
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from modules import errors, terminal
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
-from modules.i18n import text
-from modules.jobs.fleet.agreement import common, eviction_warning
-from modules.jobs.fleet.broker import HEARTBEAT, MessageReceiver
-from modules.jobs.fleet.device import Device
-from modules.jobs.fleet.heartbeat import Heartbeat, clock_skew
+from modules.i18n import of_this_machine, text
+from modules.jobs.fleet.agreement import common, differences
+from modules.jobs.fleet.broker import HEARTBEAT
+from modules.jobs.fleet.connection import AWAY, Connection
+from modules.jobs.fleet.device import Device, Intervals, Shift
 from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.shift import Intervals, Shift
 from modules.jobs.work import IdleWork, run_guarded
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
 
 logger = logging.getLogger(__name__)
+
+#: seconds within which Redis must answer for its clock to be compared
+PROMPT = 1.0
+
+
+class Heartbeat:
+    """
+    Signs of life.
+
+    :param shift: the run of the worker
+    :type shift: Shift
+    :param name: the worker's
+    :type name: str
+    :param devices: each device and its thread, the first of all devices first
+    :type devices: dict[Device, threading.Thread]
+    """
+
+    def __init__(self, shift: Shift, name: str, devices: dict[Device, threading.Thread]):
+        self._shift = shift
+        self._name = name
+        self._devices = devices
+        self._logged = ''
+
+    def run(self) -> None:
+        """
+        Give signs of life until the worker ends.
+
+        :raises modules.errors.Unavailable: when this machine's clock, or Redis's, is wrong
+        """
+        while not self._shift.closing.is_set():
+            try:
+                self._check_clock()
+                self._beat()
+                self._log_differences()
+            except (*AWAY, errors.BrokerAway):
+                self._shift.note_outage()
+            self._shift.closing.wait(self._shift.intervals.heartbeat / 6)
+
+    def _beat(self) -> None:
+        working = [device for device, thread in self._devices.items() if thread.is_alive()]
+        for device in working:
+            device.receiver.send_heartbeat(looks_after_dead = not self._shift.is_after_outage)
+        first = next(iter(self._devices))
+        facts = {'shared': self._shift.shared, 'devices': len(working), **first.facts()}
+        self._shift.ledger.members.enrol(self._name, facts)
+
+    def _check_clock(self) -> None:
+        """By their own clocks workers judge whether another one is silent, so one whose clock went wrong ends."""
+        skew = _clock_skew(self._shift.ledger.connection)
+        if abs(skew) > HEARTBEAT / 3:
+            words = text('cli.wrong_clock', seconds = round(skew)).in_(of_this_machine())
+            logger.error('%s', words)
+            raise errors.Unavailable
+
+    def _log_differences(self) -> None:
+        """Write to the log, once, in what this worker differs from all web processes."""
+        webs = self._shift.ledger.members.known('webs').values()
+        found = {
+            differences(self._shift.shared, each['shared'])
+            for each in webs if each['silent'] < HEARTBEAT
+        }
+        words = '' if not found or '' in found else '; '.join(sorted(found))
+        if words and words != self._logged:
+            logger.warning('This worker gets no jobs, because it is not like the web side: %s',
+                           words)
+        self._logged = words
+
+
+def _clock_skew(connection: Connection) -> float:
+    """Seconds by which Redis's clock, the one that everybody shares, is ahead; 0 where the answer took too long."""
+    began = time.monotonic()
+    skew = connection.probe() - time.time()
+    return skew if time.monotonic() - began < PROMPT else 0.0
 
 
 class Worker:
@@ -62,8 +134,6 @@ class Worker:
         self._shift = Shift(ledger, shared, intervals)
         self._find_others = find_others
         self._idle_work = IdleWork()
-        #: each device and its thread
-        self._threads: dict[Device, threading.Thread] = {}
 
     @property
     def has_failed(self) -> bool:
@@ -81,13 +151,12 @@ class Worker:
 
     def run(self) -> None:
         """Work until :meth:`stop`; what runs then is handed back."""
-        devices = [Device(self._shift, each, self._idle_work) for each in self._loaded()]
-        self._threads = {
-            each: self._thread(f'worker {number}', each.work)
-            for number, each in enumerate(devices, 1)
-        }
-        heartbeat = Heartbeat(self._shift, self.name, self._receivers, lambda: _facts(devices[0]))
-        threads = [*self._threads.values(), self._thread('heartbeat', heartbeat.run)]
+        devices = {}
+        for number, each in enumerate(self._loaded(), 1):
+            device = Device(self._shift, each, self._idle_work)
+            devices[device] = self._thread(f'worker {number}', device.work)
+        heartbeat = Heartbeat(self._shift, self.name, devices)
+        threads = [*devices.values(), self._thread('heartbeat', heartbeat.run)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -120,14 +189,6 @@ class Worker:
 
         return threading.Thread(target = end, name = name, daemon = True)
 
-    def _receivers(self) -> list[MessageReceiver]:
-        """List the receivers of the devices that work."""
-        return [device.receiver for device, thread in self._threads.items() if thread.is_alive()]
-
-
-def _facts(device: Device) -> dict[str, Any]:
-    return {'engines': device.engines(), 'depth': device.depth_models()}
-
 
 def run(options: Configuration, language: str, *, engines: Engines | None = None) -> int:
     """
@@ -144,7 +205,7 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     """
     ledger = Ledger(options.queue.broker)
     try:
-        skew = clock_skew(ledger.connection)
+        skew = _clock_skew(ledger.connection)
     except errors.BrokerAway as error:
         logger.error('%s', text('cli.no_contact', reason = error.__cause__).in_(language))
         return 1
@@ -152,7 +213,7 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     if abs(skew) > HEARTBEAT / 3:
         logger.error('%s', text('cli.wrong_clock', seconds = round(skew)).in_(language))
         return 1
-    if warning := eviction_warning(ledger):
+    if warning := ledger.connection.eviction_warning():
         logger.warning('%s', warning.in_(language))
     sandbox = Sandbox(options.web.max_pixels)
     reader = SandboxedReader(sandbox, options.web.max_pixels)

@@ -27,9 +27,8 @@ from modules.jobs.fleet.agreement import FleetEngines, common, differences, queu
 from modules.jobs.fleet.broker import MessageReceiver
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.records import MOST_BYTES
-from modules.jobs.fleet.scripts import Scripts
+from modules.jobs.fleet.task import Task
 from modules.jobs.job import Job, new_id
-from modules.progress import Progress
 from modules.request import parse_request
 
 LIMITS = QueueOptions(max_waiting = 16, max_waiting_per_client = 0)
@@ -247,15 +246,17 @@ def test_only_the_attempt_that_began_last_delivers(ledger, tmp_path):
     job = a_job(tmp_path)
     assert ledger.line.submit(job, 'queue', LIMITS) == b'ok'
     lifecycle.begin(job)
-    assert ledger.attempts.begin(job, 0)
-    assert not ledger.attempts.begin(job, 0)
-    assert ledger.attempts.begin(job, 1)
+    first, second = (Task(ledger, threading.Event(), job, attempt) for attempt in (1, 2))
+    assert first.begin() and not first.begin() and first.is_wanted()
+    assert second.begin() and second.is_wanted() and not first.is_wanted()
     lifecycle.end(job, 'done')
-    assert not ledger.attempts.report(job.id, 1, Progress('step', 1, 2))
-    assert not ledger.attempts.finish(job, 1, {'clip.gif': b'the first'})
-    assert ledger.attempts.finish(job, 2, {'clip.gif': b'the second'})
-    assert not ledger.attempts.finish(job, 2, {})
-    _job, fields = ledger.jobs.find(job.id, job.folder)
+    first.deliver({'clip.gif': b'the first'})
+    found, _fields = ledger.jobs.find(job.id, job.folder)
+    assert found.state == 'running'
+    second.deliver({'clip.gif': b'the second'})
+    second.deliver({})
+    found, fields = ledger.jobs.find(job.id, job.folder)
+    assert found.state == 'done'
     assert ledger.jobs.files(job.id, fields['files'], ['clip.gif']) == {'clip.gif': b'the second'}
 
 
@@ -289,7 +290,7 @@ def test_a_job_that_was_submitted_in_part_is_none_and_goes_by_itself(ledger, tmp
     assert ledger.client.ttl(f'tlp:job:{job.id}') == -1
     part = a_job(tmp_path)
     ledger.client.set(f'tlp:photo:{part.id}', b'', ex = 600)
-    Scripts(ledger.connection).run('submit', part.id, 'record', 'queue', '', 16, 0)
+    ledger.connection.run_script('submit', part.id, 'record', 'queue', '', 16, 0)
     assert 0 < ledger.client.ttl(f'tlp:job:{part.id}') <= 600
     assert ledger.line.position(part.id) is None
     assert ledger.line.counts() == (1, 0)

@@ -26,8 +26,8 @@ from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.fleet.agreement import common
+from modules.jobs.fleet.device import Intervals
 from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.photos.reader import PhotoReader
 

@@ -30,13 +30,11 @@ from modules.commands import doctor
 from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.jobs.fleet.agreement import common
-from modules.jobs.fleet.attempts import Attempts
 from modules.jobs.fleet.connection import Connection
+from modules.jobs.fleet.device import Intervals
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.members import Members
 from modules.jobs.fleet.records import JobRecords
-from modules.jobs.fleet.scripts import Scripts
-from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.photos.reader import PhotoReader
 from modules.progress import Progress
@@ -138,10 +136,10 @@ def test_a_worker_without_its_temporary_folder_hands_jobs_back_and_ends_if_that_
     assert is_moment == (worker.poll() is None)
 
 
-class BrokenAttempts(Attempts):
-    """What they know of jobs cannot be used by a worker, for a reason that nobody thought of."""
+class BrokenRecords(JobRecords):
+    """Cannot be read by a worker, for a reason that nobody thought of."""
 
-    def begin(self, job, attempt):
+    def find(self, identity, folder):
         raise RuntimeError('a thread dies of this')
 
 
@@ -152,9 +150,9 @@ class BrokenMembers(Members):
         raise RuntimeError('a heartbeat dies of this')
 
 
-def with_broken_attempts(url):
+def with_broken_records(url):
     ledger = Ledger(url)
-    ledger.attempts = BrokenAttempts(ledger.connection, Scripts(ledger.connection))
+    ledger.jobs = BrokenRecords(ledger.connection)
     return ledger
 
 
@@ -164,7 +162,7 @@ def with_broken_members(url):
     return ledger
 
 
-@pytest.mark.parametrize('make', [with_broken_attempts, with_broken_members])
+@pytest.mark.parametrize('make', [with_broken_records, with_broken_members])
 def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_path, make):
     with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
         ledger = Ledger(redis.url)
@@ -333,7 +331,7 @@ def test_a_redis_that_throws_jobs_away_is_told_in_the_log_and_by_doctor(tmp_path
 def test_a_redis_that_keeps_all_is_not_warned_of(tmp_path, options):
     with fleet.redis_server(tmp_path, *options) as redis:
         ledger = Ledger(redis.url)
-        assert ledger.connection.eviction_policy() is None
+        assert ledger.connection.eviction_warning() is None
         ledger.close()
 
 

@@ -25,8 +25,8 @@ from modules.clips.animator import Animator
 from modules.engines.registry import Engines
 from modules.jobs import record
 from modules.jobs.fleet.agreement import common, queue_name
+from modules.jobs.fleet.device import Intervals
 from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.jobs.job import new_id
 from modules.jobs.store import FOLDER
@@ -231,7 +231,7 @@ def newer(monkeypatch):
 
 def test_two_versions_read_each_others_jobs(web, worker, ledger, newer, monkeypatch):
     """During a rolling update: one of them writes fields that the other does not have."""
-    for part in ('line', 'attempts'):
+    for part in ('line', 'task'):
         monkeypatch.setattr(f'modules.jobs.fleet.{part}.job_to_json', newer)
     identity = submitted(web.port)
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
@@ -440,8 +440,8 @@ def test_what_is_removed_is_gone_from_redis_too(web, worker, ledger):
 
 def test_what_could_not_be_fetched_is_fetched_later_though_other_news_came_meanwhile(
         web, ledger, monkeypatch):
-    monkeypatch.setattr('modules.jobs.fleet.news.OVERLAP', 0)
-    monkeypatch.setattr('modules.jobs.fleet.news.HINDERED', 0.5)
+    monkeypatch.setattr('modules.jobs.fleet.listener.OVERLAP', 0)
+    monkeypatch.setattr('modules.jobs.fleet.listener.HINDERED', 0.5)
     identity = new_id()
     # a disk on which this folder cannot be made just now
     obstacle = web.home / identity

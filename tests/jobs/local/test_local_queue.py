@@ -22,9 +22,9 @@ from queues import Animator, fail, finished, hold, job, submit, working
 from modules import errors
 from modules.configuration import QueueOptions
 from modules.jobs.contract import Queue
+from modules.jobs.fleet.device import Intervals
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.remote_queue import RemoteQueue
-from modules.jobs.fleet.shift import Intervals
 from modules.jobs.fleet.worker import Worker
 from modules.jobs.store import Store
 from modules.progress import Progress
