@@ -135,7 +135,9 @@ def web(url, frames, home):
 
 
 def worker(url, frames, engine):
-    """Work until killed."""
+    """Work until killed, by a clock that may be wrong."""
+    real, ahead = time.time, float(os.environ.get('CLOCK_AHEAD', '0'))
+    time.time = lambda: real() + ahead
     from modules import logs
     from modules.clips.animator import Animator
     from modules.engines.registry import Engines

@@ -26,6 +26,16 @@ HEARTBEAT = 15.0
 
 NAMESPACE = 'tlp-queue'
 
+#: put before Dramatiq's script: when a worker was last heard of is written by Redis's clock, not by its machine's; and
+#: where that was set back, nobody was heard of in the future
+CLOCK = b'''
+    local now, heartbeats = redis.call('time'), KEYS[1] .. ':__heartbeats__'
+    ARGV[2] = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+    for _, worker in ipairs(redis.call('zrangebyscore', heartbeats, '(' .. ARGV[2], '+inf')) do
+        redis.call('zadd', heartbeats, ARGV[2], worker)
+    end
+'''
+
 
 def open_broker(client: redis.Redis,
                 heartbeat: float = HEARTBEAT,
@@ -42,12 +52,15 @@ def open_broker(client: redis.Redis,
     :return: the broker
     :rtype: RedisBroker
     """
-    return RedisBroker(
+    broker = RedisBroker(
         client = client,
         middleware = [],
         namespace = NAMESPACE,
         heartbeat_timeout = round(heartbeat * 1000),
         maintenance_chance = 1_000_000 if is_keeper else 0)
+    script: Any = broker.scripts['dispatch'].script
+    broker.scripts['dispatch'] = client.register_script(CLOCK + script)
+    return broker
 
 
 class MessageReceiver:

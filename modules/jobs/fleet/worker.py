@@ -20,19 +20,16 @@ from modules.clips.animator import Animator
 from modules.configuration import Configuration
 from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
-from modules.i18n import of_this_machine, text
+from modules.i18n import text
 from modules.jobs.fleet.agreement import common, differences
 from modules.jobs.fleet.broker import HEARTBEAT
-from modules.jobs.fleet.connection import AWAY, Connection
+from modules.jobs.fleet.connection import AWAY
 from modules.jobs.fleet.device import Device, Intervals, Shift
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.work import IdleWork, run_guarded
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
 
 logger = logging.getLogger(__name__)
-
-#: seconds within which Redis must answer for its clock to be compared
-PROMPT = 1.0
 
 
 class Heartbeat:
@@ -52,16 +49,14 @@ class Heartbeat:
         self._name = name
         self._devices = devices
         self._logged = ''
+        #: seconds by which Redis's clock is ahead of this machine's monotonic one
+        self._ahead = 0.0
 
     def run(self) -> None:
-        """
-        Give signs of life until the worker ends.
-
-        :raises modules.errors.Unavailable: when this machine's clock, or Redis's, is wrong
-        """
+        """Give signs of life until the worker ends."""
         while not self._shift.closing.is_set():
             try:
-                self._check_clock()
+                self._follow_clock()
                 self._beat()
                 self._log_differences()
             except (*AWAY, errors.BrokerAway):
@@ -76,13 +71,12 @@ class Heartbeat:
         facts = {'shared': self._shift.shared, 'devices': len(working), **first.facts()}
         self._shift.ledger.members.enrol(self._name, facts)
 
-    def _check_clock(self) -> None:
-        """By their own clocks workers judge whether another one is silent, so one whose clock went wrong ends."""
-        skew = _clock_skew(self._shift.ledger.connection)
-        if abs(skew) > HEARTBEAT / 3:
-            words = text('cli.wrong_clock', seconds = round(skew)).in_(of_this_machine())
-            logger.error('%s', words)
-            raise errors.Unavailable
+    def _follow_clock(self) -> None:
+        """Whoever is silent because Redis's clock was set, or this machine slept, is not dead because of that."""
+        ahead = self._shift.ledger.connection.probe() - time.monotonic()
+        if abs(ahead - self._ahead) > self._shift.intervals.heartbeat / 3:
+            self._shift.note_outage()
+        self._ahead = ahead
 
     def _log_differences(self) -> None:
         """Write to the log, once, in what this worker differs from all web processes."""
@@ -96,13 +90,6 @@ class Heartbeat:
             logger.warning('This worker gets no jobs, because it is not like the web side: %s',
                            words)
         self._logged = words
-
-
-def _clock_skew(connection: Connection) -> float:
-    """Seconds by which Redis's clock, the one that everybody shares, is ahead; 0 where the answer took too long."""
-    began = time.monotonic()
-    skew = connection.probe() - time.time()
-    return skew if time.monotonic() - began < PROMPT else 0.0
 
 
 class Worker:
@@ -131,31 +118,31 @@ class Worker:
         self.animator = animator
         self.ledger = ledger
         self.name = f'{platform.node()}-{os.getpid()}'
-        self._shift = Shift(ledger, shared, intervals)
+        self.shift = Shift(ledger, shared, intervals)
         self._find_others = find_others
         self._idle_work = IdleWork()
 
     @property
     def has_failed(self) -> bool:
         """Whether it has ended because it could not work."""
-        return self._shift.has_failed
+        return self.shift.has_failed
 
     @property
     def is_closing(self) -> bool:
         """Whether it ends."""
-        return self._shift.closing.is_set()
+        return self.shift.closing.is_set()
 
     def stop(self) -> None:
         """End soon."""
-        self._shift.closing.set()
+        self.shift.closing.set()
 
     def run(self) -> None:
         """Work until :meth:`stop`; what runs then is handed back."""
         devices = {}
         for number, each in enumerate(self._loaded(), 1):
-            device = Device(self._shift, each, self._idle_work)
+            device = Device(self.shift, each, self._idle_work)
             devices[device] = self._thread(f'worker {number}', device.work)
-        heartbeat = Heartbeat(self._shift, self.name, devices)
+        heartbeat = Heartbeat(self.shift, self.name, devices)
         threads = [*devices.values(), self._thread('heartbeat', heartbeat.run)]
         for thread in threads:
             thread.start()
@@ -185,7 +172,7 @@ class Worker:
         def end() -> None:
             state, _refusal = run_guarded(f'The thread {name}', work)
             if state != 'done':
-                self._shift.fail(f'{name} has failed')
+                self.shift.fail(f'{name} has failed')
 
         return threading.Thread(target = end, name = name, daemon = True)
 
@@ -205,13 +192,9 @@ def run(options: Configuration, language: str, *, engines: Engines | None = None
     """
     ledger = Ledger(options.queue.broker)
     try:
-        skew = _clock_skew(ledger.connection)
+        ledger.connection.probe()
     except errors.BrokerAway as error:
         logger.error('%s', text('cli.no_contact', reason = error.__cause__).in_(language))
-        return 1
-    # by their own clocks machines judge whether another one is silent
-    if abs(skew) > HEARTBEAT / 3:
-        logger.error('%s', text('cli.wrong_clock', seconds = round(skew)).in_(language))
         return 1
     if warning := ledger.connection.eviction_warning():
         logger.warning('%s', warning.in_(language))

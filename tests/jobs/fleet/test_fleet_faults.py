@@ -30,12 +30,14 @@ from modules.commands import doctor
 from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.jobs.fleet.agreement import common
+from modules.jobs.fleet.broker import MessageReceiver
 from modules.jobs.fleet.connection import Connection
 from modules.jobs.fleet.device import Intervals
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.members import Members
 from modules.jobs.fleet.records import JobRecords
 from modules.jobs.fleet.worker import Worker
+from modules.jobs.job import new_id
 from modules.photos.reader import PhotoReader
 from modules.progress import Progress
 
@@ -200,8 +202,39 @@ def test_a_broker_that_goes_just_before_the_photo_comes_is_no_fault_of_the_job(t
             assert is_like(picture(port, submitted(port)), COLOUR)
 
 
-class Skewed(Connection):
-    """Knows a clock that differs from this machine's, as another machine's does."""
+@pytest.mark.parametrize(('busy', 'idle'), [(-3600, 0), (0, 3600)])
+def test_a_machines_clock_decides_nothing(members, busy, idle):
+    """Whoever judges by it takes the other for dead, and its job."""
+    port, _ = members.web('a')
+    members.worker(seconds = 4 * fleet.HEARTBEAT, CLOCK_AHEAD = str(busy))
+    program.ready(port)
+    identity = submitted(port)
+    until(lambda: fleet.told(port, identity)['state'] == 'running')
+    members.worker(seconds = 0, CLOCK_AHEAD = str(idle))
+    assert is_like(picture(port, identity), COLOUR)
+    ledger = Ledger(members.url)
+    assert ledger.client.hget(f'tlp:job:{identity}', 'attempt') == b'1'
+    ledger.close()
+
+
+def test_a_worker_heard_of_in_the_future_is_dead_all_the_same(members):
+    """Redis's clock was set back since."""
+    ledger, heartbeats = Ledger(members.url), 'tlp-queue:__heartbeats__'
+    gone, other = (MessageReceiver(ledger.client, ['queue'], 0.5) for _ in range(2))
+    ledger.line.send('queue', identity := new_id())
+    assert gone.next() == identity
+    ledger.client.zadd(heartbeats, dict.fromkeys(ledger.client.zrange(heartbeats, 0, -1), 2**50))
+
+    def is_taken_back():
+        other.send_heartbeat(looks_after_dead = True)
+        return other.next() == identity
+
+    until(is_taken_back)
+    ledger.close()
+
+
+class Set(Connection):
+    """Knows a clock that is set while it is used."""
 
     ahead = 0.0
 
@@ -209,32 +242,19 @@ class Skewed(Connection):
         return super().probe() + self.ahead
 
 
-def test_a_worker_whose_clock_goes_wrong_hands_its_job_back_and_ends(tmp_path, caplog):
+@pytest.mark.parametrize('ahead', [-60.0, 60.0])
+def test_redis_clock_may_be_set_while_workers_work(tmp_path, ahead):
     with fleet.redis_server(tmp_path) as redis, serving(redis.url, tmp_path / 'home') as port:
-        skewed, plain = Ledger(redis.url), Ledger(redis.url)
-        skewed.connection = Skewed(redis.url)
-        options = fleet.options_of(redis.url, 2)
-        slow = Animator(options, PhotoReader(options.web.max_pixels),
-                        Engines(options, table = {'camera': ('fleet', 'Slow')}))
-        with working(skewed, slow) as (worker, thread):
+        ledger = Ledger(redis.url)
+        ledger.connection = Set(redis.url)
+        with working(ledger) as (worker, _thread):
             program.ready(port)
-            identity = submitted(port)
-            until(lambda: fleet.told(port, identity)['state'] == 'running')
-            # a little is borne
-            skewed.connection.ahead = -4.0
-            time.sleep(fleet.HEARTBEAT / 2)
+            until(lambda: not worker.shift.is_after_outage)
+            ledger.connection.ahead = ahead
+            until(lambda: worker.shift.is_after_outage)
+            until(lambda: not worker.shift.is_after_outage)
+            assert is_like(picture(port, submitted(port)), COLOUR)
             assert not worker.has_failed
-            skewed.connection.ahead = -60.0
-            thread.join(20)
-            assert not thread.is_alive() and worker.has_failed
-        assert any('60' in line for line in caplog.messages)
-        found, fields = plain.jobs.find(identity, tmp_path / identity)
-        if found.state != 'done':
-            # it was not counted against the job
-            assert (found.state, found.attempts) == ('queued', 0)
-        with working(Ledger(redis.url)):
-            assert is_like(picture(port, identity), COLOUR)
-        plain.close()
 
 
 class Large:
