@@ -96,9 +96,9 @@ def test_libraries_stay_in_their_rooms(library):
 
 #: a room may import from rooms of a lower number
 FLOORS = [
-    (r'modules/(__init__|choices|progress|i18n|errors|logs|homes|terminal)\.py', 0),
+    (r'modules/(__init__|choices|progress|i18n|errors|logs|homes|option|terminal)\.py', 0),
     (r'modules/configuration', 0),
-    (r'modules/engines/(__init__|diffusion/allocator)\.py', 0),
+    (r'modules/engines/(__init__|\w+/options|diffusion/allocator)\.py', 0),
     (r'modules/install', 1),
     (r'modules/weights', 1),
     # read by the launcher, before anything is installed

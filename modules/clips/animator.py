@@ -22,7 +22,7 @@ from modules import VERSION, errors
 from modules.clips import lossless
 from modules.clips.provenance import Provenance
 from modules.clips.writer import FRAMES, PROVENANCE, ClipWriter
-from modules.configuration import Configuration
+from modules.configuration import OPTIONS, Configuration
 from modules.engines.contract import Engine
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
@@ -199,8 +199,7 @@ class Animator:
             'software': f'turn-live-photos {VERSION}',
             'parameters': parameters_of(request),
             'options': {
-                'ModelOptions': engine.settings(request),
-                'OutputOptions': self._writer.options()
+                **_by_section(engine.settings(request)), 'OutputOptions': self._writer.options()
             }
         }
         return Provenance(settings, created.isoformat(), engine.fps, engine.is_closed,
@@ -218,6 +217,15 @@ class Animator:
             return None
         return text(
             'notes.unused', engine = text(f'page.{request.engine}'), fields = ', '.join(unused))
+
+
+def _by_section(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Put what an engine has used under the sections of the INI."""
+    sections = {key: section for section, table in OPTIONS.items() for key in table}
+    found: dict[str, dict[str, Any]] = {'ModelOptions': {}}
+    for key, value in settings.items():
+        found.setdefault(sections[key], {})[key] = value
+    return found
 
 
 def parameters_of(request: AnimationRequest) -> dict[str, Any]:

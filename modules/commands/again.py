@@ -15,12 +15,13 @@ from typing import Any
 
 from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
+from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, text
 from modules.request import PARAMETERS
 from modules.weights import HUB_NAME
 
 #: sections of the INI that a result may set; the rest is the owner's alone
-SECTIONS = ('ModelOptions', 'OutputOptions')
+SECTIONS = ('ModelOptions', 'OutputOptions', *(kind.__name__ for kind in ENGINE_SECTIONS))
 #: keys that stay as the owner has them: a stranger's file must not make the next clip keep its location
 OWN = (('OutputOptions', 'KeepLocation'), )
 #: years that every kind of file can hold

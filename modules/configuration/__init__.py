@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What can be set: :mod:`~modules.configuration.options` is the table, :mod:`~modules.configuration.parsers` say what a
-value may be, :mod:`~modules.configuration.ini` reads the file. The program reads it once and hands it down.
+What can be set: :mod:`~modules.configuration.options` is the table, :mod:`modules.option` says what a value may be,
+:mod:`~modules.configuration.ini` reads the file. The program reads it once and hands it down.
 
 Libraries: none but the standard one, because the launcher reads the options before anything is installed.
 """
@@ -20,7 +20,7 @@ from modules.configuration.options import (
     StoreOptions,
     WebOptions,
 )
-from modules.configuration.parsers import InvalidValue
+from modules.option import InvalidValue
 
 __all__ = [
     'OPTIONS', 'ROOT', 'Configuration', 'ConfigurationError', 'InstallationOptions', 'InvalidValue',

@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from modules.configuration import text_files
-from modules.configuration.options import OPTIONS, ROOT, SECTIONS, Configuration
-from modules.configuration.parsers import InvalidValue
+from modules.configuration.options import (
+    ENGINE_SECTIONS,
+    OPTIONS,
+    ROOT,
+    SECTIONS,
+    Configuration,
+)
 from modules.i18n import Text, text
+from modules.option import InvalidValue
 
 #: section names of earlier versions
 SECTION_ALIASES = {'InstalltionOptions': 'InstallationOptions'}
@@ -93,11 +99,12 @@ def read(path: Path | None = None,
         problems.sort(key = lambda problem: problem.line)
         raise ConfigurationError([problem.to_text() for problem in problems])
     folder = path.resolve().parent if path else ROOT
-    return Configuration(
-        **{
-            name: _make_section(kind, values.get(section, {}), folder)
-            for section, (name, kind) in SECTIONS.items()
-        })
+    made = {
+        kind: _make_section(kind, values.get(section, {}), folder)
+        for section, kind in SECTIONS.items()
+    }
+    of_engines = tuple(made.pop(kind) for kind in ENGINE_SECTIONS)
+    return Configuration(*[*made.values(), of_engines])
 
 
 def to_ini(configuration: Configuration) -> str:
@@ -110,8 +117,7 @@ def to_ini(configuration: Configuration) -> str:
     :rtype: str
     """
     lines = []
-    for section, table in OPTIONS.items():
-        values = getattr(configuration, SECTIONS[section][0])
+    for (section, table), values in zip(OPTIONS.items(), configuration.sections, strict = True):
         lines.append(f'[{section}]')
         lines += [f'{key} = {format_value(getattr(values, o.name))}' for key, o in table.items()]
     return '\n'.join([*lines, ''])

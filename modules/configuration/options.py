@@ -2,12 +2,15 @@
 # -*- coding: UTF-8 -*-
 """
 The option table: what can be set, of which type and in which range; one frozen dataclass for each section of the INI.
-A new option is one line here and its words in the locale files, under ``options``.
+A new option is one line here and its words in the locale files, under ``options``. What one engine alone takes stands
+in its folder, in ``options``, whose ``SECTION`` is collected here.
 
 Libraries: none but the standard one, because the launcher reads the options before anything is installed.
 """
 
 import dataclasses
+import importlib
+import importlib.util
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +18,12 @@ from typing import Any
 
 from modules import engines
 from modules.choices import DEPTHS, FITS, KEY_FRAMES, MOST_SECONDS, PRESETS, RUNGS
-from modules.configuration.parsers import (
+from modules.option import (
     Network,
-    Parser,
     choice_parser,
     list_parser,
     number_parser,
+    option,
     parse_boolean,
     parse_broker,
     parse_host_name,
@@ -31,37 +34,6 @@ from modules.configuration.parsers import (
 
 #: the program's folder
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def option(key: str,
-           parse: Parser,
-           default: Any,
-           is_model: bool = False,
-           unrecorded: str | None = None) -> Any:
-    """
-    Declare one option as a field of a section's dataclass.
-
-    :param key: its name in the INI
-    :type key: str
-    :param parse: text → value
-    :type parse: Parser
-    :param default: its value where the INI says nothing
-    :type default: Any
-    :param is_model: whether it names a model, on the hub or by its folder
-    :type is_model: bool
-    :param unrecorded: the value that a result was made with which does not record the option
-    :type unrecorded: str | None
-    :return: the field; all but the default are its metadata
-    :rtype: Any
-    """
-    return dataclasses.field(
-        default = default,
-        metadata = {
-            'key': key,
-            'parse': parse,
-            'is_model': is_model,
-            'unrecorded': unrecorded
-        })
 
 
 @dataclass(frozen = True)
@@ -152,6 +124,16 @@ class OutputOptions:
     keep_location: bool = option('KeepLocation', parse_boolean, False)
 
 
+def _find_engine_sections() -> tuple[type, ...]:
+    """Find the sections that engines have of their own."""
+    names = [f'{module.rpartition(".")[0]}.options' for module, _class in engines.TABLE.values()]
+    found = [name for name in names if name[0] != '.' and importlib.util.find_spec(name)]
+    return tuple(importlib.import_module(name).SECTION for name in found)
+
+
+ENGINE_SECTIONS = _find_engine_sections()
+
+
 @dataclass(frozen = True)
 class Configuration:
     """All options. The INI's sections have the names of the classes."""
@@ -163,19 +145,27 @@ class Configuration:
     queue: QueueOptions = QueueOptions()
     model: ModelOptions = ModelOptions()
     output: OutputOptions = OutputOptions()
+    #: one for each of :data:`ENGINE_SECTIONS`
+    engines: tuple[Any, ...] = tuple(kind() for kind in ENGINE_SECTIONS)
+
+    @property
+    def sections(self) -> tuple[Any, ...]:
+        """All sections, in the order of :data:`SECTIONS`."""
+        *own, of_engines = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return (*own, *of_engines)
 
 
-#: section of the INI → the attribute of :class:`Configuration` that holds it, and its class
-SECTIONS: dict[str, tuple[str, type]] = {
-    kind.__name__: (name, kind)
-    for name, kind in typing.get_type_hints(Configuration).items()
+#: section of the INI → its class
+SECTIONS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (*list(typing.get_type_hints(Configuration).values())[:-1], *ENGINE_SECTIONS)
 }
 
-#: section → key → the dataclass field, whose metadata :func:`option` describes
+#: section → key → the dataclass field, whose metadata :func:`modules.option.option` describes
 OPTIONS: dict[str, dict[str, dataclasses.Field]] = {
     section: {
         field.metadata['key']: field
         for field in dataclasses.fields(kind)
     }
-    for section, (_name, kind) in SECTIONS.items()
+    for section, kind in SECTIONS.items()
 }

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from modules.configuration.options import Configuration
-from modules.configuration.parsers import InvalidValue, list_parser, parse_host_name
+from modules.option import InvalidValue, list_parser, parse_host_name
 
 logger = logging.getLogger(__name__)
 

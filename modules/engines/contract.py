@@ -111,7 +111,7 @@ class Engine(Protocol):
 
         :param request: what was wanted
         :type request: AnimationRequest
-        :return: keys of the INI's ``[ModelOptions]`` → the values that are used
+        :return: keys of the INI's ``[ModelOptions]`` and of its own section → the values that are used
         :rtype: dict[str, object]
         """
         ...

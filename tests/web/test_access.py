@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from app import create_app
-from modules import configuration
-from modules.configuration import Configuration, ConfigurationError, WebOptions, parsers
+from modules import configuration, option
+from modules.configuration import Configuration, ConfigurationError, WebOptions
 from modules.engines.registry import Engines
 from modules.web.access.guards import frames
 from modules.web.access.hosts import is_open_to_all
@@ -170,7 +170,7 @@ def test_guessing_ends(tmp_path, caplog):
     ('bücher.example', 'xn--bcher-kva.example', 200),
 ])
 def test_names_the_owner_allows(tmp_path, allowed, host, status):
-    with serve(tmp_path, allowed_hosts = (parsers.parse_host_name(allowed), )) as port:
+    with serve(tmp_path, allowed_hosts = (option.parse_host_name(allowed), )) as port:
         assert program.call(port, 'GET', '/health', headers = {'Host': host}).status == status
 
 
@@ -234,7 +234,7 @@ def test_what_could_never_match_is_a_problem(tmp_path, key, value):
     ('http://127.0.0.1:80', 'http://127.0.0.1'),
 ])
 def test_origins_are_taken_as_browsers_name_them(written, meant):
-    assert parsers.parse_origin(written) == meant
+    assert option.parse_origin(written) == meant
 
 
 @pytest.mark.parametrize('path', ['/', '/health', '/nothing', '/static/js/main.js'])

@@ -22,8 +22,8 @@ from hypothesis import strategies as some
 
 from app import create_app
 from modules.configuration import Configuration, QueueOptions, WebOptions
-from modules.configuration.parsers import parse_network
 from modules.engines.registry import Engines
+from modules.option import parse_network
 from modules.web.access import quotas
 from modules.web.access.proxies import address, sender
 

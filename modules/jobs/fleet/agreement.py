@@ -40,7 +40,7 @@ def common(configuration: Configuration) -> dict[str, str]:
     :rtype: dict[str, str]
     """
     shared = {'version': VERSION}
-    for section in (configuration.model, configuration.output):
+    for section in (configuration.model, configuration.output, *configuration.engines):
         for field in dataclasses.fields(section):
             if field.name not in OWN:
                 shared[field.metadata['key']] = str(getattr(section, field.name))

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-Parsers of single values: text as it stands in the INI → value, or :class:`InvalidValue` with what would be accepted.
+One option of the INI: how it is declared, and parsers of its value: text → value, or :class:`InvalidValue` with what
+would be accepted.
 
 Libraries: none but the standard one, because the launcher reads the options before anything is installed.
 """
 
 import contextlib
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable
@@ -39,6 +41,37 @@ class InvalidValue(ValueError):
     def __init__(self, expected: Text):
         super().__init__(expected.in_('en'))
         self.expected = expected
+
+
+def option(key: str,
+           parse: Parser,
+           default: Any,
+           is_model: bool = False,
+           unrecorded: str | None = None) -> Any:
+    """
+    Declare one option as a field of a section's dataclass.
+
+    :param key: its name in the INI
+    :type key: str
+    :param parse: text → value
+    :type parse: Parser
+    :param default: its value where the INI says nothing
+    :type default: Any
+    :param is_model: whether it names a model, on the hub or by its folder
+    :type is_model: bool
+    :param unrecorded: the value that a result was made with which does not record the option
+    :type unrecorded: str | None
+    :return: the field; all but the default are its metadata
+    :rtype: Any
+    """
+    return dataclasses.field(
+        default = default,
+        metadata = {
+            'key': key,
+            'parse': parse,
+            'is_model': is_model,
+            'unrecorded': unrecorded
+        })
 
 
 def parse_boolean(value: str) -> bool:
