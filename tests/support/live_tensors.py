@@ -12,7 +12,6 @@ import weakref
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
@@ -54,10 +53,16 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
     def _storages(self, values: object) -> list[torch.UntypedStorage]:
-        return [
-            leaf.untyped_storage() for leaf in tree_leaves(values)
-            if isinstance(leaf, torch.Tensor) and self.device in (None, leaf.device.type)
-        ]
+        found, left = [], [values]
+        while left:
+            value = left.pop()
+            if isinstance(value, (tuple, list)):
+                left += value
+            elif isinstance(value, dict):
+                left += value.values()
+            elif isinstance(value, torch.Tensor) and self.device in (None, value.device.type):
+                found.append(value.untyped_storage())
+        return found
 
 
 class FusedAttention(TorchFunctionMode):

@@ -36,6 +36,14 @@ from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
 
 GIB = memory.GIB
 
+#: a clip that is made at once, for what matters in clips of any size
+SMALLEST = {
+    'image_prompt_width': 64,
+    'image_prompt_height': 64,
+    'output_frames': 3,
+    'inference_steps': 1
+}
+
 
 @pytest.fixture(scope = 'module')
 def unet():
@@ -84,8 +92,9 @@ def test_what_the_unet_is_said_to_hold_is_what_it_holds(tmp_path, unet, frames, 
         unet(sample, time, context, conditions, return_dict = False)
 
     foretold = halves * (needs.chunked_half if is_chunked else needs.half)
+    held = counted(step)
     # never less than is needed, and never so much that a rung is wasted
-    assert counted(step) <= foretold * 1.01 <= counted(step) * 1.15
+    assert held <= foretold * 1.01 <= held * 1.15
 
 
 @pytest.mark.parametrize(('width', 'height'), [(1024, 576), (576, 320)])
@@ -135,19 +144,28 @@ def test_a_rung_that_a_processor_lacks_is_the_next_one_down(name, there):
     assert ladder.named('cuda:0', name).name == name
 
 
+#: a short one, decoded at once
+CLIP = {**SMALLEST, 'inference_steps': 3, 'decode_chunk_size': 3}
+
+
+@pytest.fixture(scope = 'module')
+def expected_clip(checkpoint):
+    """That of the first rung."""
+    return animate(loaded(checkpoint, **CLIP), photo(), request()).astype(int)
+
+
 @pytest.mark.parametrize('rung', ladder.RUNGS[1:-1], ids = lambda rung: rung.name)
-def test_every_rung_makes_the_same_clip(checkpoint, rung):
+def test_every_rung_makes_the_same_clip(checkpoint, expected_clip, rung):
     """Bit for bit where only weights move; where sums are cut differently, within a rounding of the last bit."""
-    engine = loaded(checkpoint, decode_chunk_size = 5)
-    expected = animate(engine, photo(), request()).astype(int)
+    engine = loaded(checkpoint, **CLIP)
     # a processor stands in for the GPU that weights move to
     engine._sampler.take(rung)
     for _ in range(2):
         frames = animate(engine, photo(), request())
         if rung.is_chunked:
-            assert numpy.abs(frames - expected).max() <= 1
+            assert numpy.abs(frames - expected_clip).max() <= 1
         else:
-            assert numpy.array_equal(frames, expected)
+            assert numpy.array_equal(frames, expected_clip)
 
 
 def latents(engine, wanted):
@@ -162,17 +180,23 @@ def latents(engine, wanted):
     return seen
 
 
+@pytest.fixture(scope = 'module')
+def expected_latents(checkpoint):
+    """Those of the first rung."""
+    return latents(loaded(checkpoint), request())
+
+
 @pytest.mark.parametrize('rung', ladder.RUNGS[1:], ids = lambda rung: rung.name)
-def test_latents_of_every_rung_are_equal_within_a_ten_thousandth(checkpoint, rung):
-    engine = loaded(checkpoint)
-    expected = latents(engine, request())
+def test_latents_of_every_rung_are_equal_within_a_ten_thousandth(checkpoint, expected_latents,
+                                                                 rung):
+    engine, expected = loaded(checkpoint), expected_latents
     engine._sampler.take(rung)
     assert (latents(engine, request()) - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def test_the_last_rung_decodes_frames_one_by_one(checkpoint):
-    one_by_one = loaded(checkpoint, decode_chunk_size = 1)
-    last = loaded(checkpoint, memory = 'single', decode_chunk_size = 5)
+    one_by_one = loaded(checkpoint, **{**CLIP, 'decode_chunk_size': 1})
+    last = loaded(checkpoint, memory = 'single', **CLIP)
     difference = animate(last, photo(), request()).astype(int) - animate(
         one_by_one, photo(), request())
     assert numpy.abs(difference).max() <= 1
@@ -186,11 +210,12 @@ def peak_of(engine):
 
 def test_a_device_whose_memory_ends_makes_the_clip_one_rung_further_down(checkpoint):
     """The device counts its bytes for real and refuses when they are used up."""
-    options = {'output_frames': 10, 'decode_chunk_size': 1}
-    expected = animate(loaded(checkpoint, **options), photo(), request()).astype(int)
+    options = {'output_frames': 10, 'decode_chunk_size': 1, 'inference_steps': 1}
+    with LiveBytes() as live:
+        expected = animate(loaded(checkpoint, **options), photo(), request()).astype(int)
     least = round(1.02 * peak_of(loaded(checkpoint, memory = 'chunked', **options)))
     engine, seen = loaded(checkpoint, **options), []
-    assert peak_of(loaded(checkpoint, **options)) > 1.1 * least
+    assert live.peak > 1.1 * least
     with LiveBytes(limit = least):
         frames = animate(engine, photo(), request(), seen.append)
     told = [progress.note.values['rung'] for progress in seen if progress.note]
@@ -203,7 +228,7 @@ def test_a_device_whose_memory_ends_makes_the_clip_one_rung_further_down(checkpo
 
 
 def test_when_the_last_rung_does_not_suffice_that_is_said(checkpoint):
-    engine, seen = loaded(checkpoint), []
+    engine, seen = loaded(checkpoint, **SMALLEST), []
     with LiveBytes(limit = 1000), pytest.raises(errors.OutOfMemory):
         animate(engine, photo(), request(), seen.append)
     told = [progress.note.values['rung'] for progress in seen if progress.note]
@@ -215,7 +240,7 @@ def test_when_the_last_rung_does_not_suffice_that_is_said(checkpoint):
 def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
     """Weights move between a processor and itself, by the ladder of a GPU."""
     monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
-    engine, seen = loaded(checkpoint), []
+    engine, seen = loaded(checkpoint, **SMALLEST), []
 
     def tell(progress):
         seen.append(progress)
@@ -230,7 +255,7 @@ def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
 
 
 def test_again_does_not_ask_the_image_encoder(checkpoint):
-    engine = loaded(checkpoint)
+    engine = loaded(checkpoint, **SMALLEST)
     asked = []
     engine._sampler.placed.pipe.image_encoder.register_forward_hook(lambda *told: asked.append(1))
     first = animate(engine, photo(), request())
@@ -242,7 +267,8 @@ def test_again_does_not_ask_the_image_encoder(checkpoint):
 
 
 def test_an_image_encoder_that_was_let_go_is_read_again_for_another_photo(checkpoint):
-    engine, frugal = loaded(checkpoint), loaded(checkpoint, memory = 'split')
+    short = {'output_frames': 3, 'inference_steps': 1}
+    engine, frugal = loaded(checkpoint, **short), loaded(checkpoint, memory = 'split', **short)
     assert frugal._sampler.placed.pipe.image_encoder is None
     for size in ((256, 128), (128, 256), (256, 128)):
         expected = animate(engine, photo(*size), request()).astype(int)
@@ -256,7 +282,7 @@ def test_feed_forward_chunks_divide_the_frames(frames, chunk):
 
 
 def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
-    engine = made(checkpoint, memory = 'split', decode_chunk_size = 1)
+    engine = made(checkpoint, memory = 'split', decode_chunk_size = 1, inference_steps = 1)
     expected = engine.status().predict_memory()
     engine.load()
     assert engine.status().predict_memory() == expected
