@@ -51,7 +51,7 @@ def test_a_gif_is_made_and_kept_where_nothing_but_volumes_may_be_written_to(imag
     volumes = {folder(tmp_path / name): f'/app/{name}' for name in ('models', 'outputs')}
     head, clip, kept = tmp_path / 'head', tmp_path / 'moving.gif', tmp_path / 'kept.gif'
     with image.container(volumes = volumes) as running:
-        running.wait_until(running.is_healthy)
+        running.wait_until_healthy()
         assert 'no Password is set' in running.log
         running.curl('-D', head, '-o', clip, '-F', f'file=@{PHOTO}', f'{HERE}/generate')
         assert is_clip(clip)
@@ -59,7 +59,7 @@ def test_a_gif_is_made_and_kept_where_nothing_but_volumes_may_be_written_to(imag
         assert running.stop() == 0, running.log
     job = re.search(r'^X-Job-Id: (\w+)', head.read_text(), re.MULTILINE)[1]
     with image.container(volumes = volumes) as running:
-        running.wait_until(running.is_healthy)
+        running.wait_until_healthy()
         running.curl('-o', kept, f'{HERE}/jobs/{job}/result?format=gif')
     assert kept.read_bytes() == clip.read_bytes()
 
@@ -76,7 +76,7 @@ def test_its_door_is_shut_without_the_password_and_to_other_names(image, tmp_pat
     photo = ('-F', f'file=@{PHOTO}')
     volumes = {folder(tmp_path / name): f'/app/{name}' for name in ('models', 'outputs')}
     with image.container(volumes = {ini: '/app/configuration.ini', **volumes}) as running:
-        running.wait_until(running.is_healthy)
+        running.wait_until_healthy()
         for path, more in (('/', ()), ('/generate', photo), ('/jobs', photo), ('/metrics', ())):
             assert status(running, *more, HERE + path) == 401
             assert status(running, '-u', ':open door', *more, HERE + path) == 401
@@ -143,7 +143,7 @@ def test_photos_of_a_folder_are_animated_for_their_owner(image, tmp_path):
 
 def has_worker(web):
     """Whether the page knows of one that makes clips."""
-    return web.is_healthy() and json.loads(web.curl(f'{HERE}/health'))['engine'] == 'camera'
+    return json.loads(web.curl(f'{HERE}/health'))['engine'] == 'camera'
 
 
 @pytest.fixture(scope = 'module')
@@ -192,6 +192,7 @@ def test_the_fleet_of_compose_makes_a_gif(image, composed, tmp_path):
         try:
             with image.container(
                     'worker', tag = 'fleet', volumes = volumes, beside = web) as worker:
+                web.wait_until_healthy()
                 web.wait_until(lambda: has_worker(web))
                 web.curl('-o', clip, '-F', f'file=@{PHOTO}', f'{HERE}/generate')
                 assert is_clip(clip)

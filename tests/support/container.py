@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-The image, built and run without Docker: debootstrap makes the base, buildah builds on it by the Dockerfile, and runc
-runs it as an engine would: with a network of its own, without privileges, with nothing to write to but its volumes.
+The image, built and run without Docker: apt fetches what the base is made of, buildah builds on it by the Dockerfile,
+and runc runs it as an engine would: with a network of its own, without privileges, with nothing to write to but its
+volumes.
 
 Libraries: none but the standard one, pytest.
 """
@@ -17,12 +18,19 @@ import sys
 import time
 from pathlib import Path
 
+import debian
 import pytest
+from debian import run
 
-TOOLS = ('buildah', 'debootstrap', 'runc', 'nsenter', 'curl')
+TOOLS = ('buildah', 'runc', 'nsenter', 'curl')
 
-#: the release that python:3.13-slim is made of, and what of it is needed; docker-compose judges compose.yaml
-SUITE, PACKAGES = 'trixie', 'python3,python3-venv,ca-certificates,docker-compose'
+#: the release that python:3.13-slim is made of, and what of it the Dockerfile and the libraries use
+SUITE = 'trixie'
+PACKAGES = ('base-files', 'base-passwd', 'ca-certificates', 'coreutils', 'dash', 'libstdc++6',
+            'passwd', 'python3', 'python3-venv', 'sed')
+
+#: judges compose.yaml, and is no part of the image
+COMPOSE = 'docker-compose'
 
 #: options of pip that say where an index is and how to get there
 REACHING = ('index-url', 'extra-index-url', 'trusted-host', 'proxy', 'cert')
@@ -30,22 +38,9 @@ REACHING = ('index-url', 'extra-index-url', 'trusted-host', 'proxy', 'cert')
 
 def require():
     """Left out where it cannot be done."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    missing = [tool for tool in TOOLS if not shutil.which(tool)] + debian.lacks()
     if missing or os.getuid():
         pytest.skip(f'needs root and {" ".join(missing or TOOLS)}')
-
-
-def run(*command, **options):
-    """A command that has to work; what it writes."""
-    done = subprocess.run(
-        list(map(str, command)),
-        stdin = subprocess.DEVNULL,
-        capture_output = True,
-        text = True,
-        check = False,
-        **options)
-    assert done.returncode == 0, f'{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}'
-    return done.stdout
 
 
 def pip_settings(folder):
@@ -94,8 +89,13 @@ class Image:
         """A small Debian with Python, as an image to build on."""
         container = self.buildah('from', 'scratch')
         self.base = Path(self.buildah('mount', container))
-        run('debootstrap', '--variant=minbase', f'--include={PACKAGES}', SUITE, self.base)
+        packages = debian.Packages(self.folder / 'packages', SUITE, *PACKAGES, COMPOSE)
+        packages.unpack(self.base, without = COMPOSE)
+        debian.configure(self.base)
+        for name in ('doc', 'locale', 'man'):
+            shutil.rmtree(self.base / 'usr' / 'share' / name)
         self.buildah('commit', '--quiet', container, 'base')
+        packages.unpack(self.base, COMPOSE)
 
     def build(self, context, tag = 'product', arguments = None):
         """
@@ -243,6 +243,11 @@ class Container:
                 return
             time.sleep(0.2)
         raise AssertionError(self.log)
+
+    def wait_until_healthy(self):
+        """Wait until it serves, as the image's own check finds as well."""
+        self.wait_until(lambda: ':5000/' in self.log)
+        self.wait_until(self.is_healthy)
 
     def stop(self, seconds = 10):
         """What it ends with when an engine asks it to."""
