@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import small_program
 
 from modules.configuration import InstallationOptions
 from modules.install import dependencies
@@ -112,8 +113,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def test_the_build_for_the_gpu_is_taken_although_pips_own_index_has_a_newer_one(
-        tmp_path, two_indexes):
-    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'venv'], check = True)
+        tmp_path, two_indexes, bare_environment):
+    small_program.copy_environment(bare_environment, tmp_path / 'venv')
     python = tmp_path / 'venv' / 'bin' / 'python'
     (tmp_path / 'all.txt').write_text('torch>=2.6,<=2.13.0  # why\n')
 

@@ -7,12 +7,12 @@ Libraries: pytest.
 """
 
 import importlib.metadata
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import small_program
 
 from modules.install import environment
 from modules.install.environment import Failure, Note
@@ -21,19 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 THIS = '{}.{}'.format(*sys.version_info[:2])
 
 
-@pytest.fixture(scope = 'module')
-def made(tmp_path_factory):
-    """An environment as the launcher makes it."""
-    home = tmp_path_factory.mktemp('environment') / '虚拟 环境'
-    environment.prepare(home, (3, 10), said.append)
-    return home
-
-
 @pytest.fixture
-def home(made, tmp_path):
-    """A copy of it to break."""
+def home(bare_environment, tmp_path):
+    """An environment to break."""
     said.clear()
-    return Path(shutil.copytree(made, tmp_path / 'venv', symlinks = True))
+    return small_program.copy_environment(bare_environment, tmp_path / 'venv')
 
 
 said = []
@@ -44,9 +36,9 @@ def prefix_of(home):
     return subprocess.run(command, capture_output = True, text = True, check = True).stdout.strip()
 
 
-def test_makes_an_environment_with_pip(made):
-    assert prefix_of(made) == str(made)
-    assert environment.read_note(made) == Note(THIS)
+def test_makes_an_environment_with_pip(bare_environment):
+    assert prefix_of(bare_environment) == str(bare_environment)
+    assert environment.read_note(bare_environment) == Note(THIS)
 
 
 def test_leaves_a_good_environment_alone_even_when_it_was_moved(home):
@@ -66,7 +58,7 @@ def test_takes_over_an_environment_somebody_else_made(home):
 
 def test_makes_a_half_made_environment_again(home):
     (home / environment.NOTE).unlink()
-    shutil.rmtree(next(home.glob('lib/python*/site-packages/pip')))
+    (small_program.find_libraries(home) / 'pip').unlink()
     environment.prepare(home, (3, 10), said.append)
     assert said[0].key == 'launch.venv_again' and prefix_of(home) == str(home)
 

@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import small_program
 import stand_ins
 
 from modules.install.environment import find_interpreter
@@ -46,11 +47,9 @@ print(('big.whl', 5, 10) in seen)
 
 
 @pytest.fixture(scope = 'module')
-def environment(tmp_path_factory):
+def environment(tmp_path_factory, bare_environment):
     """A virtual environment of its own, with pip."""
-    home = tmp_path_factory.mktemp('venv') / '环境'
-    subprocess.run([sys.executable, '-m', 'venv', str(home)], check = True)
-    return home
+    return small_program.copy_environment(bare_environment, tmp_path_factory.mktemp('venv') / '环境')
 
 
 @pytest.fixture

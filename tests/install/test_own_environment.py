@@ -26,9 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope = 'module')
-def installed(tmp_path_factory):
-    """A program that has been started once, with a library in its environment."""
+def installed(tmp_path_factory, bare_environment):
+    """A program that has been started, with a library in its environment."""
     program = small_program.build(tmp_path_factory.mktemp('installed') / '程 序')
+    small_program.copy_environment(bare_environment, program.home / '.venv')
     program.require('tiny>=1')
     program.set_options('')
     assert program.start('--yes').returncode == 0
@@ -43,7 +44,7 @@ def program(installed, tmp_path):
 
 
 def site_packages(program):
-    return next((program.home / '.venv').glob('lib/python*/site-packages'))
+    return small_program.find_libraries(program.home / '.venv')
 
 
 def note_of(program):
@@ -57,9 +58,10 @@ def is_quiet(program, **variables):
 
 
 def start(program, **variables):
-    """As a person starts it, by the script."""
+    """As a person starts it, by the script, which finds the Python of the tests."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
     return subprocess.run([program.home / 'START'],
-                          env = program.variables(**variables),
+                          env = program.variables(PATH = path, **variables),
                           stdin = subprocess.DEVNULL,
                           capture_output = True,
                           encoding = 'utf-8',
@@ -219,14 +221,20 @@ LYING_PIP = 'import sys; print("Successfully installed everything" if "install" 
 
 def test_nothing_is_noted_on_pips_word_alone(program):
     program.require('tiny>=1\ntorch')
-    pip = site_packages(program) / 'pip' / '__main__.py'
-    honest = pip.read_text()
-    pip.write_text(LYING_PIP)
+    pip = site_packages(program) / 'pip'
+    honest = pip.readlink()
+    pip.unlink()
+    pip.mkdir()
+    for part in honest.iterdir():
+        (pip / part.name).symlink_to(part)
+    (pip / '__main__.py').unlink()
+    (pip / '__main__.py').write_text(LYING_PIP)
     for _ in range(2):
         done = program.start()
         assert done.returncode == 1 and 'Successfully installed everything' in done.stdout
         assert 'does not find: torch' in done.stderr and 'Traceback' not in done.stderr
-    pip.write_text(honest)
+    shutil.rmtree(pip)
+    pip.symlink_to(honest)
     assert 'Successfully installed torch-1' in program.start().stdout
 
 
@@ -340,7 +348,7 @@ def test_this_environment_is_whole():
 
 @pytest.mark.skipif(os.pathsep != ':', reason = 'a drive has one')
 @pytest.mark.parametrize('language', ['en', 'zh'])
-def test_a_path_with_a_colon_gets_the_reason(tmp_path, language):
+def test_a_path_with_a_colon_gets_the_reason(tmp_path, bare_environment, language):
     program = small_program.build(tmp_path / 'C:turn')
     program.set_options('')
     done = program.start('--yes', LC_ALL = f'{language}.UTF-8')
@@ -348,15 +356,14 @@ def test_a_path_with_a_colon_gets_the_reason(tmp_path, language):
     assert str(program.home / '.venv') in done.stderr and 'VenvHome' in done.stderr
     assert ('separates one folder from the next' if language == 'en' else '分隔符') in done.stderr
     # another place for the environment is the way out
+    small_program.copy_environment(bare_environment, tmp_path / 'venv')
     program.set_options(f'[StoreOptions]\nVenvHome = {tmp_path / "venv"}\n')
     assert told(program.start('--yes').stdout)['prefix'] == str(tmp_path / 'venv')
 
 
-def test_an_environment_in_such_a_path_that_is_there_is_used(tmp_path):
+def test_an_environment_in_such_a_path_that_is_there_is_used(tmp_path, bare_environment):
     """A folder may have been moved, and older Pythons make it."""
-    home = tmp_path / 'venv'
-    environment.prepare(home, (3, 10), print)
-    home.rename(tmp_path / 'a:b')
+    small_program.copy_environment(bare_environment, tmp_path / 'a:b')
     assert environment.prepare(tmp_path / 'a:b', (3, 10),
                                print) == environment.read_note(tmp_path / 'a:b')
 

@@ -9,7 +9,6 @@ Libraries: pytest.
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -64,19 +63,11 @@ def indexes(tmp_path_factory):
     return folder.as_uri()
 
 
-@pytest.fixture(scope = 'module')
-def home(tmp_path_factory):
-    """An environment with nothing in it."""
-    made = tmp_path_factory.mktemp('environment') / 'venv'
-    environment.prepare(made, (3, 10), print)
-    return made
-
-
 @pytest.fixture
-def program(tmp_path, home, indexes):
+def program(tmp_path, bare_environment, indexes):
     """A program that takes everything from those indexes, and asks a driver that can be pretended."""
     made = small_program.build(tmp_path / 'program')
-    shutil.copytree(home, made.home / '.venv', symlinks = True)
+    small_program.copy_environment(bare_environment, made.home / '.venv')
     made.require('tiny', svd = RANGE)
     made.set_options('')
     builds = made.home / 'modules' / 'install' / 'torch_builds.py'

@@ -142,6 +142,26 @@ def build(home: Path) -> SmallProgram:
     return program
 
 
+def copy_environment(home: Path, copy: Path) -> Path:
+    """A copy of a virtual environment, with links to what is large and never changed; it may be moved."""
+    libraries = find_libraries(home)
+    large = [each for each in libraries.iterdir() if each.is_dir() and each.suffix != '.dist-info']
+    names = {each.name for each in large}
+    shutil.copytree(
+        home,
+        copy,
+        symlinks = True,
+        ignore = lambda folder, _names: names if Path(folder) == libraries else ())
+    for each in large:
+        (find_libraries(copy) / each.name).symlink_to(each.resolve())
+    return copy
+
+
+def find_libraries(home: Path) -> Path:
+    """Where a virtual environment has its libraries."""
+    return next(home.glob('lib/python*/site-packages'))
+
+
 def make_wheel(folder: Path,
                name: str,
                version: str = '1',
