@@ -16,6 +16,8 @@ import pytest
 # As many processes compute as there are processors: each with one thread, and whoever waits for another one sleeps.
 # What starts torch, in this process or in one that a test starts, finds it here.
 os.environ.update(OMP_NUM_THREADS = '1', OMP_WAIT_POLICY = 'PASSIVE')
+# what one program has compiled of the product is not compiled again by the hundreds of others
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 #: what a process of tests takes with torch, a browser and a program beside it
 BYTES_PER_WORKER = 3 << 30
@@ -30,8 +32,8 @@ LONGEST = {
                                   'test_svd_compiling.py', 'test_svd_compiling_faults.py',
                                   'test_container.py', 'test_torch_installed.py', 'test_tunnel.py',
                                   'test_svd_selftest.py', 'test_page_jobs.py', 'test_page.py',
-                                  'test_faults.py', 'test_fleet_faults.py', 'test_fleet.py',
-                                  'test_svd_memory.py', 'test_stable_video.py',
+                                  'test_page_states.py', 'test_faults.py', 'test_fleet_faults.py',
+                                  'test_fleet.py', 'test_svd_memory.py', 'test_stable_video.py',
                                   'test_own_environment.py', 'test_page_model.py',
                                   'test_targets.py'))
 }
@@ -64,6 +66,21 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get('CI') and not hasattr(report, 'wasxfail'):
         report.outcome = 'failed'
         report.longrepr = f'skipped in CI: {report.longrepr}'
+
+
+@pytest.fixture(scope = 'session')
+def bare_environment(tmp_path_factory):
+    """A virtual environment as the launcher makes it, with nothing in it but pip; made once, to be copied."""
+    from filelock import FileLock
+
+    from modules.install import environment
+    base = tmp_path_factory.getbasetemp()
+    # all processes of a run have folders beside each other
+    home = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / '虚拟 环境'
+    with FileLock(f'{home}.lock'):
+        if not environment.read_note(home):
+            environment.prepare(home, (3, 10), print)
+    return home
 
 
 @pytest.fixture(scope = 'module')

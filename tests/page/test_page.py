@@ -3,7 +3,7 @@
 """
 The page, in a real browser against the real program.
 
-Libraries: axe-playwright-python, Pillow, pillow-heif, playwright, pytest.
+Libraries: Pillow, pillow-heif, playwright, pytest.
 """
 
 import re
@@ -472,69 +472,6 @@ def test_a_keyboard_alone_is_enough(page):
     page.keyboard.press('Tab')
     with page.expect_download():
         page.keyboard.press('Enter')
-
-
-@pytest.mark.parametrize('language', ['en', 'zh'])
-def test_no_state_has_findings_of_axe_in_light_or_dark(chromium, directed_port, language):
-    axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
-    found = []
-    with browser.opened(chromium, directed_port, language, refusals = True) as page:
-        for state in browser.states(page, Directed.go):
-            for scheme in ('light', 'dark'):
-                page.emulate_media(color_scheme = scheme, reduced_motion = 'reduce')
-                violations = axe.run(page).response['violations']
-                found += [(state, scheme, v['id'], v['nodes'][0]['html']) for v in violations]
-    assert found == []
-
-
-@pytest.mark.parametrize('language', ['en', 'zh'])
-@pytest.mark.parametrize('width', [320, 390])
-def test_nothing_is_wider_than_a_phone(chromium, directed_port, language, width):
-    wide = '''() => [...document.querySelectorAll('a, button, label, legend, h1, h2, p, li, input, .notice')]
-        .filter((one) => one.checkVisibility() && !one.closest('.visually-hidden'))
-        .filter((one) => !one.closest('.studio:not([data-state=empty]) .invitation, .strip'))
-        .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
-            || one.getBoundingClientRect().left < 0 || one.getBoundingClientRect().right > innerWidth)
-        .map((one) => one.outerHTML)'''
-    with browser.opened(
-            chromium,
-            directed_port,
-            language,
-            refusals = True,
-            has_touch = True,
-            viewport = {
-                'width': width,
-                'height': 640
-            }) as page:
-        for state in browser.states(page, Directed.go):
-            assert (state, page.evaluate('document.documentElement.scrollWidth')) == (state, width)
-            assert (state, page.evaluate(wide)) == (state, [])
-
-
-@pytest.mark.parametrize(
-    'style', ['', '* { font-size: 4px !important }'], ids = ['', 'narrow letters'])
-def test_everything_to_press_is_large_enough_for_a_finger(chromium, directed_port, style):
-    small = '''() => [...document.querySelectorAll('a, button, input, summary, label.button')]
-        .filter((one) => one.checkVisibility() && !(one.offsetWidth >= 44 && one.offsetHeight >= 44))
-        .map((one) => [one.outerHTML, one.offsetWidth, one.offsetHeight])'''
-    with browser.opened(
-            chromium,
-            directed_port,
-            refusals = True,
-            has_touch = True,
-            viewport = {
-                'width': 390,
-                'height': 844
-            }) as page:
-        # fonts differ from machine to machine, down to those without a letter of a language
-        page.evaluate(
-            '''(style) => {
-                const sheet = new CSSStyleSheet();
-                sheet.replaceSync(style);
-                document.adoptedStyleSheets = [sheet];
-            }''', style)
-        for state in browser.states(page, Directed.go):
-            assert (state, page.evaluate(small)) == (state, [])
 
 
 def test_on_a_phone_the_button_is_within_reach_without_scrolling(chromium, directed_port):
