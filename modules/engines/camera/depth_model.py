@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from modules import weights
 from modules.choices import DEPTHS
 from modules.configuration import Configuration
-from modules.engines.camera import depth_guess
 from modules.engines.camera.depth_network import DESCRIPTION, DepthAnything
 from modules.engines.camera.files import DEPTH
 from modules.engines.common import first_line, missing_libraries
@@ -127,7 +126,7 @@ class Depth:
         if self._model is None:
             return None, self.unavailable() or _explain_failure(MemoryError())
         try:
-            return scaled(self._model.disparity(picture), depth_guess.grid(picture)), None
+            return scaled(self._model.disparity(picture)), None
         except FAULTS as error:
             logger.exception('The depth model failed')
             if isinstance(error, ValueError) and self._loaded:
@@ -174,25 +173,20 @@ def _read_state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def scaled(disparity: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray | None':
+def scaled(disparity: 'numpy.ndarray') -> 'numpy.ndarray | None':
     """
-    Disparity of any scale → nearness as the camera takes it: on its grid, and from 0 to 1 between what is far and what
-    is near in this photo, a few outliers aside. The model sees edges finer than the grid, and the camera keeps the near
-    side of each as it is; a guided filter between the two, as the guess has one, was tried and only blurred them.
+    Scale disparity to nearness, from 0 to 1 between what is far and what is near in this photo, a few outliers aside.
 
     :param disparity: float32 [h, w], finite, larger where it is nearer
     :type disparity: numpy.ndarray
-    :param size: width and height, from :func:`modules.engines.camera.depth_guess.grid`
-    :type size: tuple[int, int]
-    :return: float32 [height, width]; None where everything is equally far
+    :return: float32 [h, w]; None where everything is equally far
     :rtype: numpy.ndarray | None
     """
     import cv2
     import numpy as np
-    small = cv2.resize(disparity, size, interpolation = cv2.INTER_AREA)
-    # one cell that is near by mistake would pull a wide circle along
-    small = cv2.medianBlur(small, 3).astype(np.float64)
-    far, near = np.percentile(small, (FAR, NEAR))
+    # a speck that is near by mistake would fly about
+    clean = cv2.medianBlur(disparity.astype(np.float32), 5).astype(np.float64)
+    far, near = np.percentile(clean, (FAR, NEAR))
     if near - far <= FLAT * max(abs(far), abs(near)):
         return None
-    return ((small - far) / (near - far)).clip(0, 1).astype(np.float32)
+    return ((clean - far) / (near - far)).clip(0, 1).astype(np.float32)

@@ -9,20 +9,27 @@ Libraries: Pillow; numpy and OpenCV, imported when a clip is made.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
-from modules.engines.camera.path import CameraPath, Shot
+from modules.engines.camera.blur import blur_away
+from modules.engines.camera.fill import sharpen_edges
+from modules.engines.camera.layers import make_layers
+from modules.engines.camera.path import Shot
+from modules.engines.camera.sheet import Sheet, guess_depth
+from modules.engines.camera.view import (
+    View,
+    hold_size,
+    nearness_in_focus,
+    plan_views,
+    travel_in_pixels,
+)
 
 if TYPE_CHECKING:
     import numpy
 
-#: nearness that stays in place when the camera moves sideways; what is nearer moves against the camera
-PIVOT = 0.2
-#: how much neighbouring pixels may be pulled apart or pushed together by a depth edge, as a part of their distance
-MOST_STRETCH = 0.22
 #: sides, in pixels, between which a camera can move: below, nothing would be seen of it; above, OpenCV cannot
 SHORTEST, LONGEST = 8, 16000
 
@@ -30,14 +37,18 @@ SHORTEST, LONGEST = 8, 16000
 EstimateDepth = Callable[['numpy.ndarray'], 'numpy.ndarray | None']
 
 
-@dataclass(frozen = True)
-class Motion:
-    """How the camera moves through one photo."""
+class Drawing(Protocol):
+    """A photo with depth that can be seen from other views."""
 
-    path: CameraPath
-    #: uint8 [2H - 1, 2W - 1, 3], the photo sampled twice as densely as a frame
-    fine: 'numpy.ndarray'
-    displacement: 'Displacement'
+    def draw(self, view: View, into: 'numpy.ndarray') -> None:
+        """
+        Draw a view.
+
+        :param view: what is shown
+        :type view: View
+        :param into: uint8 [H, W, 3], is overwritten
+        :type into: numpy.ndarray
+        """
 
 
 @dataclass(frozen = True)
@@ -47,7 +58,9 @@ class Renderer:
     #: uint8 [H, W, 3], frame 0
     still: 'numpy.ndarray'
     #: None where the camera stands still
-    motion: Motion | None = None
+    drawing: Drawing | None = None
+    #: what each frame shows
+    views: list[View] = field(default_factory = list)
 
     def draw(self, frame: int, into: 'numpy.ndarray') -> None:
         """
@@ -58,19 +71,10 @@ class Renderer:
         :param into: uint8 [H, W, 3], is overwritten
         :type into: numpy.ndarray
         """
-        import cv2
-        if frame == 0 or not self.motion:
+        if frame == 0 or not self.drawing:
             into[:] = self.still
-            return
-        columns, rows = self.motion.displacement.at(self.motion.path, frame)
-        # the path never looks beyond the border; the cubic's neighbourhood does, by a pixel
-        cv2.remap(
-            self.motion.fine,
-            columns,
-            rows,
-            cv2.INTER_CUBIC,
-            dst = into,
-            borderMode = cv2.BORDER_REFLECT)
+        else:
+            self.drawing.draw(self.views[frame], into)
 
 
 def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
@@ -82,97 +86,39 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     :type image: Image.Image
     :param size: width and height of the frames
     :type size: tuple[int, int]
-    :param shot: where the camera goes
+    :param shot: where the camera goes, what is in focus
     :type shot: Shot
-    :param estimate_depth: called with frame 0
+    :param estimate_depth: called with frame 0 where depth matters
     :type estimate_depth: EstimateDepth
     :return: what draws the frames
     :rtype: Renderer
     """
     import numpy as np
-    if min(size) < SHORTEST or max(size) > LONGEST:
+    is_still = not any(shot.path.ease)
+    if min(size) < SHORTEST or max(size) > LONGEST or (is_still and not shot.blur):
         return Renderer(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
     fine = _sample_twice(image, size)
     still = np.ascontiguousarray(fine[::2, ::2])
-    path = shot.path
-    displacement = compute_displacement(still, shot.travel, path.push, near = estimate_depth(still))
-    return Renderer(still, Motion(path, fine, displacement))
+    modelled = estimate_depth(still)
+    if modelled is None:
+        near = guess_depth(still, travel_in_pixels(shot, size))
+    else:
+        near = sharpen_edges(_resize(modelled, size))
+    if shot.blur:
+        fine = blur_away(fine, near, nearness_in_focus(shot, near), shot.blur)
+        still = np.ascontiguousarray(fine[::2, ::2])
+    if is_still:
+        return Renderer(still)
+    shot, near = hold_size(shot, near)
+    drawing = Sheet(fine, near) if modelled is None else make_layers(still, fine, near,
+                                                                     travel_in_pixels(shot, size))
+    return Renderer(still, drawing, plan_views(shot, near, drawing.rims))
 
 
-@dataclass(frozen = True)
-class Displacement:
-    """Where a frame's pixels come from, in pixels of the finely sampled photo; all float32."""
-
-    #: [H, W] column and row of every pixel in frame 0
-    columns: 'numpy.ndarray'
-    rows: 'numpy.ndarray'
-    #: [H, W] how far zoom and push draw pixels outwards at full ease
-    zoom_columns: 'numpy.ndarray'
-    zoom_rows: 'numpy.ndarray'
-    #: [H, W] how far full travel moves pixels sideways; vertical travel is ``upright`` times that
-    parallax: 'numpy.ndarray'
-    upright: float
-
-    def at(self, along: CameraPath, frame: int) -> tuple['numpy.ndarray', 'numpy.ndarray']:
-        """
-        Compute the map of one frame.
-
-        :param along: the camera's path
-        :type along: CameraPath
-        :param frame: its index
-        :type frame: int
-        :return: column and row of every pixel, float32 [H, W] each
-        :rtype: tuple[numpy.ndarray, numpy.ndarray]
-        """
-        import cv2
-        columns = cv2.scaleAdd(self.zoom_columns, -along.ease[frame], self.columns)
-        rows = cv2.scaleAdd(self.zoom_rows, -along.ease[frame], self.rows)
-        columns = cv2.scaleAdd(self.parallax, along.x[frame], columns)
-        return columns, cv2.scaleAdd(self.parallax, along.y[frame] * self.upright, rows)
-
-
-def compute_displacement(picture: 'numpy.ndarray',
-                         travel: float,
-                         push: float,
-                         *,
-                         near: 'numpy.ndarray | None' = None) -> Displacement:
-    """
-    Compute how a picture's pixels move with the camera.
-
-    :param picture: uint8 [H, W, 3], sRGB
-    :type picture: numpy.ndarray
-    :param travel: greatest sideways travel, as a part of the width
-    :type travel: float
-    :param push: how far the camera walks into the scene, in terms of ``travel``
-    :type push: float
-    :param near: float32 [h, w], 0–1, of the grid; None lets the depth guess tell
-    :type near: numpy.ndarray | None
-    :return: the parts from which each frame's map is put together
-    :rtype: Displacement
-    """
+def _resize(near: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
     import cv2
     import numpy as np
-
-    from modules.engines.camera import depth_guess
-    height, width = picture.shape[:2]
-    reach, rise = min(width, 2 * height), 0.6 * min(height, 2 * width)
-    near = depth_guess.nearness(picture) if near is None else near
-    cell = max(height, width) / max(near.shape)
-    steepness = travel * (reach + push * max(width, height) / 2)
-    slope = MOST_STRETCH * cell / steepness
-    near = depth_guess.limit_slope(depth_guess.straightened(near, picture, slope), slope)
-    near = cv2.resize(near, (width, height), interpolation = cv2.INTER_CUBIC)
-    from_pivot = near - PIVOT
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    sides = (np.abs(from_pivot) * reach / middle_x - push * near)[:, [0, -1]].max()
-    ends = (np.abs(from_pivot) * rise / middle_y - push * near)[[0, -1]].max()
-    # as little as keeps every border out of sight, and more where a near thing comes nearer
-    zoom = travel * (max(0, sides, ends) + push * near)
-    x = np.arange(width, dtype = np.float32)[None] - middle_x
-    y = np.arange(height, dtype = np.float32)[:, None] - middle_y
-    zeros = np.zeros_like(near)
-    return Displacement(2 * (x + middle_x) + zeros, 2 * (y + middle_y) + zeros, 2 * x * zoom,
-                        2 * y * zoom, 2 * travel * reach * from_pivot, rise / reach)
+    return np.clip(cv2.resize(near, size, interpolation = cv2.INTER_CUBIC), 0, 1)
 
 
 def _sample_twice(image: Image.Image, size: tuple[int, int]) -> 'numpy.ndarray':

@@ -17,10 +17,13 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ROOT, Configuration, ModelOptions
-from modules.engines.camera import depth_guess, renderer
+from modules.engines.camera import depth_guess
 from modules.engines.camera import engine as camera_motion
 from modules.engines.camera import path as paths
 from modules.engines.camera.engine import FPS, CameraMotion
+from modules.engines.camera.layers import source_of
+from modules.engines.camera.sheet import Sheet, guess_depth
+from modules.engines.camera.view import plan_views, travel_in_pixels
 from modules.photos.sizes import Photo, result_size
 from modules.progress import JobControl, Progress, do_nothing
 from modules.request import parse_request
@@ -63,11 +66,10 @@ def steps(frames):
 
 def maps(pixels, seed, travel = MOST):
     """Columns and rows from which the pixels of every moving frame come."""
-    path = paths.choose_path('auto', seed, 12)
-    field = renderer.compute_displacement(pixels, travel, path.push)
-    for frame in range(1, 12):
-        columns, rows = field.at(path, frame)
-        yield columns / 2, rows / 2
+    shot = paths.Shot(paths.choose_path('auto', seed, 12), travel)
+    near = guess_depth(pixels, travel_in_pixels(shot, pixels.shape[1::-1]))
+    for view in plan_views(shot, near, Sheet(pixels, near).rims)[1:]:
+        yield source_of(view, near, 1, 0)
 
 
 def moved(frames, box):
