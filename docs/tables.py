@@ -67,14 +67,14 @@ def fields(language: str) -> Iterator[list[str]]:
     for parameter in PARAMETERS:
         default = str(parameter.default)
         if parameter.default is None:
-            default = names['of_the_ini' if parameter.name in INI_DEFAULTS else 'random']
+            default = names[_unsaid(parameter)]
         meaning = words[parameter.name]
         if parameter.aliases:
             aliases = ', '.join(f'`{alias}`' for alias in parameter.aliases)
             meaning += ' ' * (language == 'en') + names['also'].format(names = aliases)
         yield [
             f'`{parameter.name}`',
-            _kind(parameter) or names['word'], default,
+            _kind(parameter) or parameter.form or names['word'], default,
             _range(parameter), meaning
         ]
 
@@ -190,6 +190,13 @@ def render(name: str) -> str:
 
 
 FILES = (*READMES, INI, NOTEBOOK)
+
+
+def _unsaid(parameter: Parameter) -> str:
+    """Return the key of what holds where a field without a default is not given."""
+    if parameter.name in INI_DEFAULTS:
+        return 'of_the_ini'
+    return 'by_depth' if parameter.form else 'random'
 
 
 def _kind(parameter: Parameter) -> str:

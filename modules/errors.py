@@ -146,6 +146,12 @@ class UnknownChoice(BadRequest):
     code = 'unknown_choice'
 
 
+class NotAPoint(BadRequest):
+    """A point was expected; ``details``: ``value``."""
+
+    code = 'not_a_point'
+
+
 class PasswordNeeded(Refusal):
     """A ``Password`` is set, and was not given."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import encoders, engines, errors
-from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, MOST_SECONDS, PRESETS
+from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, MOST_SECONDS, MOVES, PRESETS
 
 
 @dataclass(frozen = True)
@@ -34,6 +34,8 @@ class Parameter:
     maximum: float | None = None
     #: the words a choice is made from
     choices: tuple[str, ...] = ()
+    #: how a value is written that is neither a number nor one of a few words
+    form: str = ''
     #: other names it may come under
     aliases: tuple[str, ...] = ()
 
@@ -64,6 +66,17 @@ def _choice(name: str, default: str | None, choices: tuple[str, ...]) -> Paramet
     return Parameter(name, parse, default, choices = choices)
 
 
+def _point(name: str) -> Parameter:
+    coordinate = r'(?:0|1|0?\.\d+|0\.|1\.0*)'
+
+    def parse(value: str) -> str:
+        if not re.fullmatch(rf'{coordinate}\s*,\s*{coordinate}', value, re.ASCII):
+            raise errors.NotAPoint(name, value = value[:40])
+        return ','.join(f'{float(part):.4g}' for part in value.split(','))
+
+    return Parameter(name, parse, None, form = 'x,y')
+
+
 #: every field of ``POST /generate`` but the photo itself
 PARAMETERS = (
     _number('motion_bucket_id', int, 127, 0, 255, aliases = ('motion_bucket', )),
@@ -76,6 +89,9 @@ PARAMETERS = (
     _choice('key_frame', None, KEY_FRAMES),
     _choice('preset', None, PRESETS),
     _number('seconds', float, None, 1, MOST_SECONDS),
+    _choice('move', 'auto', MOVES),
+    _point('focus'),
+    _number('blur', float, 0.0, 0, 1),
 )
 
 #: fields that say which file is made of an engine's frames, and which engine makes them
@@ -110,8 +126,22 @@ class AnimationRequest:
     preset: str | None = None
     #: length of the clip; None leaves it to the options and the engine
     seconds: float | None = None
+    #: how the camera moves, one of :data:`MOVES`
+    move: str = 'auto'
+    #: what stays in place and sharp: ``x,y`` from the upper left, 0–1 each; None leaves it to the depth
+    focus: str | None = None
+    #: how much is out of focus away from there, 0–1
+    blur: float = 0.0
     #: the engine was left to the program, so that another one may do it
     is_auto: bool = False
+
+    @property
+    def focus_point(self) -> tuple[float, float] | None:
+        """``focus`` in numbers."""
+        if not self.focus:
+            return None
+        x, y = map(float, self.focus.split(','))
+        return x, y
 
 
 def parse_request(fields: Iterable[tuple[str, str]],

@@ -144,3 +144,43 @@ def test_the_photo_and_its_name_come_through():
 ])
 def test_names_of_photos_become_fit_for_results(name, stem):
     assert safe_stem(name) == stem
+
+
+@pytest.mark.parametrize(('word', 'focus', 'point'), [
+    ('0.25,0.75', '0.25,0.75', (0.25, 0.75)),
+    ('0, 1', '0,1', (0.0, 1.0)),
+    ('.5 ,1.0', '0.5,1', (0.5, 1.0)),
+    ('0.333333,0', '0.3333,0', (0.3333, 0.0)),
+])
+def test_a_focus_is_a_point(word, focus, point):
+    wanted = request(('focus', word))
+    assert (wanted.focus, wanted.focus_point) == (focus, point)
+
+
+@pytest.mark.parametrize('word', [
+    '0.5', '0.5,', ',', '0.5;0.5', '1.1,0', '-0.1,0', 'nan,0', '0.5,0.5,0.5', 'a,b', '1e-1,0',
+    '٠,٠', '0.5,0.5\n'[:7] + 'x'
+])
+def test_what_is_no_point_is_refused_by_name(word):
+    with pytest.raises(errors.NotAPoint) as refused:
+        request(('focus', word))
+    assert refused.value.field == 'focus'
+    assert word[:40] in refused.value.text.in_('en') and word[:40] in refused.value.text.in_('zh')
+
+
+def test_without_a_focus_there_is_no_point():
+    assert request().focus_point is None
+
+
+@pytest.mark.parametrize(('name', 'word'), [('seconds', '0.9'), ('seconds', '61'), ('blur', '1.1'),
+                                            ('blur', '-0.1')])
+def test_lengths_and_blurs_have_their_range(name, word):
+    with pytest.raises(errors.OutOfRange) as refused:
+        request((name, word))
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize('word', ['Orbit', 'pan', 'zoom'])
+def test_a_move_is_one_of_the_known(word):
+    with pytest.raises(errors.UnknownChoice):
+        request(('move', word))

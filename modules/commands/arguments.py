@@ -261,7 +261,7 @@ def _of_animate(group: argparse._ArgumentGroup, words: dict[str, str]) -> None:
         group.add_argument(
             '--' + parameter.name.replace('_', '-'),
             dest = parameter.name,
-            metavar = '|'.join(parameter.choices) or 'N',
+            metavar = '|'.join(parameter.choices) or parameter.form.upper() or 'N',
             help = words[parameter.name].format(
                 default = parameter.default,
                 minimum = parameter.minimum,

@@ -174,6 +174,7 @@ def _in_use(engines: Engines, language: str) -> Iterator[tuple[str, str | Text]]
         yield words['in_use'], words['nothing']
         return
     yield words['in_use'], name
+    yield words['understands'], ', '.join(engines.describe(name).parameters)
     for warning in engines.status(name).warnings:
         yield words['warning'], warning
 

@@ -54,9 +54,10 @@ def engines(reader: str) -> dict:
     :param reader: the language of the reasons
     :type reader: str
     :return: ``engine`` (a name, or null when the one asked for cannot work), ``engines`` (name → reason or
-        null), ``warnings`` (what is set in a way that is known to give bad clips), ``memory`` (how the engine in
-        use gets by with it: ``rung``, and ``peak`` in bytes; null where there is nothing to tell) and ``depth`` (what
-        tells it near from far: ``model``, null where it guesses, and ``reason``, why; null where it does not ask)
+        null), ``parameters`` (the form's fields that the engine in use understands), ``warnings`` (what is set in a
+        way that is known to give bad clips), ``memory`` (how the engine in use gets by with it: ``rung``, and ``peak``
+        in bytes; null where there is nothing to tell) and ``depth`` (what tells it near from far: ``model``, null
+        where it guesses, and ``reason``, why; null where it does not ask)
     :rtype: dict
     """
     known = services().animator.engines
@@ -70,6 +71,7 @@ def engines(reader: str) -> dict:
     return {
         'engine': engine,
         'engines': reasons,
+        'parameters': list(known.describe(engine).parameters) if engine else [],
         'warnings': [words.in_(reader) for words in status.warnings],
         'memory': memory and {
             'rung': memory.rung,

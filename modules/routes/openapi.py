@@ -100,9 +100,12 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any]
     if parameter.choices:
         schema = {'type': 'string', 'enum': list(parameter.choices)}
+    elif parameter.form:
+        schema = {'type': 'string', 'description': parameter.form}
     else:
+        parsed = parameter.parse(str(parameter.maximum))
         schema = {
-            'type': 'number' if isinstance(parameter.default, float) else 'integer',
+            'type': 'integer' if isinstance(parsed, int) else 'number',
             'minimum': parameter.minimum,
             'maximum': parameter.maximum
         }

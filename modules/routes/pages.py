@@ -57,6 +57,7 @@ def index() -> Response:
                       for p in PARAMETERS},
         understood = in_use.parameters if in_use else (),
         preset = services().configuration.model.preset,
+        max_seconds = services().configuration.model.max_seconds,
         max_content_length = services().configuration.web.max_content_length,
         version = VERSION)
     response = Response(page, mimetype = 'text/html')

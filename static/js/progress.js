@@ -8,7 +8,7 @@ const SECOND = 1000;
 const PLACES = ['', 'in_line_next', 'in_line_second', 'in_line_third'];
 
 // how far a job is when a phase begins, and when it ends
-const SHARES = {step: [0, 0.9], decoding: [0.9, 0.97], writing: [0.97, 0.97]};
+const SHARES = {step: [0, 0.85], decoding: [0.85, 0.9], writing: [0.9, 1]};
 
 export class Progress {
   constructor(bar, sentence, status) {

@@ -63,6 +63,8 @@ export class Settings {
   fill(parameters) {
     for (const field of this.fields) {
       field.value = field === this.seed ? '' : parameters[field.name] ?? usual(field);
+      // a length that is none of those offered
+      if (field.selectedIndex < 0) field.value = usual(field);
       this.showError(field);
       show(field);
     }
@@ -109,6 +111,7 @@ function reset(field) {
 function show(field) {
   const {value, min, max} = field;
   reset(field).hidden = value === usual(field) && !field.validity.badInput;
+  field.dispatchEvent(new Event('shown', {bubbles: true}));
   if (field.type !== 'range') return;
   field.style.setProperty('--filled', `${100 * (value - min) / (max - min)}%`);
   field.closest('.setting').querySelector('output').textContent = value;

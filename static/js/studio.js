@@ -78,6 +78,7 @@ export class Studio {
     const earlier = this.clips.ready;
     clips.forEach((clip, place) => this.clips.add(clip, place));
     const [clip] = clips;
+    this.view.focus.clear();
     this.put(clip);
     earlier.forEach((one) => this.clips.drop(one));
     this.view.enter('chosen', {words: ['chosen', {name: clip.title}], focus: byId('start')});

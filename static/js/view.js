@@ -3,6 +3,7 @@
 import {Bell} from './bell.js';
 import {Compare} from './compare.js';
 import {Downloads} from './downloads.js';
+import {Focus} from './focus.js';
 import {Notice} from './notice.js';
 import {Primary} from './primary.js';
 import {Progress} from './progress.js';
@@ -28,6 +29,7 @@ export class View {
     form.noValidate = true;
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
+    this.focus = new Focus(form, this.settings);
     this.primary = new Primary(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
     this.stage = new Stage(form);

@@ -329,3 +329,26 @@ def test_a_result_remembers_how_long_it_is(tmp_path, seconds):
     _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
+
+
+def test_a_result_remembers_how_the_camera_moved(tmp_path):
+    scenery(400, 150).save(tmp_path / 'a.jpg')
+    _animated(tmp_path, MADE, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
+              '--blur', '0.4')
+    told = dict(again.read_result(tmp_path / 'a.gif').fields)
+    assert (told['move'], told['focus'], told['blur']) == ('pan-left', '0.3,0.6', '0.4')
+    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
+    assert one == other
+
+
+def test_every_move_makes_another_clip(tmp_path):
+    scenery(400, 150).save(tmp_path / 'a.jpg')
+    made = set()
+    for move in ('orbit', 'push-in', 'pan-left', 'still'):
+        _animated(tmp_path, MADE, tmp_path / 'a.jpg', '--seed', 3, '--move', move, '-o',
+                  tmp_path / 'b.gif')
+        with Image.open(tmp_path / 'b.gif') as image:
+            image.seek(2)
+            made.add(image.convert('RGB').tobytes())
+    assert len(made) == 4

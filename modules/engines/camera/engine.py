@@ -52,7 +52,7 @@ class CameraMotion:
     :type are_libraries_coming: Callable[[], bool]
     """
 
-    parameters = ('motion_bucket_id', 'seed', 'seconds')
+    parameters = ('motion_bucket_id', 'seed', 'seconds', 'move', 'focus', 'blur')
     fps: float = FPS
     is_closed = True
     #: with a depth model too: it decides where pixels go, and every pixel is the photo's own
@@ -117,7 +117,8 @@ class CameraMotion:
 
         :param photo: the upright photo
         :type photo: Photo
-        :param request: ``motion_bucket_id`` sets how far the camera travels, ``seed`` where to, ``seconds`` how long
+        :param request: ``motion_bucket_id`` sets how far the camera travels, ``move`` and ``seed`` where to,
+            ``seconds`` how long; ``focus`` and ``blur`` what stays in place, and sharp
         :type request: AnimationRequest
         :param control: takes the progress after every frame and before a model estimates depth, and ends the work
             before every frame
@@ -133,7 +134,8 @@ class CameraMotion:
                                     self.model.image_prompt_width * self.model.image_prompt_height)
         control.stop_if_cancelled()
         travel = LEAST_TRAVEL + MORE_TRAVEL * request.motion_bucket_id / 255
-        shot = Shot(choose_path('auto', request.seed, total), travel)
+        path = choose_path(request.move, request.seed, total)
+        shot = Shot(path, travel, request.focus_point, request.blur)
         renderer = prepare_renderer(photo.image, (width, height), shot,
                                     lambda still: self._estimate_depth(still, control.report))
         for number in range(total):

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What the page asks of a camera: its move, the length of the clip, the focus, the blur.
+
+Libraries: axe-playwright-python, playwright, pytest.
+"""
+
+import program
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import choose, file, photo, see
+
+SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'
+         'Seconds = 1\nOutputFPS = 6\nMaxSeconds = 4\n')
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory):
+    with program.started(tmp_path_factory.mktemp('camera'), SMALL) as (_process, port):
+        program.ready(port)
+        yield port
+
+
+def _centre(page, selector):
+    box = page.locator(selector).bounding_box()
+    return box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
+
+
+def _part_of_photo(page):
+    """Where the mark is, as parts of a photo twice as wide as high, which fills the stage."""
+    box, (x, y) = page.locator('#photo').bounding_box(), _centre(page, '#focus-mark')
+    return pytest.approx(
+        (x - box['x']) / box['width'], abs = 0.01), pytest.approx(
+            (y - box['y']) / box['height'], abs = 0.01)
+
+
+def _point(page):
+    return tuple(map(float, page.input_value('#focus').split(',')))
+
+
+def _tap(page, x, y):
+    box = page.locator('#photo').bounding_box()
+    page.mouse.click(box['x'] + x * box['width'], box['y'] + y * box['height'])
+
+
+def test_what_is_set_is_what_the_camera_is_asked(page):
+    choose(page, photo(size = (400, 200)))
+    assert page.locator('#seconds option').evaluate_all('all => all.map((one) => one.value)') == [
+        '', '2', '3'
+    ]
+    page.select_option('#move', 'push-in')
+    page.select_option('#seconds', '2')
+    page.fill('#blur', '0.5')
+    _tap(page, 0.25, 0.75)
+    with page.expect_response(lambda answer: answer.request.method == 'POST') as answer:
+        page.click('#start')
+    asked = answer.value.json()['parameters']
+    assert (asked['move'], asked['seconds'], asked['blur']) == ('push-in', 2, 0.5)
+    x, y = map(float, asked['focus'].split(','))
+    assert (x, y) == (pytest.approx(0.25, abs = 0.01), pytest.approx(0.75, abs = 0.01))
+    see(page, 'done')
+    # an earlier clip's settings return with it
+    page.reload()
+    see(page, 'done')
+    assert (page.input_value('#move'), page.input_value('#seconds')) == ('push-in', '2')
+    assert _point(page) == (x, y)
+
+
+def test_the_focus_is_tapped_moved_by_keys_and_taken_back(page):
+    choose(page, photo(size = (400, 200)))
+    assert not page.is_visible('#focus-mark')
+    _tap(page, 0.7, 0.4)
+    assert page.is_visible('#focus-mark') and _point(page) == _part_of_photo(page)
+    page.set_viewport_size({'width': 500, 'height': 900})
+    assert _point(page) == _part_of_photo(page)
+    page.click('#focus-reset')
+    assert not page.is_visible('#focus-mark') and page.input_value('#focus') == ''
+    page.focus('#focus-choose')
+    page.keyboard.press('Enter')
+    page.keyboard.press('ArrowRight')
+    page.keyboard.press('ArrowDown')
+    assert page.input_value('#focus') == '0.52,0.52' and _point(page) == _part_of_photo(page)
+    assert page.get_attribute('#focus-mark', 'aria-label').startswith('Focus: 52 % across')
+    assert Axe().run(page).violations_count == 0
+    # another photo has its own
+    page.set_input_files('#file', file(photo('PNG', (120, 200)), 'other.png'))
+    page.wait_for_selector('#focus-mark', state = 'hidden')
+    assert page.input_value('#focus') == ''
