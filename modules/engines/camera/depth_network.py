@@ -133,9 +133,9 @@ class DepthAnything:
         options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = 4
-        # what one estimate takes is given back after it, and no thread waits for the next one at full speed
-        options.enable_cpu_mem_arena = False
+        # pictures have all sizes
         options.enable_mem_pattern = False
+        # no thread waits for the next estimate at full speed
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         with _errors_of_the_library():
             self._session = onnxruntime.InferenceSession(
@@ -173,9 +173,13 @@ class DepthAnything:
 
     def _compute(self, image: Image.Image) -> 'numpy.ndarray':
         import numpy as np
+        import onnxruntime
         pixels = self._pictures.normalise(image, self._kind)
+        once = onnxruntime.RunOptions()
+        # what one estimate takes is given back after it
+        once.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
         with _errors_of_the_library():
-            answer: Any = self._session.run([OUTPUT], {INPUT: pixels})[0]
+            answer: Any = self._session.run([OUTPUT], {INPUT: pixels}, once)[0]
         found = np.asarray(answer, np.float32)
         if found.size < 2 or found.ndim < 2 or found.size != found.shape[-1] * found.shape[-2]:
             raise ValueError(f'its answer has the shape {list(found.shape)}')
