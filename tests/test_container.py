@@ -99,7 +99,7 @@ def test_an_ordinary_user_runs_it_and_may_change_nothing_of_it(image):
 
 def test_nothing_of_the_owners_comes_along_and_libraries_are_not_fetched_anew(image, tmp_path):
     changed = tmp_path / 'changed'
-    shutil.copytree(ROOT, changed, ignore = shutil.ignore_patterns('.*', 'tests'))
+    shutil.copytree(ROOT, changed, ignore = shutil.ignore_patterns('.*', 'tests', '*.pyc.*'))
     shutil.copy(ROOT / '.dockerignore', changed)
     for name in ('models/secret', 'outputs/secret', '.git/secret', '.venv/secret', 'secret.ini'):
         (changed / name).parent.mkdir(exist_ok = True)

@@ -27,6 +27,9 @@ FOLDERS = ('configuration', 'engines', 'install', 'weights')
 DEPTH_MODEL = 'models/onnx-community/depth-anything-v2-small/onnx/model.onnx'
 NO_GRAPH = bytes([8, 9, 58, 0, 66, 0])
 
+#: what another Python is just compiling, which may have gone the next moment
+UNFINISHED = shutil.ignore_patterns('*.pyc.*')
+
 #: tells its arguments and its Python, then ends as the environment says
 STAND_IN = '''
 import json, os, sys
@@ -126,7 +129,7 @@ def build(home: Path) -> SmallProgram:
     for name in FILES:
         shutil.copy(ROOT / 'modules' / name, home / 'modules')
     for name in FOLDERS:
-        shutil.copytree(ROOT / 'modules' / name, home / 'modules' / name)
+        shutil.copytree(ROOT / 'modules' / name, home / 'modules' / name, ignore = UNFINISHED)
     for name in ('START', 'START.bat'):
         shutil.copy(ROOT / name, home)
     shutil.copytree(ROOT / 'static' / 'locales', home / 'static' / 'locales')
