@@ -253,7 +253,7 @@ def test_the_engine_tells_it_as_its_reason(checkpoint, blind, tmp_path, monkeypa
         assert words in reason and '550.54.14' in reason and 'Engine = svd' in reason
     # asked once, however often the page asks
     (tmp_path / 'bin' / 'nvidia-smi').unlink()
-    assert svd.status().reason.key == 'engines.svd_gpu_not_seen'
+    assert svd.status().reason.key == 'engines.gpu_not_seen'
 
 
 def test_without_a_card_the_engine_tells_what_it_always_did(checkpoint, tmp_path, monkeypatch):
@@ -261,4 +261,4 @@ def test_without_a_card_the_engine_tells_what_it_always_did(checkpoint, tmp_path
     monkeypatch.setattr(budget, 'SMALL', 0)
     unseen_gpu.explain_for.cache_clear()
     svd = engine.StableVideo(Configuration(), lambda _configuration: checkpoint)
-    assert svd.status().reason.key == 'engines.svd_slow'
+    assert svd.status().reason.key == 'engines.slow_processor'

@@ -46,7 +46,7 @@ class LacksModel(stand_ins.Instant):
 
     def status(self):
         return EngineStatus(
-            text('engines.svd_no_weights', model = self.model.model_name), lack = 'video')
+            text('engines.no_weights', model = self.model.model_name), lack = 'video')
 
 
 class LacksLibraries(stand_ins.Instant):
@@ -54,7 +54,8 @@ class LacksLibraries(stand_ins.Instant):
 
     def status(self):
         return EngineStatus(
-            text('engines.svd_no_libraries', libraries = 'torch, diffusers'), lack = 'libraries')
+            text('engines.no_libraries', engine = text('page.svd'), libraries = 'torch, diffusers'),
+            lack = 'libraries')
 
 
 class SeesDepth(stand_ins.Instant):

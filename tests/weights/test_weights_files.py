@@ -118,7 +118,7 @@ def test_the_model_in_one_file_is_recognised_and_the_way_out_told(tmp_path, plac
 @pytest.mark.parametrize('file', ['sdxl.safetensors', 'svdquant.safetensors', 'svd_xt.ckpt'])
 def test_other_models_in_one_file_are_not_taken_for_it(tmp_path, file):
     reason = StableVideo(options(tmp_path, 'models', '', file)).status().reason
-    assert reason.key == 'engines.svd_no_weights'
+    assert reason.key == 'engines.no_weights'
 
 
 def test_a_whole_model_beside_it_is_what_is_used(tmp_path):

@@ -155,8 +155,9 @@ class MemoryBudget:
         if memory.count_file_bytes(folder, self.find_source(folder).variant) <= SMALL:
             return None
         reason = unseen_gpu.explain(self._model.device)
-        return text(
-            'engines.svd_gpu_not_seen', reason = reason) if reason else text('engines.svd_slow')
+        if reason:
+            return text('engines.gpu_not_seen', reason = reason, engine = 'svd')
+        return text('engines.slow_processor', engine = 'svd')
 
     def _explain_large(self, folder: Path) -> Text | None:
         """Checked until it fits once: what loading and running take must not count against the next request."""
@@ -171,4 +172,4 @@ class MemoryBudget:
         if self._has_fitted:
             return None
         gigabytes = {'needed': f'{needed / 1e9:.1f}', 'there': f'{available / 1e9:.1f}'}
-        return text('engines.svd_no_memory', **gigabytes)
+        return text('engines.no_memory', **gigabytes)

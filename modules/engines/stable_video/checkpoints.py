@@ -39,7 +39,7 @@ def explain_refusal(configuration: Configuration, folder: Path | None) -> Text |
     if folder is not None:
         return None
     return files.explain_single_file(configuration, folder) or text(
-        'engines.svd_no_weights', model = name)
+        'engines.no_weights', model = name)
 
 
 def list_warnings(model: ModelOptions, folder: Path | None) -> tuple[Text, ...]:

@@ -50,8 +50,8 @@ OPTIONS = ('model_name', 'output_frames', 'conditioning_fps', 'inference_steps',
 
 #: why the engine cannot work → what can be fetched, so that it can
 LACKS = {
-    'engines.svd_no_libraries': 'libraries',
-    'engines.svd_no_weights': VIDEO.key,
+    'engines.no_libraries': 'libraries',
+    'engines.no_weights': VIDEO.key,
     'engines.svd_single_file': VIDEO.key
 }
 
@@ -123,7 +123,8 @@ class StableVideo:
             return COMING
         missing = missing_libraries(*LIBRARIES)
         if missing:
-            return text('engines.svd_no_libraries', libraries = ', '.join(missing))
+            return text(
+                'engines.no_libraries', engine = text('page.svd'), libraries = ', '.join(missing))
         reason = self._explain_checkpoint(folder)
         return self.budget.explain_refusal(folder) if folder and not reason else reason
 

@@ -84,7 +84,7 @@ def load_sampler(load: Callable[[Path, bool], Sampler], folder: Path, is_tested:
             sampler, reason = load(folder, False), None
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         logger.exception('%s cannot be loaded', folder)
-        reason = text('engines.svd_cannot_load', folder = folder, error = first_line(error))
+        reason = text('engines.cannot_load', folder = folder, error = first_line(error))
     if sampler is None or reason is not None:
         # only here, after the exception and what it held are gone
         raise LoadingError(reason)

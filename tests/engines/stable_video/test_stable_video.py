@@ -666,9 +666,9 @@ def test_files_that_are_not_loaded_are_not_counted(checkpoint, plain_checkpoint,
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_every_reason_has_words_in(language):
     needed = [
-        'svd_no_libraries', 'torch_broken', 'svd_no_weights', 'svd_no_memory', 'svd_slow',
-        'no_device', 'svd_cannot_load', 'memory_stepped_down', 'svd_few_steps', 'warn_frames',
-        'warn_fps', 'device_cannot_compute', 'device_gives_no_numbers', 'device_too_small',
+        'no_libraries', 'torch_broken', 'no_weights', 'no_memory', 'slow_processor', 'no_device',
+        'cannot_load', 'memory_stepped_down', 'svd_few_steps', 'warn_frames', 'warn_fps',
+        'device_cannot_compute', 'device_gives_no_numbers', 'device_too_small',
         'device_too_small_in_full', 'device_failed', 'redirected'
     ]
     assert set(needed) <= set(i18n.words(language)['engines'])
