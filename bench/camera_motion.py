@@ -25,6 +25,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
@@ -47,12 +48,13 @@ from modules.request import parse_request  # noqa: E402
 FRAMES, RUNS, PIXELS = 48, 5, 1024 * 576
 
 
-def _synthetic() -> Image.Image:
+def _synthetic() -> Photo:
     """A sky, textured ground, a red thing in the middle: 12 million pixels."""
     noise = np.random.default_rng(0).integers(0, 128, (1125, 2000, 3), np.uint8)
     noise[:300] = (150, 190, 240)
     cv2.circle(noise, (1000, 600), 250, (200, 40, 50), -1)
-    return Image.fromarray(cv2.resize(noise, (4000, 2250), interpolation = cv2.INTER_CUBIC))
+    image = Image.fromarray(cv2.resize(noise, (4000, 2250), interpolation = cv2.INTER_CUBIC))
+    return Photo(image, image.size)
 
 
 def _published_size(folder: Path) -> None:
@@ -84,7 +86,9 @@ def _depth_in(frames: np.ndarray) -> tuple[float, float]:
     """Parallax in pixels (90th percentile) and near / far."""
     far_frame = max(range(len(frames)), key = lambda i: cv2.norm(frames[0], frames[i], cv2.NORM_L1))
     a, b = (cv2.cvtColor(frames[i], cv2.COLOR_RGB2GRAY) for i in (0, far_frame))
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(a, b, None)
+    # OpenCV makes the flow where there is none, which its types do not say
+    nothing: Any = None
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(a, b, nothing)
     rows, columns = np.mgrid[40:a.shape[0] - 40:8, 40:a.shape[1] - 40:8]
     detail = cv2.blur(np.abs(cv2.Laplacian(a, cv2.CV_32F)), (15, 15))[rows, columns].ravel() > 4
     start = np.stack([columns.ravel(), rows.ravel()], 1)[detail].astype(np.float32)
@@ -125,8 +129,7 @@ def _timed(act: Callable[[], object]) -> tuple[float, float]:
 def _measure(how: str, path: Path | None, models: Path) -> str:
     """One row of the table, measured in a process of its own."""
     animate = _ken_burns if how == 'Ken Burns' else _camera_motion
-    image = _synthetic() if path is None else None
-    photo = Photo(image, image.size) if image else PhotoReader(10**9).read(path)
+    photo = PhotoReader(10**9).read(path) if path else _synthetic()
     before = _resident()
     options = Configuration(
         model = ModelOptions(seconds = FRAMES / 30), store = StoreOptions(models_home = models))
@@ -143,13 +146,13 @@ def _measure(how: str, path: Path | None, models: Path) -> str:
         return row + f' {_timed(lambda: depth.nearness(frames[0]))[0]:7.2f}'
     parallax, ratio = _depth_in(frames)
     guess = _timed(lambda: depth_guess.nearness(frames[0]))[0]
-    guess = f'{guess:7.2f}' if how == 'camera motion' else f'{"":7}'
-    return row + f' {guess} {parallax:9.1f} {ratio:9.2f}'
+    guessed = f'{guess:7.2f}' if how == 'camera motion' else f'{"":7}'
+    return row + f' {guessed} {parallax:9.1f} {ratio:9.2f}'
 
 
 def main() -> None:
     """Measure every photo named on the command line, or a synthetic one."""
-    paths = [Path(name) for name in sys.argv[1:]] or [None]
+    paths: list[Path | None] = [*map(Path, sys.argv[1:])] or [None]
     ways = ['camera motion', 'Ken Burns'
             ] + ([] if missing_libraries('onnx', 'torch', 'transformers') else ['depth model'])
     print(f'{FRAMES} frames, median of {RUNS}')

@@ -14,6 +14,7 @@ Redis, is killed, ended, stopped and started again at random.
 Libraries: those of the tests; the program redis-server.
 """
 
+import importlib
 import random
 import statistics
 import sys
@@ -21,11 +22,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
 
-import fleet  # noqa: E402
 import program  # noqa: E402
 from crashing import photo  # noqa: E402
 from storm import Storm  # noqa: E402
@@ -37,6 +38,9 @@ from modules.jobs.fleet.ledger import Ledger  # noqa: E402
 from modules.jobs.fleet.task import Task  # noqa: E402
 from modules.jobs.job import Job, new_id  # noqa: E402
 from modules.request import parse_request  # noqa: E402
+
+#: the helper of the tests, which a type checker takes for this file
+fleet: Any = importlib.import_module('fleet')
 
 #: jobs of a measurement for each worker
 JOBS = 12
@@ -113,8 +117,8 @@ def _fill(folder, ledger, count):
 
 def waiting():
     print('waiting   submit  position   take  deliver (ms, median of 20)   Redis, MB')
-    with tempfile.TemporaryDirectory() as folder, fleet.redis_server(folder) as redis:
-        ledger, folder = Ledger(redis.url), Path(folder)
+    with tempfile.TemporaryDirectory() as home, fleet.redis_server(home) as redis:
+        ledger, folder = Ledger(redis.url), Path(home)
         # durable each second, as is usual, so that this disk is not what is measured
         ledger.client.config_set('appendfsync', 'everysec')
         for count in (10, 1000, 100_000):

@@ -152,7 +152,7 @@ def _time(encode: Callable[[np.ndarray, Path], None], frames: np.ndarray,
 
 def _read(path: Path) -> np.ndarray:
     """What is seen in the middle of each frame's time."""
-    frames, ends = [], []
+    frames, ends = [], list[float]()
     with Image.open(path) as image:
         for number in range(image.n_frames):
             image.seek(number)

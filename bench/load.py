@@ -32,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support'), str(ROOT / 'bench')]
@@ -254,11 +254,12 @@ def row(server: str, people: int, seconds: int) -> bool:
             watch = processes.Watch(pid)
             watch.start()
             began = time.monotonic()
-            others.stdin.write(f'{port} {seconds}\n')
-            others.stdin.close()
+            asked, answers = cast(IO[str], others.stdin), cast(IO[str], others.stdout)
+            asked.write(f'{port} {seconds}\n')
+            asked.close()
             times, lost = _health(port, others)
             took = time.monotonic() - began
-            statuses = json.loads(others.stdout.read())
+            statuses = json.loads(answers.read())
         most = watch.end()
     return _told(server, statuses, times, lost, took, most)
 
@@ -306,4 +307,5 @@ if __name__ == '__main__':
     elif sys.argv[1:2] == ['people']:
         upload(int(sys.argv[2]))
     else:
-        main(*[int(argument) for argument in sys.argv[1:3]], *sys.argv[3:])
+        given: list[Any] = [*map(int, sys.argv[1:3]), *sys.argv[3:]]
+        main(*given)

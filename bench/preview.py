@@ -120,9 +120,14 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
     fit = fitting.plan(photo.full_size, model)
     tensors = {name: torch.randn(1, FRAMES, 4, 32, 56) for name in preview.TENSORS}
     run(seen)
-    alone = statistics.median(
-        _seconds(lambda: fitting.in_shape(preview.preview_frame(seen, tensors), fit))
-        for _ in range(100)) * steps
+
+    def show() -> None:
+        frame = preview.preview_frame(seen, tensors)
+        if frame is None:
+            raise SystemExit('the preview knows the scheduler no more')
+        fitting.in_shape(frame, fit)
+
+    alone = statistics.median(_seconds(show) for _ in range(100)) * steps
     _print('Stable Video Diffusion', [lambda: run(unseen), lambda: run(seen), viewed], runs, alone)
 
 
@@ -148,16 +153,17 @@ def _print(name: str, ways: list[Callable | None], runs: int, alone: float) -> N
     times = []
     for turn in range(runs):
         order = [(place + turn) % len(ways) for place in range(len(ways))]
-        found = {place: ways[place]() for place in order if ways[place]}
-        times.append([found.get(place) for place in range(len(ways))])
-    shown = [way and statistics.median(row[at] for row in times) for at, way in enumerate(ways)]
+        times.append({place: way() for place in order if (way := ways[place])})
+    shown = [
+        statistics.median(row[at] for row in times) if way else 0.0 for at, way in enumerate(ways)
+    ]
     without, seen, viewed = (f'{seconds:.3f} s' if seconds else '-' for seconds in shown)
     cost = _ratio(times, 1, 0) if ways[0] else '-'
     print(f'{name:<22}{without:>8}{seen:>11}{cost:>16}{viewed:>12}'
           f'{_ratio(times, 2, 1):>7}{alone * 1000:>9.2f} ms  {alone / shown[1]:.3%}')
 
 
-def _ratio(times: list[list[float]], over: int, under: int) -> str:
+def _ratio(times: list[dict[int, float]], over: int, under: int) -> str:
     return f'{statistics.median(row[over] / row[under] for row in times):.3f}'
 
 

@@ -177,11 +177,11 @@ def at_rest(process: int, port: int) -> processes.Needs:
     """
     program.ready(port, PATIENCE)
     patience = time.monotonic() + PATIENCE
-    before, same = None, 0
+    before, same = processes.needs(process), 0
     while same < 10 and time.monotonic() < patience:
         time.sleep(0.2)
         now = processes.needs(process)
-        same = same + 1 if before and now.files == before.files else 0
+        same = same + 1 if now.files == before.files else 0
         before = now
     return before
 

@@ -21,9 +21,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
@@ -90,7 +93,7 @@ def serve(folder: str, port: multiprocessing.Queue, end: threading.Event) -> Non
         end.wait()
 
 
-def follow(port: int, path: str, streams: int, told: multiprocessing.Value,
+def follow(port: int, path: str, streams: int, told: 'Synchronized[int]',
            end: threading.Event) -> None:
     """
     Be those who follow.
@@ -102,7 +105,7 @@ def follow(port: int, path: str, streams: int, told: multiprocessing.Value,
     :param streams: how many
     :type streams: int
     :param told: counts the events
-    :type told: multiprocessing.Value
+    :type told: 'Synchronized[int]'
     :param end: set when it is over
     :type end: threading.Event
     """
@@ -116,23 +119,23 @@ def follow(port: int, path: str, streams: int, told: multiprocessing.Value,
         selector.register(client, selectors.EVENT_READ)
     while not end.is_set():
         for key, _ready in selector.select(timeout = 0.1):
-            part = key.fileobj.recv(65536)
+            part = cast(socket.socket, key.fileobj).recv(65536)
             if not part:
                 raise SystemExit('a stream has ended')
             told.value += part.count(b'data: ')
 
 
 @contextmanager
-def beside(role: object, *arguments: object) -> Iterator[multiprocessing.Process]:
+def beside(role: Callable[..., object], *arguments: object) -> Iterator[BaseProcess]:
     """
     A process that plays a role meanwhile.
 
     :param role: a function whose last argument tells it to end
-    :type role: object
+    :type role: Callable[..., object]
     :param arguments: the others
     :type arguments: object
     :yield: the process
-    :ytype: multiprocessing.Process
+    :ytype: BaseProcess
     """
     context = multiprocessing.get_context('spawn')
     end = context.Event()
@@ -170,7 +173,7 @@ def _row(count: int) -> None:
             _measure(port, count, told, server.pid)
 
 
-def _measure(port: int, count: int, told: multiprocessing.Value, pid: int) -> None:
+def _measure(port: int, count: int, told: 'Synchronized[int]', pid: int | None) -> None:
     before, began = told.value, time.perf_counter()
     times = sorted(_asked(port) for _number in range(ASKED))
     per_second = (told.value - before) / (time.perf_counter() - began)
@@ -187,8 +190,7 @@ def _started(port: int) -> str:
     return program.call(port, 'POST', '/jobs', body, headers).headers['Location']
 
 
-def _until_told(told: multiprocessing.Value, count: int,
-                followers: multiprocessing.Process) -> None:
+def _until_told(told: 'Synchronized[int]', count: int, followers: BaseProcess) -> None:
     """Until every stream has had news ten times on average."""
     patience = time.monotonic() + PATIENCE
     while told.value < 10 * count:
@@ -207,7 +209,7 @@ def _asked(port: int) -> float:
     return 1000 * (time.perf_counter() - before)
 
 
-def _needed(pid: int) -> tuple[str, str]:
+def _needed(pid: int | None) -> tuple[str, str]:
     """Threads and megabytes of a process."""
     status = Path(f'/proc/{pid}/status')
     if not status.exists():

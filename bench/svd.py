@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support')]
@@ -228,8 +229,7 @@ class Bench:
         way.seconds[self._round] = time.perf_counter() - started
         way.step_seconds += [after - before for before, after in pairwise(moments)]
 
-    def _plain(self, pipe: diffusers.StableVideoDiffusionPipeline, chunk: int,
-               on_step: OnStep) -> numpy.ndarray:
+    def _plain(self, pipe: Any, chunk: int, on_step: OnStep) -> numpy.ndarray:
 
         def report_step(_pipe, _step, _time, tensors):
             on_step()
@@ -265,7 +265,7 @@ class Bench:
         :return: the ways
         :rtype: list[Way]
         """
-        self.engine = None
+        del self.engine
         total = torch.cuda.mem_get_info()[1] / GIB
         ways = []
         for rung, size in RUNGS.items():
@@ -282,7 +282,8 @@ class Bench:
             self._first(ways[-1])
             self._rounds(ways[-1:], 1)
             # it holds the engine; and three steps come to another clip
-            ways[-1].make = ways[-1].clip = None
+            del ways[-1].make
+            ways[-1].clip = None
             del engine
         return ways
 
@@ -323,7 +324,7 @@ def main(given: argparse.Namespace, is_gpu: bool) -> None:
             f'steps, {given.channels} channels, medians')
         if given.rungs and is_gpu:
             for way in ways:
-                way.make = None
+                del way.make
             print_table([ways[0], *bench.rungs()], 'rungs of the memory ladder')
     for name in bench.left_out:
         tell(f'left out, no time: {name}')
@@ -343,7 +344,7 @@ def make_checkpoint(folder: Path, channels: int) -> Path:
     """
     torch.manual_seed(0)
     vae_channels = max(32, channels * 2 // 5 // 32 * 32)
-    pipe = diffusers.StableVideoDiffusionPipeline(
+    pipe: Any = diffusers.StableVideoDiffusionPipeline(
         vae = diffusers.AutoencoderKLTemporalDecoder(
             down_block_types = ('DownEncoderBlock2D', ) * 4,
             block_out_channels = tuple(vae_channels * n for n in (1, 2, 4, 4)),
@@ -395,9 +396,10 @@ def print_table(ways: list[Way], title: str) -> None:
                          for values, digits in ((way.seconds.values(), 2), (way.step_seconds, 3)))
         plain = ways[0].seconds
         pairs = [(plain[at], own) for at, own in way.seconds.items() if at in plain]
-        is_same = way.clip is not None and way.clip.shape == ways[0].clip.shape
         times = f'{statistics.median(a / b for a, b in pairs):.2f}' if pairs else '-'
-        distance = measure_distance(way.clip, ways[0].clip) if is_same else '-'
+        distance, clip, first = '-', way.clip, ways[0].clip
+        if clip is not None and first is not None and clip.shape == first.shape:
+            distance = measure_distance(clip, first)
         flops = f'{way.flops / 1e12:.3f}' if way.flops else '-'
         tell(f'{way.name:34} {seconds:>8} {step:>7} {times:>6} {flops:>8} {way.peak:>15} '
              f'{distance:>8}')
