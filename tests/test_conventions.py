@@ -94,6 +94,12 @@ def test_libraries_stay_in_their_rooms(library):
             assert name(path).startswith(ALLOWED[library]), path
 
 
+def test_only_queues_change_jobs():
+    for path in SOURCE:
+        if 'modules.jobs.lifecycle' in imports(path):
+            assert name(path).startswith('modules/jobs/'), path
+
+
 #: a room may import from rooms of a lower number
 FLOORS = [
     (r'modules/(__init__|choices|progress|i18n|errors|logs|homes|option|terminal)\.py', 0),

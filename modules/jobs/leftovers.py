@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,3 +114,18 @@ def set_aside(folder: Path) -> bool:
         logger.warning('%s cannot be set aside: %s', folder, error)
         return False
     return True
+
+
+def remove_folder(folder: Path) -> None:
+    """
+    Remove a job's upload and results.
+
+    :param folder: the job's folder
+    :type folder: Path
+    """
+    for _try in range(3):
+        shutil.rmtree(folder, ignore_errors = True)
+        # somebody may just be writing into it
+        if not folder.exists():
+            return
+        time.sleep(0.05)

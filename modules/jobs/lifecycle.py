@@ -6,8 +6,6 @@ What changes a job, from its beginning to its end; for its queue and the worker 
 Libraries: none.
 """
 
-import shutil
-import time
 from dataclasses import replace
 from datetime import datetime
 
@@ -88,18 +86,3 @@ def stop_if_cancelled(job: Job) -> None:
     """
     if job.cancellation.is_set():
         raise errors.Cancelled
-
-
-def remove_files(job: Job) -> None:
-    """
-    Remove the upload and the results.
-
-    :param job: the job
-    :type job: Job
-    """
-    for _try in range(3):
-        shutil.rmtree(job.folder, ignore_errors = True)
-        # somebody may just be writing into it
-        if not job.folder.exists():
-            return
-        time.sleep(0.05)

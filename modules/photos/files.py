@@ -150,6 +150,27 @@ def complete(image: Image.Image, file: BinaryIO) -> Image.Image:
     return Image.open(io.BytesIO(completed), formats = JPEGS) if completed else image
 
 
+def read_exif(image: Image.Image, file: BinaryIO) -> dict[int, dict[int, object]]:
+    """
+    Read EXIF. In a TIFF it stands with the first picture, whichever is meant.
+
+    :param image: the picture, opened
+    :type image: Image.Image
+    :param file: the content
+    :type file: BinaryIO
+    :return: directory → tag → value, see :meth:`modules.photos.reader.PhotoReader.exif`
+    :rtype: dict[int, dict[int, object]]
+    """
+    own = image.getexif()
+    found = {0: dict(own), **{int(each): own.get_ifd(each) for each in tiffs.DIRECTORIES}}
+    file.seek(0)
+    if tiffs.is_tiff(file.read(4)):
+        file.seek(0)
+        for directory, tags in tiffs.read_exif(file.read()).items():
+            found[directory] |= tags
+    return found
+
+
 def load(image: Image.Image) -> Image.Image:
     """
     Decode the picture that is shown first.

@@ -78,17 +78,33 @@ def find_kind(data: bytes) -> tuple[int, int]:
     :return: the mark at the head of its picture, and bits a sample; zeros where there is none
     :rtype: tuple[int, int]
     """
-    position = len(START)
     with contextlib.suppress(IndexError, struct.error):
-        while data[position] == 0xff and data[position + 1] not in (START_OF_SCAN, END_OF_IMAGE):
-            marker = data[position + 1]
+        for marker, head, _end in _segments(data):
             if marker in FRAMES:
-                return marker, data[position + 4]
-            if marker == 0xff or marker in BARE:
-                position += 1 if marker == 0xff else 2
-            else:
-                position += 2 + struct.unpack_from('>H', data, position + 2)[0]
+                return marker, head[0]
+            if marker == START_OF_SCAN:
+                break
     return 0, 0
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Marks one after the other, each with what follows its length and where it ends, a scan with its data."""
+    position = len(START)
+    while data[position] == 0xff:
+        marker = data[position + 1]
+        if marker == 0xff or marker in BARE:
+            position += 1 if marker == 0xff else 2
+            continue
+        if marker == END_OF_IMAGE:
+            yield marker, b'', position
+            return
+        start = position + 4
+        position += 2 + struct.unpack_from('>H', data, position + 2)[0]
+        head = data[start:position]
+        if marker == START_OF_SCAN:
+            mark = MARK.search(data, position)
+            position = mark.start() if mark else len(data)
+        yield marker, head, position
 
 
 @dataclass
@@ -136,26 +152,14 @@ class _Scans:
 
 def _end_without_mark(data: bytes, scans: _Scans) -> int | None:
     """Where the data of the last scan end at the latest, if something else than the end mark follows."""
-    position = len(START)
-    while data[position] == 0xff:
-        marker = data[position + 1]
+    for marker, head, end in _segments(data):
         if marker == END_OF_IMAGE:
             scans.has_end = True
-            return None
-        if marker == 0xff or marker in BARE:
-            position += 1 if marker == 0xff else 2
-            continue
-        length, = struct.unpack_from('>H', data, position + 2)
-        head = data[position + 4:position + 2 + length]
-        position += 2 + length
-        if marker in FRAMES:
+        elif marker in FRAMES:
             scans.begin(marker, head)
-        elif marker == START_OF_SCAN:
-            mark = MARK.search(data, position)
-            position = mark.start() if mark else len(data)
-            if scans.add(head):
-                scans.has_end = data[position:position + 2] == END
-                return None if scans.has_end else position
+        elif marker == START_OF_SCAN and scans.add(head):
+            scans.has_end = data[end:end + 2] == END
+            return None if scans.has_end else end
     return None
 
 

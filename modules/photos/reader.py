@@ -41,9 +41,6 @@ UPRIGHT = {
 #: turns that swap width and height
 ON_ITS_SIDE = (UPRIGHT[5], UPRIGHT[6], UPRIGHT[7], UPRIGHT[8])
 
-#: directories of EXIF about the camera and the place
-DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-
 #: what Pillow's decoders raise on bytes that contradict themselves
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
                    EOFError, OverflowError, ZeroDivisionError, struct.error,
@@ -157,11 +154,9 @@ class PhotoReader:
         :rtype: dict[int, dict[int, object]]
         :raises errors.UnreadableImage: when it is no image
         """
-        with self._opened(photo) as (image, _file):
+        with self._opened(photo) as (image, file):
             try:
-                found = image.getexif()
-                inner = {int(each): found.get_ifd(each) for each in DIRECTORIES}
-                return {0: dict(found), **inner}
+                return files.read_exif(image, file)
             except DECODING_ERRORS as error:
                 logger.info('EXIF that cannot be read: %s', error)
                 return {}

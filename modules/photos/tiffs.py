@@ -12,7 +12,7 @@ import itertools
 import logging
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
@@ -38,6 +38,8 @@ THUMBNAIL = 512
 #: what only raw files have: sensors' colours, and compressions of Kodak, Nikon, Pentax, Samsung, Sony
 SENSORS = (32803, 34892)
 SENSOR_CODES = (32767, 32769, 32770, 34713, 65000, 65535)
+#: directories of EXIF about the camera and the place
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 DNG_VERSION, JPEG_FROM_RAW, JPEG_START, JPEG_LENGTH = 50706, 46, 513, 514
 
 #: orientations that swap width and height
@@ -120,6 +122,38 @@ def open_tiff(file: BinaryIO) -> Image.Image:
             return _open_page(content, tiff, pages[0])
     except tifffile.TiffFileError as error:
         raise OSError(str(error)) from error
+
+
+def read_exif(content: bytes) -> dict[int, dict[int, object]]:
+    """
+    Read what a file says of all its pictures.
+
+    :param content: the file
+    :type content: bytes
+    :return: directory → tag → value; bytes, which may be whole pictures, are left out
+    :rtype: dict[int, dict[int, object]]
+    :raises OSError: when it is damaged; so do others of :data:`modules.photos.reader.DECODING_ERRORS`
+    """
+    if content[:4] in OWN_HEADS:
+        content = b'II*\0' + content[4:]
+    main = _directory(content)
+    inner = {
+        int(each): _directory(content, main[each], each)
+        for each in DIRECTORIES if each in main
+    }
+    return {0: main, **inner}
+
+
+def _directory(content: bytes, offset: Any = None, group: int | None = None) -> dict[int, object]:
+    """Tags of the first directory, or of that which another one points to."""
+    head = content[:16 if 43 in content[2:4] else 8]
+    found = TiffImagePlugin.ImageFileDirectory_v2(head, group = group)
+    file = io.BytesIO(content)
+    file.seek(found.next if offset is None else offset)
+    found.load(file)
+    values = ((tag, value[0] if isinstance(value, tuple) and len(value) == 1 else value)
+              for tag, value in found.items())
+    return {tag: value for tag, value in values if not isinstance(value, bytes)}
 
 
 def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:

@@ -16,8 +16,8 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
 from modules import encoders, errors
-from modules.jobs import lifecycle
 from modules.jobs.job import Job, new_id
+from modules.jobs.leftovers import remove_folder
 from modules.jobs.store import fsync
 from modules.photos.sandbox import calls
 from modules.request import parse_request, safe_stem
@@ -80,7 +80,7 @@ def submit_job(*, is_awaited: bool) -> Job:
         sender = services().senders.name(client))
     queue.check_room(job.client)
     with heavy_work_slot(), contextlib.ExitStack() as undo:
-        undo.callback(lifecycle.remove_files, job)
+        undo.callback(remove_folder, folder)
         save_upload(photo, upload)
         limit = services().configuration.web.max_pixels
         services().sandbox.run(calls.check, upload, limit, client = client)

@@ -27,7 +27,7 @@ from modules.i18n import text
 from modules.jobs import lifecycle
 from modules.jobs.database import HomeInUse
 from modules.jobs.job import Job, new_id
-from modules.jobs.leftovers import UNFINISHED
+from modules.jobs.leftovers import UNFINISHED, remove_folder
 from modules.jobs.store import Store
 from modules.request import parse_request
 
@@ -290,6 +290,7 @@ import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:4]
 import queues
+from modules.jobs.leftovers import remove_folder
 from modules.jobs.store import Store
 store = Store(Path(sys.argv[1]))
 store.open()
@@ -304,7 +305,7 @@ while True:
         gone = kept.pop(0)
         os.write(1, f'-{gone.id}\\n'.encode())
         store.remove(gone)
-        lifecycle.remove_files(gone)
+        remove_folder(gone.folder)
 '''
 
 
@@ -403,7 +404,7 @@ def test_a_disk_without_room_is_refused_until_there_is_some(small_disk):
 
 def test_a_job_whose_folder_was_taken_away_is_refused(store):
     gone = job(store)
-    lifecycle.remove_files(gone)
+    remove_folder(gone.folder)
     with pytest.raises(errors.DiskFull):
         store.add(gone)
     assert store.find(gone.id) is None

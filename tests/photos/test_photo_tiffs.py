@@ -8,6 +8,7 @@ Libraries: numpy, Pillow, pytest, tifffile.
 
 import io
 import struct
+import subprocess
 
 import numpy
 import pytest
@@ -404,3 +405,40 @@ def test_of_several_full_pictures_the_first_is_taken(reader):
         file.write(as_kind(shades(), 'uint8'), photometric = 'rgb', metadata = None)
         file.write(numpy.zeros((200, 300, 3), numpy.uint8), photometric = 'rgb', metadata = None)
     assert_shows(reader, content.getvalue(), shades())
+
+
+@pytest.mark.parametrize(
+    'content', [
+        raw(preview = jpeg(1200, 800)),
+        tiff(as_kind(shades(), 'float32'), photometric = 'rgb'),
+        tiff(as_kind(shades(), 'uint16'), photometric = 'rgb', byteorder = '>'),
+    ],
+    ids = ['raw', 'deep', 'other order'])
+def test_date_and_place_are_those_of_the_file(reader, tmp_path, content):
+    """Written by exiftool, beside the picture that is taken."""
+    path = tmp_path / 'photo.tif'
+    path.write_bytes(content)
+    wrote = subprocess.run([
+        'exiftool', '-q', '-overwrite_original', '-Make=Somebody',
+        '-DateTimeOriginal=2019:05:04 12:34:56', '-GPSLatitude=31.25', '-GPSLatitudeRef=N', path
+    ],
+                           check = False)
+    assert wrote.returncode == 0
+    found = reader.still(path, (3, 2)).exif
+    assert (found[0][0x010F], found[0x8769][0x9003]) == ('Somebody', '2019:05:04 12:34:56')
+    assert tuple(map(float, found[0x8825][2])) == (31, 15, 0) and found[0x8825][1] == 'N'
+
+
+def test_big_ones_tell_of_the_camera(reader):
+    camera = [(271, 's', 0, 'Somebody', True)]
+    content = tiff(as_kind(shades(), 'uint16'), bigtiff = True, extratags = camera)
+    assert reader.still(io.BytesIO(content), (3, 2)).exif[0][271] == 'Somebody'
+
+
+def test_a_raw_file_without_a_date_has_that_of_the_photo_inside(reader):
+    own = Image.Exif()
+    own[0x010F] = 'Somebody'
+    own.get_ifd(0x8769)[0x9003] = '2019:05:04 12:34:56'
+    content = raw(preview = jpeg(1200, 800, exif = own))
+    found = reader.still(io.BytesIO(content), (3, 2)).exif
+    assert found[0x8769][0x9003] == '2019:05:04 12:34:56'

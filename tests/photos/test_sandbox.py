@@ -162,7 +162,6 @@ def test_what_is_read_elsewhere_is_the_same(sandbox, tmp_path):
     for pixels in (None, 5000):
         one, other = here.read(path, pixels), elsewhere.read(path, pixels)
         assert (one.full_size, one.image.tobytes()) == (other.full_size, other.image.tobytes())
-    assert here.exif(path) == elsewhere.exif(path)
     assert here.still(path, (2, 1)) == elsewhere.still(path, (2, 1))
     with pytest.raises(errors.TooManyPixels):
         SandboxedReader(sandbox, 1000).read(path)
@@ -338,7 +337,7 @@ def test_every_format_is_read_without_opening_a_file(sandbox, tmp_path, kind):
     path.write_bytes(fuzzing.originals()[kind])
     here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(sandbox, 10**6)
     assert elsewhere.read(path).image.tobytes() == here.read(path).image.tobytes()
-    assert elsewhere.exif(path) == here.exif(path)
+    assert elsewhere.still(path, (1, 1)) == here.still(path, (1, 1))
 
 
 def children(process):

@@ -22,7 +22,7 @@ from modules.clips.animator import PREVIEW_SIDE
 from modules.jobs import lifecycle
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import QUEUED, Job
-from modules.jobs.leftovers import UNFINISHED
+from modules.jobs.leftovers import UNFINISHED, remove_folder
 from modules.jobs.record import progress_from_json
 from modules.jobs.results import delivered_names, move_results
 from modules.jobs.store import Store
@@ -181,7 +181,7 @@ class LiveJobs:
         """
         with self._lock:
             self.store.remove(job)
-            lifecycle.remove_files(job)
+            remove_folder(job.folder)
 
     def _files(self, job: Job, fields: dict[str, str]) -> dict[str, bytes]:
         """Read what was delivered; where that cannot be kept, the job has failed."""

@@ -15,7 +15,7 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.jobs import lifecycle
 from modules.jobs.job import Job
-from modules.jobs.leftovers import UNFINISHED
+from modules.jobs.leftovers import UNFINISHED, remove_folder
 from modules.jobs.local.crew import Crew
 from modules.jobs.local.journal import Journal
 from modules.jobs.local.line import Line
@@ -117,7 +117,7 @@ class Dispatcher:
             if self._journal.is_removed(job):
                 lifecycle.end(job, 'cancelled')
                 job.notify()
-                lifecycle.remove_files(job)
+                remove_folder(job.folder)
             elif is_unable and self._can_be_left(animator, job):
                 self._put_back(job)
                 self._line.jobs.appendleft(job)
@@ -171,7 +171,7 @@ class Dispatcher:
             if job in self._crew.running:
                 # the worker removes the rest when it has let go
                 return
-        lifecycle.remove_files(job)
+        remove_folder(job.folder)
 
     def close(self) -> None:
         """Begin no job any more, and stop those that run."""

@@ -12,6 +12,7 @@ import logging
 from modules import errors
 from modules.jobs import lifecycle
 from modules.jobs.job import MOST_ATTEMPTS, Job
+from modules.jobs.leftovers import remove_folder
 from modules.jobs.meter import Meter
 from modules.jobs.store import Store
 
@@ -53,7 +54,7 @@ class Journal:
         for job in jobs:
             if job.is_awaited:
                 self.store.remove(job)
-                lifecycle.remove_files(job)
+                remove_folder(job.folder)
         waiting = [job for job in jobs if not job.is_awaited and not self._give_up(job)]
         for job in waiting:
             job.state, job.started = 'queued', None

@@ -116,20 +116,6 @@ def to_photo(found: dict[str, Any], content: bytes) -> Photo:
         Image.frombytes('RGB', to_size(found['size']), content), to_size(found['full_size']))
 
 
-def exif(upload: BinaryIO, max_pixels: int) -> Found:
-    """
-    :meth:`modules.photos.reader.PhotoReader.exif`.
-
-    :param upload: its content
-    :type upload: BinaryIO
-    :param max_pixels: width × height it may have
-    :type max_pixels: int
-    :return: for :func:`to_exif`
-    :rtype: Found
-    """
-    return {'exif': from_exif(_reader(upload, max_pixels).exif(upload))}, b''
-
-
 def still(upload: BinaryIO, max_pixels: int, ratio: tuple[int, int]) -> Found:
     """
     :meth:`modules.photos.reader.PhotoReader.still`.

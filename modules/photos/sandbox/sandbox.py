@@ -168,17 +168,6 @@ class SandboxedReader:
         """
         return self._run(calls.to_photo, calls.read, photo, pixels)
 
-    def exif(self, photo: Path) -> dict[int, dict[int, object]]:
-        """
-        :meth:`modules.photos.reader.PhotoReader.exif`.
-
-        :param photo: the upload
-        :type photo: Path
-        :return: directory → tag → value
-        :rtype: dict[int, dict[int, object]]
-        """
-        return self._run(lambda found, _content: calls.to_exif(found['exif']), calls.exif, photo)
-
     def still(self, photo: Path, ratio: tuple[int, int]) -> stills.Still:
         """
         :meth:`modules.photos.reader.PhotoReader.still`.
