@@ -125,7 +125,7 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
         frame = preview.preview_frame(seen, tensors)
         if frame is None:
             raise SystemExit('the preview knows the scheduler no more')
-        fitting.in_shape(frame, fit)
+        fitting.restore_shape(frame, fit)
 
     alone = statistics.median(_seconds(show) for _ in range(100)) * steps
     _print('Stable Video Diffusion', [lambda: run(unseen), lambda: run(seen), viewed], runs, alone)

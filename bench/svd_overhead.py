@@ -61,7 +61,7 @@ def main(steps: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine, plain = _both(tiny_checkpoint.make(Path(folder), width = WIDTH), model)
     fit = fitting.plan(photo.full_size, model)
-    small = fitting.to_model(photo.image, fit)
+    small = fitting.fit_to_model(photo.image, fit)
 
     def ours() -> numpy.ndarray:
         return engine.animate(photo, request, JobControl())
@@ -75,7 +75,7 @@ def main(steps: int, runs: int) -> None:
     clock = time.process_time if engine.budget.device == 'cpu' else time.perf_counter
     times = [_pair(bare, ours, clock, run % 2 == 1) for run in range(runs)]
     frames = bare()
-    same = numpy.array_equal(fitting.to_result(frames, fit), ours())
+    same = numpy.array_equal(fitting.fit_to_result(frames, fit), ours())
     around = statistics.median(
         _seconds(lambda: _around(photo, frames, fit), clock) for _ in range(runs))
     bare_seconds, our_seconds = (statistics.median(column) for column in zip(*times, strict = True))
@@ -119,8 +119,8 @@ def _plain_frames(pipe: Callable, image: Image.Image, model: ModelOptions,
 
 
 def _around(photo: Photo, frames: numpy.ndarray, fit: fitting.Fit) -> None:
-    fitting.to_model(photo.image, fit)
-    fitting.to_result(frames, fit)
+    fitting.fit_to_model(photo.image, fit)
+    fitting.fit_to_result(frames, fit)
 
 
 def _pair(bare: Callable, ours: Callable, clock: Callable, is_turned: bool) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def _read_card(line: re.Match) -> Card:
 
 
 def _ask_kernel(root: Path) -> Driver | None:
-    """A container may have the driver without its tool, and a driver that was just renewed does not answer its tool."""
+    """Ask where the tool does not answer: a container may lack it, and a driver that was just renewed ignores it."""
     folder = root / 'proc/driver/nvidia'
     cards = tuple(Card() for _ in folder.glob('gpus/*'))
     if not cards:
@@ -99,7 +99,7 @@ def _ask_kernel(root: Path) -> Driver | None:
 
 
 def _run_tool(patience: float, *question: str) -> str:
-    """What the tool answers; nothing where it is not there or fails."""
+    """Get what the tool answers; nothing where it is not there or fails."""
     tool = shutil.which('nvidia-smi')
     try:
         return subprocess.run([tool, *question],

@@ -37,7 +37,7 @@ class Build:
 
     def covers(self, card: Card) -> bool:
         """
-        Whether it has code for a card; code for one runs on later ones of the same major number.
+        Tell whether it has code for a card; code for one runs on later ones of the same major number.
 
         :param card: the card
         :type card: Card
@@ -49,7 +49,7 @@ class Build:
 
     def oldest_driver(self, system: str) -> int:
         """
-        The first driver it runs with.
+        Get the first driver it runs with.
 
         :param system: as ``sys.platform``
         :type system: str
@@ -123,7 +123,7 @@ def choose(driver: Driver | None, system: str, machine: str, has_amd: bool = Fal
 
 
 def _find_build(driver: Driver, system: str) -> tuple[Build | None, list[Card]]:
-    """The newest build for all cards, or where there is none for the strongest; and the cards it does not know."""
+    """Find the newest build for all cards, or where there is none for the strongest; and the cards it does not know."""
     if not driver.version:
         # it does not understand what it was asked, so it is an old one
         return BUILDS[-1], []
@@ -140,7 +140,7 @@ def _find_build(driver: Driver, system: str) -> tuple[Build | None, list[Card]]:
 
 
 def _explain(build: Build, driver: Driver, left_out: list[Card], system: str) -> Text:
-    """Why this build."""
+    """Explain why this build."""
     known = {'build': build.name, 'cards': driver.names, 'driver': driver.version}
     if not driver.version:
         return text('torch.old_driver', **known)
@@ -154,7 +154,7 @@ def _explain(build: Build, driver: Driver, left_out: list[Card], system: str) ->
 
 
 def _explain_none(driver: Driver, system: str) -> Text:
-    """Why none: the driver or the card is too old."""
+    """Explain why none: the driver or the card is too old."""
     known = {'cards': driver.names, 'driver': driver.version}
     needed = BUILDS[-1].oldest_driver(system)
     if driver.major < needed:

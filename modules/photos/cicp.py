@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 Colours that are given without an ICC profile: by code points (Recommendation ITU-T H.273: ``cICP`` in PNG, ``nclx`` in
-AVIF and HEIF) or by numbers (``gAMA`` and ``cHRM`` in PNG) → sRGB. High dynamic range is brought into it.
+AVIF and HEIF) or by numbers (``gAMA`` and ``cHRM`` in PNG) → sRGB, by tone mapping where the dynamic range is high.
 
 Libraries: numpy, Pillow.
 """
@@ -65,7 +65,7 @@ class Encoding:
         return self.primaries == BT709 and self.transfer == SRGB
 
 
-def by_numbers(primaries: int, transfer: int, brightest: float = 0) -> Encoding | None:
+def find_coded_encoding(primaries: int, transfer: int, brightest: float = 0) -> Encoding | None:
     """
     Find what H.273's numbers stand for; "unspecified" is taken for sRGB.
 
@@ -85,7 +85,7 @@ def by_numbers(primaries: int, transfer: int, brightest: float = 0) -> Encoding 
     return Encoding(corners, curve, brightest = max(brightest, WHITE) if brightest else BRIGHTEST)
 
 
-def are_primaries(primaries: tuple[float, ...]) -> bool:
+def are_valid_primaries(primaries: tuple[float, ...]) -> bool:
     """
     Decide whether numbers of a file can be primaries.
 
@@ -110,7 +110,7 @@ def to_srgb(image: Image.Image, encoding: Encoding) -> Image.Image:
     :return: the same in sRGB; colours beyond it are cut off, light beyond white is brought below it
     :rtype: Image.Image
     """
-    pixels, convert = numpy.asarray(image), _conversion(encoding)
+    pixels, convert = numpy.asarray(image), _make_converter(encoding)
     result = numpy.empty_like(pixels)
     before, after = pixels.reshape(-1, 3), result.reshape(-1, 3)
     for start in range(0, len(before), BLOCK):
@@ -135,56 +135,56 @@ def from_lab(light: numpy.ndarray, a: numpy.ndarray, b: numpy.ndarray) -> numpy.
     root = numpy.stack([y + a / 500, y, y - b / 200], -1)
     white = numpy.array([D50[0], D50[1], 1 - D50[0] - D50[1]]) / D50[1]
     xyz = numpy.where(root > 6 / 29, root**3, 3 * (6 / 29)**2 * (root - 4 / 29)) * white
-    linear = numpy.clip(xyz @ _from_xyz(white), 0, 1)
-    return (255 * _encoded(linear) + 0.5).astype(numpy.uint8)
+    linear = numpy.clip(xyz @ _xyz_matrix(white), 0, 1)
+    return (255 * _encode_srgb(linear) + 0.5).astype(numpy.uint8)
 
 
-def _from_xyz(white: numpy.ndarray) -> numpy.ndarray:
-    """The matrix, to be multiplied from the right, from XYZ of a white to BT.709."""
-    to_xyz = _to_xyz(BT709)
+def _xyz_matrix(white: numpy.ndarray) -> numpy.ndarray:
+    """Make the matrix, to be multiplied from the right, from XYZ of a white to BT.709."""
+    to_xyz = _primaries_to_xyz(BT709)
     adapted = numpy.linalg.inv(CONES) @ numpy.diag(
         (CONES @ to_xyz.sum(1)) / (CONES @ white)) @ CONES
     return (numpy.linalg.inv(to_xyz) @ adapted).T
 
 
-def _conversion(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
-    """What turns uint8 [N, 3] into sRGB, uint8 [N, 3]."""
+def _make_converter(encoding: Encoding) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Make the function that turns uint8 [N, 3] into sRGB, uint8 [N, 3]."""
     steps = numpy.arange(256, dtype = numpy.float64) / 255
     is_high = encoding.transfer in (PQ, HLG)
-    table = _linear(encoding, steps).astype(numpy.float32)
-    matrix = _between(encoding.primaries, BT2020 if is_high else BT709)
-    narrow = _between(BT2020, BT709)
-    levels = (255 * _encoded(numpy.arange(65536) / 65535) + 0.5).astype(numpy.uint8)
+    table = _decode_signal(encoding, steps).astype(numpy.float32)
+    matrix = _primaries_matrix(encoding.primaries, BT2020 if is_high else BT709)
+    narrow = _primaries_matrix(BT2020, BT709)
+    levels = (255 * _encode_srgb(numpy.arange(65536) / 65535) + 0.5).astype(numpy.uint8)
 
     def convert(pixels: numpy.ndarray) -> numpy.ndarray:
         light = table[pixels] @ matrix
         if is_high:
-            light = _low(
-                _displayed(light) if encoding.transfer == HLG else light,
+            light = _map_tones(
+                _show_hlg(light) if encoding.transfer == HLG else light,
                 encoding.brightest) @ narrow
         return levels[(numpy.clip(light, 0, 1) * 65535 + 0.5).astype(numpy.uint16)]
 
     return convert
 
 
-def _between(source: tuple[float, ...], target: tuple[float, ...]) -> numpy.ndarray:
-    """The matrix, to be multiplied from the right, from one set of primaries to another."""
-    source_xyz, target_xyz = _to_xyz(source), _to_xyz(target)
+def _primaries_matrix(source: tuple[float, ...], target: tuple[float, ...]) -> numpy.ndarray:
+    """Make the matrix, to be multiplied from the right, from one set of primaries to another."""
+    source_xyz, target_xyz = _primaries_to_xyz(source), _primaries_to_xyz(target)
     eye, white = CONES @ source_xyz.sum(1), CONES @ target_xyz.sum(1)
     adapted = numpy.linalg.inv(CONES) @ numpy.diag(white / eye) @ CONES
     return (numpy.linalg.inv(target_xyz) @ adapted @ source_xyz).T.astype(numpy.float32)
 
 
-def _to_xyz(primaries: tuple[float, ...]) -> numpy.ndarray:
-    """Columns: red, green and blue, which together are white."""
+def _primaries_to_xyz(primaries: tuple[float, ...]) -> numpy.ndarray:
+    """Make the matrix from primaries to XYZ; its columns red, green and blue together are white."""
     x, y = numpy.reshape(primaries, (4, 2)).T
     corners = numpy.stack([x, y, 1 - x - y])[:, :3]
     white = numpy.array([x[3], y[3], 1 - x[3] - y[3]]) / y[3]
     return corners * numpy.linalg.solve(corners, white)
 
 
-def _linear(encoding: Encoding, value: numpy.ndarray) -> numpy.ndarray:
-    """Light of a signal, 1 for white; of HLG light before the camera, 1 for the brightest."""
+def _decode_signal(encoding: Encoding, value: numpy.ndarray) -> numpy.ndarray:
+    """Turn a signal into linear light, 1 for white; that of HLG into scene light, 1 for the brightest."""
     if encoding.transfer is None:
         return value**encoding.gamma
     if encoding.transfer == PQ:
@@ -199,17 +199,17 @@ def _linear(encoding: Encoding, value: numpy.ndarray) -> numpy.ndarray:
     return CURVES[encoding.transfer](value)
 
 
-def _displayed(scene: numpy.ndarray) -> numpy.ndarray:
-    """HLG's light on a display of 1000 cd/m² (BT.2100), 1 for white."""
+def _show_hlg(scene: numpy.ndarray) -> numpy.ndarray:
+    """Turn HLG's scene light into that of a display of 1000 cd/m² (BT.2100), 1 for white."""
     bright = numpy.maximum(scene @ LUMINANCE, 0)**numpy.float32(.2)
     scene *= (bright * numpy.float32(BRIGHTEST / WHITE))[:, None]
     return scene
 
 
-def _low(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
+def _map_tones(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
     """
-    Light of a high range, white paper being 1, in a low one: the reference tone mapping of SMPTE ST 2094-50, in
-    BT.2020, as browsers do. Below white it is a straight line, above it a quadratic Bézier curve.
+    Bring light of a high dynamic range, white paper being 1, into a standard one: the reference tone mapping of SMPTE
+    ST 2094-50, in BT.2020, as browsers do. Below white it is a straight line, above it a quadratic Bézier curve.
     """
     top = numpy.float32(brightest / WHITE)
     if top <= 1:
@@ -229,21 +229,21 @@ def _low(light: numpy.ndarray, brightest: float) -> numpy.ndarray:
     return light
 
 
-def _encoded(light: numpy.ndarray) -> numpy.ndarray:
+def _encode_srgb(light: numpy.ndarray) -> numpy.ndarray:
     return numpy.where(light <= .0031308, 12.92 * light, 1.055 * light**(1 / 2.4) - .055)
 
 
-def _power(gamma: float) -> Callable[[numpy.ndarray], numpy.ndarray]:
+def _power_curve(gamma: float) -> Callable[[numpy.ndarray], numpy.ndarray]:
     return lambda value: value**gamma
 
 
 #: light of a signal, by H.273's numbers; of the cameras' curves, that of the displays they are made for (BT.1886)
 CURVES = {
-    **dict.fromkeys((1, 6, 14, 15), _power(2.4)),
-    4: _power(2.2),
-    5: _power(2.8),
+    **dict.fromkeys((1, 6, 14, 15), _power_curve(2.4)),
+    4: _power_curve(2.2),
+    5: _power_curve(2.8),
     7: lambda v: numpy.where(v < .0913, v / 4, ((v + .1115) / 1.1115)**(1 / .45)),
-    8: _power(1.0),
+    8: _power_curve(1.0),
     SRGB: lambda v: numpy.where(v <= .04045, v / 12.92, ((v + .055) / 1.055)**2.4),
     17: lambda v: v**2.6 * 52.37 / 48,
 }

@@ -150,8 +150,8 @@ def _of_heif(info: dict, file: BinaryIO) -> Encoding | None:
     brightest = struct.unpack('>H', content[1])[0] if content else 0
     if not brightest and mastered:
         brightest = struct.unpack('>I', mastered[1])[0] / 10000
-    return cicp.by_numbers(codes['color_primaries'], cicp.SRGB if transfer in CAMERAS else transfer,
-                           brightest)
+    return cicp.find_coded_encoding(codes['color_primaries'],
+                                    cicp.SRGB if transfer in CAMERAS else transfer, brightest)
 
 
 def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:
@@ -160,7 +160,7 @@ def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:
     primaries, transfer, matrix, full_range = chunks.get(CODES, b'').ljust(4, b'\0')[:4]
     found = None
     if matrix == 0 and full_range == 1 and 2 not in (primaries, transfer):
-        found = cicp.by_numbers(primaries, transfer, _brightest(chunks))
+        found = cicp.find_coded_encoding(primaries, transfer, _brightest(chunks))
     if found or image.info.get('icc_profile') or 'srgb' in image.info:
         return found
     gamma, corners = image.info.get('gamma'), image.info.get('chromaticity')
@@ -168,7 +168,7 @@ def _of_png(image: Image.Image, file: BinaryIO) -> Encoding | None:
         return None
     # white first
     points = (*corners[2:], *corners[:2]) if corners else cicp.BT709
-    return Encoding(points, None, 1 / gamma) if cicp.are_primaries(points) else None
+    return Encoding(points, None, 1 / gamma) if cicp.are_valid_primaries(points) else None
 
 
 def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:

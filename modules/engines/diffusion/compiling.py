@@ -61,7 +61,7 @@ class Layers:
     @contextmanager
     def switched_on(self) -> Iterator[None]:
         """
-        Compute by compiled code within it.
+        Compute by compiled code inside the ``with`` block.
 
         :yield: nothing
         :ytype: None
@@ -75,7 +75,7 @@ class Layers:
     @contextmanager
     def rehearsing(self, before_compiling: Callable[[], None]) -> Iterator[None]:
         """
-        Compile within it for whatever is computed.
+        Compile for whatever is computed inside the ``with`` block.
 
         :param before_compiling: called before a layer is compiled for a new shape; what it raises ends the rehearsal
         :type before_compiling: Callable[[], None]
@@ -107,7 +107,7 @@ class _Layer:
 
     @functools.cached_property
     def _compiled(self) -> Callable:
-        """Made when it is first called for: torch takes seconds to begin with that."""
+        """Compiled code, made when it is first asked for: torch takes seconds to begin with that."""
         return _make_compiled(self.written)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:

@@ -232,12 +232,12 @@ class StableVideo:
         def report_in_shape(progress):
             picture = progress.picture
             if picture is not None:
-                picture = fitting.in_shape(picture, fit)
+                picture = fitting.restore_shape(picture, fit)
             control.report(dataclasses.replace(progress, picture = picture))
 
         clip_control = ClipControl(report_in_shape, control.stop_if_cancelled,
-                                   partial(fitting.to_result, fit = fit))
-        return self.make_frames(fitting.to_model(photo.image, fit), request, clip_control)
+                                   partial(fitting.fit_to_result, fit = fit))
+        return self.make_frames(fitting.fit_to_model(photo.image, fit), request, clip_control)
 
     def make_frames(self, image: Image.Image, request: 'AnimationRequest',
                     control: ClipControl) -> 'numpy.ndarray':

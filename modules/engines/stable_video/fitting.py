@@ -54,14 +54,14 @@ def plan(photo: tuple[int, int], model: ModelOptions) -> Fit:
 
 
 def _largest_within(size: tuple[int, int], ratio: float) -> tuple[int, int]:
-    """The largest size of an aspect ratio within another."""
+    """Find the largest size of an aspect ratio within another size."""
     width, height = size
     return (max(1, min(width, round(height * ratio))), max(1, min(height, round(width / ratio))))
 
 
-def to_model(image: Image.Image, fit: Fit) -> Image.Image:
+def fit_to_model(image: Image.Image, fit: Fit) -> Image.Image:
     """
-    The picture the model sees. Lanczos, as the pipeline's own resizing.
+    Resize a photo to what the model takes, by Lanczos, as the pipeline itself does.
 
     :param image: the upright photo, RGB
     :type image: Image.Image
@@ -82,9 +82,9 @@ def to_model(image: Image.Image, fit: Fit) -> Image.Image:
     return Image.fromarray(numpy.pad(numpy.asarray(inner), around, mode = 'edge'))
 
 
-def to_result(frames: numpy.ndarray, fit: Fit) -> numpy.ndarray:
+def fit_to_result(frames: numpy.ndarray, fit: Fit) -> numpy.ndarray:
     """
-    The clip's frames, without padding and in the photo's own aspect ratio.
+    Cut padding off a clip's frames and give them the photo's own aspect ratio.
 
     :param frames: uint8 [T, H, W, 3] of the model's size
     :type frames: numpy.ndarray
@@ -98,12 +98,12 @@ def to_result(frames: numpy.ndarray, fit: Fit) -> numpy.ndarray:
 
     # Pillow lets other threads run while it computes
     with ThreadPoolExecutor() as pool:
-        return numpy.stack(list(pool.map(lambda frame: in_shape(frame, fit), frames)))
+        return numpy.stack(list(pool.map(lambda frame: restore_shape(frame, fit), frames)))
 
 
-def in_shape(picture: numpy.ndarray, fit: Fit) -> numpy.ndarray:
+def restore_shape(picture: numpy.ndarray, fit: Fit) -> numpy.ndarray:
     """
-    One frame, or a smaller picture of it, without padding and in the photo's own aspect ratio.
+    Cut padding off one frame, or a smaller picture of it, and give it the photo's own aspect ratio.
 
     :param picture: uint8 [H, W, 3], of the model's size times any scale
     :type picture: numpy.ndarray

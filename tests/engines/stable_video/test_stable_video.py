@@ -135,7 +135,7 @@ def test_a_photo_returns_from_the_size_of_the_model_in_its_own_shape(how, size):
     across, down = numpy.meshgrid(numpy.linspace(0, 255, size[0]), numpy.linspace(0, 255, size[1]))
     image = Image.fromarray(numpy.stack([across, down, down], axis = 2).astype(numpy.uint8))
     fit = fitting.plan(size, ModelOptions(image_fit = how))
-    clip = fitting.to_result(numpy.asarray(fitting.to_model(image, fit))[None], fit)
+    clip = fitting.fit_to_result(numpy.asarray(fitting.fit_to_model(image, fit))[None], fit)
     expected = numpy.asarray(image.resize(fit.result)).astype(int)
     assert numpy.abs(clip[0] - expected).max() < 6
 
@@ -144,7 +144,7 @@ def test_a_crop_is_taken_from_the_middle():
     image = Image.new('RGB', (400, 800), 'black')
     image.paste('white', (0, 200, 400, 600))
     fit = fitting.plan(image.size, ModelOptions(image_fit = 'crop'))
-    assert numpy.asarray(fitting.to_model(image, fit))[300:700].min() == 255
+    assert numpy.asarray(fitting.fit_to_model(image, fit))[300:700].min() == 255
 
 
 @pytest.mark.parametrize('how', ['stretch', 'crop', 'pad'])
@@ -161,8 +161,8 @@ def test_however_a_photo_is_fitted_the_frames_are_those_of_a_plain_call(
         checkpoint, plain, how, size):
     engine, picture = loaded(checkpoint, image_fit = how), photo(*size)
     fit = fitting.plan(size, engine.model)
-    seen = Photo(fitting.to_model(picture.image, fit), fit.model)
-    expected = fitting.to_result(reference(plain, seen, request(), fit.model), fit)
+    seen = Photo(fitting.fit_to_model(picture.image, fit), fit.model)
+    expected = fitting.fit_to_result(reference(plain, seen, request(), fit.model), fit)
     assert numpy.array_equal(animate(engine, picture, request()), expected)
 
 
@@ -382,9 +382,9 @@ def test_a_preview_has_the_shape_of_the_clip(how, size, scale):
     across, down = numpy.meshgrid(numpy.linspace(0, 255, size[0]), numpy.linspace(0, 255, size[1]))
     image = Image.fromarray(numpy.stack([across, down, down], axis = 2).astype(numpy.uint8))
     fit = fitting.plan(size, ModelOptions(image_fit = how))
-    model = fitting.to_model(image, fit)
+    model = fitting.fit_to_model(image, fit)
     width, height = (side // scale for side in model.size)
-    picture = fitting.in_shape(numpy.asarray(model.resize((width, height))), fit)
+    picture = fitting.restore_shape(numpy.asarray(model.resize((width, height))), fit)
     whole = model if how == 'crop' else image
     expected = numpy.asarray(whole.resize(picture.shape[1::-1])).astype(int)
     assert picture.shape[1::-1] == tuple(max(1, round(side / scale)) for side in fit.result)

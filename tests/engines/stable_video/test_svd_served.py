@@ -161,7 +161,7 @@ def test_two_requests_at_once_each_give_what_a_plain_call_gives_bit_for_bit(
     fit = fitting.plan(image.size, MODEL)
     for guidance, clip in clips.items():
         pictures = pipe(
-            fitting.to_model(image, fit),
+            fitting.fit_to_model(image, fit),
             width = 128,
             height = 64,
             num_frames = 3,
@@ -170,7 +170,7 @@ def test_two_requests_at_once_each_give_what_a_plain_call_gives_bit_for_bit(
             decode_chunk_size = 3,
             generator = torch.Generator().manual_seed(3)).frames[0]
         expected = numpy.stack([numpy.asarray(picture) for picture in pictures])
-        assert numpy.array_equal(clip, fitting.to_result(expected, fit))
+        assert numpy.array_equal(clip, fitting.fit_to_result(expected, fit))
     assert not numpy.array_equal(clips[3.0], clips[1.0])
 
 
