@@ -25,9 +25,11 @@ import program
 import pytest
 import tiny_checkpoint
 from PIL import Image
+from small_program import NO_GRAPH
 
 from modules import VERSION, weights
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
+from modules.engines.camera.files import DEPTH
 from modules.engines.models import MAIN
 from modules.notebook.program import Program, ProgramFailed
 from modules.notebook.studio import Studio
@@ -380,7 +382,7 @@ def fetch(studio, files, **how):
         url = f'{source.url}/{hub.NAME}'
         studio.options = replace(
             studio.options,
-            model = ModelOptions(model_name = hub.NAME),
+            model = ModelOptions(model_name = hub.NAME, depth = 'prior'),
             installation = InstallationOptions(model_repository_url = url))
         studio.fetch_model(**how)
 
@@ -390,6 +392,16 @@ def test_the_model_is_fetched_with_its_licence_told(studio, capsys):
     told = capsys.readouterr().out
     assert 'licence' in told.lower() and hub.NAME in told
     assert weights.find(studio.options, MAIN)
+
+
+def test_without_a_gpu_the_small_model_is_fetched_alone(studio, capsys):
+    studio._has_gpu = False
+    with hub.Hub({'onnx/model.onnx': NO_GRAPH}, DEPTH.hub_name).serving() as source:
+        installation = InstallationOptions(model_repository_url = source.url)
+        studio.options = replace(studio.options, installation = installation)
+        studio.fetch_model()
+    assert weights.find(studio.options, DEPTH) and not weights.find(studio.options, MAIN)
+    assert DEPTH.hub_name in capsys.readouterr().out
 
 
 def test_without_the_model_camera_motion_goes_on(studio, capsys):

@@ -102,7 +102,7 @@ class Reader:
 @contextmanager
 def kernel(folder, *paths, **environment):
     """
-    A kernel that runs in a folder, with an empty home and a pip that does nothing.
+    A kernel that runs in a folder, with an empty home, a pip that does nothing and no hub of models.
 
     :param folder: where it runs; ``pip.txt`` beside it tells what pip was asked for
     :param paths: where it finds modules, before all others
@@ -113,7 +113,8 @@ def kernel(folder, *paths, **environment):
     stand_in.mkdir()
     (stand_in / 'pip.py').write_text(PIP)
     variables = {
-        **os.environ, 'HOME': str(folder.parent),
+        **os.environ, 'HF_HUB_OFFLINE': '1',
+        'HOME': str(folder.parent),
         'IPYTHONDIR': str(folder.parent / 'ipython'),
         'LC_ALL': 'C.UTF-8',
         'PYTHONPATH': os.pathsep.join(map(str, [*paths, stand_in])),
