@@ -42,12 +42,16 @@ def started(folder, *argv, **more):
         'stdin': subprocess.DEVNULL,
         **more
     }
-    return subprocess.Popen([*command, 'animate', *map(str, argv)],
-                            cwd = folder,
-                            env = {
-                                **os.environ, 'LC_ALL': 'C.UTF-8'
-                            },
-                            **given)
+    return subprocess.Popen(
+        [*command, 'animate', *map(str, argv)],
+        cwd = folder,
+        env = {
+            **os.environ,
+            'LC_ALL': 'C.UTF-8',
+            # a disk that takes no more would keep half of what Python compiles
+            'PYTHONDONTWRITEBYTECODE': '1'
+        },
+        **given)
 
 
 def ended(process, content = None):

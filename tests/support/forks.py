@@ -134,6 +134,8 @@ def _become(words, output, errors, status):
     for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # the calls at which it is killed are its own
+    sys.dont_write_bytecode = True
     arguments, environment = words
     os.environ.clear()
     os.environ.update(environment)
