@@ -7,6 +7,9 @@ model has but its size. Not a test itself.
 Libraries: torch, diffusers, transformers.
 """
 
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 
 import diffusers
@@ -54,6 +57,15 @@ def make(folder: Path,
     :return: the folder
     :rtype: Path
     """
+    shutil.copytree(_saved(half, width, num_frames, levels).name, folder, dirs_exist_ok = True)
+    return folder
+
+
+@functools.cache
+def _saved(half: bool, width: int, num_frames: int,
+           levels: int) -> tempfile.TemporaryDirectory[str]:
+    """Make one once in a process; it is gone with that."""
+    folder = tempfile.TemporaryDirectory()
     torch.manual_seed(0)
     pipe = diffusers.StableVideoDiffusionPipeline(
         vae = _vae(width, levels),
@@ -62,9 +74,9 @@ def make(folder: Path,
         scheduler = diffusers.EulerDiscreteScheduler(**SCHEDULER),
         feature_extractor = transformers.CLIPImageProcessor())
     if half:
-        pipe.to(dtype = torch.float16).save_pretrained(folder, variant = 'fp16')
+        pipe.to(dtype = torch.float16).save_pretrained(folder.name, variant = 'fp16')
     else:
-        pipe.save_pretrained(folder)
+        pipe.save_pretrained(folder.name)
     return folder
 
 

@@ -38,7 +38,18 @@ import tiny_checkpoint  # noqa: E402
 import tiny_svd as plainly  # noqa: E402
 from crashing import photo as picture_file  # noqa: E402
 from program import until  # noqa: E402
-from tiny_svd import OPTIONS, animate, photo, request  # noqa: E402
+from tiny_svd import animate, photo, request  # noqa: E402
+
+#: the smallest clip that there is
+OPTIONS = {
+    'image_prompt_width': 64,
+    'image_prompt_height': 64,
+    'output_frames': 2,
+    'inference_steps': 2
+}
+
+#: the same for a plain call
+PLAIN = {'size': (64, 64), 'frames': 2, 'chunk': 2, 'steps': 2}
 
 NO_KERNEL = 'CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might …'
 ILLEGAL = 'CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be …'
@@ -169,8 +180,9 @@ def test_a_gpu_that_pytorch_has_no_code_for_is_not_used_and_its_words_are_told(c
 def test_a_sound_gpu_passes_and_its_clips_are_exact(checkpoint, caplog):
     engine = loaded(Gpu, checkpoint)
     assert 'trying' not in caplog.text and not torch.backends.cudnn.benchmark
-    expected = plainly.reference(plainly.load_plainly(checkpoint, 'fp16'), photo(), request())
-    assert numpy.array_equal(animate(engine, photo(), request()), expected)
+    plain = plainly.load_plainly(checkpoint, 'fp16')
+    expected = plainly.reference(plain, photo(128, 128), request(), **PLAIN)
+    assert numpy.array_equal(animate(engine, photo(128, 128), request()), expected)
     assert animate(loaded(Half, checkpoint), photo(), request()).any()
 
 
@@ -211,18 +223,17 @@ def test_a_gpu_without_half_precision_computes_at_full(tmp_path, caplog):
     engine = loaded(Half, folder)
     assert 'trying full precision' in caplog.text and not torch.backends.cudnn.benchmark
     assert engine._sampler.placed.pipe.unet.dtype == engine._sampler.placed.pipe.vae.dtype == torch.float32
+    expected = plainly.reference(plain, photo(128, 128), request(), **PLAIN)
     for _ in range(2):
-        frames = animate(engine, photo(), request())
-        assert numpy.array_equal(frames, plainly.reference(plain, photo(), request()))
+        assert numpy.array_equal(animate(engine, photo(128, 128), request()), expected)
 
 
-def test_at_full_precision_a_model_is_said_to_need_twice_as_much(tmp_path):
-    folder = tiny_checkpoint.make(tmp_path)
-    engine = made(StableVideo, folder)
+def test_at_full_precision_a_model_is_said_to_need_twice_as_much(checkpoint):
+    engine = made(StableVideo, checkpoint)
     engine.budget.use_device('cuda:0', None)
-    half = engine.budget.read_needs(folder)
+    half = engine.budget.read_needs(checkpoint)
     engine.budget.is_full = True
-    full = engine.budget.read_needs(folder)
+    full = engine.budget.read_needs(checkpoint)
     assert (full.weights, full.half, full.frame) == (2 * half.weights, 2 * half.half,
                                                      2 * half.frame)
 

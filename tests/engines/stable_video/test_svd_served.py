@@ -6,6 +6,7 @@ Stable Video Diffusion through the whole program: the real pipeline on a small c
 Libraries: Pillow, numpy, pytest, torch and diffusers (for the checkpoint).
 """
 
+import contextlib
 import io
 import socket
 import subprocess
@@ -22,9 +23,10 @@ import torch
 from PIL import Image, ImageSequence
 from tiny_svd import load_plainly  # noqa: E402
 
+from app import create_app
 from modules.clips import lossless as frame_files
 from modules.clips.writer import FRAMES
-from modules.configuration import ModelOptions
+from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
 from modules.engines.stable_video import fitting
 
 MODEL = ModelOptions(
@@ -37,7 +39,7 @@ Device = cpu
 ImagePromptWidth = 128
 ImagePromptHeight = 64
 OutputFrames = 3
-InferenceSteps = {steps}
+InferenceSteps = 4
 '''
 
 #: writes down whom a Python turns to, before anything else in it runs
@@ -93,10 +95,20 @@ def port(home, checkpoint, watched):
     arguments = ['--model', str(checkpoint)]
     # one thread, as in this process, so that sums are made in one order
     environment = {'PYTHONPATH': str(watched), 'OMP_NUM_THREADS': '1'}
-    with program.started(
-            home, INI.format(steps = 4), arguments, environment = environment) as found:
+    with program.started(home, INI, arguments, environment = environment) as found:
         program.ready(found[1], seconds = 120)
         yield found[1]
+
+
+@contextlib.contextmanager
+def served(home, **options):
+    """All of it but the start of a program, in this process, which has imported what that takes seconds to import."""
+    model = ModelOptions(image_prompt_width = 128, image_prompt_height = 64, **options)
+    web, store = WebOptions(port = 0), StoreOptions(models_home = home / 'models')
+    app = create_app(Configuration(web = web, store = store, model = model), home / 'outputs')
+    with program.served(app, web) as port:
+        program.ready(port)
+        yield port
 
 
 def ask(port, photo, **fields):
@@ -176,9 +188,8 @@ def test_two_requests_at_once_each_give_what_a_plain_call_gives_bit_for_bit(
 
 def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(
         tmp_path, checkpoint, photo):
-    with program.started(tmp_path, INI.format(steps = 40),
-                         ['--model', str(checkpoint)]) as (_process, port):
-        program.ready(port, seconds = 120)
+    options = {'engine': 'svd', 'device': 'cpu', 'model_name': str(checkpoint)}
+    with served(tmp_path, output_frames = 3, inference_steps = 40, **options) as port:
         before = time.monotonic()
         whole = ask(port, photo, seed = 9)
         seconds = time.monotonic() - before
@@ -197,9 +208,8 @@ def test_hanging_up_frees_the_worker_within_a_step_and_the_next_clip_is_exact(
 
 def test_a_running_job_shows_its_clip_as_it_forms_and_can_be_cancelled(tmp_path, checkpoint, photo):
     # long enough that it cannot end while somebody looks, however busy the machine is
-    ini = INI.format(steps = 200).replace('OutputFrames = 3', 'OutputFrames = 20')
-    with program.started(tmp_path, ini, ['--model', str(checkpoint)]) as (_process, port):
-        program.ready(port, seconds = 120)
+    options = {'engine': 'svd', 'device': 'cpu', 'model_name': str(checkpoint)}
+    with served(tmp_path, output_frames = 20, inference_steps = 200, **options) as port:
         body, headers = program.form([('seed', '9')], [('file', 'a.jpg', photo)])
         address = program.call(port, 'POST', '/jobs', body, headers).headers['Location']
         address = urllib.parse.urlsplit(address).path
@@ -245,10 +255,8 @@ def test_auto_takes_camera_motion_without_weights_and_says_why(tmp_path, photo):
 
 def test_auto_takes_svd_once_the_weights_are_here_without_a_restart(tmp_path, checkpoint, photo):
     home = tmp_path / 'models' / 'somebody'
-    ini = (
-        '[ModelOptions]\nModelName = somebody/something\nImagePromptWidth = 64\nImagePromptHeight = 64\n'
-        'OutputFrames = 2\nInferenceSteps = 2\n[StoreOptions]\nModelsHome = models\n')
-    with program.started(tmp_path, ini) as (_process, port):
+    options = {'model_name': 'somebody/something', 'output_frames': 2, 'inference_steps': 2}
+    with served(tmp_path, **options) as port:
         assert program.generate(port, photo).headers['X-Engine'] == 'camera'
         home.mkdir(parents = True)
         (home / 'something').symlink_to(checkpoint, target_is_directory = True)
