@@ -139,9 +139,9 @@ def _covering_zoom(path: CameraPath, pivot: float, centre: tuple[float, float],
     for axis, (first, last), steps in ((0, (left, right), path.x), (1, (upper, lower), path.y)):
         reach = _reach(size)[axis]
         ratios = [step / ease for step, ease in zip(steps, path.ease, strict = True) if ease > 1e-9]
-        for rim, side, room in ((first, -1, centre[axis]), (last, 1,
-                                                            size[axis] - 1 - centre[axis])):
+        for rim, side, space in ((first, -1, centre[axis]), (last, 1,
+                                                             size[axis] - 1 - centre[axis])):
             for ratio in (min(ratios, default = 0.0), max(ratios, default = 0.0)):
-                need = side * reach * ratio * (rim - pivot) / max(room, 1e-6) - path.push * rim
+                need = side * reach * ratio * (rim - pivot) / max(space, 1e-6) - path.push * rim
                 most = max(most, float(need.max()))
     return most
