@@ -172,7 +172,11 @@ def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
         'engine': 'camera',
         'loop': 'none',
         'key_frame': 'end',
-        'preset': 'quality'
+        'preset': 'quality',
+        'seconds': None,
+        'move': 'auto',
+        'focus': None,
+        'blur': 0.0
     }
     assert job['created'] <= job['started'] <= job['finished']
     assert (job['position'], job['phase'], job['eta_seconds']) == (None, None, None)
