@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: what the launcher is made of
-FILES = ('__init__.py', 'choices.py', 'i18n.py')
+FILES = ('__init__.py', 'choices.py', 'i18n.py', 'option.py')
 FOLDERS = ('configuration', 'engines', 'install', 'weights')
 
 #: where the model lies that is fetched unasked, and the fewest bytes that are a whole one
