@@ -24,7 +24,7 @@ from PIL import Image, ImageSequence
 from tiny_svd import load_plainly  # noqa: E402
 
 from app import create_app
-from modules.clips import lossless as frame_files
+from modules.clips import lossless
 from modules.clips.writer import FRAMES
 from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
 from modules.engines.stable_video import fitting
@@ -164,10 +164,10 @@ def test_two_requests_at_once_each_give_what_a_plain_call_gives_bit_for_bit(
         thread.start()
     for thread in threads:
         thread.join()
-    clips = {
-        guidance: frame_files.read(kept / answer.headers['X-Job-Id'] / FRAMES)
-        for guidance, answer in answers.items()
-    }
+    clips = {}
+    for guidance, answer in answers.items():
+        with lossless.KeptFrames(kept / answer.headers['X-Job-Id'] / FRAMES) as frames:
+            clips[guidance] = numpy.stack(list(frames))
     image = Image.open(io.BytesIO(photo))
     pipe = load_plainly(checkpoint, 'fp16')
     fit = fitting.plan(image.size, MODEL)
