@@ -84,7 +84,8 @@ class KeptFrames:
         self._times = sorted(times)
         #: the numbers of those that can be read without any other
         self._starts = [number for number, time in enumerate(self._times) if times[time]]
-        self._groups: OrderedDict[int, list[np.ndarray]] = OrderedDict()
+        #: uint8 [T, H, W, 3] each
+        self._groups: OrderedDict[int, np.ndarray] = OrderedDict()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -114,7 +115,7 @@ class KeptFrames:
     def __exit__(self, *_error: object) -> None:
         self._file.close()
 
-    def _read(self, group: int) -> list[np.ndarray]:
+    def _read(self, group: int) -> np.ndarray:
         """Decode from one frame that can be read by itself to the next."""
         first, *later = self._starts[group:]
         count = (later[0] if later else len(self)) - first
@@ -123,4 +124,8 @@ class KeptFrames:
         packets = itertools.islice(self._file.demux(self._stream), count)
         decode = self._stream.codec_context.decode
         pictures = itertools.chain(*map(decode, packets), decode())
-        return [picture.to_ndarray(format = 'rgb24') for picture in pictures]
+        # one piece of memory for all: single frames would lie between an encoder's own, and leave gaps when they go
+        frames = np.empty((count, *self.shape[1:]), np.uint8)
+        for frame, picture in zip(frames, pictures, strict = True):
+            frame[:] = picture.to_ndarray(format = 'rgb24')
+        return frames
