@@ -167,7 +167,7 @@ def _without_camera(flow: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def _explained(pair: Pair, way: str, move: str) -> float:
     """The share of what depth moves that is found in the frames."""
-    frames, dis = 24, cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    frames, dis = 24, cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     rows, columns = np.indices(pair.near.shape, np.float32)
     before = None
     for number, (frame, shown) in enumerate(_clip(pair, way, move, frames)):
@@ -176,7 +176,8 @@ def _explained(pair: Pair, way: str, move: str) -> float:
         if before is None:
             first, chained = grey, np.zeros((*grey.shape, 2), np.float32)
         else:
-            step = dis.calc(before, grey, None)
+            # its types leave out None, which begins without a flow
+            step = dis.calc(before, grey, None)  # type: ignore[call-overload]
             chained = chained + cv2.remap(
                 step,
                 columns + chained[..., 0],

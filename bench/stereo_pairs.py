@@ -69,21 +69,29 @@ def load_pairs(folder: Path | None) -> list[Pair]:
             _pair('motorcycle', left, right, np.where(np.isfinite(disparity), disparity, 0)))
     except ImportError:
         print('motorcycle is left out: pip install scikit-image pooch')
-    for name, (*files, scale) in FILES.items() if folder else ():
-        paths = [folder / name / file for file in files]
-        if not all(path.exists() for path in paths):
-            print(f'{name} is left out: {folder / name} has not all of {files}')
+    if folder is None:
+        return pairs
+    for name, (*files, scale) in FILES.items():
+        pictures = [_read_picture(folder / name / file) for file in files]
+        if any(picture is None for picture in pictures):
+            print(f'{name} is left out: not all of {files} can be read')
             continue
-        left, right = (cv2.imread(str(path))[..., ::-1].copy() for path in paths[:2])
-        pairs.append(_pair(name, left, right, cv2.imread(str(paths[2]), 0) / scale))
+        left, right, disparity = (np.asarray(picture) for picture in pictures)
+        disparity = cv2.cvtColor(disparity, cv2.COLOR_RGB2GRAY)
+        pairs.append(_pair(name, left, right, disparity / np.float64(scale)))
     return pairs
+
+
+def _read_picture(path: Path) -> np.ndarray | None:
+    picture = cv2.imread(str(path))
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _pair(name: str, left: np.ndarray, right: np.ndarray, disparity: np.ndarray) -> Pair:
     known = disparity > 0
     whole = _fill_holes(disparity.astype(np.float32), known)
     height, width = whole.shape
-    rows, columns = np.indices(whole.shape)
+    rows, columns = np.mgrid[:height, :width]
     lands = np.zeros(whole.shape, np.uint8)
     unsure = np.zeros(whole.shape, np.uint8)
     for side in (0, 1):
