@@ -10,7 +10,7 @@ from datetime import datetime
 
 from modules import encoders
 from modules.clips.animator import parameters_of
-from modules.jobs.job import FINAL_STATES, Job
+from modules.jobs.job import FINAL_STATES, QUEUED, Job
 from modules.web.services import services
 
 
@@ -27,8 +27,11 @@ def job_to_dict(job: Job, reader: str) -> dict:
     """
     # what is done stays done, what runs may end while this is put together
     state, progress = job.state, job.progress
+    if state in FINAL_STATES:
+        # which is not recorded
+        progress = QUEUED
     is_done = state == 'done'
-    picture = job.pictures if job.preview or progress.picture is not None else state if is_done else None
+    picture = job.pictures if job.preview or job.progress.picture is not None else state if is_done else None
     return {
         'id':
         job.id,

@@ -61,7 +61,7 @@ export class Progress {
     if (place !== this.place && ['waiting', 'queued', 'lost'].includes(place)) put(this.status, ...this.words());
     this.place = place;
     const quarter = Math.floor(4 * this.part);
-    if (quarter > this.quarter) put(this.status, 'percent', {percent: 25 * quarter});
+    if (quarter > this.quarter && quarter < 4) put(this.status, 'percent', {percent: 25 * quarter});
     this.quarter = quarter;
   }
 

@@ -121,7 +121,7 @@ def test_every_setting_the_engine_understands_is_sent(directed):
 
 def test_only_what_the_engine_understands_is_offered(page):
     names = page.eval_on_selector_all('#settings input', 'all => all.map(one => one.name)')
-    assert names == ['motion_bucket_id', 'seed']
+    assert names == ['motion_bucket_id', 'focus', 'blur', 'seed']
 
 
 def test_a_slider_tells_its_value_to_keyboard_and_touch(directed):
@@ -222,7 +222,7 @@ def test_while_at_work_sentence_title_and_bar_tell_how_far_it_is(directed):
     directed.click('#start')
     directed.locator('#sentence', has_text = 'Step 1 of 4').wait_for()
     assert directed.evaluate('document.title === sentence.textContent')
-    assert directed.get_attribute('#progress', 'aria-valuenow') == '22'
+    assert directed.get_attribute('#progress', 'aria-valuenow') == '21'
     assert directed.is_visible('#photo')
     assert directed.is_disabled('#motion_bucket_id')
 

@@ -112,7 +112,7 @@ def test_the_clip_is_seen_as_it_forms_over_the_photo_and_then_in_its_place(direc
 def test_the_bar_stands_where_the_steps_are(directed, held):
     start(directed)
     working(directed)
-    expect(directed.locator('#progress')).to_have_attribute('aria-valuenow', '22')
+    expect(directed.locator('#progress')).to_have_attribute('aria-valuenow', '21')
     expect(directed).to_have_title(re.compile('^Step 1 of 4'))
     held.set()
     see(directed, 'done')
@@ -382,7 +382,7 @@ def test_a_browser_without_network_finds_its_job_when_it_has_one_again(directed,
 
 
 def test_a_restart_of_the_program_loses_nothing(chromium, tmp_path):
-    slow = CAMERA.replace('= 6', '= 120').replace('256', '1024').replace('128', '576')
+    slow = CAMERA.replace('Seconds = 1', 'Seconds = 4').replace('256', '1024').replace('128', '576')
     with program.started(tmp_path, slow) as (process, port):
         program.ready(port)
         with browser.opened(chromium, port, refusals = True) as page:

@@ -332,13 +332,13 @@ def test_doctor_tells_the_gpu_the_engine_in_use_and_what_is_set_badly(checkpoint
     configuration = Configuration(model = model)
     assert doctor.examine(configuration, Engines(configuration), 'zh') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert f'模型                       {checkpoint}' in lines
+    assert f'模型 video                 {checkpoint}' in lines
     assert '正在使用的引擎             svd' in lines
     assert any(line.startswith('注意                       模型按 25 帧训练') for line in lines)
     elsewhere = Configuration(model = ModelOptions())
     told = dict(doctor.report(elsewhere, Engines(elsewhere), 'en'))
     assert told['device'] == 'cuda:0, A Card 3000, 8.0 GiB'
-    assert told['model'] == 'none here' and told['engine in use'] == 'camera'
+    assert told['model video'] == 'none here' and told['engine in use'] == 'camera'
 
 
 def test_doctor_tells_what_is_wrong_with_torch(tmp_path, monkeypatch):
