@@ -8,6 +8,7 @@ Libraries: none but the standard one.
 """
 
 import atexit
+import contextlib
 import functools
 import importlib
 import json
@@ -53,8 +54,10 @@ class Forked:
             return None
 
     def send_signal(self, number):
+        # as with Popen: it may end between the two, or have ended and not be told yet
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self):
         self.send_signal(signal.SIGTERM)
