@@ -55,7 +55,7 @@ class CameraMotion:
     parameters = ('motion_bucket_id', 'seed', 'seconds', 'move', 'focus', 'blur')
     fps: float = FPS
     is_closed = True
-    #: with a depth model too: it decides where pixels go, and every pixel is the photo's own
+    #: with a depth model too: it decides where pixels go, and what comes into view is filled from the photo beside it
     is_generative = False
 
     def __init__(self,
