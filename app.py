@@ -60,7 +60,7 @@ def create_app(configuration: Configuration,
     store = Store(home)
     queue: Queue
     if configuration.queue.broker:
-        animator, queue = _fleet_queue(configuration, reader, store)
+        animator, queue = _fleet_queue(configuration, reader, store, sandbox)
     else:
         given = engines if isinstance(engines, Sequence) else [engines]
         own = given or [Engines(configuration, are_libraries_coming = libraries.is_coming)]
@@ -88,15 +88,17 @@ def _find_others(animator: Animator, configuration: Configuration,
     return [Animator(configuration, animator.reader, each) for each in found]
 
 
-def _fleet_queue(configuration: Configuration, reader: SandboxedReader,
-                 store: Store) -> tuple[Animator, Queue]:
+def _fleet_queue(configuration: Configuration, reader: SandboxedReader, store: Store,
+                 sandbox: Sandbox) -> tuple[Animator, Queue]:
     """Make the queue of a fleet; its libraries are imported nowhere else."""
+    from modules.clips.sandboxed import open_frames
     from modules.jobs.fleet.agreement import FleetEngines
     from modules.jobs.fleet.ledger import Ledger
     from modules.jobs.fleet.remote_queue import RemoteQueue
     ledger = Ledger(configuration.queue.broker, is_hurried = True)
     engines = FleetEngines(configuration, ledger)
-    animator = Animator(configuration, reader, engines)
+    # a worker that was taken over delivers whatever it likes
+    animator = Animator(configuration, reader, engines, partial(open_frames, sandbox))
     return animator, RemoteQueue(store, ledger, configuration.queue, engines.shared)
 
 

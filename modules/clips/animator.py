@@ -21,7 +21,7 @@ from PIL import Image
 from modules import VERSION, errors
 from modules.clips import lossless
 from modules.clips.provenance import Provenance
-from modules.clips.writer import FRAMES, PROVENANCE, ClipWriter
+from modules.clips.writer import FRAMES, PROVENANCE, ClipWriter, OpenFrames
 from modules.configuration import OPTIONS, Configuration
 from modules.engines.contract import Engine
 from modules.engines.registry import Engines
@@ -59,14 +59,20 @@ class Animator:
     :type reader: Reader
     :param engines: make frames
     :type engines: Engines
+    :param open_frames: opens frames that were kept
+    :type open_frames: OpenFrames
     """
 
-    def __init__(self, configuration: Configuration, reader: Reader, engines: Engines):
+    def __init__(self,
+                 configuration: Configuration,
+                 reader: Reader,
+                 engines: Engines,
+                 open_frames: OpenFrames = lossless.KeptFrames):
         self.model = configuration.model
         self.output = configuration.output
         self.reader = reader
         self.engines = engines
-        self._writer = ClipWriter(configuration.output, reader)
+        self._writer = ClipWriter(configuration.output, reader, open_frames)
 
     def load(self) -> None:
         """

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -28,6 +29,8 @@ CODECS = {
     }),
     'ffv1': ('bgr0', {}),
 }
+#: FFmpeg's names of what decodes these
+DECODERS = ('h264', 'ffv1')
 #: nothing here depends on time, but every container has one
 RATE = Fraction(25)
 #: frames from one that can be read by itself to the next
@@ -36,21 +39,21 @@ GROUP = 12
 MOST_GROUPS = 2
 
 
-def write(frames: Iterable[np.ndarray], path: Path, codec: str | None = None) -> None:
+def write(frames: Iterable[np.ndarray], file: Path | BinaryIO, codec: str | None = None) -> None:
     """
     Keep frames.
 
     :param frames: uint8 [H, W, 3] each, at least one; H and W at least 2, and even
     :type frames: Iterable[np.ndarray]
-    :param path: where to; replaced if there
-    :type path: Path
+    :param file: where to; replaced if there
+    :type file: Path | BinaryIO
     :param codec: one of :data:`CODECS`; None takes the first there is
     :type codec: str | None
     """
     codec = codec or next(name for name in CODECS if name in av.codecs_available)
     form, options = CODECS[codec]
-    with av.open(path, 'w', 'matroska') as file:
-        stream = file.add_stream(codec, RATE, options = options)
+    with av.open(file, 'w', 'matroska') as container:
+        stream = container.add_stream(codec, RATE, options = options)
         stream.pix_fmt = form
         stream.gop_size = GROUP
         for number, pixels in enumerate(frames):
@@ -59,21 +62,24 @@ def write(frames: Iterable[np.ndarray], path: Path, codec: str | None = None) ->
             picture = av.VideoFrame.from_ndarray(pixels, 'rgb24')
             picture = picture if form == 'rgb24' else picture.reformat(format = form)
             picture.pts, picture.time_base = number, 1 / RATE
-            file.mux(stream.encode(picture))
-        file.mux(stream.encode())
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
 
 
 class KeptFrames:
     """
     Reads frames that were kept, in any order; to the bit what was written. To be closed after use.
 
-    :param path: a file of :func:`write`
-    :type path: Path
+    :param file: a file of :func:`write`
+    :type file: Path | BinaryIO
     """
 
-    def __init__(self, path: Path):
-        self._file = av.open(path)
+    def __init__(self, file: Path | BinaryIO):
+        # FFmpeg would guess, and a file that is a playlist names others
+        self._file = av.open(file, format = 'matroska')
         self._stream = self._file.streams.video[0]
+        if self._stream.codec_context.name not in DECODERS:
+            raise ValueError(f'frames kept as {self._stream.codec_context.name}')
         self._stream.thread_type = 'AUTO'
         # the last packet is empty and has no time
         times = {

@@ -7,6 +7,8 @@ Libraries: numpy, for types alone; Pillow, for the names of EXIF's tags.
 """
 
 import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags
 
 from modules import encoders
-from modules.clips import lossless, order
+from modules.clips import order
+from modules.clips.lossless import KeptFrames
 from modules.clips.provenance import Provenance, settings_to_text
 from modules.configuration import OutputOptions
 from modules.encoders.frames import Frames, LazyFrames
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 #: what is kept of a clip: its frames, and how it came about
 FRAMES, PROVENANCE = 'frames.mkv', 'settings.json'
 
+OpenFrames = Callable[[Path], AbstractContextManager[Frames]]
+
 
 class ClipWriter:
     """
@@ -39,11 +44,14 @@ class ClipWriter:
     :type output: OutputOptions
     :param reader: opens photos
     :type reader: Reader
+    :param open_frames: opens kept frames
+    :type open_frames: OpenFrames
     """
 
-    def __init__(self, output: OutputOptions, reader: Reader):
+    def __init__(self, output: OutputOptions, reader: Reader, open_frames: OpenFrames = KeptFrames):
         self.output = output
         self.reader = reader
+        self._open_frames = open_frames
 
     def options(self) -> dict[str, object]:
         """
@@ -77,7 +85,7 @@ class ClipWriter:
         kind = encoders.TABLE[request.format]
         # the date is in live photos anyway; in others it would be the only thing that makes each of them different
         dated = {'created': made.created} if kind.has_still else {}
-        with lossless.KeptFrames(kept / FRAMES) as frames:
+        with self._open_frames(kept / FRAMES) as frames:
             clip = encoders.Clip(
                 frames,
                 made.fps,

@@ -79,7 +79,7 @@ class Child:
         """
         return self._process.poll() is None
 
-    def call(self, timeout: float, function: Callable[..., Any], upload: Path,
+    def call(self, timeout: float, function: Callable[..., Any], upload: Path | None,
              arguments: tuple) -> tuple[dict[str, Any], bytes]:
         """
         Call a function in the process.
@@ -88,8 +88,8 @@ class Child:
         :type timeout: float
         :param function: a function of one of its modules
         :type function: Callable[..., Any]
-        :param upload: the picture, whose content the function is given
-        :type upload: Path
+        :param upload: the picture, whose content the function is given; None for nothing
+        :type upload: Path | None
         :param arguments: what else it is given
         :type arguments: tuple
         :return: the answer's head, with ``found`` or ``refusal``, and its content
@@ -122,8 +122,8 @@ class Child:
             raise Broken(str(answer[0].get('fault', 'another answer')))
         return answer
 
-    def _send(self, head: dict[str, Any], upload: Path) -> None:
-        with read_no_follow(upload) as file:
+    def _send(self, head: dict[str, Any], upload: Path | None) -> None:
+        with read_no_follow(upload) if upload else open(os.devnull, 'rb') as file:
             left = os.fstat(file.fileno()).st_size
             try:
                 messages.write_head(self._input, head, left)

@@ -392,6 +392,22 @@ def test_more_than_a_result_may_have_is_not_read_into_memory(web, ledger, monkey
     assert ledger.jobs.photo(identity) is None
 
 
+def test_frames_of_a_worker_are_decoded_in_a_process_of_their_own(web, worker):
+    answer = program.generate(web.port, photo(), [('engine', 'camera')])
+    identity = answer.headers['X-Job-Id']
+    address = f'/jobs/{identity}/result?format='
+    sandbox, frames = web.services.sandbox, web.home / identity / 'frames.mkv'
+    patience, sandbox.timeout = sandbox.timeout, 0.001
+    try:
+        assert program.call(web.port, 'GET', address + 'mp4').status == 500
+    finally:
+        sandbox.timeout = patience
+    assert program.call(web.port, 'GET', address + 'mp4').status == 200
+    # FFmpeg would follow this playlist to a file that is there
+    frames.write_text('ffconcat version 1.0\nfile clip.gif\n')
+    assert program.call(web.port, 'GET', address + 'webp').json['code'] == 'engine_failed'
+
+
 def test_a_picture_as_it_forms_that_is_none_is_left_out(web, ledger):
     for content in (b'nonsense', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff', bytes(2_000_000)):
         identity = new_id()
