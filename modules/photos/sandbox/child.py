@@ -123,7 +123,7 @@ class Child:
         return answer
 
     def _send(self, head: dict[str, Any], upload: Path | None) -> None:
-        with read_no_follow(upload) if upload else open(os.devnull, 'rb') as file:
+        with read_no_follow(upload) if upload else Path(os.devnull).open('rb') as file:
             left = os.fstat(file.fileno()).st_size
             try:
                 messages.write_head(self._input, head, left)
