@@ -58,6 +58,8 @@ def read_frame(_content: BinaryIO, number: int) -> 'Found':
     """
     Decode a frame of the file that was opened, in the process.
 
+    :param _content: nothing
+    :type _content: BinaryIO
     :param number: which one
     :type number: int
     :return: its pixels
