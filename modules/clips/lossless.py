@@ -76,7 +76,7 @@ class KeptFrames:
 
     def __init__(self, file: Path | BinaryIO):
         # FFmpeg would guess, and a file that is a playlist names others
-        self._file = av.open(file, format = 'matroska')
+        self._file = av.open(file, 'r', 'matroska')
         self._stream = self._file.streams.video[0]
         if self._stream.codec_context.name not in DECODERS:
             raise ValueError(f'frames kept as {self._stream.codec_context.name}')

@@ -182,32 +182,6 @@ def list_single_files(folder: Path, model: Model) -> list[Path]:
     return found
 
 
-def is_being_fetched(configuration: Configuration, model: Model) -> bool:
-    """
-    Check whether a program on this machine, or on another with the same ``ModelsHome``, is fetching a model.
-
-    :param configuration: the options
-    :type configuration: Configuration
-    :param model: the model
-    :type model: Model
-    :return: whether one is, or was until it was killed
-    :rtype: bool
-    """
-    return lock_path(configuration.store.models_home / model.name(configuration)).exists()
-
-
-def lock_path(folder: Path) -> Path:
-    """
-    Return the file that is there while a model is fetched.
-
-    :param folder: where the model will be
-    :type folder: Path
-    :return: a path beside it
-    :rtype: Path
-    """
-    return folder.with_name(f'{folder.name}.lock')
-
-
 def variants(folder: Path, model: Model) -> tuple[str | None, ...]:
     """
     List what can be given as ``variant`` to ``from_pretrained`` with this folder.

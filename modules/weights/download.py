@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
+
 from modules.configuration import Configuration
 from modules.i18n import Text, text
 from modules.progress import do_nothing
-from modules.weights import LocalError, Model, WeightsError, find, is_whole, lock_path
+from modules.weights import LocalError, Model, WeightsError, find, is_whole
 from modules.weights import plan as plans
 from modules.weights.plan import USUAL_TERMS, Plan, Terms
 from modules.weights.sources import Source
@@ -33,6 +35,9 @@ _LEAST = 0.5
 
 #: seconds between two reports
 _INTERVAL = 0.2
+
+#: seconds for which a download waits for the lock, which :func:`is_being_fetched` may hold for a moment
+_LOCK_SECONDS = 0.3
 
 
 @dataclass(frozen = True)
@@ -204,18 +209,42 @@ def _move_in(plan: Plan) -> Path:
     return plan.folder
 
 
+def is_being_fetched(configuration: Configuration, model: Model) -> bool:
+    """
+    Check whether a program on this machine, or on another with the same ``ModelsHome``, is fetching a model.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    :param model: the model
+    :type model: Model
+    :return: whether one is; also where a lock is there that cannot be tried, in a folder that may only be read
+    :rtype: bool
+    """
+    lock = _lock_beside(configuration.store.models_home / model.name(configuration))
+    # trying would make the file; one that was killed leaves it
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        with lock.acquire(timeout = 0):
+            return False
+    except OSError:
+        # a lock that another holds is a TimeoutError
+        return True
+
+
+def _lock_beside(folder: Path) -> filelock.BaseFileLock:
+    """What is locked while a model is fetched into a folder."""
+    return filelock.FileLock(folder.with_name(f'{folder.name}.lock'))
+
+
 @contextlib.contextmanager
 def _lock_model(folder: Path) -> Iterator[None]:
     """Keep other processes from fetching the same model."""
-    try:
-        import filelock
-    except ImportError:
-        raise LocalError(text('weights.no_library')) from None
-    lock = filelock.FileLock(lock_path(folder))
+    lock = _lock_beside(folder)
     with on_disk(folder):
         folder.parent.mkdir(parents = True, exist_ok = True)
         try:
-            lock.acquire(timeout = 0)
+            lock.acquire(timeout = _LOCK_SECONDS)
         except filelock.Timeout:
             raise LocalError(text('weights.another_download')) from None
     try:

@@ -11,6 +11,7 @@ import dataclasses
 import http.server
 import json
 import logging
+import multiprocessing
 import os
 import random
 import shutil
@@ -33,7 +34,7 @@ from modules.commands import download as shell
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
 from modules.engines.stable_video.files import VIDEO
 from modules.weights import sources, web
-from modules.weights.download import Observer, download
+from modules.weights.download import Observer, download, is_being_fetched
 from modules.weights.fetcher import Fetcher
 from modules.weights.plan import Terms, make_plan
 from modules.weights.sources import Hub, ModelScope
@@ -335,7 +336,7 @@ import sys
 from pathlib import Path
 from modules.configuration import Configuration, ModelOptions, StoreOptions
 from modules.engines.stable_video.files import VIDEO
-from modules.weights.download import Observer, download
+from modules.weights.download import Observer, download, is_being_fetched
 from modules.weights.plan import Terms
 from modules.weights.sources import Hub
 download(
@@ -427,6 +428,25 @@ def test_two_programs_do_not_fetch_the_same_model_at_once(configuration, server)
     lock.parent.mkdir(parents = True)
     with filelock.FileLock(lock):
         assert refusal(configuration, terms(server)).key == 'weights.another_download'
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason = 'has no fork')
+def test_a_model_is_no_longer_coming_once_what_fetches_it_was_killed(configuration, server):
+    server.speed = 10_000
+    assert not is_being_fetched(configuration, VIDEO)
+    fetching = multiprocessing.get_context('fork').Process(
+        target = fetch, args = (configuration, terms(server)))
+    fetching.start()
+    patience = time.monotonic() + 20
+    while not is_being_fetched(configuration, VIDEO):
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    fetching.kill()
+    fetching.join()
+    assert (configuration.store.models_home / f'{hub.NAME}.lock').exists()
+    assert not is_being_fetched(configuration, VIDEO)
+    server.speed = None
+    assert fetch(configuration, terms(server))
 
 
 # refusals

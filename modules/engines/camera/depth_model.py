@@ -20,6 +20,7 @@ from modules.engines.camera.depth_network import DESCRIPTION, DepthAnything
 from modules.engines.camera.files import DEPTH
 from modules.engines.common import first_line, missing_libraries
 from modules.i18n import Text, text
+from modules.weights.download import is_being_fetched
 
 if TYPE_CHECKING:
     import numpy
@@ -96,7 +97,7 @@ class Depth:
             return None
         files = self._list_files()
         if not files:
-            is_coming = weights.is_being_fetched(self._configuration, DEPTH)
+            is_coming = is_being_fetched(self._configuration, DEPTH)
             key = 'engines.depth_coming' if is_coming else 'engines.depth_no_weights'
             return text(key, model = DEPTH.hub_name, size = round(DEPTH.size / 1e6))
         if missing := missing_libraries('onnxruntime'):
