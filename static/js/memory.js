@@ -3,6 +3,7 @@
 
 const CLIPS = `turn-live-photos:${location.pathname}`;
 const CURRENT = `${CLIPS}:table`;
+const LEARNED = `${CLIPS}:learned`;
 const MOST = 50;
 
 // [{id, name, created, ratio}]
@@ -45,5 +46,23 @@ export function setCurrentId(id) {
     else sessionStorage.removeItem(CURRENT);
   } catch {
     // then it is not remembered
+  }
+}
+
+// Hints that are shown once; where nothing is remembered, not at all.
+export function hasLearned(hint) {
+  try {
+    return JSON.parse(localStorage.getItem(LEARNED) ?? '[]').includes(hint);
+  } catch {
+    return true;
+  }
+}
+
+export function learn(hint) {
+  if (hasLearned(hint)) return;
+  try {
+    localStorage.setItem(LEARNED, JSON.stringify([...JSON.parse(localStorage.getItem(LEARNED) ?? '[]'), hint]));
+  } catch {
+    // then it is shown again
   }
 }

@@ -84,6 +84,7 @@ export function whereabouts(clip) {
     return ['line_full', {time: span(Math.max(1, Math.ceil((until - Date.now()) / SECOND)))}];
   }
   if (state === 'sending') return ['sending'];
+  if (state === 'done') return ['loading_clip'];
   if (state === 'queued') {
     const ahead = (job.position ?? 1) - 1;
     return PLACES[ahead + 1] ? [PLACES[ahead + 1], {}] : ['in_line_nth', {place: ahead + 1}];
@@ -92,7 +93,8 @@ export function whereabouts(clip) {
   return [job?.phase ? `phase_${job.phase}` : 'phase_loading', {}];
 }
 
-function share({phase, step, steps}) {
+function share({state, phase, step, steps}) {
+  if (state === 'done') return 1;
   const [from, to] = SHARES[phase] ?? [0, 0];
   return from + (steps ? Math.min(1, step / steps) * (to - from) : 0);
 }

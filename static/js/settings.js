@@ -86,6 +86,14 @@ export class Settings {
     return !wrong;
   }
 
+  // Another seed is no other setting.
+  forgetSeed() {
+    if (!this.seed) return;
+    this.seed.value = '';
+    this.showError(this.seed);
+    show(this.seed);
+  }
+
   keepSeed(seed) {
     if (this.seed) this.set(this.seed, seed);
   }

@@ -1,5 +1,6 @@
 // This browser's clips beside each other, newest first: still until they are pointed at, opened by a press.
 
+import {close, prefersStillness} from './moving.js';
 import {language, put, putAttribute, putPlain} from './words.js';
 
 export class Strip {
@@ -110,16 +111,16 @@ async function picture(tile, url) {
 }
 
 async function play(clip, moving) {
-  const gif = clip.job?.results.find(({format}) => format === 'gif');
-  if (!gif) return;
-  moving.src = gif.url;
-  const isThere = await moving.decode().then(() => true, () => false);
+  const video = clip.job?.results.find(({format}) => format === 'mp4');
+  if (!video || prefersStillness()) return;
+  moving.src = video.url;
+  const isThere = await moving.play().then(() => true, () => false);
   moving.hidden = !isThere || !moving.hasAttribute('src');
 }
 
 function rest(moving) {
   moving.hidden = true;
-  moving.removeAttribute('src');
+  close(moving);
 }
 
 function moment(when) {

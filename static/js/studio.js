@@ -34,7 +34,7 @@ export class Studio {
     byId('cancel').addEventListener('click', () => this.cancel());
     byId('another').addEventListener('click', () => byId('file').click());
     byId('again').addEventListener('click', () => {
-      this.settings.keepSeed('');
+      this.settings.forgetSeed();
       this.make();
     });
     byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.clip.job.seed));
@@ -199,7 +199,8 @@ export class Studio {
     const {clip} = this;
     const others = this.clips.ready.filter((one) => one !== clip);
     const list = clip.state === 'ready' ? [clip, ...others] : [clip.id ? this.another(clip) : clip];
-    this.clips.send(list, this.settings.values());
+    // a video is what the page itself shows
+    this.clips.send(list, {...this.settings.values(), format: 'mp4'});
   }
 
   // The same photo once more; the clip there is stays until the next is there.

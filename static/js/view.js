@@ -1,7 +1,7 @@
 // What is seen of the clip on the table. How everything looks follows data-state of the form alone.
 
+import {Badge} from './badge.js';
 import {Bell} from './bell.js';
-import {Compare} from './compare.js';
 import {Downloads} from './downloads.js';
 import {Focus} from './focus.js';
 import {Notice} from './notice.js';
@@ -34,7 +34,7 @@ export class View {
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
     this.stage = new Stage(form);
     this.downloads = new Downloads(byId('downloads'), byId('download'));
-    this.compare = new Compare(byId('live'));
+    this.badge = new Badge(form, byId('live'));
     this.bell = new Bell(byId('bell'));
     this.strip = new Strip(byId('before'), byId('tile'), clips, acts);
   }
@@ -86,9 +86,9 @@ export class View {
     if (!clip || this.clip?.photo !== clip.photo) this.downloads.clear();
     this.clip = clip;
     this.stage.rest();
+    this.badge.clear();
     this.layPhoto();
     if (!clip) return;
-    this.compare.show(false);
     this.isChanged = false;
     delete this.form.dataset.clip;
     this.primary.offerStart(count);
@@ -120,8 +120,10 @@ export class View {
     put(byId('made'), 'made_with', {seed: clip.job.seed, engine: [clip.job.engine]});
     if (this.form.dataset.clip === clip.id) return;
     this.form.dataset.clip = clip.id;
+    this.badge.load();
     // opened, it is seen at once; made just now, it takes the photo's place without a flash
-    if (this.state !== 'working') this.enter('done', {focus: this.downloads.first, ...how});
+    if (this.state === 'working') this.progress.update();
+    else this.enter('done', {focus: this.downloads.first, ...how});
     const isSeen = await this.play(clip);
     if (clip !== this.clip) return;
     if (!isSeen) this.notice.show('wrong', 'clip_lost');
@@ -133,11 +135,10 @@ export class View {
 
   // The clip where the photo was; as often as it takes to get it.
   async play(clip) {
-    const gif = clip.job.results.find(({format}) => format === 'gif');
     try {
-      await this.stage.play(gif.url, clip.name);
-      if (clip !== this.clip) this.stage.rest();
-      else if (clip.isUnseen) this.notice.show('info');
+      const isSeen = await this.stage.show(clip);
+      if (isSeen) this.badge.begin(this.stage.clip);
+      if (isSeen && clip.isUnseen) this.notice.show('info');
       clip.isUnseen = false;
     } catch {
       clip.isUnseen = true;

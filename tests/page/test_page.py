@@ -57,7 +57,7 @@ def test_a_photo_is_chosen_brought_to_life_and_downloaded(page):
     choose(page, name = '奶奶 1968.jpeg')
     page.click('#start')
     see(page, 'done')
-    assert page.evaluate('clip.naturalWidth > 0 && clip.checkVisibility()')
+    assert page.evaluate('clip.videoWidth > 0 && clip.checkVisibility()')
     name, picture = download(page)
     assert (name, picture.format, picture.n_frames > 1) == ('奶奶 1968.gif', 'GIF', True)
     assert page.title() == 'Done · turn-live-photos'
@@ -67,8 +67,8 @@ def test_the_download_tells_its_size(page):
     choose(page)
     page.click('#start')
     see(page, 'done')
-    _name, content = keep(page, 'gif')
-    assert words(page, '[data-format=gif] a') == f'GIF\n{-(-len(content) // 1000)} kB'
+    _name, content = keep(page, 'mp4')
+    assert words(page, '[data-format=mp4] a') == f'MP4\n{-(-len(content) // 1000)} kB'
 
 
 def test_a_photo_can_be_dropped_anywhere(page):
@@ -205,15 +205,103 @@ def test_the_still_is_seen_for_as_long_as_the_badge_is_held(page):
     assert page.is_visible('#clip')
 
 
-def test_a_tap_on_the_badge_stops_the_clip_until_the_next(page):
+def test_a_tap_on_the_badge_stops_the_clip_until_the_next(chromium, port):
+    with browser.opened(chromium, port, reduced_motion = 'no-preference') as page:
+        choose(page)
+        page.click('#start')
+        see(page, 'done')
+        page.wait_for_function('!clip.paused && clip.currentTime > 0')
+        assert words(page, '#live') == 'LIVE'
+        page.click('#live')
+        assert (page.is_visible('#clip'), words(page, '#live')) == (False, 'Play')
+        assert page.evaluate('clip.paused')
+        page.click('#live')
+        page.wait_for_function('!clip.paused')
+        assert (page.is_visible('#clip'), words(page, '#live')) == (True, 'LIVE')
+
+
+def test_nothing_plays_by_itself_for_people_who_want_less_motion(page):
     choose(page)
     page.click('#start')
     see(page, 'done')
+    assert page.evaluate('[clip.paused, clip.checkVisibility()]') == [True, True]
+    page.hover('.tile .open')
+    assert page.is_hidden('.tile .moving')
+    page.get_by_role('button', name = 'Play the clip').click()
+    page.wait_for_function('!clip.paused && clip.currentTime > 0')
+    assert words(page, '#live') == 'LIVE'
+
+
+def test_how_to_compare_is_said_once(page):
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    assert words(page, '.hint') == 'Press and hold to compare'
     page.click('#live')
-    assert (page.is_visible('#clip'), page.get_attribute('#live',
-                                                         'aria-pressed')) == (False, 'true')
-    page.click('#live')
-    assert page.is_visible('#clip')
+    page.wait_for_selector('.hint', state = 'hidden')
+    page.reload()
+    see(page, 'done')
+    page.wait_for_selector('#live')
+    assert page.is_hidden('.hint')
+
+
+def test_the_clip_comes_as_a_video_alone_in_parts(page):
+    asked, answers = [], []
+    page.on('request', lambda request: asked.append(request.url.rpartition('/')[2]))
+    page.on('response', lambda answer: answers.append(answer) if 'result' in answer.url else None)
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    assert [one for one in asked if one.startswith('result')] == ['result?format=mp4']
+    assert (answers[0].status, answers[0].headers['content-type']) == (206, 'video/mp4')
+    job = page.evaluate('clip.dataset.job')
+    made = program.call(port_of(page), 'GET', f'/jobs/{job}').json['results']
+    assert {one['format'] for one in made if one['bytes']} == {'mp4'}
+
+
+def port_of(page):
+    return int(page.url.rstrip('/').rpartition(':')[2])
+
+
+def test_a_clip_on_its_way_says_so(directed):
+    waiting = []
+    directed.route('**/result?format=mp4', lambda route: waiting.append(route))
+    choose(directed)
+    directed.click('#start')
+    directed.locator('#sentence', has_text = 'Loading your clip').wait_for()
+    assert directed.title() == 'Loading your clip…'
+    assert directed.get_attribute('#progress', 'aria-valuenow') == '100'
+    waiting.pop().continue_()
+    see(directed, 'done')
+    directed.reload()
+    see(directed, 'done')
+    assert (words(directed,
+                  '.loading'), directed.is_hidden('#live')) == ('Loading your clip…', True)
+    waiting.pop().continue_()
+    directed.wait_for_selector('#live')
+    assert directed.is_hidden('.loading')
+
+
+def test_a_browser_that_cannot_play_the_video_shows_a_picture(directed):
+    directed.route(
+        '**/result?format=mp4',
+        lambda route: route.fulfill(status = 200, content_type = 'video/mp4', body = 'no video'))
+    choose(directed)
+    directed.click('#start')
+    see(directed, 'done')
+    assert directed.evaluate('[clip.tagName, clip.naturalWidth > 0]') == ['IMG', True]
+    # it cannot be stopped, so the still is shown until it is asked for
+    assert (directed.is_visible('#clip'), words(directed, '#live')) == (False, 'Play')
+    directed.click('#live')
+    assert directed.is_visible('#clip')
+
+
+def test_nothing_of_the_still_is_seen_beside_the_clip(page):
+    choose(page, photo(size = (333, 200)))
+    page.click('#start')
+    see(page, 'done')
+    page.wait_for_selector('#live')
+    assert page.evaluate('clip.classList.contains("covers")')
 
 
 def test_while_at_work_sentence_title_and_bar_tell_how_far_it_is(directed):
@@ -423,8 +511,8 @@ def test_a_switch_of_the_language_keeps_the_photo_and_says_everything_anew(chrom
         assert words(page, '[data-format=live-photo] .name') == '实况照片（iPhone）'
         assert words(page, '#language') == 'English'
         assert page.title() == '好了 · turn-live-photos'
-        assert page.get_attribute('#clip', 'alt') == '动起来的照片：photo'
-        assert page.get_attribute('#live', 'aria-label').startswith('显示静止的照片')
+        assert page.get_attribute('#clip', 'aria-label') == '动起来的照片：photo'
+        assert page.get_attribute('#live', 'aria-label') == '播放动态'
 
 
 def test_without_javascript_the_form_brings_the_gif(chromium, port):

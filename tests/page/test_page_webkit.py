@@ -106,7 +106,7 @@ def test_from_a_photo_to_every_file_and_back_after_a_reload(page, picture):
     assert page.findings() == []
     page.find('#start').click()
     page.see('#studio[data-state=done]')
-    assert page.until('clip.checkVisibility() && clip.naturalWidth > 0')
+    assert page.until('clip.checkVisibility() && (clip.naturalWidth || clip.videoWidth)')
     assert page.findings() == []
     assert sorted(fetched(link) for link in page.links()) == [
         'application/zip', 'image/gif', 'image/jpeg', 'image/webp', 'video/mp4'
