@@ -5,7 +5,8 @@ Keeps a clip's frames exactly as they are, so that any file can be made of them 
 Matroska. Where FFmpeg comes without x264, FFV1 keeps them as exactly, in more bytes. A clip may be larger than memory:
 frames are written as they come, and read a group at a time.
 
-Libraries: PyAV, because imageio does not give frames back in the form they were kept in; numpy.
+Libraries: PyAV, because imageio cannot tell how many frames there are, and decodes a group again for each frame that is
+read backwards; numpy.
 """
 
 import itertools

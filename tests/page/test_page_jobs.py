@@ -3,7 +3,7 @@
 """
 How the page lives with its jobs, in a real browser: on the way, at work, done, lost and found again.
 
-Libraries: axe-playwright-python, imageio, Pillow, playwright, pytest.
+Libraries: axe-playwright-python, Pillow, playwright, pytest.
 """
 
 import io
