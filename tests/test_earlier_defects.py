@@ -361,7 +361,7 @@ def test_the_page_is_called_by_its_name_and_may_be_zoomed_and_selected(port, lan
     assert re.search(r'<title>turn-live-photos · .+</title>', page)
     viewport = re.search(r'<meta name="viewport" content="([^"]+)"', page)[1]
     assert not re.search('scalable|maximum|minimum', viewport)
-    sheets = re.findall(r'href="(/static/css/[^"]+)"', page)
+    sheets = re.findall(r'href="(/static/[^"]+\.css)"', page)
     assert len(sheets) >= 5
     for sheet in sheets:
         rules = program.call(port, 'GET', sheet).body.decode()

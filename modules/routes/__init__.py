@@ -6,12 +6,12 @@ The routes: each module offers one blueprint.
 Libraries: Flask.
 """
 
-from flask import Flask
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 
 from modules.configuration import ROOT
 from modules.routes import generate, health, jobs, metrics, model, openapi, pages
-from modules.web import errors, forms
+from modules.web import errors, forms, static_files
 from modules.web.access import guards
 from modules.web.access.heads import HeadChecker
 from modules.web.access.proxies import BehindProxies
@@ -25,10 +25,18 @@ class _JsonProvider(DefaultJSONProvider):
 
 
 class _App(Flask):
-    """Flask with the program's own JSON and forms."""
+    """Flask with the program's own JSON, forms and addresses of static files."""
 
     json_provider_class = _JsonProvider
     request_class = forms.Request
+
+    def send_static_file(self, filename: str) -> Response:
+        """Send one of the page's own files; with the version of what it holds now, it may be kept for good."""
+        version, name = static_files.split_version(filename)
+        response = super().send_static_file(name)
+        if version == self.extensions['static_version']:
+            static_files.keep_for_good(response)
+        return response
 
 
 def make_app(services: Services) -> Flask:
@@ -46,6 +54,8 @@ def make_app(services: Services) -> Flask:
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = web.max_content_length + 1
     app.extensions['services'] = services
+    app.extensions['static_version'] = static_files.compute_version(ROOT / 'static')
+    static_files.register(app)
     wsgi_app = BehindProxies(HeadChecker(app, app.wsgi_app), web.trusted_proxies)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # as Flask's documentation wraps an app
     for module in (errors, guards, pages, generate, jobs, health, metrics, openapi, model):

@@ -113,6 +113,7 @@ export async function health() {
 }
 
 export async function words(language) {
-  const locale = await (await ask(`static/locales/${language}.json`)).json();
+  // beside this file, in the version that the page is of
+  const locale = await (await ask(new URL(`../locales/${language}.json`, import.meta.url))).json();
   return locale.page;
 }

@@ -10,6 +10,7 @@ Libraries: hypothesis, Pillow, pytest.
 
 import contextlib
 import ipaddress
+import re
 import threading
 import time
 
@@ -342,7 +343,7 @@ def test_a_proxy_that_is_named_tells_how_the_page_was_asked_for(tmp_path):
         assert answer.status == 202
         assert answer.headers['Location'] == f'/alive/jobs/{answer.json["id"]}'
         page = program.call(port, 'GET', '/', headers = {'X-Forwarded-Prefix': '/alive'}).body
-        assert b'src="/alive/static/js/main.js"' in page
+        assert re.search(rb'src="/alive/static/[^"]*/js/main.js"', page)
         evil = program.call(port, 'GET', '/', headers = {'X-Forwarded-Host': 'evil.example'})
         assert (evil.status, evil.json['code']) == (403, 'host_not_served')
 
@@ -358,7 +359,7 @@ def test_a_prefix_that_is_none_is_not_believed(few, prefix):
     assert page.status == 200
     answer = program.call(
         few, 'GET', '/', headers = {'X-Forwarded-Prefix': who['X-Forwarded-Prefix']})
-    assert b'src="/static/js/main.js"' in answer.body
+    assert re.search(rb'src="/static/[^"]*/js/main.js"', answer.body)
 
 
 def test_strangers_tell_nothing_of_the_kind(tmp_path):
