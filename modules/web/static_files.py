@@ -51,9 +51,8 @@ def split_version(name: str) -> tuple[str, str]:
     :return: the version, empty where there is none, and the file's name
     :rtype: tuple[str, str]
     """
-    found = re.fullmatch(r'(?:(v-[0-9a-f]{12})/)?(.*)', name, re.DOTALL)
-    assert found, 'everything matches'
-    return found[1] or '', found[2]
+    version, slash, rest = name.partition('/')
+    return (version, rest) if slash and re.fullmatch('v-[0-9a-f]{12}', version) else ('', name)
 
 
 def keep_for_good(response: Response) -> None:
