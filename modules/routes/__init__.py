@@ -31,7 +31,14 @@ class _App(Flask):
     request_class = forms.Request
 
     def send_static_file(self, filename: str) -> Response:
-        """Send one of the page's own files; with the version of what it holds now, it may be kept for good."""
+        """
+        Send one of the page's own files. Under an address with the version of what it holds now, it is kept for good.
+
+        :param filename: what comes after the folder's address
+        :type filename: str
+        :return: the file
+        :rtype: Response
+        """
         version, name = static_files.split_version(filename)
         response = super().send_static_file(name)
         if version == self.extensions['static_version']:
