@@ -10,7 +10,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 
 from modules.configuration import ROOT
-from modules.routes import generate, health, jobs, metrics, model, openapi, pages
+from modules.routes import clips, generate, health, jobs, metrics, model, openapi, pages
 from modules.web import errors, forms, static_files
 from modules.web.access import guards
 from modules.web.access.heads import HeadChecker
@@ -65,6 +65,6 @@ def make_app(services: Services) -> Flask:
     static_files.register(app)
     wsgi_app = BehindProxies(HeadChecker(app, app.wsgi_app), web.trusted_proxies)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # as Flask's documentation wraps an app
-    for module in (errors, guards, pages, generate, jobs, health, metrics, openapi, model):
+    for module in (errors, guards, pages, generate, jobs, clips, health, metrics, openapi, model):
         app.register_blueprint(module.blueprint)
     return app

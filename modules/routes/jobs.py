@@ -142,11 +142,7 @@ def result(identity: str) -> Response:
     :raises errors.NotDone: while there is none
     """
     job = find(identity)
-    by_name = {parameter.name: parameter for parameter in PARAMETERS}
-    asked = [name for name in request.args.getlist('format') if name]
-    if len(asked) > 1:
-        raise errors.RepeatedField('format')
-    wanted = by_name['format'].parse(asked[0] if asked else job.request.format)
+    wanted = parse_format() or job.request.format
     if job.state != 'done':
         raise errors.NotDone
     kind = encoders.TABLE[wanted]
@@ -203,6 +199,21 @@ def find(identity: str) -> Job:
     :raises errors.NotFound: when there is none
     """
     return services().queue.find(identity)
+
+
+def parse_format() -> str:
+    """
+    Read which format is asked for.
+
+    :return: a name of :data:`modules.encoders.TABLE`; empty where none is named
+    :rtype: str
+    :raises errors.BadRequest: when it is unknown, or there are several
+    """
+    asked = [name for name in request.args.getlist('format') if name]
+    if len(asked) > 1:
+        raise errors.RepeatedField('format')
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    return by_name['format'].parse(asked[0]) if asked else ''
 
 
 def job_response(job: Job) -> Response:

@@ -59,7 +59,8 @@ def document() -> dict[str, Any]:
     for call, status in ((paths['/generate']['post'], '200'), (result, '200'), (result, '206')):
         call['responses'][status]['content'] = _clips()
     formats = list(encoders.TABLE)
-    result['parameters'][0]['schema']['enum'] = [*formats, '']
+    for call in (result['parameters'][0], paths['/clips.zip']['get']['parameters'][1]):
+        call['schema']['enum'] = [*formats, '']
     schemas['Error']['properties']['code']['enum'] = sorted({kind.code for kind in errors.kinds()})
     schemas['Job']['properties']['state']['enum'] = ['queued', 'running', *FINAL_STATES]
     schemas['Result']['properties']['format']['enum'] = formats

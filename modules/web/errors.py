@@ -27,6 +27,9 @@ REFUSALS = {
     413: errors.UploadTooLarge,
 }
 
+#: what browsers open as a page: the plain form, and the page of one clip
+PAGE_ENDPOINTS = ('generate.generate', 'clips.show')
+
 
 @blueprint.before_app_request
 def set_request_id() -> None:
@@ -60,10 +63,11 @@ def refusal_response(refusal: errors.Refusal) -> Response:
     """
     logger.info('Request %s: %s %s %s', g.request_id, refusal.status, refusal.code, refusal.field
                 or '')
-    if isinstance(refusal, errors.PasswordNeeded) and is_frame(request):
-        words = i18n.words(language())
+    page = find_page(refusal)
+    if page:
         response = make_response(
-            render_template('locked.html', language = language(), words = words))
+            render_template(
+                page, language = language(), words = i18n.words(language()), refusal = refusal))
     else:
         response = jsonify(**refusal.to_json(language()), request_id = g.request_id)
     response.status_code = refusal.status
@@ -125,6 +129,21 @@ def failure_response(error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in errors.DISK_ERRORS:
         return refusal_response(errors.DiskFull())
     return refusal_response(errors.Refusal())
+
+
+def find_page(refusal: errors.Refusal) -> str:
+    """
+    Find the page that says a refusal to a person; programs get JSON.
+
+    :param refusal: the reason
+    :type refusal: errors.Refusal
+    :return: a template's name; empty for JSON
+    :rtype: str
+    """
+    if isinstance(refusal, errors.PasswordNeeded) and is_frame(request):
+        return 'locked.html'
+    is_for_people = 'text/html' in request.headers.get('Accept', '')
+    return 'refused.html' if is_for_people and request.endpoint in PAGE_ENDPOINTS else ''
 
 
 def is_frame(asked: Request) -> bool:

@@ -83,6 +83,16 @@ export async function photo(id, name) {
   return new File([await read(await ask(`jobs/${id}/photo`))], `${name}.photo`);
 }
 
+// A finished file, under its own name.
+export async function file({url, name, type}) {
+  return new File([await read(await ask(url))], name, {type});
+}
+
+// {url, qr, hint}: where a phone finds the page of a clip
+export async function link(id) {
+  return read(await ask(`jobs/${id}/link`, {cache: 'no-store'}), 'json');
+}
+
 // Has a file made that is not there yet, and fetches next to nothing of it.
 export async function make(url) {
   await read(await ask(url, {headers: {Range: 'bytes=0-0'}, cache: 'no-store'}));

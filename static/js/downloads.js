@@ -1,31 +1,31 @@
-// The ways to keep a clip, each an ordinary link. What is not made yet is made when it is asked for, and that is said.
+// Every format in one row, each an ordinary link. What is not made yet is made when it is asked for, and that is said.
 
 import * as api from './api.js';
 import {size} from './sizes.js';
 import {put, putPlain} from './words.js';
 
 export class Downloads {
-  constructor(list, template) {
-    Object.assign(this, {list, template, rows: new Map()});
+  // `refresh` asks the server how the job is now.
+  constructor(list, {refresh}) {
+    Object.assign(this, {list, refresh, rows: new Map()});
+    this.template = document.getElementById('download');
+    this.help = document.getElementById('format-help');
   }
 
-  get first() {
-    return this.list.querySelector('a');
-  }
-
-  show(clip) {
-    if (this.clip !== clip) {
+  show(job) {
+    if (this.id !== job.id) {
       this.clear();
-      this.clip = clip;
+      this.id = job.id;
     }
     // the server lists them in the order in which people want them
-    for (const result of clip.job.results) this.fill(this.row(result.format), result);
+    for (const result of job.results) this.fill(this.row(result.format), result);
   }
 
   clear() {
-    this.clip = null;
+    this.id = null;
     this.rows.clear();
     this.list.replaceChildren();
+    putPlain(this.help);
   }
 
   row(format) {
@@ -33,13 +33,17 @@ export class Downloads {
     const item = this.template.content.firstElementChild.cloneNode(true);
     item.dataset.format = format;
     const link = item.querySelector('a');
-    link.classList.toggle('primary', !this.rows.size);
     put(item.querySelector('.name'), `format_${format}`);
-    put(item.querySelector('.help'), `format_${format}_help`);
     link.addEventListener('click', () => this.ask(item));
+    for (const name of ['click', 'focus', 'pointerenter']) link.addEventListener(name, () => this.explain(format));
     this.list.append(item);
     this.rows.set(format, item);
     return item;
+  }
+
+  // What it is good for, and how it comes to the phone.
+  explain(format) {
+    put(this.help, `format_${format}_help`);
   }
 
   fill(item, result) {
@@ -60,14 +64,13 @@ export class Downloads {
   // The link itself fetches the file; meanwhile this finds out how it goes.
   async ask(item) {
     if (item.result.bytes !== null || item.dataset.state === 'making') return;
-    const {clip} = this;
     item.dataset.state = 'making';
     put(item.querySelector('.size'), 'being_made');
     putPlain(item.querySelector('.wrong'));
     try {
       await api.make(item.result.url);
       delete item.dataset.state;
-      await clip.refresh();
+      await this.refresh();
     } catch (error) {
       this.showError(item, error);
     }

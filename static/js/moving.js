@@ -7,9 +7,9 @@ export const prefersStillness = () => matchMedia('(prefers-reduced-motion: reduc
 // Resolves with the first that can be shown, with its size; rejects where none can be had.
 export async function openMoving(results, poster) {
   for (const source of SOURCES) {
-    const {url} = results.find(({format}) => format === source);
+    const result = results.find(({format}) => format === source);
     try {
-      return source === 'mp4' ? await openVideo(url, poster) : await openPicture(url);
+      if (result) return source === 'mp4' ? await openVideo(result.url, poster) : await openPicture(result.url);
     } catch {
       // the next will do
     }

@@ -69,7 +69,6 @@ export class Stage {
     element.dataset.job = job.id;
     this.fit(element, width, height);
     const isVideo = element instanceof HTMLVideoElement;
-    if (isVideo) element.setAttribute('role', 'img');
     putAttribute(element, isVideo ? 'aria-label' : 'alt', 'clip_alt', {name});
     close(this.clip);
     this.clip.replaceWith(element);

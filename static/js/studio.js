@@ -209,12 +209,12 @@ export class Studio {
     const next = clip.another();
     const {isChanged} = view;
     const before = clip.state === 'done' ? clip : this.before;
-    const kept = view.downloads.clip;
+    const {kept} = view;
     this.clips.add(next);
     this.put(next);
     if (!next.photo?.isOpen) this.fetchPhoto(next);
     this.before = before;
-    if (kept) view.downloads.show(kept);
+    if (kept?.photo === next.photo || kept === clip) view.showKeeping(kept);
     view.isChanged = isChanged;
     return next;
   }

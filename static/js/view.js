@@ -4,7 +4,9 @@ import {Badge} from './badge.js';
 import {Bell} from './bell.js';
 import {Downloads} from './downloads.js';
 import {Focus} from './focus.js';
+import {MainAction} from './main-action.js';
 import {Notice} from './notice.js';
+import {Phone} from './phone.js';
 import {Primary} from './primary.js';
 import {Progress} from './progress.js';
 import {Settings} from './settings.js';
@@ -33,7 +35,9 @@ export class View {
     this.primary = new Primary(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
     this.stage = new Stage(form);
-    this.downloads = new Downloads(byId('downloads'), byId('download'));
+    this.action = new MainAction(byId('main-action'));
+    this.downloads = new Downloads(byId('downloads'), {refresh: () => this.kept.refresh()});
+    this.phone = new Phone(byId('phone'), byId('open-phone'), () => this.kept);
     this.badge = new Badge(form, byId('live'));
     this.bell = new Bell(byId('bell'));
     this.strip = new Strip(byId('before'), byId('tile'), clips, acts);
@@ -114,23 +118,30 @@ export class View {
     this.stage.preview(clip.job?.preview);
   }
 
+  // The ways to keep a clip; it is not the one on the table while that is made of the same photo.
+  showKeeping(clip) {
+    this.kept = clip;
+    this.action.show(clip.job);
+    this.downloads.show(clip.job);
+  }
+
   async showResult(how) {
     const {clip} = this;
-    this.downloads.show(clip);
+    this.showKeeping(clip);
     put(byId('made'), 'made_with', {seed: clip.job.seed, engine: [clip.job.engine]});
     if (this.form.dataset.clip === clip.id) return;
     this.form.dataset.clip = clip.id;
     this.badge.load();
     // opened, it is seen at once; made just now, it takes the photo's place without a flash
     if (this.state === 'working') this.progress.update();
-    else this.enter('done', {focus: this.downloads.first, ...how});
+    else this.enter('done', {focus: this.action.link, ...how});
     const isSeen = await this.play(clip);
     if (clip !== this.clip) return;
     if (!isSeen) this.notice.show('wrong', 'clip_lost');
     if (this.state === 'done') return;
     this.isChanged = false;
     this.primary.offerStart();
-    this.enter('done', {words: ['done'], focus: this.downloads.first, ...how});
+    this.enter('done', {words: ['done'], focus: this.action.link, ...how});
   }
 
   // The clip where the photo was; as often as it takes to get it.

@@ -132,7 +132,7 @@ def test_by_keyboard_alone(page, picture):
     assert page.until('document.activeElement.id === "start"')
     page.press(Keys.ENTER)
     page.see('#studio[data-state=done]')
-    assert page.until('document.activeElement.closest("#downloads")')
+    assert page.until('document.activeElement.closest("#main-action")')
     for _ in range(30):
         if page.until('document.activeElement.id || "nothing"') == 'again':
             break
