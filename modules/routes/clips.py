@@ -138,7 +138,14 @@ class _Parts:
         self.written: list[bytes] = []
 
     def write(self, content: bytes) -> int:
-        """Keep some bytes."""
+        """
+        Keep some bytes.
+
+        :param content: the bytes
+        :type content: bytes
+        :return: how many they are
+        :rtype: int
+        """
         self.written.append(bytes(content))
         return len(content)
 
@@ -146,7 +153,12 @@ class _Parts:
         """Do nothing: all is there at once."""
 
     def take(self) -> bytes:
-        """Return what was written, once."""
+        """
+        Return what was written, once.
+
+        :return: bytes of the file
+        :rtype: bytes
+        """
         content = b''.join(self.written)
         self.written.clear()
         return content
