@@ -131,6 +131,8 @@ class Engine(Protocol):
         :rtype: Iterable[numpy.ndarray]
         :raises modules.errors.Cancelled: when the job is no longer wanted
         :raises modules.errors.EngineUnavailable: when it becomes unable to work; :meth:`status` says so from then on
+        :raises modules.errors.OutOfMemory: when memory does not suffice
+        :raises modules.errors.UnusablePicture: when a frame is black or no picture at all
         """
         ...
 

@@ -52,40 +52,50 @@ class Reader(Protocol):
 
     def check(self, photo: Path) -> None:
         """
-        See :meth:`PhotoReader.check`.
+        Make sure that a photo can be read to its last byte.
 
         :param photo: the upload
         :type photo: Path
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
 
     def read(self, photo: Path, pixels: int | None = None) -> Photo:
         """
-        See :meth:`PhotoReader.read`.
+        Decode a photo.
 
         :param photo: the upload
         :type photo: Path
-        :param pixels: the fewest pixels that suffice; None for all there are
+        :param pixels: the fewest pixels that suffice, which lets large JPEGs be decoded at a fraction of their
+            size; None for all there are
         :type pixels: int | None
         :return: the photo
         :rtype: Photo
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
+        ...
 
     def still(self, photo: Path, ratio: tuple[int, int]) -> stills.Still:
         """
-        See :meth:`PhotoReader.still`.
+        Decode a photo in full, and encode it for the formats that hold it.
 
         :param photo: the upload
         :type photo: Path
         :param ratio: width and height of the aspect ratio it is cropped to
         :type ratio: tuple[int, int]
-        :return: the photo in full, with its EXIF
+        :return: the photo, with its EXIF
         :rtype: stills.Still
+        :raises errors.TooManyPixels: before anything is decoded
+        :raises errors.UnreadableImage: when it is no image, or a damaged one
         """
+        ...
 
 
-class PhotoReader:
+class PhotoReader(Reader):
     """
-    Opens photos, a few at a time, so that simultaneous uploads do not add up to gigabytes.
+    Reads photos here, each from a file or from its content: a few at a time, so that simultaneous uploads do not add up
+    to gigabytes.
 
     :param max_pixels: width × height a photo may have
     :type max_pixels: int
@@ -101,33 +111,12 @@ class PhotoReader:
         Image.MAX_IMAGE_PIXELS = None
 
     def check(self, photo: Path | BinaryIO) -> None:
-        """
-        Make sure that a photo can be read to its last byte.
-
-        :param photo: the upload, or its content
-        :type photo: Path | BinaryIO
-        :raises errors.TooManyPixels: before anything is decoded
-        :raises errors.UnreadableImage: when it is no image, or a damaged one
-        """
         with self._opened(photo) as (image, file):
             # an eighth of each side is enough to meet every byte of a JPEG
             files.draft(image, file, (1, 1))
             image.load()
 
     def read(self, photo: Path | BinaryIO, pixels: int | None = None) -> Photo:
-        """
-        Decode a photo.
-
-        :param photo: the upload, or its content
-        :type photo: Path | BinaryIO
-        :param pixels: the fewest pixels that suffice, which lets large JPEGs be decoded at a fraction of their
-            size; None for all there are
-        :type pixels: int | None
-        :return: the photo
-        :rtype: Photo
-        :raises errors.TooManyPixels: before anything is decoded
-        :raises errors.UnreadableImage: when it is no image, or a damaged one
-        """
         with self._opened(photo) as (image, file):
             size = image.size
             encoding = colours.find_encoding(image, file)
@@ -162,18 +151,6 @@ class PhotoReader:
                 return {}
 
     def still(self, photo: Path | BinaryIO, ratio: tuple[int, int]) -> stills.Still:
-        """
-        Decode a photo in full, and encode it for the formats that hold it.
-
-        :param photo: the upload, or its content
-        :type photo: Path | BinaryIO
-        :param ratio: width and height of the aspect ratio it is cropped to
-        :type ratio: tuple[int, int]
-        :return: the photo, with its EXIF
-        :rtype: stills.Still
-        :raises errors.TooManyPixels: before anything is decoded
-        :raises errors.UnreadableImage: when it is no image, or a damaged one
-        """
         facts = self.exif(photo)
         return stills.encode(crop_to_ratio(self.read(photo).image, ratio), facts)
 

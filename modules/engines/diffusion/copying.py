@@ -77,14 +77,6 @@ class StreamCopier(Copier):
         self._freed: dict[Hashable, torch.cuda.Event] = {}
 
     def copy(self, slot: Hashable, copies: list[tuple['torch.Tensor', 'torch.Tensor']]) -> None:
-        """
-        See :meth:`Copier.copy`.
-
-        :param slot: the slot
-        :type slot: Hashable
-        :param copies: to, from
-        :type copies: list[tuple[torch.Tensor, torch.Tensor]]
-        """
         if slot not in self._freed:
             # its memory may have been another tensor's, with which the GPU still computes
             self.free(slot)
@@ -95,27 +87,14 @@ class StreamCopier(Copier):
         self._copied[slot] = self._stream.record_event()
 
     def await_copy(self, slot: Hashable) -> None:
-        """
-        See :meth:`Copier.await_copy`.
-
-        :param slot: the slot
-        :type slot: Hashable
-        """
         event = self._copied.pop(slot, None)
         if event:
             self._torch.cuda.current_stream(self._device).wait_event(event)
 
     def free(self, slot: Hashable) -> None:
-        """
-        See :meth:`Copier.free`.
-
-        :param slot: the slot
-        :type slot: Hashable
-        """
         self._freed[slot] = self._torch.cuda.current_stream(self._device).record_event()
 
     def finish(self) -> None:
-        """See :meth:`Copier.finish`."""
         self._torch.cuda.current_stream(self._device).wait_stream(self._stream)
         self._copied.clear()
         self._freed.clear()

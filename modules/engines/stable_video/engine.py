@@ -24,7 +24,7 @@ from PIL import Image
 from modules import errors
 from modules.configuration import Configuration
 from modules.engines.common import COMING, are_never_coming, missing_libraries, recorded_options
-from modules.engines.contract import EngineStatus
+from modules.engines.contract import Engine, EngineStatus
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.stable_video import attempts, checkpoints, fitting, loader, pipeline, presets
 from modules.engines.stable_video.budget import MemoryBudget
@@ -56,7 +56,7 @@ LACKS = {
 }
 
 
-class StableVideo:
+class StableVideo(Engine):
     """
     Stable Video Diffusion.
 
@@ -93,13 +93,7 @@ class StableVideo:
         self._lock = threading.Lock()
 
     def status(self) -> EngineStatus:
-        """
-        Say what the engine can do now. The device is a guess until it was loaded once.
-
-        :return: the status
-        :rtype: EngineStatus
-        """
-        # a loaded engine does not depend on the disk its files came from
+        # until it was loaded once, the device is a guess; a loaded engine does not depend on the disk its files came from
         if self._failure:
             lack = LACKS.get(self._failure.key, '')
             return EngineStatus(self._failure, lack, self._warnings)
@@ -129,12 +123,7 @@ class StableVideo:
         return self.budget.explain_refusal(folder) if folder and not reason else reason
 
     def load(self) -> None:
-        """
-        Import the libraries, find the device, load the weights; test whether a GPU can compute. Jobs wait for that,
-        pages do not.
-
-        :raises modules.errors.EngineUnavailable: when that fails for a reason a person can remove
-        """
+        # jobs wait for that, pages do not
         with self._lock:
             if self._sampler is None:
                 self._require_checkpoint()
@@ -165,13 +154,7 @@ class StableVideo:
         return Sampler(placed, partial(self.budget.read_needs, folder), usual)
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
-        """
-        On a GPU, compile for the sizes that clips have; takes minutes where that was never done before.
-
-        :param stop_if_cancelled: called between steps and layers; a compiler at work on one is waited for
-        :type stop_if_cancelled: StopIfCancelled
-        :raises modules.errors.Cancelled: when a job has come; the rest is done when called again
-        """
+        # minutes for each size where that was never done before; a compiler at work on a layer is waited for
         usual = presets.apply(self.model.preset, self.model)
         while self._sampler is not None and self._sampler.sizes_to_compile:
             with self._use_sampler(stop_if_cancelled) as sampler:
@@ -189,17 +172,9 @@ class StableVideo:
                     logger.info('Compiled for %d x %d', *sizes[0])
 
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
-        """
-        Collect what was set that changes the result, as it is used: ``DecodeChunkSize`` is the number of frames that
-        are decoded at once, ``UNet`` whether compiled code had a part in the last clip, ``Memory`` the rung,
-        ``ModelName`` no path on this machine. The rest is as it is set; what the preset makes of it follows from that.
-
-        :param request: what was wanted
-        :type request: AnimationRequest
-        :return: keys of the INI's ``[ModelOptions]`` → values
-        :rtype: dict[str, object]
-        """
         applied = presets.apply(request.preset or self.model.preset, self.model)
+        # what was used where that differs from what was set: no path on this machine, the number of frames decoded at
+        # once, whether compiled code had a part in the last clip, the rung. What the preset makes of it follows from it
         as_used = {
             'ModelName': checkpoints.get_public_name(self.model.model_name),
             'DecodeChunkSize': self.sampler.choose_chunk(applied.model),
@@ -210,22 +185,6 @@ class StableVideo:
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest',
                 control: JobControl) -> 'numpy.ndarray':
-        """
-        Make the frames of a clip; the engine must be loaded.
-
-        :param photo: the upright photo
-        :type photo: Photo
-        :param request: what is wanted
-        :type request: AnimationRequest
-        :param control: is told after every step, and ends the work between steps
-        :type control: JobControl
-        :return: frames, uint8 [T, H, W, 3], H × W being the result's size
-        :rtype: numpy.ndarray
-        :raises modules.errors.Cancelled: when the job is no longer wanted
-        :raises modules.errors.OutOfMemory: when memory does not suffice
-        :raises modules.errors.EngineUnavailable: when the device fails; it stays so until the program is started again
-        :raises modules.errors.UnusablePicture: when a frame is black or no picture at all
-        """
         applied = presets.apply(request.preset or self.model.preset, self.model)
         fit = fitting.plan(photo.full_size, applied.model)
 

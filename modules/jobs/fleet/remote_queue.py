@@ -139,7 +139,6 @@ class RemoteQueue(Queue):
         return self._closing.is_set()
 
     def close(self) -> None:
-        """End what this process does. Jobs go on, unless somebody waits for them on a connection to this process."""
         self._closing.set()
         for job in self._live.held():
             if job.is_awaited and job.id in self._own and not job.has_ended:

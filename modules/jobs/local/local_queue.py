@@ -13,7 +13,7 @@ from collections.abc import Callable
 from modules import errors
 from modules.clips.animator import Animator
 from modules.configuration import QueueOptions
-from modules.jobs.contract import Place, QueueStatus
+from modules.jobs.contract import Place, Queue, QueueStatus
 from modules.jobs.database import HomeInUse
 from modules.jobs.job import Job
 from modules.jobs.local.crew import Crew
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 GRACE = 10.0
 
 
-class LocalQueue:
+class LocalQueue(Queue):
     """
-    A bounded queue and its workers; see :class:`modules.jobs.contract.Queue`.
+    A bounded queue and its workers.
 
     :param animator: does the work on the first device
     :type animator: Animator
@@ -77,12 +77,6 @@ class LocalQueue:
         self._workers.start(animator)
 
     def submit(self, job: Job) -> None:
-        """
-        Accept a job; see :meth:`modules.jobs.contract.Queue.submit`.
-
-        :param job: a job in state ``queued``
-        :type job: Job
-        """
         with self._line.changed:
             self.check_room(job.client)
             self._restore_late()
@@ -91,25 +85,11 @@ class LocalQueue:
             self._line.changed.notify_all()
 
     def check_room(self, client: str = '') -> None:
-        """
-        Refuse early what :meth:`submit` would refuse.
-
-        :param client: whose the job is; empty for one without a limit of its own
-        :type client: str
-        """
         with self._line.changed:
             seconds = self._pace.guess() / max(1, len(self._workers))
             self._line.check_room(client, retry_after = max(1, round(seconds)))
 
     def find(self, identity: str) -> Job:
-        """
-        Find a job; see :meth:`modules.jobs.contract.Queue.find`.
-
-        :param identity: its id
-        :type identity: str
-        :return: the job
-        :rtype: Job
-        """
         if not self._journal.is_restored:
             with self._line.changed:
                 self._restore_late()
@@ -124,14 +104,6 @@ class LocalQueue:
         self._line.changed.notify_all()
 
     def place(self, job: Job) -> Place:
-        """
-        Tell where a job stands, and how long it still takes.
-
-        :param job: a job
-        :type job: Job
-        :return: both, as far as they are known
-        :rtype: Place
-        """
         with self._line.changed:
             if job in self._crew.running:
                 return Place(seconds = self._pace.left(job))
@@ -142,39 +114,15 @@ class LocalQueue:
             return Place(position, self._crew.seconds_left(ahead))
 
     def cancel(self, job: Job) -> None:
-        """
-        Stop a job; see :meth:`modules.jobs.contract.Queue.cancel`.
-
-        :param job: a job that was submitted here
-        :type job: Job
-        """
         self._dispatcher.cancel(job)
 
     def remove(self, job: Job) -> None:
-        """
-        Forget a job and remove its files; see :meth:`modules.jobs.contract.Queue.remove`.
-
-        :param job: a job that was submitted here
-        :type job: Job
-        """
         self._dispatcher.remove(job)
 
     def drop(self, job: Job) -> None:
-        """
-        Remove a job that has ended, which is nowhere but here.
-
-        :param job: the job
-        :type job: Job
-        """
         self.remove(job)
 
     def status(self) -> QueueStatus:
-        """
-        Tell how the queue is.
-
-        :return: its state, what is wrong, and how many jobs wait
-        :rtype: QueueStatus
-        """
         waiting = len(self._line.jobs)
         if not self._workers.is_alive:
             problem = errors.ShuttingDown() if self.is_closing else errors.Unavailable()
@@ -185,10 +133,8 @@ class LocalQueue:
 
     @property
     def is_closing(self) -> bool:
-        """Whether the program ends."""
         return self._line.is_closed
 
     def close(self) -> None:
-        """Stop what runs and end the workers; what waits goes on after the next start, unless its client is gone."""
         self._dispatcher.close()
         self._workers.join(GRACE)

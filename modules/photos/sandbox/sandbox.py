@@ -22,6 +22,7 @@ from typing import Any
 from modules import errors
 from modules.i18n import LANGUAGES
 from modules.photos import stills
+from modules.photos.reader import Reader
 from modules.photos.sandbox import calls, messages
 from modules.photos.sandbox.child import Broken, Child
 from modules.photos.sandbox.fair_line import FairLine
@@ -132,7 +133,7 @@ class Sandbox:
                     line.get_nowait().end()
 
 
-class SandboxedReader:
+class SandboxedReader(Reader):
     """
     Reads photos in a sandbox, for the engines: a photo was checked when it came, but all of it is decoded here.
 
@@ -147,38 +148,12 @@ class SandboxedReader:
         self.max_pixels = max_pixels
 
     def check(self, photo: Path) -> None:
-        """
-        :meth:`modules.photos.reader.PhotoReader.check`.
-
-        :param photo: the upload
-        :type photo: Path
-        """
         self._run(lambda _found, _content: None, calls.check, photo)
 
     def read(self, photo: Path, pixels: int | None = None) -> Photo:
-        """
-        :meth:`modules.photos.reader.PhotoReader.read`.
-
-        :param photo: the upload
-        :type photo: Path
-        :param pixels: the fewest pixels that suffice; None for all there are
-        :type pixels: int | None
-        :return: the photo
-        :rtype: Photo
-        """
         return self._run(calls.to_photo, calls.read, photo, pixels)
 
     def still(self, photo: Path, ratio: tuple[int, int]) -> stills.Still:
-        """
-        :meth:`modules.photos.reader.PhotoReader.still`.
-
-        :param photo: the upload
-        :type photo: Path
-        :param ratio: width and height of the aspect ratio it is cropped to
-        :type ratio: tuple[int, int]
-        :return: the photo in full
-        :rtype: stills.Still
-        """
         return self._run(calls.to_still, calls.still, photo, ratio)
 
     def _run(self, understand: Callable[[dict[str, Any], bytes], Any], function: Function,
