@@ -93,7 +93,7 @@ class StableVideo(Engine):
         self._lock = threading.Lock()
 
     def status(self) -> EngineStatus:
-        # until it was loaded once, the device is a guess; a loaded engine does not depend on the disk its files came from
+        # a loaded engine does not depend on the disk its files came from; of any other the device is a guess
         if self._failure:
             lack = LACKS.get(self._failure.key, '')
             return EngineStatus(self._failure, lack, self._warnings)
