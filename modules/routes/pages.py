@@ -17,6 +17,7 @@ from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
 from modules.routes import generate, health, model
+from modules.web import static_files
 from modules.web.access import proxies
 from modules.web.access.guards import heavy_work_slot
 from modules.web.services import language, services
@@ -56,6 +57,7 @@ def index() -> Response:
         parameters = {p.name: p
                       for p in PARAMETERS},
         understood = in_use.parameters if in_use else (),
+        modules = static_files.list_modules(),
         preset = services().configuration.model.preset,
         max_seconds = services().configuration.model.max_seconds,
         max_content_length = services().configuration.web.max_content_length,

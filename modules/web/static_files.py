@@ -7,6 +7,7 @@ text is sent compressed.
 Libraries: Flask, Flask-Compress.
 """
 
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask_compress import Compress
+
+from modules.configuration import ROOT
 
 #: seconds that an address with the right version may be kept
 YEAR = 365 * 86400
@@ -40,6 +43,25 @@ def compute_version(folder: Path) -> str:
             digest.update(path.relative_to(folder).as_posix().encode() + b'\0')
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return f'v-{digest.hexdigest()[:12]}'
+
+
+@functools.cache
+def list_modules() -> list[str]:
+    """
+    List the modules of the page, which a browser fetches all at once when it knows them.
+
+    :return: file names, in the order in which they are imported
+    :rtype: list[str]
+    """
+    found: list[str] = []
+    wanted = ['main.js']
+    while wanted:
+        name = wanted.pop(0)
+        if name not in found:
+            found.append(name)
+            text = (ROOT / 'static' / 'js' / name).read_text(encoding = 'utf-8')
+            wanted += re.findall(r"^import .*'\./([^']+)'", text, re.M)
+    return found[1:]
 
 
 def split_version(name: str) -> tuple[str, str]:

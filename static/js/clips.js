@@ -2,6 +2,7 @@
 
 import * as memory from './memory.js';
 import {Clip} from './clip.js';
+import {KeptPhotos} from './kept.js';
 
 const PATIENCE = 5000;
 
@@ -11,6 +12,7 @@ export class Clips extends EventTarget {
     super();
     this.all = [];
     this.sending = Promise.resolve();
+    this.kept = new KeptPhotos();
     this.keepUploads = (event) => event.preventDefault();
   }
 
@@ -22,6 +24,7 @@ export class Clips extends EventTarget {
     this.all.splice(place, 0, clip);
     clip.addEventListener('change', () => this.note(clip));
     clip.addEventListener('gone', () => this.drop(clip));
+    this.keepUnsent();
     this.dispatch('change', clip);
   }
 
@@ -32,6 +35,7 @@ export class Clips extends EventTarget {
       clip.isKept = true;
     }
     this.guard();
+    this.keepUnsent();
     this.dispatch('change', clip);
   }
 
@@ -39,7 +43,13 @@ export class Clips extends EventTarget {
     if (clip.id) memory.forget(clip.id);
     this.all = this.all.filter((one) => one !== clip);
     this.guard();
+    this.keepUnsent();
     this.dispatch('gone', clip);
+  }
+
+  keepUnsent() {
+    const unsent = this.all.filter(({id, file}) => !id && file);
+    this.kept.keep(unsent.map(({file}) => file), unsent[0]?.ratio ?? 1.6);
   }
 
   dispatch(kind, detail) {

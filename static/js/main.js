@@ -17,6 +17,7 @@ const link = document.getElementById('language');
 const studio = new Studio(form, new Clips());
 
 studio.begin();
+form.dataset.live = '';
 listen(form, document.getElementById('file'), (files) => studio.take(files));
 const engine = new Engine(
   document.getElementById('engine'),

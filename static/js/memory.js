@@ -3,6 +3,8 @@
 
 const CLIPS = `turn-live-photos:${location.pathname}`;
 const CURRENT = `${CLIPS}:table`;
+const PHOTO = `${CLIPS}:photo`;
+const TAB = `${CLIPS}:tab`;
 const LEARNED = `${CLIPS}:learned`;
 const MOST = 50;
 
@@ -47,6 +49,19 @@ export function setCurrentId(id) {
   } catch {
     // then it is not remembered
   }
+}
+
+// The shape of a photo that is kept unsent; 0 where there is none. js/first/state.js reads it.
+export function setKept(ratio) {
+  if (ratio) sessionStorage.setItem(PHOTO, ratio);
+  else sessionStorage.removeItem(PHOTO);
+}
+
+// A name of this tab, the same after a reload.
+export function tabId() {
+  const id = sessionStorage.getItem(TAB) ?? crypto.getRandomValues(new Uint32Array(2)).join('-');
+  sessionStorage.setItem(TAB, id);
+  return id;
 }
 
 // Hints that are shown once; where nothing is remembered, not at all.

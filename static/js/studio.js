@@ -7,12 +7,12 @@ import {close} from './photo.js';
 import {byId, View} from './view.js';
 
 // how long the page may wait for the clip that was on the table before it invites
-const PATIENCE = 500;
+const PATIENCE = 3000;
 
 export class Studio {
   constructor(form, clips) {
     // `before` is the clip to go back to when the next one is cancelled
-    Object.assign(this, {clips, before: null, busy: new Set()});
+    Object.assign(this, {clips, before: null, busy: new Set(), isHome: false});
     this.view = new View(form, clips, {
       open: (clip) => this.open(clip),
       remove: (clip) => this.remove(clip),
@@ -37,6 +37,11 @@ export class Studio {
       this.settings.forgetSeed();
       this.make();
     });
+    document.querySelector('.wordmark').addEventListener('click', (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.goHome();
+    });
     byId('keep-seed').addEventListener('click', () => this.settings.keepSeed(this.clip.job.seed));
   }
 
@@ -48,12 +53,15 @@ export class Studio {
     return this.view.settings;
   }
 
-  // Begins with what was on the table before a reload, or else with what is at work.
+  // Begins with what was on the table before a reload, or else with photos that were not sent yet.
   async begin() {
-    const patience = setTimeout(() => this.view.enter('empty', {isQuiet: true}), PATIENCE);
+    const invite = () => this.view.state === 'opening' && this.view.enter('empty', {isQuiet: true});
+    const patience = setTimeout(invite, PATIENCE);
+    const unsent = this.clips.kept.find();
     await this.clips.restore();
+    if (!this.clip) await this.take(await unsent);
     clearTimeout(patience);
-    if (!this.view.state) this.view.enter('empty', {isQuiet: true});
+    invite();
   }
 
   // The language has been switched; what the server says comes in its own words.
@@ -70,7 +78,7 @@ export class Studio {
   // ---- photos come ----
 
   async take(files) {
-    const clips = await this.intake.take(files);
+    const clips = files.length ? await this.intake.take(files) : [];
     if (clips.length) this.layOut(clips);
   }
 
@@ -94,6 +102,7 @@ export class Studio {
       close(had?.photo);
       this.before = null;
     }
+    this.isHome = false;
     this.view.lay(clip, this.count(clip));
     memory.setCurrentId(clip.id);
     clip.watch(true);
@@ -135,13 +144,21 @@ export class Studio {
     this.view.enter('empty', {words, focus: byId('file')});
   }
 
+  // To the invitation; what is at work goes on, and is found below it.
+  goHome() {
+    this.intake.stop();
+    this.view.notice.show('info');
+    this.clear();
+    this.isHome = true;
+  }
+
   // ---- clips change ----
 
   note(clip) {
     const {view} = this;
     if (clip.isBusy) this.busy.add(clip);
     else if (this.busy.delete(clip) && ['done', 'failed'].includes(clip.state)) view.bell.ring(clip);
-    const isFree = !this.clip && !this.intake.isOpen;
+    const isFree = !this.clip && !this.isHome && !this.intake.isOpen;
     if (clip === this.clip) {
       if (clip.id) memory.setCurrentId(clip.id);
       this.show();

@@ -62,6 +62,19 @@ def test_modules_import_each_other_and_fetch_words_in_the_same_version(script):
         assert not re.search(r"['`\"]/?static/", text), path.name
 
 
+def test_every_module_is_fetched_at_once(port, script):
+    """A module that is found only when another has come waits one more round trip."""
+    preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', _get(port, '/').body.decode())
+    wanted = {script}
+    for path in [script, *preloaded]:
+        body = _get(port, path).body.decode()
+        wanted |= {
+            f'{path.rpartition("/")[0]}/{name}'
+            for name in re.findall(r"from '\./([^']+)'", body)
+        }
+    assert {script, *preloaded} == wanted and len(preloaded) == len(set(preloaded))
+
+
 def test_an_address_without_the_version_or_with_another_is_asked_for_again(port, script):
     for path in ('/static/js/main.js', re.sub('v-[0-9a-f]{12}', 'v-000000000000', script)):
         answer = _get(port, path)

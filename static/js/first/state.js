@@ -1,0 +1,23 @@
+// Says in which state the page begins, before anything is painted: empty, or opening where there is something to find
+// again. Without JavaScript, or where it is too old for the rest, the plain form stays.
+{
+  const form = document.currentScript.parentElement;
+  const clips = `turn-live-photos:${location.pathname}`;
+  // the shape of what was on the table in this tab
+  const ratio = () => {
+    try {
+      const id = sessionStorage.getItem(`${clips}:table`);
+      if (!id) return Number(sessionStorage.getItem(`${clips}:photo`));
+      return JSON.parse(localStorage.getItem(clips))?.find((entry) => entry.id === id)?.ratio ?? 1.6;
+    } catch {
+      return 0;
+    }
+  };
+  if ('noModule' in HTMLScriptElement.prototype) {
+    const shape = ratio();
+    form.dataset.state = shape ? 'opening' : 'empty';
+    if (shape) form.style.setProperty('--ratio', Math.min(3, Math.max(0.45, shape)));
+    // the modules have run by then, or else they have not come
+    addEventListener('load', () => 'live' in form.dataset || delete form.dataset.state);
+  }
+}
