@@ -20,6 +20,7 @@ from modules.routes import generate, health, model
 from modules.web import static_files
 from modules.web.access import proxies
 from modules.web.access.guards import heavy_work_slot
+from modules.web.errors import megabytes
 from modules.web.services import language, services
 from modules.weights import WeightsError, plan
 
@@ -61,6 +62,7 @@ def index() -> Response:
         preset = services().configuration.model.preset,
         max_seconds = services().configuration.model.max_seconds,
         max_content_length = services().configuration.web.max_content_length,
+        limit = megabytes(services().configuration.web.max_content_length),
         version = VERSION)
     response = Response(page, mimetype = 'text/html')
     response.headers['Cache-Control'] = 'no-cache'

@@ -161,11 +161,12 @@ def is_frame(asked: Request) -> bool:
 
 def megabytes(size: int) -> str:
     """
-    Format a size.
+    Format a limit as its owner means it: a whole number of the larger megabytes, where it is one.
 
     :param size: bytes
     :type size: int
-    :return: millions of bytes, as 33.6
+    :return: megabytes, as 32 or 1.5
     :rtype: str
     """
-    return f'{size / 1e6:.3g}'
+    large, rest = divmod(size, 1 << 20)
+    return f'{large}' if large and not rest else f'{size / 1e6:.3g}'

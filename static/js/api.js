@@ -1,4 +1,4 @@
-// Everything that is asked of the server; no other file calls fetch or EventSource.
+// Everything that is asked of the server; no other file calls fetch, XMLHttpRequest or EventSource.
 
 // The server said no: its words, its code, and when trying again makes sense.
 export class Refusal extends Error {
@@ -53,8 +53,32 @@ function form(file, values = {}) {
 
 // ---- jobs ----
 
-export async function submit(file, values, signal) {
-  return read(await ask('jobs', {method: 'POST', body: form(file, values), signal}), 'json');
+// `onSent` is told how many bytes of how many have been sent; fetch tells nothing of the kind.
+export function submit(file, values, {signal, onSent}) {
+  const sending = new XMLHttpRequest();
+  sending.open('POST', 'jobs');
+  sending.upload.addEventListener('progress', ({loaded, total}) => onSent(loaded, total));
+  return new Promise((resolve, reject) => {
+    sending.addEventListener('load', () => {
+      const {status, responseText} = sending;
+      const answer = parse(responseText);
+      if (status < 300 && answer) resolve(answer);
+      else reject(new Refusal(answer ?? {}, status, secondsUntil(sending.getResponseHeader('Retry-After'))));
+    });
+    sending.addEventListener('error', () => reject(new Unreachable('jobs')));
+    sending.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    signal.addEventListener('abort', () => sending.abort());
+    sending.send(form(file, values));
+  });
+}
+
+// words that are no JSON come from something in between
+function parse(words) {
+  try {
+    return JSON.parse(words);
+  } catch {
+    return null;
+  }
 }
 
 export async function job(id, signal) {
@@ -122,8 +146,8 @@ export async function health() {
   return response?.json().catch(() => null) ?? null;
 }
 
+// {page, errors, …}: each a mapping of key to sentence
 export async function words(language) {
   // beside this file, in the version that the page is of
-  const locale = await (await ask(new URL(`../locales/${language}.json`, import.meta.url))).json();
-  return locale.page;
+  return (await ask(new URL(`../locales/${language}.json`, import.meta.url))).json();
 }

@@ -65,9 +65,10 @@ export class Clip extends EventTarget {
   }
 
   async trySending(values, signal) {
-    this.change('sending', {error: null});
+    this.change('sending', {error: null, sent: 0, size: 0});
+    const onSent = (sent, size) => this.change(this.own, {sent, size});
     try {
-      this.accept(await deliver(await this.source(), values, signal));
+      this.accept(await deliver(await this.source(), values, {signal, onSent}));
     } catch (error) {
       const isTransient = error.status === 429 || TRANSIENT.includes(error.code);
       if (!isTransient || signal.aborted) throw error;
@@ -192,10 +193,13 @@ function stem(name) {
 }
 
 // Resolves with the job. Called back, it rejects at once, and what the server has accepted all the same is removed.
-async function deliver(file, values, signal) {
+async function deliver(file, values, {signal, onSent}) {
   signal.throwIfAborted();
   const upload = new AbortController();
-  const submission = api.submit(file, values, upload.signal);
+  const submission = api.submit(file, values, {
+    signal: upload.signal,
+    onSent: (...amounts) => signal.aborted || onSent(...amounts),
+  });
   return new Promise((resolve, reject) => {
     let isAnswered = false;
     signal.addEventListener('abort', () => {

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import {size} from './sizes.js';
-import {put, putPlain} from './words.js';
+import {put, putPlain, putRefusal} from './words.js';
 
 export class Downloads {
   // `refresh` asks the server how the job is now.
@@ -80,7 +80,7 @@ export class Downloads {
 
   showError(item, error) {
     const place = item.querySelector('.wrong');
-    if (error instanceof api.Refusal && error.message) putPlain(place, error.message);
+    if (error instanceof api.Refusal && error.message) putRefusal(place, error);
     else put(place, 'not_made');
   }
 }

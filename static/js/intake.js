@@ -2,7 +2,7 @@
 
 import {close} from './photo.js';
 import {Clip} from './clip.js';
-import {megabytes} from './sizes.js';
+import {limitOf, megabytes} from './sizes.js';
 
 export class Intake {
   // `show` says a sentence of ours in its place, `explain` what is wrong with a clip.
@@ -24,7 +24,7 @@ export class Intake {
     this.stop();
     const small = files.filter(({size}) => size <= this.limit);
     const large = files.find((file) => !small.includes(file));
-    const limit = megabytes(this.limit);
+    const limit = limitOf(this.limit);
     if (!small.length) {
       this.show('wrong', 'too_large', {size: megabytes(large.size), limit});
       return [];

@@ -29,16 +29,19 @@ const engine = new Engine(
 link.addEventListener('click', async (event) => {
   event.preventDefault();
   const [next] = OTHER[language()];
+  let before;
+  let now;
   try {
-    setWords(await api.words(next));
+    [before, now] = await Promise.all([language(), next].map(api.words));
   } catch {
     location.assign(link.href);
     return;
   }
+  setWords(now.page);
   document.cookie = `lang=${next}; path=/; max-age=${YEAR}; samesite=lax`;
   document.documentElement.lang = next === 'zh' ? 'zh-Hans' : 'en';
   offer(OTHER[next]);
-  translatePage();
+  translatePage(before.errors, now.errors);
   // what the server says is in its own words
   await Promise.all([engine.renew(), studio.translate()]);
 });

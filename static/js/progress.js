@@ -2,6 +2,7 @@
 // quarter.
 
 import {Countdown, span} from './countdown.js';
+import {size} from './sizes.js';
 import {put, say} from './words.js';
 
 const SECOND = 1000;
@@ -37,6 +38,7 @@ export class Progress {
       this.countdown.update(job.eta_seconds);
       this.part = Math.max(this.part, share(job));
     }
+    if (this.clip.state === 'sending') this.part = this.clip.sent / this.clip.size || 0;
     this.fill();
     this.tick();
     this.announce();
@@ -60,6 +62,7 @@ export class Progress {
     const place = this.clip.isLost ? 'lost' : state;
     if (place !== this.place && ['waiting', 'queued', 'lost'].includes(place)) put(this.status, ...this.words());
     this.place = place;
+    if (!this.job) return;
     const quarter = Math.floor(4 * this.part);
     if (quarter > this.quarter && quarter < 4) put(this.status, 'percent', {percent: 25 * quarter});
     this.quarter = quarter;
@@ -83,7 +86,7 @@ export function whereabouts(clip) {
     if (!until) return ['waiting_turn'];
     return ['line_full', {time: span(Math.max(1, Math.ceil((until - Date.now()) / SECOND)))}];
   }
-  if (state === 'sending') return ['sending'];
+  if (state === 'sending') return sending(clip);
   if (state === 'done') return ['loading_clip'];
   if (state === 'queued') {
     const ahead = (job.position ?? 1) - 1;
@@ -91,6 +94,12 @@ export function whereabouts(clip) {
   }
   if (job?.phase === 'step' && job.steps) return ['phase_step', {step: job.step, steps: job.steps}];
   return [job?.phase ? `phase_${job.phase}` : 'phase_loading', {}];
+}
+
+function sending({sent, size: total}) {
+  if (!sent) return ['sending', {}];
+  if (sent >= total) return ['checking', {}];
+  return ['sending_part', {percent: Math.floor(100 * sent / total), done: size(sent), total: size(total)}];
 }
 
 function share({state, phase, step, steps}) {

@@ -22,6 +22,7 @@ export function say(key, values = {}) {
 }
 
 export function put(element, key, values = {}) {
+  delete element.dataset.code;
   element.dataset.words = key;
   element.dataset.values = JSON.stringify(values);
   const words = say(key, values);
@@ -39,10 +40,31 @@ export function putAttribute(element, name, key, values = {}) {
 export function putPlain(element, words = '') {
   delete element.dataset.words;
   delete element.dataset.values;
+  delete element.dataset.code;
   element.textContent = words;
 }
 
-export function translatePage() {
+// What the server refuses in its own words; its code lets them be found in another language.
+export function putRefusal(element, {code, message}) {
+  putPlain(element, message);
+  if (code) element.dataset.code = code;
+}
+
+// The same refusal in another language; the values are read out of the sentence. `from` and `to` map codes to words.
+export function translateRefusal(code, message, from, to) {
+  if (!from[code] || !to[code]) return message;
+  const names = [...from[code].matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  const form = from[code].split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('(.+)');
+  const values = new RegExp(`^${form}$`, 's').exec(message)?.slice(1);
+  if (!values) return message;
+  return to[code].replace(/\{(\w+)\}/g, (_whole, name) => values[names.indexOf(name)]);
+}
+
+// `from` and `to` are what the server says of refusals, in the language before and now.
+export function translatePage(from, to) {
+  for (const element of document.querySelectorAll('[data-code]')) {
+    element.textContent = translateRefusal(element.dataset.code, element.textContent, from, to);
+  }
   for (const element of document.querySelectorAll('[data-words]')) {
     put(element, element.dataset.words, valuesOf(element));
   }

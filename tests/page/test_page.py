@@ -6,6 +6,7 @@ The page, in a real browser against the real program.
 Libraries: Pillow, pillow-heif, playwright, pytest.
 """
 
+import io
 import re
 
 import browser
@@ -13,6 +14,9 @@ import program
 import pytest
 from browser import Directed, choose, download, drop, file, keep, paste, photo, see, shown_size
 from PIL import Image
+
+from modules import i18n
+from modules.web import errors
 
 SMALL = (
     '[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
@@ -364,14 +368,14 @@ def test_a_refused_slider_is_told_although_it_has_no_place_of_its_own_for_words(
         choose(page)
         page.click('#start')
         see(page, 'failed')
-        assert words(page, '#notice').startswith('Not so lively.')
+        assert words(page, '#notice p').startswith('Not so lively.')
 
 
 def test_what_is_no_picture_is_refused_in_the_words_of_the_server(chromium, port):
     with browser.opened(chromium, port, refusals = True) as page:
         page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
         page.wait_for_selector('.notice[data-kind=wrong]')
-        assert words(page, '#notice').startswith('This is not a picture that can be read.')
+        assert words(page, '#notice p').startswith('This is not a picture that can be read.')
         assert page.get_attribute('#studio', 'data-state') == 'empty'
         choose(page)
         assert words(page, '#notice') == ''
@@ -391,7 +395,7 @@ def test_a_file_that_is_too_large_is_not_even_sent(page):
     page.on('request', lambda request: asked.append(request.url))
     page.set_input_files('#file', file(bytes(1_200_000), 'huge.jpg'))
     page.wait_for_selector('.notice[data-kind=wrong]')
-    assert words(page, '#notice').startswith('This photo is 1.2 MB; at most 1 MB can be used.')
+    assert words(page, '#notice p').startswith('This photo is 1.2 MB; at most 1 MB can be used.')
     assert not any(address.endswith(('/upright', '/jobs')) for address in asked)
 
 
@@ -400,7 +404,7 @@ def test_too_many_pixels_lead_to_another_photo(chromium, port):
         choose(page, photo(size = (2000, 1500)))
         page.click('#start')
         see(page, 'failed')
-        assert words(page, '#notice').startswith('The photo has 3.0 megapixels; at most 2')
+        assert words(page, '#notice p').startswith('The photo has 3.0 megapixels; at most 2')
         assert (words(page,
                       '#start'), page.is_visible('#another')) == ('Choose another photo', False)
         with page.expect_file_chooser() as chooser:
@@ -419,7 +423,7 @@ def test_trying_again_waits_as_long_as_the_server_asks(directed):
     choose(directed)
     directed.click('#start')
     see(directed, 'failed')
-    assert words(directed, '#notice') == 'No room on the disk.'
+    assert words(directed, '#notice p') == 'No room on the disk.'
     assert words(directed, '#start') == 'Try again in 60 s'
     directed.click('#start', force = True)
     assert directed.get_attribute('#studio', 'data-state') == 'failed'
@@ -435,7 +439,7 @@ def test_a_clip_that_did_not_work_can_be_asked_for_again(directed):
     directed.fill('#seed', '503')
     directed.click('#start')
     see(directed, 'failed')
-    assert words(directed, '#notice').startswith('There is not enough memory.')
+    assert words(directed, '#notice p').startswith('There is not enough memory.')
     assert words(directed, '#start') == 'Try again'
     directed.fill('#seed', '1')
     directed.click('#start')
@@ -453,6 +457,69 @@ def test_a_seed_that_cannot_be_is_told_at_its_field(directed):
     assert words(directed, '#seed-error') == ''
 
 
+def test_an_error_names_the_file_and_follows_the_language(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        assert words(page, '#notice strong') == 'letter.jpg'
+        page.click('#language')
+        page.locator('#notice', has_text = i18n.words('zh')['errors']['unreadable_image']).wait_for()
+        choose(page, photo(size = (2000, 1500)), 'large.jpg')
+        page.click('#start')
+        see(page, 'failed')
+        assert '3.0' in words(page, '#notice p')
+        page.click('#language')
+        page.locator('#notice', has_text = 'The photo has 3.0 megapixels; at most 2').wait_for()
+        assert (words(page,
+                      '#notice strong'), words(page,
+                                               '#start')) == ('large.jpg', 'Choose another photo')
+
+
+def test_an_error_does_not_move_the_button(directed):
+    choose(directed)
+    before = directed.locator('#start').bounding_box()
+    directed.fill('#seed', '503')
+    directed.click('#start')
+    see(directed, 'failed')
+    after = directed.locator('#start').bounding_box()
+    assert (after['y'], after['height']) == (before['y'], before['height'])
+
+
+def test_sending_tells_percent_and_bytes_and_can_be_called_off(directed):
+    line = directed.context.new_cdp_session(directed)
+    choose(directed, noise((400, 300)), 'noise.png')
+    line.send('Network.emulateNetworkConditions', {
+        'offline': False,
+        'latency': 0,
+        'downloadThroughput': -1,
+        'uploadThroughput': 60000
+    })
+    directed.click('#start')
+    told = directed.locator(
+        '#sentence', has_text = re.compile(r'^Sending the photo, \d+% \(\d+ kB of \d+ kB\)$'))
+    told.wait_for()
+    percent = int(re.search(r'(\d+)%', words(directed, '#sentence'))[1])
+    assert 0 < percent < 100
+    assert directed.get_attribute('#progress', 'aria-valuenow') == str(percent)
+    directed.click('#cancel')
+    see(directed, 'chosen')
+    line.send('Network.emulateNetworkConditions', {
+        'offline': False,
+        'latency': 0,
+        'downloadThroughput': -1,
+        'uploadThroughput': -1
+    })
+    directed.click('#start')
+    see(directed, 'done')
+
+
+def noise(size):
+    """A PNG that is as large as its pixels."""
+    content = io.BytesIO()
+    Image.effect_noise(size, 90).save(content, 'PNG')
+    return content.getvalue()
+
+
 def test_a_program_that_has_gone_is_told_and_tried_again(chromium, directed_port):
     with browser.opened(chromium, directed_port, refusals = True) as page:
         Directed.go.set()
@@ -460,7 +527,7 @@ def test_a_program_that_has_gone_is_told_and_tried_again(chromium, directed_port
         page.route('**/jobs', lambda route: route.abort('connectionrefused'))
         page.click('#start')
         see(page, 'failed')
-        assert words(page, '#notice').startswith('The program cannot be reached.')
+        assert words(page, '#notice p').startswith('The program cannot be reached.')
         page.unroute('**/jobs')
         page.click('#start')
         see(page, 'done')
@@ -471,7 +538,7 @@ def test_an_answer_that_is_no_json_is_told_too(directed):
     directed.route('**/jobs', lambda route: route.fulfill(status = 502, body = '<h1>Bad</h1>'))
     directed.click('#start')
     see(directed, 'failed')
-    assert words(directed, '#notice').startswith('The answer was not what was expected (502).')
+    assert words(directed, '#notice p').startswith('The answer was not what was expected (502).')
 
 
 def test_the_chip_says_that_no_model_is_loaded_why_and_how_to_get_it(page):
@@ -522,6 +589,25 @@ def test_without_javascript_the_form_brings_the_gif(chromium, port):
             page.get_by_role('button', name = 'Bring it to life').click()
         page.wait_for_url('**/generate')
         assert (answer.value.status, answer.value.headers['content-type']) == (200, 'image/gif')
+
+
+def test_without_javascript_a_refusal_is_a_page_that_leads_back(chromium, port):
+    with browser.opened(chromium, port, refusals = True, java_script_enabled = False) as page:
+        page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
+        page.get_by_role('button', name = 'Bring it to life').click()
+        page.get_by_role('heading', name = 'That did not work').wait_for()
+        assert 'This is not a picture that can be read' in words(page, 'main')
+        page.get_by_role('link', name = 'Back to the page').click()
+        page.wait_for_selector('#studio')
+
+
+def test_a_limit_is_told_as_its_owner_means_it(directed):
+    assert 'up to 32 MB' in words(directed, '#accepted')
+    said = directed.evaluate('''async () => {
+        const {limitOf} = await import(document.querySelector('[href*="js/sizes"]').href);
+        return [33554432, 1000000, 1500000].map(limitOf);
+    }''')
+    assert said == ['32', '1', '1.5'] == [errors.megabytes(n) for n in (33554432, 1000000, 1500000)]
 
 
 def test_without_javascript_the_language_is_switched_by_a_link(chromium, port):
