@@ -463,7 +463,8 @@ def test_an_error_names_the_file_and_follows_the_language(chromium, port):
         page.wait_for_selector('.notice[data-kind=wrong]')
         assert words(page, '#notice strong') == 'letter.jpg'
         page.click('#language')
-        page.locator('#notice', has_text = i18n.words('zh')['errors']['unreadable_image']).wait_for()
+        page.locator(
+            '#notice', has_text = i18n.words('zh')['errors']['unreadable_image']).wait_for()
         choose(page, photo(size = (2000, 1500)), 'large.jpg')
         page.click('#start')
         see(page, 'failed')
