@@ -6,14 +6,16 @@ How long things take, learnt from the jobs that were done.
 Libraries: none.
 """
 
-import heapq
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from modules.progress import Progress
+
+Worker = TypeVar('Worker', bound = Hashable)
 
 #: in the order in which a job goes through them
 PHASES = ('loading', 'encoding', 'step', 'decoding', 'writing')
@@ -188,22 +190,21 @@ class Pace:
         return max(0.0, learnt - (now - run.phase_began))
 
 
-def seconds_until_done(left: list[float], workers: int, waiting: list[float]) -> float:
+def assign(free: Mapping[Worker, float],
+           line: Iterable[Mapping[Worker, float]]) -> Iterator[tuple[Worker, float, float]]:
     """
-    Tell when the last of some waiting jobs will be done, if whoever is free takes the next.
+    Give each waiting job to the worker who will have done it first.
 
-    :param left: seconds that the running jobs still take
-    :type left: list[float]
-    :param workers: how many there are, those that run included
-    :type workers: int
-    :param waiting: seconds that each waiting job will take, in the order of the line; at least one
-    :type waiting: list[float]
-    :return: seconds
-    :rtype: float
+    :param free: worker → seconds until it is free
+    :type free: Mapping[Worker, float]
+    :param line: for each job, in the order of the line, worker → seconds that it takes; without those who cannot do it
+    :type line: Iterable[Mapping[Worker, float]]
+    :yield: for each job who does it, and in how many seconds it is begun and done
+    :ytype: tuple[Worker, float, float]
     """
-    free = left + [0.0] * max(0, workers - len(left))
-    heapq.heapify(free)
-    for seconds in waiting:
-        done = heapq.heappop(free) + seconds
-        heapq.heappush(free, done)
-    return done
+    busy = dict(free)
+    for seconds in line:
+        worker = min(seconds, key = lambda each: busy[each] + seconds[each])
+        begun = busy[worker]
+        busy[worker] += seconds[worker]
+        yield worker, begun, busy[worker]

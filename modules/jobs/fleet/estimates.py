@@ -13,7 +13,7 @@ from modules.jobs.contract import Place
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import Job, now
-from modules.jobs.pace import FIRST_GUESS, seconds_until_done
+from modules.jobs.pace import FIRST_GUESS, assign
 
 
 class Estimates:
@@ -107,5 +107,6 @@ class Estimates:
             return None
         running, workers = self.counts()[1], max(1, self.workers())
         # those that run are half done, by and large
-        left = [whole / 2] * min(running, workers)
-        return seconds_until_done(left, workers, [whole] * position)
+        free = {worker: whole / 2 if worker < running else 0.0 for worker in range(workers)}
+        *_before, (_worker, _begun, done) = assign(free, [dict.fromkeys(free, whole)] * position)
+        return done

@@ -14,7 +14,9 @@ KEPT_SECONDS = 3600
 SUBMITTING_SECONDS = 600
 
 #: what the scripts have in common
-COMMON = '''
+COMMON = f'''
+    local KEPT, SUBMITTING = {KEPT_SECONDS}, {SUBMITTING_SECONDS}
+''' '''
     local id = ARGV[1]
     local job = 'tlp:job:' .. id
     local state = redis.call('hget', job, 'state')
@@ -48,7 +50,7 @@ COMMON = '''
         redis.call('zadd', 'tlp:line', number, id)
         if client ~= '' then redis.call('zadd', 'tlp:client:' .. client, number, id) end
     end
-'''.replace('KEPT', str(KEPT_SECONDS))
+'''
 
 SCRIPTS = {
     # id, record, queue, client, most, most of a client
@@ -62,7 +64,7 @@ SCRIPTS = {
             'attempt', 0, 'number', redis.call('incr', 'tlp:number'))
         redis.call('expire', job, SUBMITTING)
         return 'ok'
-    '''.replace('SUBMITTING', str(SUBMITTING_SECONDS)),
+    ''',
     'accept':
     '''
         if not state then return 0 end
@@ -96,7 +98,7 @@ SCRIPTS = {
             publish()
         end
         return redis.call('hexists', job, 'unwanted') == 0 and 1 or 0
-    '''.replace('KEPT', str(KEPT_SECONDS)),
+    ''',
     # id, attempt, state, record
     'finish':
     '''
@@ -143,5 +145,5 @@ SCRIPTS = {
         redis.call('expire', job, 2 * KEPT)
         news()
         return 1
-    '''.replace('KEPT', str(KEPT_SECONDS)),
+    ''',
 }

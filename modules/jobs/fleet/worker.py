@@ -122,16 +122,6 @@ class Worker:
         self._find_others = find_others
         self._idle_work = IdleWork()
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether it has ended because it could not work."""
-        return self.shift.has_failed
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether it ends."""
-        return self.shift.closing.is_set()
-
     def stop(self) -> None:
         """End soon."""
         self.shift.closing.set()
@@ -223,13 +213,13 @@ def serve(worker: Worker) -> int:
     """
 
     def receive(number: int, _frame: object) -> None:
-        if worker.is_closing and number == terminal.HANG_UP:
+        if worker.shift.closing.is_set() and number == terminal.HANG_UP:
             return
-        if worker.is_closing:
+        if worker.shift.closing.is_set():
             raise KeyboardInterrupt
         worker.stop()
 
     for number in terminal.stop_signals():
         signal.signal(number, receive)
     worker.run()
-    return 1 if worker.has_failed else 0
+    return 1 if worker.shift.has_failed else 0

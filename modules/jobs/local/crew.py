@@ -8,14 +8,11 @@ Libraries: none.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 from modules.clips.animator import Animator
 from modules.jobs.job import Job
-from modules.jobs.pace import Pace
-
-Worker = TypeVar('Worker', bound = Hashable)
+from modules.jobs.pace import Pace, assign
 
 
 def kind_of(job: Job) -> tuple[str, str | None]:
@@ -28,26 +25,6 @@ def kind_of(job: Job) -> tuple[str, str | None]:
     :rtype: tuple[str, str | None]
     """
     return job.request.engine, job.request.preset
-
-
-def assign(free: Mapping[Worker, float],
-           line: Iterable[Mapping[Worker, float]]) -> Iterator[tuple[Worker, float, float]]:
-    """
-    Give each waiting job to the worker who will have done it first.
-
-    :param free: worker → seconds until it is free
-    :type free: Mapping[Worker, float]
-    :param line: for each job, in the order of the line, worker → seconds that it takes; without those who cannot do it
-    :type line: Iterable[Mapping[Worker, float]]
-    :yield: for each job who does it, and in how many seconds it is begun and done
-    :ytype: tuple[Worker, float, float]
-    """
-    busy = dict(free)
-    for seconds in line:
-        worker = min(seconds, key = lambda each: busy[each] + seconds[each])
-        begun = busy[worker]
-        busy[worker] += seconds[worker]
-        yield worker, begun, busy[worker]
 
 
 class Crew:

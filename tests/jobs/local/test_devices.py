@@ -23,9 +23,9 @@ from modules import errors
 from modules.configuration import Configuration, ModelOptions, QueueOptions, WebOptions
 from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
-from modules.jobs.local.crew import assign
 from modules.jobs.local.local_queue import LocalQueue
 from modules.jobs.local.workers import WorkerOptions
+from modules.jobs.pace import assign
 from modules.jobs.store import Store
 
 
