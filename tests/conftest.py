@@ -6,6 +6,7 @@ What every test may ask for; in CI a skipped test is a failed one.
 Libraries: psutil, pytest.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -53,6 +54,18 @@ def pytest_xdist_auto_num_workers():
     """Return how many files are tested at once: many tests wait, so twice what computes, if memory lasts."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return max(1, min(2 * cores, psutil.virtual_memory().total // BYTES_PER_WORKER, MOST_WORKERS))
+
+
+@pytest.hookimpl(hookwrapper = True)
+def pytest_collection():
+    """
+    What is imported with the tests stays until the end: nothing of it is looked through for what is in use no more,
+    neither while it comes nor whenever the engines have memory freed.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

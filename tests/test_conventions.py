@@ -7,6 +7,7 @@ Libraries: pytest.
 """
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -29,23 +30,25 @@ def name(path):
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
 def imports(path):
     """Names of the modules a file imports, inside functions too; for type checkers alone does not count."""
-    tree = ast.parse(path.read_text(encoding = 'utf-8'))
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding = 'utf-8'))))
     for_types = {
         inner
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and getattr(node.test, 'id', '') == 'TYPE_CHECKING'
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    found = []
+    for node in nodes:
         if node in for_types:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+            found += [node.module, *(f'{node.module}.{alias.name}' for alias in node.names)]
+    return found
 
 
 @pytest.mark.parametrize('path', PYTHON, ids = name)

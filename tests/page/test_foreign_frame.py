@@ -58,7 +58,7 @@ def other_site():
 def chromium():
     browser.ARGUMENTS.append('--test-third-party-cookie-phaseout')
     try:
-        with browser.chromium() as running:
+        with browser.chromium(browser.WHOLE) as running:
             yield running
     finally:
         browser.ARGUMENTS.remove('--test-third-party-cookie-phaseout')

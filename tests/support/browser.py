@@ -21,7 +21,10 @@ from stand_ins import Instant
 
 from modules.progress import Progress
 
-CHROMIUM = shutil.which('chromium')
+#: all of the browser, and the part of it that shows pages, which takes half the time; the rules about passwords in
+#: frames belong to the rest
+WHOLE = shutil.which('chromium')
+CHROMIUM = shutil.which('chromium-headless-shell') or WHOLE
 #: of these switches Chromium heeds the last, so what Playwright leaves out is left out here too; besides, the page of
 #: its own that Chromium keeps ready below the address bar of every window takes more than the page that is tested
 LEFT_OUT = ('AimEnabled', 'AvoidCorsURLLoaderRestartOnRedirect',
@@ -70,13 +73,13 @@ class Directed(Instant):
 
 
 @contextmanager
-def chromium():
+def chromium(program = CHROMIUM):
     """A browser; the test is left out where there is none."""
     sync_api = pytest.importorskip('playwright.sync_api')
-    if not CHROMIUM:
+    if not program:
         pytest.skip('chromium is not installed')
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path = CHROMIUM, args = ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path = program, args = ARGUMENTS)
         yield browser
         browser.close()
 

@@ -19,6 +19,8 @@ import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
+import picture_processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -92,7 +94,8 @@ def served(app, web, held = 176, **more):
     thread = threading.Thread(target = server.loop, daemon = True)
     thread.start()
     try:
-        yield server.port
+        with picture_processes.lent(app.extensions['services'].sandbox):
+            yield server.port
     finally:
         app.extensions['services'].close()
         server.stop()
