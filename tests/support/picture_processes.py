@@ -21,16 +21,23 @@ _AT_REST = defaultdict(list)
 @contextmanager
 def lent(sandbox):
     """Give a sandbox the processes that are at rest, and take over those that it leaves at rest."""
-    at_rest = _AT_REST[sandbox.memory, sandbox.max_answer, tuple(sandbox.modules)]
+    limits = _limits(sandbox)
+    at_rest = _AT_REST[limits]
     while at_rest:
         sandbox._free.put(at_rest.pop())
     try:
         yield
     finally:
-        for line in (sandbox._free, sandbox._extra):
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    at_rest.append(line.get_nowait())
+        # a test may have changed them, and then they are not those of all its processes
+        if _limits(sandbox) == limits:
+            for line in (sandbox._free, sandbox._extra):
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        at_rest.append(line.get_nowait())
+
+
+def _limits(sandbox):
+    return sandbox.memory, sandbox.max_answer, tuple(sandbox.modules)
 
 
 @atexit.register
