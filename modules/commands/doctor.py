@@ -115,7 +115,7 @@ def report(configuration: Configuration, engines: Engines,
         if use := None if reason else engines.status(name).predict_memory():
             peak = f'{use.peak / 2**30:.1f}'
             yield words['uses'], words['rung'].format(rung = use.rung, peak = peak)
-        if depth := None if reason else depth_of(engines, name):
+        if depth := None if reason else _depth_of(engines, name):
             why = depth.reason and depth.reason.in_(language)
             yield words['depth'], depth.model or words['guessed'].format(reason = why)
     yield from _in_use(engines, language)
@@ -149,17 +149,8 @@ def _torch(configuration: Configuration, device: str | Text,
         yield words['gpu'], reason
 
 
-def depth_of(engines: Engines, name: str) -> DepthUse | None:
-    """
-    Say what estimates depth for an engine, once that was tried: whether weights can be used shows when they are loaded.
-
-    :param engines: the engines of this machine
-    :type engines: Engines
-    :param name: one that can work
-    :type name: str
-    :return: what does; None for an engine that does not estimate depth
-    :rtype: DepthUse | None
-    """
+def _depth_of(engines: Engines, name: str) -> DepthUse | None:
+    """What estimates depth, once that was tried: whether weights can be used shows when they are loaded."""
     depth = engines.status(name).depth
     if depth and depth.model:
         engines.get(name)

@@ -40,20 +40,13 @@ def find_photos(places: Iterable[Path]) -> Iterator[Path]:
     """
     for place in places:
         if targets.is_folder(place):
-            yield from sorted(path for path in place.iterdir() if is_photo(path))
+            yield from sorted(path for path in place.iterdir() if _is_photo(path))
         else:
             yield place
 
 
-def is_photo(path: Path) -> bool:
-    """
-    Tell whether a file in a folder is taken for a photo.
-
-    :param path: the file
-    :type path: Path
-    :return: whether its ending is one of photos; what macOS keeps beside a photo on other systems' disks has its name
-    :rtype: bool
-    """
+def _is_photo(path: Path) -> bool:
+    """Whether a file is taken for a photo; what macOS keeps beside one on other systems' disks has its name."""
     is_apple_double = path.name.startswith('._')
     return path.suffix.lower() in ENDINGS and not is_apple_double and path.is_file()
 
@@ -68,7 +61,7 @@ def rereadable(photo: Path) -> Iterator[Path]:
     :yield: the file itself, or a copy of what came through the pipe, which is removed afterwards
     :ytype: Path
     """
-    if not is_pipe(photo):
+    if not _is_pipe(photo):
         yield photo
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -81,15 +74,8 @@ def rereadable(photo: Path) -> Iterator[Path]:
         yield copy
 
 
-def is_pipe(photo: Path) -> bool:
-    """
-    Tell whether a photo comes through a pipe.
-
-    :param photo: as it was typed
-    :type photo: Path
-    :return: whether it can be read once only
-    :rtype: bool
-    """
+def _is_pipe(photo: Path) -> bool:
+    """Whether a photo comes through a pipe, which can be read once only."""
     found = targets.find_stat(photo)
     return str(photo) in STANDARD_INPUT or (found is not None and stat.S_ISFIFO(found.st_mode))
 

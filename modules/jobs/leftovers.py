@@ -55,7 +55,7 @@ def sweep(home: Path, record: Record) -> None:
     unknown = []
     for folder in found:
         # an upload that was on its way has no row yet
-        if folder.name in record.removed or not (record.is_new or has_more_than_upload(folder)):
+        if folder.name in record.removed or not (record.is_new or _has_more_than_upload(folder)):
             shutil.rmtree(folder, ignore_errors = True)
         elif set_aside(folder):
             unknown.append(folder.name)
@@ -81,15 +81,8 @@ def list_job_folders(home: Path) -> list[Path]:
     ]
 
 
-def has_more_than_upload(folder: Path) -> bool:
-    """
-    Find out whether a job was done, or begun, in a folder.
-
-    :param folder: the folder
-    :type folder: Path
-    :return: whether there are results, or it may not be looked into
-    :rtype: bool
-    """
+def _has_more_than_upload(folder: Path) -> bool:
+    """Whether there are results of a job in a folder, or it may not be looked into."""
     try:
         return any(path.name not in ('upload', UNFINISHED) for path in folder.iterdir())
     except OSError as error:

@@ -63,7 +63,7 @@ def refusal_response(refusal: errors.Refusal) -> Response:
     """
     logger.info('Request %s: %s %s %s', g.request_id, refusal.status, refusal.code, refusal.field
                 or '')
-    page = find_page(refusal)
+    page = _find_page(refusal)
     if page:
         response = make_response(
             render_template(
@@ -131,31 +131,16 @@ def failure_response(error: Exception) -> Response:
     return refusal_response(errors.Refusal())
 
 
-def find_page(refusal: errors.Refusal) -> str:
-    """
-    Find the page that says a refusal to a person; programs get JSON.
-
-    :param refusal: the reason
-    :type refusal: errors.Refusal
-    :return: a template's name; empty for JSON
-    :rtype: str
-    """
-    if isinstance(refusal, errors.PasswordNeeded) and is_frame(request):
+def _find_page(refusal: errors.Refusal) -> str:
+    """The template of the page that says a refusal to a person; empty for JSON, which programs get."""
+    if isinstance(refusal, errors.PasswordNeeded) and _is_frame(request):
         return 'locked.html'
     is_for_people = 'text/html' in request.headers.get('Accept', '')
     return 'refused.html' if is_for_people and request.endpoint in PAGE_ENDPOINTS else ''
 
 
-def is_frame(asked: Request) -> bool:
-    """
-    Tell whether a browser fetches a page for a frame. In frames of other sites it asks for no password, and shows the
-    body of the refusal to a person.
-
-    :param asked: the request
-    :type asked: Request
-    :return: whether it does
-    :rtype: bool
-    """
+def _is_frame(asked: Request) -> bool:
+    """Whether a browser fetches a page for a frame: in other sites' frames it asks for no password."""
     return asked.headers.get('Sec-Fetch-Dest') in ('iframe', 'frame')
 
 

@@ -185,24 +185,17 @@ def plan_from_source(source: Source, configuration: Configuration, patience: Pat
     """
     name = read_hub_name(configuration, model)
     listing = source.list_files(name, patience)
-    files = choose_files(listing, model)
+    files = _choose_files(listing, model)
     if not files:
         raise WeightsError(text(model.lack, host = host_of(source.endpoint), name = name))
     return Plan(model, files[0].host, files, find_folder(configuration, model), listing.licence,
                 listing.licence_url)
 
 
-def choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
+def _choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
     """
     Choose among a model's files: descriptions, and of the weights the first of the single files, or the half-precision
-    safetensors, or the plain ones for a part that has no others.
-
-    :param listing: what a source has
-    :type listing: Listing
-    :param model: the model
-    :type model: Model
-    :return: the files, small ones first; nothing where one is missing
-    :rtype: tuple[RemoteFile, ...]
+    safetensors, or the plain ones for a part that has no others. Small ones come first; nothing where one is missing.
     """
     paths = [*model.configs, *(path for path in model.extras if path in listing.files)]
     if model.single_files:

@@ -58,29 +58,21 @@ def pair_movie(movie: bytes,
     :rtype: bytes
     :raises modules.encoders.UnknownLayout: when the MOV is laid out in another way
     """
-    top = list(read_boxes(movie))
+    top = list(_read_boxes(movie))
     if [box.kind for box in top] != [b'ftyp', b'wide', b'mdat', b'moov']:
         raise UnknownLayout(f'a MOV of {[box.kind for box in top]}')
     media, index = top[2:]
     # the sample goes to the end of the media data, so that nothing in there moves
     grown = _box(b'mdat', media.body, SAMPLE)
     sample_at = media.start + len(grown) - len(SAMPLE)
-    moov = _moov(list(read_boxes(index.body)), seconds, sample_at, words, packet)
+    moov = _moov(list(_read_boxes(index.body)), seconds, sample_at, words, packet)
     completed = movie[:media.start] + grown + moov
     _check(completed, sample_at, words)
     return completed
 
 
-def read_boxes(data: bytes) -> Iterator[Box]:
-    """
-    Read boxes that follow one another.
-
-    :param data: a file, or the body of a box of boxes
-    :type data: bytes
-    :yield: the boxes, in order
-    :ytype: Box
-    :raises modules.encoders.UnknownLayout: when sizes do not add up, or are written in 64 bits
-    """
+def _read_boxes(data: bytes) -> Iterator[Box]:
+    """Boxes that follow one another, in a file or in the body of another box."""
     start = 0
     while start < len(data):
         size, kind = struct.unpack_from('>I4s', data, start) if start + 8 <= len(data) else (0, b'')
@@ -99,7 +91,7 @@ def _moov(parts: list[Box], seconds: float, sample_at: int, words: Mapping[str, 
         raise UnknownLayout(f'a moov of {kinds}')
     header, video = parts[0].body, parts[1].body
     timescale, = struct.unpack_from('>I', header, 12)
-    first = next(read_boxes(video))
+    first = next(_read_boxes(video))
     if first.kind != b'tkhd' or first.body[0] != 0:
         raise UnknownLayout(f'a track that begins with {first.kind!r}')
     video_id, = struct.unpack_from('>I', first.body, 12)
@@ -174,8 +166,8 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 
 def _check(movie: bytes, sample_at: int, words: Mapping[str, str]) -> None:
     """Check the result as a reader would: sizes add up, sample and words are where they are said to be."""
-    index = list(read_boxes(movie))[-1]
-    kinds = [box.kind for box in read_boxes(index.body) if box.kind != b'udta']
+    index = list(_read_boxes(movie))[-1]
+    kinds = [box.kind for box in _read_boxes(index.body) if box.kind != b'udta']
     found = movie[sample_at:sample_at + len(SAMPLE)]
     if kinds != [b'mvhd', b'trak', b'trak', b'meta'] or found != SAMPLE:
         raise UnknownLayout(f'a completed moov of {kinds} with the sample {found.hex()}')

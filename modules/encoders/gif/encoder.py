@@ -49,17 +49,10 @@ LOOP_FOR_EVER = b'!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00'
 XMP_HEAD, XMP_TRAILER = b'!\xff\x0bXMP DataXMP', bytes([1, *range(255, -1, -1), 0])
 
 
-def plan_delays(count: int, fps: float) -> list[tuple[int, int]]:
+def _plan_delays(count: int, fps: float) -> list[tuple[int, int]]:
     """
     Choose which frames are shown and how long, so that the total is right although a GIF counts in hundredths of a
-    second. Above 50 frames a second some are left out.
-
-    :param count: frames of the clip, at least one
-    :type count: int
-    :param fps: frames a second, above 0
-    :type fps: float
-    :return: pairs of a frame's number and its delay in hundredths of a second
-    :rtype: list[tuple[int, int]]
+    second: pairs of a frame's number and its delay in those. Above 50 frames a second some are left out.
     """
     total = max(LEAST_DELAY, round(100 * count / fps))
     shown = min(count, total // LEAST_DELAY)
@@ -131,7 +124,7 @@ def to_bytes(clip: Clip, colours: int) -> bytes:
     :return: the file
     :rtype: bytes
     """
-    numbers, delays = zip(*plan_delays(len(clip.frames), clip.fps), strict = True)
+    numbers, delays = zip(*_plan_delays(len(clip.frames), clip.fps), strict = True)
     frames = pick_frames(clip.frames, numbers)
     common = _common_mapper(frames, colours)
     height, width = frames.shape[1:3]

@@ -48,17 +48,8 @@ def _centres(cells: np.ndarray, bits: int) -> np.ndarray:
     return channels.astype(np.float32) * step + (step - 1) / 2
 
 
-def find_nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """
-    Find the palette entry nearest to each colour.
-
-    :param colours: float32 [N, 3]
-    :type colours: np.ndarray
-    :param palette: float32 [K, 3]
-    :type palette: np.ndarray
-    :return: intp [N]
-    :rtype: np.ndarray
-    """
+def _find_nearest(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """The number of the palette entry nearest to each colour, intp [N]."""
     half_square = (palette * palette).sum(1) / 2
     found = []
     for start in range(0, len(colours), BATCH):
@@ -83,7 +74,7 @@ def choose_colours(colours: np.ndarray, counts: np.ndarray, size: int) -> np.nda
     :rtype: np.ndarray
     """
     palette = _split(colours, counts, size)
-    return np.unique(np.rint(refine(palette, colours, counts)), axis = 0)
+    return np.unique(np.rint(_refine(palette, colours, counts)), axis = 0)
 
 
 def measure_error(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> float:
@@ -99,25 +90,14 @@ def measure_error(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) 
     :return: mean square of the distance, the three channels added up
     :rtype: float
     """
-    distances = ((colours - palette[find_nearest(colours, palette)])**2).sum(1)
+    distances = ((colours - palette[_find_nearest(colours, palette)])**2).sum(1)
     return float((distances * counts).sum() / counts.sum())
 
 
-def refine(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """
-    Move the entries of a palette to the middle of the colours they stand for (Lloyd's k-means).
-
-    :param palette: float32 [K, 3]
-    :type palette: np.ndarray
-    :param colours: float32 [N, 3]
-    :type colours: np.ndarray
-    :param counts: float32 [N], pixels of each colour
-    :type counts: np.ndarray
-    :return: float32 [K, 3]
-    :rtype: np.ndarray
-    """
+def _refine(palette: np.ndarray, colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Move the entries of a palette to the middle of the colours they stand for (Lloyd's k-means); float32 [K, 3]."""
     for _ in range(ROUNDS):
-        chosen = find_nearest(colours, palette)
+        chosen = _find_nearest(colours, palette)
         pixels = np.bincount(chosen, counts, len(palette))
         sums = [np.bincount(chosen, counts * channel, len(palette)) for channel in colours.T]
         middle = (np.stack(sums, 1) / np.maximum(pixels, 1)[:, None]).astype(np.float32)
@@ -200,4 +180,4 @@ class Mapper:
         return cv2.applyColorMap(entries, self._colours)
 
     def _fill(self, cells: np.ndarray) -> None:
-        self._table[cells] = find_nearest(_centres(cells, FINE), self.palette) + 1
+        self._table[cells] = _find_nearest(_centres(cells, FINE), self.palette) + 1

@@ -34,7 +34,7 @@ def explain_refusal(configuration: Configuration, folder: Path | None) -> Text |
     :rtype: Text | None
     """
     name = configuration.model.model_name
-    if has_few_steps(name, folder):
+    if _has_few_steps(name, folder):
         return text('engines.svd_few_steps', model = get_public_name(name))
     if folder is not None:
         return None
@@ -64,17 +64,8 @@ def list_warnings(model: ModelOptions, folder: Path | None) -> tuple[Text, ...]:
     return tuple(found)
 
 
-def has_few_steps(name: str, folder: Path | None) -> bool:
-    """
-    Tell whether weights were distilled for few steps; with an ordinary scheduler they give mush.
-
-    :param name: the option ``ModelName``
-    :type name: str
-    :param folder: a whole model, where there is one
-    :type folder: Path | None
-    :return: the answer, by its name and its scheduler
-    :rtype: bool
-    """
+def _has_few_steps(name: str, folder: Path | None) -> bool:
+    """Whether weights were distilled for few steps; with an ordinary scheduler they give mush."""
     # names of the folders above it mean nothing
     if re.search(FEW_STEPS, _get_last_part(name)):
         return True

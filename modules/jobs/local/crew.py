@@ -41,43 +41,13 @@ class Crew:
         self._pace = pace
         # those whose engine is loaded; a dictionary keeps the order, and of two that are equal the first is taken
         self._ready: dict[Animator, None] = dict.fromkeys(ready)
-        self._jobs: dict[Animator, Job] = {}
+        #: the job that each is doing
+        self.jobs: dict[Animator, Job] = {}
 
     @property
     def running(self) -> Sequence[Job]:
         """The jobs that are being done, in the order in which they were begun."""
-        return tuple(self._jobs.values())
-
-    def job_of(self, animator: Animator) -> Job:
-        """
-        Tell what a worker does.
-
-        :param animator: what it works with
-        :type animator: Animator
-        :return: the job that it has begun
-        :rtype: Job
-        """
-        return self._jobs[animator]
-
-    def begin(self, animator: Animator, job: Job) -> None:
-        """
-        Note that a worker takes a job.
-
-        :param animator: what it works with
-        :type animator: Animator
-        :param job: the job
-        :type job: Job
-        """
-        self._jobs[animator] = job
-
-    def end(self, animator: Animator) -> None:
-        """
-        Note that a worker has let go of its job.
-
-        :param animator: what it works with
-        :type animator: Animator
-        """
-        del self._jobs[animator]
+        return tuple(self.jobs.values())
 
     def dismiss(self, animator: Animator) -> None:
         """
@@ -139,14 +109,14 @@ class Crew:
         return [done for _worker, _begun, done in assign(free, self._seconds(line))][-1]
 
     def _left(self, animator: Animator) -> float | None:
-        return self._pace.left(self._jobs[animator]) if animator in self._jobs else 0.0
+        return self._pace.left(self.jobs[animator]) if animator in self.jobs else 0.0
 
     def _seconds_until_free(self, animator: Animator) -> float:
         """Nobody waits for a worker of whom that is not known, or whose job takes much longer than others did."""
-        if animator not in self._jobs:
+        if animator not in self.jobs:
             return 0.0
         left = self._left(animator)
-        return math.inf if left is None or self._pace.is_late(self._jobs[animator]) else left
+        return math.inf if left is None or self._pace.is_late(self.jobs[animator]) else left
 
     def _seconds(self, line: Sequence[Job]) -> Iterator[dict[Animator, float]]:
         """For each job what it takes each worker who can do it; everybody, to give an answer, where nobody can."""

@@ -68,7 +68,7 @@ class Dispatcher:
 
     def _begin(self, animator: Animator, job: Job) -> None:
         self._line.jobs.remove(job)
-        self._crew.begin(animator, job)
+        self._crew.jobs[animator] = job
         lifecycle.begin(job)
         self._journal.save(job)
         job.notify()
@@ -111,7 +111,7 @@ class Dispatcher:
         :type refusal: errors.Refusal | None
         """
         with self._line.changed:
-            job = self._crew.job_of(animator)
+            job = self._crew.jobs[animator]
             shutil.rmtree(job.folder / UNFINISHED, ignore_errors = True)
             is_unable = isinstance(refusal, errors.EngineUnavailable)
             if self._journal.is_removed(job):
@@ -128,7 +128,7 @@ class Dispatcher:
             else:
                 self._journal.end(job, state, refusal)
             # who sees that nothing runs finds the end recorded and counted
-            self._crew.end(animator)
+            del self._crew.jobs[animator]
             self._line.notify_jobs()
             self._line.changed.notify_all()
 

@@ -113,7 +113,7 @@ def to_photo(found: dict[str, Any], content: bytes) -> Photo:
     :raises ValueError: when they do not go together
     """
     return Photo(
-        Image.frombytes('RGB', to_size(found['size']), content), to_size(found['full_size']))
+        Image.frombytes('RGB', _to_size(found['size']), content), _to_size(found['full_size']))
 
 
 def still(upload: BinaryIO, max_pixels: int, ratio: tuple[int, int]) -> Found:
@@ -130,7 +130,7 @@ def still(upload: BinaryIO, max_pixels: int, ratio: tuple[int, int]) -> Found:
     :rtype: Found
     """
     made = _reader(upload, max_pixels).still(upload, ratio)
-    return {'size': made.size, 'exif': from_exif(made.exif)}, made.jpeg
+    return {'size': made.size, 'exif': _from_exif(made.exif)}, made.jpeg
 
 
 def to_still(found: dict[str, Any], content: bytes) -> stills.Still:
@@ -144,7 +144,7 @@ def to_still(found: dict[str, Any], content: bytes) -> stills.Still:
     :return: the photo in full
     :rtype: stills.Still
     """
-    return stills.Still(content, to_size(found['size']), to_exif(found['exif']))
+    return stills.Still(content, _to_size(found['size']), _to_exif(found['exif']))
 
 
 def show(upload: BinaryIO, max_pixels: int, pixels: int) -> Found:
@@ -163,31 +163,16 @@ def show(upload: BinaryIO, max_pixels: int, pixels: int) -> Found:
     return {}, _reader(upload, max_pixels).show(upload, pixels)
 
 
-def to_size(found: list[int]) -> tuple[int, int]:
-    """
-    Width and height as JSON has them.
-
-    :param found: two numbers
-    :type found: list[int]
-    :return: the same
-    :rtype: tuple[int, int]
-    :raises ValueError: when they are no width and height
-    """
+def _to_size(found: list[int]) -> tuple[int, int]:
+    """Width and height as JSON has them; a ValueError where they are none."""
     width, height = found
     if not (type(width) is type(height) is int and width > 0 < height):
         raise ValueError(f'no size: {found}')
     return width, height
 
 
-def from_exif(found: Mapping[int, Mapping[int, object]]) -> dict[int, dict[int, object]]:
-    """
-    EXIF as JSON can hold it; values of other kinds than EXIF has are left out.
-
-    :param found: directory → tag → value, as Pillow reads it
-    :type found: Mapping[int, Mapping[int, object]]
-    :return: for :func:`to_exif`
-    :rtype: dict[int, dict[int, object]]
-    """
+def _from_exif(found: Mapping[int, Mapping[int, object]]) -> dict[int, dict[int, object]]:
+    """EXIF as JSON can hold it; values of other kinds than EXIF has are left out."""
     plain = {}
     for directory, tags in found.items():
         values = {int(tag): _from_value(value) for tag, value in tags.items()}
@@ -207,15 +192,8 @@ def _from_value(value: object) -> object:
     return value if isinstance(value, (int, float, str)) else None
 
 
-def to_exif(found: dict[str, dict[str, Any]]) -> dict[int, dict[int, object]]:
-    """
-    What :func:`from_exif` has made.
-
-    :param found: as JSON brings it
-    :type found: dict[str, dict[str, Any]]
-    :return: directory → tag → value
-    :rtype: dict[int, dict[int, object]]
-    """
+def _to_exif(found: dict[str, dict[str, Any]]) -> dict[int, dict[int, object]]:
+    """What :func:`_from_exif` has made, as JSON brings it: directory → tag → value."""
     return {
         int(directory): {
             int(tag): _to_value(value)

@@ -38,21 +38,13 @@ def check_origin(asked: Request, web: WebOptions) -> None:
     for host in (asked.host, asked.environ.get(proxies.HOST_AS_SENT)):
         if host is not None and not is_served(host, allowed):
             raise errors.HostNotServed(host = host[:100])
-    if asked.method not in ('GET', 'HEAD', 'OPTIONS') and is_cross_site(asked, web.allowed_origins):
+    if asked.method not in ('GET', 'HEAD', 'OPTIONS') and _is_cross_site(
+            asked, web.allowed_origins):
         raise errors.CrossSite
 
 
-def is_cross_site(asked: Request, allowed: tuple[str, ...] = ()) -> bool:
-    """
-    Tell whether another site's page has made a browser send this. Programs that are no browsers say nothing of it.
-
-    :param asked: the request
-    :type asked: Request
-    :param allowed: ``AllowedOrigins``
-    :type allowed: tuple[str, ...]
-    :return: whether it comes from elsewhere
-    :rtype: bool
-    """
+def _is_cross_site(asked: Request, allowed: tuple[str, ...] = ()) -> bool:
+    """Whether another site's page has made a browser send this. Programs that are no browsers say nothing of it."""
     origin = asked.headers.get('Origin')
     if origin in allowed:
         return False

@@ -69,7 +69,7 @@ class BehindProxies:
             hop = address(environ.get('HTTP_X_FORWARDED_FOR', '').rpartition(',')[2])
             environ['REMOTE_ADDR'] = str(hop or peer)
             environ['wsgi.url_scheme'] = urlsplit(environ[TUNNEL]).scheme or 'http'
-        elif peer and is_among(peer, self.trusted):
+        elif peer and _is_among(peer, self.trusted):
             hops = environ.get('HTTP_X_FORWARDED_FOR', '').split(',')
             environ['REMOTE_ADDR'] = str(sender(peer, hops, self.trusted))
             environ[HOST_AS_SENT] = environ.get('HTTP_HOST', '')
@@ -137,7 +137,7 @@ def sender(peer: Address, hops: list[str], trusted: tuple[Network, ...]) -> Addr
     :rtype: Address
     """
     for hop in reversed(hops):
-        before = address(hop) if is_among(peer, trusted) else None
+        before = address(hop) if _is_among(peer, trusted) else None
         if not before:
             break
         peer = before
@@ -162,17 +162,8 @@ def address(words: str) -> Address | None:
     return getattr(parsed, 'ipv4_mapped', None) or parsed
 
 
-def is_among(one: Address, networks: tuple[Network, ...]) -> bool:
-    """
-    Tell whether an address belongs to one of several networks.
-
-    :param one: an address
-    :type one: Address
-    :param networks: of either kind
-    :type networks: tuple[Network, ...]
-    :return: whether it does
-    :rtype: bool
-    """
+def _is_among(one: Address, networks: tuple[Network, ...]) -> bool:
+    """Whether an address belongs to one of several networks."""
     return any(one in network for network in networks)
 
 

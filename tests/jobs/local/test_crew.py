@@ -50,7 +50,7 @@ class Team:
             assert self.crew.next_for(each, []) is None
 
     def begin(self, device, job):
-        self.crew.begin(device, job)
+        self.crew.jobs[device] = job
         self.pace.begin(kind_of(job), job, device)
         self.pace.note(Progress('step', 0, 10), job)
 
@@ -61,7 +61,7 @@ class Team:
         self.clock.now += seconds
         self.pace.note(Progress('step', 10, 10), job)
         self.pace.end(True, job)
-        self.crew.end(device)
+        del self.crew.jobs[device]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_the_slow_device_takes_what_it_will_have_done_before_the_fast_one_comes_
     team.clock.now += 15
     assert team.crew.next_for(slow, line) is line[9]
     team.clock.now += 4
-    team.pace.note(Progress('step', 9, 10), team.crew.job_of(fast))
+    team.pace.note(Progress('step', 9, 10), team.crew.jobs[fast])
     assert team.crew.next_for(slow, line) is line[9]
 
 
