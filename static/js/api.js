@@ -124,6 +124,12 @@ export async function make(url) {
 
 // ---- the rest ----
 
+// One of the page's own photos.
+export async function example(url, name) {
+  const photo = await read(await ask(url));
+  return new File([photo], name, {type: photo.type});
+}
+
 // The upright picture of a photo that the browser cannot show itself.
 export async function upright(file, signal) {
   return read(await ask('upright', {method: 'POST', body: form(file), signal}));

@@ -2,6 +2,8 @@
 
 import * as api from './api.js';
 import {Engine} from './engine.js';
+import {offerExamples} from './examples.js';
+import {Loop} from './loop.js';
 import {listen} from './picker.js';
 import {Clips} from './clips.js';
 import {Studio} from './studio.js';
@@ -19,6 +21,12 @@ const studio = new Studio(form, new Clips());
 studio.begin();
 form.dataset.live = '';
 listen(form, document.getElementById('file'), (files) => studio.take(files));
+offerExamples(
+  document.getElementById('examples'),
+  (files) => studio.take(files),
+  () => studio.view.notice.show('wrong', 'unreachable'),
+);
+new Loop(form, document.getElementById('loop'));
 const engine = new Engine(
   document.getElementById('engine'),
   document.getElementById('status'),

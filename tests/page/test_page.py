@@ -44,17 +44,15 @@ def words(page, selector):
     return page.inner_text(selector).strip()
 
 
-@pytest.mark.parametrize('size', [(390, 844), (1280, 800), (1920, 1200)])
-def test_the_invitation_stands_in_the_middle(chromium, port, size):
+@pytest.mark.parametrize('size', [(320, 640), (390, 844), (820, 1180), (1366, 768), (1920, 1080)])
+def test_what_this_is_and_how_to_begin_are_seen_at_once(chromium, port, size):
     viewport = {'width': size[0], 'height': size[1]}
     with browser.opened(chromium, port, viewport = viewport) as page:
         see(page, 'empty')
-        stage, first, last = (
-            page.locator(name).bounding_box() for name in ('.stage', '.picture', '#accepted'))
-        above, below = first['y'] - stage['y'], stage['y'] + stage['height'] - last['y']
-        assert abs(above - below + last['height']) <= 2
-        # the top bar is 60 pixels or more, and the page has a margin
-        assert abs(stage['y'] - 60 - (size[1] - stage['y'] - stage['height'])) <= 48
+        for name in ('.loop', '#headline', '#choose'):
+            box = page.locator(name).bounding_box()
+            assert box['y'] >= 0 and box['y'] + box['height'] <= size[1], name
+            assert box['x'] >= 0 and box['x'] + box['width'] <= size[0], name
 
 
 def test_a_photo_is_chosen_brought_to_life_and_downloaded(page):
@@ -558,12 +556,12 @@ def test_the_chip_names_the_model_at_work(directed):
 
 def test_the_language_is_the_browsers_until_it_is_switched(chromium, port):
     with browser.opened(chromium, port, 'zh') as page:
-        assert (words(page, 'h1'), page.get_attribute('html', 'lang')) == ('让旧时光重新闪光', 'zh-Hans')
+        assert (words(page, 'h1'), page.get_attribute('html', 'lang')) == ('让老照片重新鲜活起来', 'zh-Hans')
         page.click('#language')
         page.wait_for_selector('html[lang=en]')
-        assert words(page, 'h1') == 'Let an old moment shine again'
+        assert words(page, 'h1') == 'Bring old photos back to life'
         page.reload()
-        assert words(page, 'h1') == 'Let an old moment shine again'
+        assert words(page, 'h1') == 'Bring old photos back to life'
 
 
 def test_a_switch_of_the_language_keeps_the_photo_and_says_everything_anew(chromium, port):

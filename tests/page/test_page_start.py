@@ -11,6 +11,8 @@ import pytest
 from browser import Directed, choose, file, photo, see, shown_size
 from playwright.sync_api import expect
 
+from modules.configuration import ROOT
+
 #: adds up what jumps, whatever the person did before
 JUMPS = '''() => {
     window.jumps = [];
@@ -97,6 +99,47 @@ def test_the_wordmark_leads_home_and_the_photo_waits_below(page):
     see(page, 'empty')
     page.reload()
     see(page, 'empty')
+
+
+@pytest.mark.parametrize(('language', 'name', 'file_name'),
+                         [('en', 'Example: Lighthouse', 'Lighthouse'), ('zh', '示例：灯塔', '灯塔')])
+def test_an_example_is_tried_with_one_press(chromium, port, language, name, file_name):
+    with browser.opened(chromium, port, language) as page:
+        assert page.locator('.examples button').count() == 3
+        page.get_by_role('button', name = name).press('Enter')
+        see(page, 'chosen')
+        assert shown_size(page) == [800, 1000]
+        expect(page.locator('#start')).to_be_focused()
+        page.click('#start')
+        see(page, 'done')
+        assert page.locator('.tile .name').inner_text() == file_name
+
+
+def test_the_examples_are_small_and_every_picture_is_there(page):
+    for path in (ROOT / 'static' / 'examples').iterdir():
+        assert path.stat().st_size <= (200_000 if path.suffix == '.mp4' else 60_000), path.name
+    page.locator('.examples').scroll_into_view_if_needed()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.stage .show img, .examples img')].every("
+        "(one) => one.complete && one.naturalWidth)")
+
+
+@pytest.mark.parametrize('motion', ['reduce', 'no-preference'])
+def test_the_loop_plays_after_all_else_has_come_and_only_where_motion_is_wanted(
+        chromium, port, motion):
+    with browser.opened(chromium, port, reduced_motion = motion) as page:
+        if motion == 'reduce':
+            page.wait_for_timeout(300)
+            assert page.locator('.loop video').count() == 0
+            return
+        page.wait_for_selector('.loop video')
+        timing = page.evaluate(
+            """() => [performance.getEntriesByType('navigation')[0].loadEventStart,
+            performance.getEntriesByName(document.querySelector('.loop video').src)[0].startTime]"""
+        )
+        assert timing[0] <= timing[1]
+        choose(page)
+        page.wait_for_function("() => document.querySelector('.loop video').paused")
 
 
 @pytest.mark.parametrize('size', [(390, 844), (1366, 768)])
