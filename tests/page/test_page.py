@@ -212,13 +212,13 @@ def test_a_tap_on_the_badge_stops_the_clip_until_the_next(chromium, port):
         choose(page)
         page.click('#start')
         see(page, 'done')
-        page.wait_for_function('!clip.paused && clip.currentTime > 0')
+        page.wait_for_function('() => !clip.paused && clip.currentTime > 0')
         assert words(page, '#live') == 'LIVE'
         page.click('#live')
         assert (page.is_visible('#clip'), words(page, '#live')) == (False, 'Play')
         assert page.evaluate('clip.paused')
         page.click('#live')
-        page.wait_for_function('!clip.paused')
+        page.wait_for_function('() => !clip.paused')
         assert (page.is_visible('#clip'), words(page, '#live')) == (True, 'LIVE')
 
 
@@ -230,7 +230,7 @@ def test_nothing_plays_by_itself_for_people_who_want_less_motion(page):
     page.hover('.tile .open')
     assert page.is_hidden('.tile .moving')
     page.get_by_role('button', name = 'Play the clip').click()
-    page.wait_for_function('!clip.paused && clip.currentTime > 0')
+    page.wait_for_function('() => !clip.paused && clip.currentTime > 0')
     assert words(page, '#live') == 'LIVE'
 
 

@@ -150,7 +150,7 @@ def test_the_page_of_one_clip_plays_and_saves_it(chromium, port, language):
         finish(page)
         job = page.wait_for_selector('#clip[data-job]').get_attribute('data-job')
         page.goto(f'{page.url}clip-{job}')
-        page.wait_for_function('!clip.paused && clip.currentTime > 0')
+        page.wait_for_function('() => !clip.paused && clip.currentTime > 0')
         assert page.locator('#studio, .strip, .settings').count() == 0
         for scheme in ('light', 'dark'):
             page.emulate_media(color_scheme = scheme)
