@@ -36,7 +36,7 @@ from PIL import Image  # noqa: E402
 from stereo_pairs import Pair, load_pairs  # noqa: E402
 
 from modules.engines.camera import depth_guess, renderer  # noqa: E402
-from modules.engines.camera.fill import sharpen_edges  # noqa: E402
+from modules.engines.camera.edges import fit_edges  # noqa: E402
 from modules.engines.camera.layers import make_layers, source_of  # noqa: E402
 from modules.engines.camera.path import Shot, choose_path  # noqa: E402
 from modules.engines.camera.sheet import MOST_STRETCH, Sheet  # noqa: E402
@@ -53,7 +53,7 @@ def _drawing(picture: np.ndarray, near: np.ndarray, travel: float, way: str):
     height, width = near.shape
     fine = renderer._sample_twice(Image.fromarray(picture), (width, height))
     if way == 'two layers':
-        return make_layers(picture, fine, sharpen_edges(near), travel)
+        return make_layers(picture, fine, fit_edges(near, picture), travel)
     small = cv2.resize(near, depth_guess.grid(picture), interpolation = cv2.INTER_AREA)
     slope = MOST_STRETCH * max(near.shape) / max(small.shape) / travel
     return Sheet(

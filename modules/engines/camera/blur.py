@@ -9,6 +9,8 @@ Libraries: numpy, OpenCV, both imported when first used.
 
 from typing import TYPE_CHECKING
 
+from modules.engines.camera.fill import fill_behind, find_hiding
+
 if TYPE_CHECKING:
     import numpy
 
@@ -44,7 +46,9 @@ def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
     light = (picture.astype(np.float32) / 255)**2.2
     widest = amount * WIDEST * max(height, width)
     limits = _limits(near, focus)
-    result = light
+    # near things out of focus are seen through at their edges
+    behind, _near = fill_behind(picture, near, find_hiding(near, widest), widest)
+    result = (behind.astype(np.float32) / 255)**2.2
     for lower, upper in zip(limits, limits[1:], strict = False):
         inside = ((near >= lower) & (near < upper)).astype(np.float32)
         if not inside.any():

@@ -11,36 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy
 
-#: a change of nearness within three pixels that is taken for an edge
-EDGE = 0.06
-#: how far nearness may differ from the farthest around and still say what lies behind
+#: standard deviations of the blurs of what is continued behind near things, between which is interpolated, pixels
+WIDTHS = (2.0, 6.0, 18.0)
+#: how far behind an edge is filled, in terms of what can come into view
+REACH = 1.15
+#: what is nearer than this part of the depth around it says nothing of what lies behind
+FAR = 0.8
+#: how much of the detail beside a near thing is repeated behind it
+DETAIL = 0.3
+#: how far nearness may differ from that at the edge where detail is taken from
 ALIKE = 0.06
-#: pixels beyond an edge in which near things may mix with what is behind, or depth err
-UNSURE = 2
-#: how much nearer a colour beyond an edge must be to the far side's than to the near side's, squared
-PURE = 0.35
-
-
-def sharpen_edges(near: 'numpy.ndarray', passes: int = 4) -> 'numpy.ndarray':
-    """
-    Make steps of blurred edges, and let near things have the pixel in which they mix with what is behind.
-
-    :param near: float32 [H, W], 0–1
-    :type near: numpy.ndarray
-    :param passes: how many pixels wide a blurred edge may be, halved
-    :type passes: int
-    :return: float32 [H, W]
-    :rtype: numpy.ndarray
-    """
-    import cv2
-    import numpy as np
-    square = np.ones((3, 3), np.uint8)
-    for _ in range(passes):
-        upper, lower = cv2.dilate(near, square), cv2.erode(near, square)
-        nearest = np.where(upper - near < near - lower, upper, lower)
-        near = np.where(upper - lower > EDGE, nearest, near)
-    upper, lower = cv2.dilate(near, square), cv2.erode(near, square)
-    return np.where(upper - lower > EDGE, upper, near)
 
 
 def find_hiding(near: 'numpy.ndarray', travel: float) -> 'numpy.ndarray':
@@ -58,40 +38,12 @@ def find_hiding(near: 'numpy.ndarray', travel: float) -> 'numpy.ndarray':
     import numpy as np
     square = np.ones((3, 3), np.uint8)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    slope = 1 / (1.15 * travel + 1)
+    slope = 1 / (REACH * travel + 1)
     low = near
     for _ in range(int(float(np.ptp(near)) / slope / 2) + 2):
         low = np.minimum(low, cv2.erode(low, cross) + slope)
         low = np.minimum(low, cv2.erode(low, square) + 1.4 * slope)
-    hiding = (near - low > smallest_step(travel)).astype(np.uint8)
-    return cv2.dilate(hiding, square, iterations = 2) > 0
-
-
-def find_mixed(near: 'numpy.ndarray', picture: 'numpy.ndarray') -> 'numpy.ndarray':
-    """
-    Find pixels just beyond a near thing's edge that have its colour, or a mixture: they would stay as an outline.
-
-    :param near: float32 [H, W], 0–1
-    :type near: numpy.ndarray
-    :param picture: uint8 [H, W, 3]
-    :type picture: numpy.ndarray
-    :return: bool [H, W]
-    :rtype: numpy.ndarray
-    """
-    import cv2
-    import numpy as np
-    around, wider = (np.ones((2 * reach + 1, ) * 2, np.uint8) for reach in (UNSURE, 2 * UNSURE + 1))
-    beyond = cv2.dilate(near, around) - near > EDGE
-    colours = picture.astype(np.float32)
-    distances = []
-    for part in (near - cv2.erode(near, around)
-                 > EDGE, (cv2.dilate(near, wider) - near > EDGE) & ~beyond):
-        weight = part.astype(np.float32)
-        share = cv2.boxFilter(weight, -1, wider.shape)
-        total = cv2.boxFilter(colours * weight[..., None], -1, wider.shape)
-        mean = total / np.maximum(share, 1e-4)[..., None]
-        distances.append(np.where(share > 0.01, ((colours - mean)**2).sum(2), 1e9))
-    return beyond & (distances[1] >= PURE * distances[0])
+    return near - low > smallest_step(travel)
 
 
 def smallest_step(travel: float) -> float:
@@ -106,8 +58,8 @@ def smallest_step(travel: float) -> float:
     return max(0.02, 1 / max(travel, 1.0))
 
 
-def fill_behind(picture: 'numpy.ndarray', near: 'numpy.ndarray',
-                hiding: 'numpy.ndarray') -> tuple['numpy.ndarray', 'numpy.ndarray']:
+def fill_behind(picture: 'numpy.ndarray', near: 'numpy.ndarray', hiding: 'numpy.ndarray',
+                travel: float) -> tuple['numpy.ndarray', 'numpy.ndarray']:
     """
     Guess what lies behind near things from what is seen beside them on the far side.
 
@@ -117,32 +69,62 @@ def fill_behind(picture: 'numpy.ndarray', near: 'numpy.ndarray',
     :type near: numpy.ndarray
     :param hiding: bool [H, W], from :func:`find_hiding`
     :type hiding: numpy.ndarray
+    :param travel: how far the nearest moves against the farthest, in pixels
+    :type travel: float
     :return: colour, uint8 [H, W, 3], and nearness, float32 [H, W]; the photo's own where nothing is hidden
     :rtype: tuple[numpy.ndarray, numpy.ndarray]
     """
     import cv2
     import numpy as np
-    farthest = cv2.erode(near, np.ones((9, 9), np.uint8))
-    weight = ~hiding / (1 + ((near - farthest) / ALIKE)**2)
-    filled = _push_pull(np.dstack([picture, near * 255]).astype(np.float32), weight)
-    colour = np.where(hiding[..., None], filled[..., :3].round().clip(0, 255), picture)
-    behind = np.where(hiding, np.minimum(filled[..., 3] / 255, near), near)
-    return colour.astype(np.uint8), behind.astype(np.float32)
+    known = _find_far(near, travel) & ~hiding
+    depth, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType = cv2.DIST_LABEL_PIXEL)
+    places = np.zeros(int(labels.max()) + 1, np.intp)
+    places[labels[known]] = np.flatnonzero(known)
+    beside = places[labels]
+    nearest = np.dstack([picture, near * 255]).reshape(-1, 4)[beside].astype(np.float32)
+    # the deeper, the less is known; what is blurred away as far on this side of the edge is the detail that lacks
+    depth += cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
+    smooth = _blur_by(nearest, depth)
+    rows, columns = np.nonzero(hiding)
+    edge = np.stack(np.divmod(beside[hiding], near.shape[1]))
+    mirrored = 2 * edge - (rows, columns)
+    at = tuple(
+        np.clip(each, 0, side - 1) for each, side in zip(mirrored, near.shape, strict = True))
+    is_alike = np.equal(at, mirrored).all(0) & known[at]
+    is_alike &= np.abs(near[at] - near[tuple(edge)]) < ALIKE
+    filled = smooth[hiding]
+    filled[:, :3] += (DETAIL * is_alike)[:, None] * (nearest - smooth)[at][:, :3]
+    colour, behind = picture.copy(), near.copy()
+    colour[hiding] = filled[:, :3].round().clip(0, 255)
+    behind[hiding] = np.minimum(filled[:, 3] / 255, near[hiding])
+    return colour, behind
 
 
-def _push_pull(values: 'numpy.ndarray', weight: 'numpy.ndarray') -> 'numpy.ndarray':
-    """Smoothly continue float32 [H, W, C] to where its weight, [H, W], is 0, from coarse to fine."""
+def _find_far(near: 'numpy.ndarray', travel: float) -> 'numpy.ndarray':
+    """Find pixels that are not of a near thing: nothing much farther lies around them."""
     import cv2
     import numpy as np
-    level: numpy.ndarray = np.dstack([values * weight[..., None], weight]).astype(np.float32)
-    levels = []
-    while min(level.shape[:2]) > 2:
-        levels.append(level)
-        smaller = cv2.pyrDown(level)
-        known = smaller[..., -1:]
-        level = smaller * (np.minimum(1, 4 * known) / np.maximum(known, 1e-6))
-    filled: numpy.ndarray = level[..., :-1] / np.maximum(level[..., -1:], 1e-6)
-    for level in reversed(levels):
-        filled = cv2.resize(filled, level.shape[1::-1], interpolation = cv2.INTER_LINEAR)
-        filled = filled * (1 - level[..., -1:]) + level[..., :-1]
-    return filled
+    around = np.ones((2 * int(2 * REACH * travel) + 3, ) * 2, np.uint8)
+    farthest = cv2.erode(near, around)
+    return near - farthest <= np.maximum(FAR * (cv2.dilate(near, around) - farthest), 0.03)
+
+
+def _blur_by(values: 'numpy.ndarray', sigma: 'numpy.ndarray') -> 'numpy.ndarray':
+    """Blur float32 [H, W, C] at each place by a width of its own, [H, W], in pixels."""
+    import cv2
+    blurred, last, last_width = values.copy(), values, 0.0
+    for width in WIDTHS:
+        # what is already blurred loses nothing on a grid as coarse as a quarter of its width
+        scale = max(1, int(width / 4))
+        height, length = (max(1, round(side / scale)) for side in values.shape[:2])
+        small = cv2.resize(last, (length, height), interpolation = cv2.INTER_AREA)
+        more = (width**2 - last_width**2)**0.5 / scale
+        next_ = cv2.resize(
+            cv2.GaussianBlur(small, (0, 0), more),
+            values.shape[1::-1],
+            interpolation = cv2.INTER_LINEAR)
+        share = ((sigma - last_width) / (width - last_width)).clip(0, 1)
+        blurred += (next_ - last) * share[..., None]
+        last, last_width = next_, width
+    return blurred

@@ -11,7 +11,8 @@ Libraries: numpy, OpenCV, both imported when first used.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modules.engines.camera.fill import EDGE, fill_behind, find_hiding, find_mixed, smallest_step
+from modules.engines.camera.edges import EDGE, find_mixed
+from modules.engines.camera.fill import fill_behind, find_hiding, smallest_step
 from modules.engines.camera.view import View
 
 if TYPE_CHECKING:
@@ -186,12 +187,16 @@ def make_layers(still: 'numpy.ndarray', fine: 'numpy.ndarray', near: 'numpy.ndar
     height, width = near.shape
     mixed = find_mixed(near, still)
     hiding = find_hiding(near, travel) | mixed
-    fill, behind = fill_behind(still, near, hiding)
-    twice = cv2.resize(fill, (2 * width, 2 * height), interpolation = cv2.INTER_LINEAR)
+    fill, behind = fill_behind(still, near, hiding, travel)
+    twice = cv2.warpAffine(
+        fill,
+        np.array(((0.5, 0, 0), (0, 0.5, 0))),
+        fine.shape[1::-1],
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     mask = cv2.resize(
         hiding.astype(np.uint8), (2 * width, 2 * height), interpolation = cv2.INTER_NEAREST)
     below = fine.copy()
-    cv2.copyTo(twice[:-1, :-1], mask[:-1, :-1], below)
+    cv2.copyTo(twice, mask[:-1, :-1], below)
     axis = 0 if height <= width else 1
     step = smallest_step(travel)
     colour = np.concatenate([

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from PIL import Image
 
 from modules.engines.camera.blur import blur_away
-from modules.engines.camera.fill import sharpen_edges
+from modules.engines.camera.edges import fit_edges
 from modules.engines.camera.layers import make_layers
 from modules.engines.camera.path import Shot
 from modules.engines.camera.sheet import Sheet, guess_depth
@@ -103,7 +103,7 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     if modelled is None:
         near = guess_depth(still, travel_in_pixels(shot, size))
     else:
-        near = sharpen_edges(_resize(modelled, size))
+        near = fit_edges(_resize(modelled, size), still)
     if shot.blur:
         fine = blur_away(fine, near, nearness_in_focus(shot, near), shot.blur)
         still = np.ascontiguousarray(fine[::2, ::2])

@@ -46,7 +46,7 @@ def travel_in_pixels(shot: Shot, size: tuple[int, int]) -> float:
     :return: pixels
     :rtype: float
     """
-    return shot.travel * (_reach(size)[0] + shot.path.push * max(size) / 2)
+    return shot.travel * (_reach(size)[0] + abs(shot.path.push) * max(size) / 2)
 
 
 def nearness_in_focus(shot: Shot, near: 'numpy.ndarray') -> float:
