@@ -63,7 +63,7 @@ def _clips_a_minute(workers, engine, frames, content):
         began, count = time.monotonic(), JOBS * workers
         body, headers = program.form([], [('file', 'a.jpg', content)])
         jobs = [program.call(port, 'POST', '/jobs', body, headers).json['id'] for _ in range(count)]
-        while any(fleet.told(port, each)['state'] != 'done' for each in jobs[-workers:]):
+        while any(fleet.fetch_job(port, each)['state'] != 'done' for each in jobs[-workers:]):
             time.sleep(0.05)
         return 60 * count / (time.monotonic() - began)
 
@@ -137,7 +137,7 @@ def storm(count = 1000, minutes = 10, seed = 1):
         for port in weather.ports.values():
             program.ready(port, 120)
         began = time.monotonic()
-        weather.rage(count, 60 * minutes)
+        weather.kill_at_random(count, 60 * minutes)
         raged = (time.monotonic() - began) / 60
         found = weather.outcomes()
         done = found.pop('done', set())

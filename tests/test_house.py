@@ -139,6 +139,15 @@ def test_a_function_that_does_nothing_has_a_name():
             if isinstance(default, ast.Name) and default.id in ('bool', 'int', 'str')] == []
 
 
+def test_functions_of_tests_have_plain_names():
+    trees = {path: ast.parse(path.read_text(encoding = 'utf-8')) for path in tracked('tests/*.py')}
+    assert {(path.name, node.name)
+            for path, tree in trees.items()
+            for node in ast.walk(tree)
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.name.strip('_') in NO_NAMES
+            } == set()
+
+
 @pytest.mark.parametrize('kind', ['css', 'js'])
 def test_the_pages_names_are_plain_words(kind):
     words = '|'.join(sorted(NO_NAMES - {'of', 'there'}))

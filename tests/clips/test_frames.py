@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from judges import drift, say, streams
+from judges import drift, output_of, streams
 
 from modules.clips import lossless
 
@@ -62,8 +62,8 @@ def test_frames_come_back_to_the_bit(tmp_path, codec, name):
 @pytest.mark.parametrize('codec', CODECS)
 def test_another_program_reads_the_same(tmp_path, codec):
     lossless.write(drift(3), tmp_path / 'kept', codec)
-    raw = say('ffmpeg', '-v', 'error', '-i', tmp_path / 'kept', '-f', 'rawvideo', '-pix_fmt',
-              'rgb24', '-')
+    raw = output_of('ffmpeg', '-v', 'error', '-i', tmp_path / 'kept', '-f', 'rawvideo', '-pix_fmt',
+                    'rgb24', '-')
     assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(3, 96, 160, 3), drift(3))
 
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as some
-from judges import complain, decoded, drift, exiftool, say, streams
+from judges import decoded, drift, exiftool, output_of, streams, warnings_of
 from PIL import Image, ImageSequence
 
 from modules.clips import provenance
@@ -90,7 +90,7 @@ def test_the_photo_of_a_live_photo_tells_it_alone(tmp_path):
 def test_exiftool_reads_them_and_finds_nothing_wrong(tmp_path, name, place, is_generated):
     path = _written(tmp_path, name, is_generated = is_generated)
     assert json.loads(exiftool(path)[place]) == SETTINGS
-    said = say('exiftool', '-validate', '-warning', '-a', path)
+    said = output_of('exiftool', '-validate', '-warning', '-a', path)
     assert b'OK' in said
     assert b'Warning' not in said
 
@@ -98,7 +98,7 @@ def test_exiftool_reads_them_and_finds_nothing_wrong(tmp_path, name, place, is_g
 @pytest.mark.parametrize('name', ['gif', 'mp4'])
 def test_ffprobe_reads_them(tmp_path, name):
     path = _written(tmp_path, name)
-    found = json.loads(say('ffprobe', '-v', 'error', '-show_format', '-of', 'json', path))
+    found = json.loads(output_of('ffprobe', '-v', 'error', '-show_format', '-of', 'json', path))
     assert json.loads(found['format']['tags']['comment']) == SETTINGS
 
 
@@ -117,12 +117,12 @@ def test_pillow_reads_them(tmp_path, frames):
 @pytest.mark.parametrize('frames', CLIPS.values(), ids = CLIPS)
 def test_the_judges_of_webp_and_gif_find_nothing_wrong(tmp_path, frames, is_generated):
     webp = _written(tmp_path, 'webp', frames, is_generated = is_generated)
-    assert b'No error detected.' in say('webpinfo', webp)
-    say('webpmux', '-get', 'exif', webp, '-o', tmp_path / 'exif')
+    assert b'No error detected.' in output_of('webpinfo', webp)
+    output_of('webpmux', '-get', 'exif', webp, '-o', tmp_path / 'exif')
     assert json.dumps(SETTINGS).encode() in (tmp_path / 'exif').read_bytes()
     gif = _written(tmp_path, 'gif', frames, is_generated = is_generated)
-    assert not complain('gifsicle', '-I', gif)
-    assert b'loop forever' in say('gifsicle', '-I', gif)
+    assert not warnings_of('gifsicle', '-I', gif)
+    assert b'loop forever' in output_of('gifsicle', '-I', gif)
 
 
 def _shown(path):

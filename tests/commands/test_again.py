@@ -257,7 +257,7 @@ def result(tmp_path):
     return _result(tmp_path, SETTINGS)
 
 
-def _said(capsys, *argv):
+def _printed(capsys, *argv):
     with pytest.raises(SystemExit) as ended:
         arguments.parse(['animate', *map(str, argv)], 'en')
     assert ended.value.code == 2
@@ -265,16 +265,16 @@ def _said(capsys, *argv):
 
 
 def test_without_its_photo_nothing_is_made(result, capsys):
-    assert 'Name the photo too' in _said(capsys, '--again', result)
+    assert 'Name the photo too' in _printed(capsys, '--again', result)
 
 
 def test_one_result_is_made_of_one_photo(result, capsys):
-    assert 'name no more than one' in _said(capsys, '--again', result, 'a.jpg', 'b.jpg')
-    assert 'name no more than one' in _said(capsys, '--again', result, result.parent)
+    assert 'name no more than one' in _printed(capsys, '--again', result, 'a.jpg', 'b.jpg')
+    assert 'name no more than one' in _printed(capsys, '--again', result, result.parent)
 
 
 def test_a_result_that_is_not_there_is_told(tmp_path, capsys):
-    assert 'cannot be read' in _said(capsys, '--again', tmp_path / 'none.gif', 'a.jpg')
+    assert 'cannot be read' in _printed(capsys, '--again', tmp_path / 'none.gif', 'a.jpg')
 
 
 def test_options_that_are_given_go_first(result):

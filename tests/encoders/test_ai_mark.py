@@ -8,7 +8,7 @@ Libraries: pytest, numpy, Pillow.
 
 import numpy as np
 import pytest
-from judges import complain, decoded, drift, exiftool, say, streams
+from judges import decoded, drift, exiftool, output_of, streams, warnings_of
 from PIL import Image, ImageSequence
 
 from modules.encoders import TABLE, Clip
@@ -32,7 +32,7 @@ def test_is_told_only_where_it_is_so(tmp_path, name, frames):
     marked, plain = _both(tmp_path, name, frames)
     assert exiftool(marked)['XMP-iptcExt:DigitalSourceType'] == GENERATED
     assert 'XMP-iptcExt:DigitalSourceType' not in exiftool(plain)
-    assert b'Warning' not in say('exiftool', '-validate', '-warning', marked)
+    assert b'Warning' not in output_of('exiftool', '-validate', '-warning', marked)
 
 
 @pytest.mark.parametrize('frames', CLIPS, ids = ['moving', 'still'])
@@ -55,6 +55,6 @@ def test_a_video_is_the_same_with_it(tmp_path):
 @pytest.mark.parametrize('frames', CLIPS, ids = ['moving', 'still'])
 def test_other_readers_find_nothing_wrong(tmp_path, frames):
     marked, _ = _both(tmp_path, 'webp', frames)
-    assert b'No error detected.' in say('webpinfo', marked)
+    assert b'No error detected.' in output_of('webpinfo', marked)
     marked, _ = _both(tmp_path, 'gif', frames)
-    assert not complain('gifsicle', '-I', marked)
+    assert not warnings_of('gifsicle', '-I', marked)

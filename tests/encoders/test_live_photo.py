@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 import box_walker
 import numpy as np
 import pytest
-from judges import decoded, drift, exiftool, psnr, say, scenery, streams
+from judges import decoded, drift, exiftool, output_of, psnr, scenery, streams
 from PIL import Image
 
 from modules.clips import order
@@ -51,7 +51,7 @@ def _clip_date(photo):
 
 
 def _maker_note(path):
-    return say('exiv2', '-Pkyc', '-g', 'MakerNote', path).split()
+    return output_of('exiv2', '-Pkyc', '-g', 'MakerNote', path).split()
 
 
 def _pair(photo, movie):
@@ -66,7 +66,7 @@ def test_photo_and_movie_share_one_identifier(tmp_path):
     one, other = _pair(photo, movie)
     assert UUID.fullmatch(one)
     assert one == other
-    assert one.encode() in say('mediainfo', movie)
+    assert one.encode() in output_of('mediainfo', movie)
 
 
 def test_no_two_live_photos_share_an_identifier(tmp_path):
@@ -106,8 +106,8 @@ def test_the_still_has_its_moment_at_any_speed(tmp_path, fps, count, key_frame):
 def test_the_marker_is_the_sample_cameras_write(tmp_path):
     _, movie = _written(tmp_path, _clip())
     packets = json.loads(
-        say('ffprobe', '-v', 'error', '-select_streams', 'd', '-show_packets', '-show_data', '-of',
-            'json', movie))['packets']
+        output_of('ffprobe', '-v', 'error', '-select_streams', 'd', '-show_packets', '-show_data',
+                  '-of', 'json', movie))['packets']
     dumped = [line.split(': ')[1].split('  ')[0] for line in packets[0]['data'].strip().split('\n')]
     assert [len(packets), ''.join(dumped).replace(' ', '')] == [1, STILL_TIME]
     assert exiftool(movie, '-ee')['Track2:StillImageTime'] == -1
@@ -146,9 +146,9 @@ def test_the_metadata_is_in_quicktimes_own_form(tmp_path):
 
 
 def test_the_reader_of_boxes_tells_another_form_apart(tmp_path):
-    say('ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'color=d=0.2', '-movflags',
-        'use_metadata_tags', '-metadata', 'com.apple.quicktime.content.identifier=U',
-        tmp_path / 'other.mov')
+    output_of('ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'color=d=0.2', '-movflags',
+              'use_metadata_tags', '-metadata', 'com.apple.quicktime.content.identifier=U',
+              tmp_path / 'other.mov')
     moov = box_walker.file((tmp_path / 'other.mov').read_bytes()).one('moov')
     assert not moov.all('meta')
     assert not moov.one('udta/meta').is_quicktime
@@ -159,8 +159,8 @@ def test_the_video_stays_as_it_was_encoded(tmp_path):
     _, movie = _written(tmp_path, clip)
     mp4.write(clip, tmp_path / 'raw.mov', mp4.MOV, {})
     sums = [
-        say('ffmpeg', '-v', 'error', '-i', path, '-map', '0:v', '-c', 'copy', '-f', 'framemd5', '-')
-        for path in (movie, tmp_path / 'raw.mov')
+        output_of('ffmpeg', '-v', 'error', '-i', path, '-map', '0:v', '-c', 'copy', '-f',
+                  'framemd5', '-') for path in (movie, tmp_path / 'raw.mov')
     ]
     assert sums[0] == sums[1]
     assert len(decoded(movie, 96, 160)) == 5
@@ -190,8 +190,8 @@ def test_the_frame_at_the_stills_moment_is_the_still(tmp_path, key_frame):
 
 def test_nothing_in_it_is_against_the_rules(tmp_path):
     for path in _written(tmp_path, _clip()):
-        assert b'OK' in say('exiftool', '-validate', '-warning', path)
-        assert b'Warning' not in say('exiftool', '-validate', '-warning', path)
+        assert b'OK' in output_of('exiftool', '-validate', '-warning', path)
+        assert b'Warning' not in output_of('exiftool', '-validate', '-warning', path)
 
 
 def test_the_photo_keeps_its_size_date_and_camera(tmp_path):
@@ -278,7 +278,7 @@ def test_the_movie_tells_when_the_photo_was_taken(tmp_path, camera, utc, wall):
         assert len(dates) == 1
         naive = datetime.strptime(wall, '%Y:%m:%d %H:%M:%S')
         assert dates == {f'{naive.astimezone(timezone.utc):%Y:%m:%d %H:%M:%S}'}
-    assert b'OK' in say('exiftool', '-validate', '-warning', movie)
+    assert b'OK' in output_of('exiftool', '-validate', '-warning', movie)
 
 
 def test_ffprobe_and_mediainfo_tell_when_the_photo_was_taken(tmp_path):
@@ -287,7 +287,7 @@ def test_ffprobe_and_mediainfo_tell_when_the_photo_was_taken(tmp_path):
     _, movie = _written(tmp_path, _clip(read_still = lambda: still))
     for stream in streams(movie):
         assert stream['tags']['creation_time'] == '2019-05-04T04:34:56.000000Z'
-    said = say('mediainfo', movie).decode()
+    said = output_of('mediainfo', movie).decode()
     assert said.count('2019-05-04 04:34:56 UTC') >= 2
     assert '2019-05-04T12:34:56+0800' in said
 
@@ -338,7 +338,7 @@ def test_the_bundle_is_what_phones_unpack(tmp_path):
 def test_another_program_unpacks_it(tmp_path):
     _written(tmp_path, _clip())
     (tmp_path / 'elsewhere').mkdir()
-    say('busybox', 'unzip', '-q', tmp_path / 'clip.zip', '-d', tmp_path / 'elsewhere')
+    output_of('busybox', 'unzip', '-q', tmp_path / 'clip.zip', '-d', tmp_path / 'elsewhere')
     movie = next((tmp_path / 'elsewhere').glob('*.pvt/*.MOV'))
     assert movie.read_bytes() == next(tmp_path.glob('*.pvt/*.MOV')).read_bytes()
 

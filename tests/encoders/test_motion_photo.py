@@ -14,7 +14,7 @@ from xml.parsers import expat
 import box_walker
 import numpy as np
 import pytest
-from judges import complain, decoded, drift, exiftool, psnr, say, scenery, streams
+from judges import decoded, drift, exiftool, output_of, psnr, scenery, streams, warnings_of
 from PIL import Image
 
 from modules.clips import order
@@ -107,14 +107,14 @@ def test_the_reader_of_the_rules_sees_what_is_wrong(tmp_path, damage):
 def test_the_movie_ends_the_file(tmp_path):
     path = _written(tmp_path, _clip())
     data = path.read_bytes()
-    trailer = say('exiftool', '-b', '-Trailer', path)
+    trailer = output_of('exiftool', '-b', '-Trailer', path)
     assert trailer == data[-int(_packet(data)[1][1]['Item:Length']):]
     (tmp_path / 'movie.mp4').write_bytes(trailer)
     stream, = streams(tmp_path / 'movie.mp4')
     assert (stream['codec_name'], stream['pix_fmt'], stream['nb_frames']) == ('h264', 'yuv420p',
                                                                               '5')
-    assert b'Validate                        : OK' in say('exiftool', '-validate',
-                                                          tmp_path / 'movie.mp4')
+    assert b'Validate                        : OK' in output_of('exiftool', '-validate',
+                                                                tmp_path / 'movie.mp4')
 
 
 def test_the_movie_plays_from_its_beginning_to_its_end(tmp_path):
@@ -157,11 +157,11 @@ def test_is_a_photo_to_whoever_knows_no_motion(tmp_path):
         assert psnr(np.asarray(image), np.asarray(picture)) > 38
     told = exiftool(path)
     assert (told['IFD0:Make'], told['ExifIFD:DateTimeOriginal']) == ('Nikon', '2019:05:04 12:34:56')
-    assert not complain('ffprobe', '-v', 'error', '-f', 'jpeg_pipe', path)
+    assert not warnings_of('ffprobe', '-v', 'error', '-f', 'jpeg_pipe', path)
 
 
 def test_nothing_in_it_is_against_the_rules_of_exif_and_xmp(tmp_path):
-    said = say('exiftool', '-validate', '-warning', _written(tmp_path, _clip()))
+    said = output_of('exiftool', '-validate', '-warning', _written(tmp_path, _clip()))
     assert b'OK' in said
     assert b'Warning' not in said
 
@@ -197,8 +197,8 @@ def test_tells_what_galleries_of_oppo_look_for(tmp_path):
     # phones of others look at what stands first
     assert data.index(b'OpCamera') > data.index(MOMENT.encode())
     assert _packet(data)[0]['xmlns:OpCamera'] == 'http://ns.oplus.com/photos/1.0/camera/'
-    assert not complain('exiv2', '-px', path)
-    assert b'Xmp.OpCamera.VideoLength' in say('exiv2', '-px', path)
+    assert not warnings_of('exiv2', '-px', path)
+    assert b'Xmp.OpCamera.VideoLength' in output_of('exiv2', '-px', path)
 
 
 @pytest.mark.parametrize('kind', [False, True])
@@ -214,12 +214,12 @@ def test_what_servers_and_viewers_look_for_leads_to_the_movie(tmp_path, kind):
     assert told['XMP-GCamera:MotionPhoto'] == 1
     assert data[-length:] == movie
     # Nextcloud Memories: the same among tags of one name, told apart by their number
-    told = json.loads(say('exiftool', '-json', '-n', '-a', '-G4', path))[0]
+    told = json.loads(output_of('exiftool', '-json', '-n', '-a', '-G4', path))[0]
     number, = (tag.split(':')[0] for tag, value in told.items()
                if tag.endswith('DirectoryItemSemantic') and value == 'MotionPhoto')
     assert told[f'{number}:DirectoryItemLength'] == len(movie)
     # PhotoPrism: one of these in a JPEG
-    told = json.loads(say('exiftool', '-json', '-n', path))[0]
+    told = json.loads(output_of('exiftool', '-json', '-n', path))[0]
     assert (told['MIMEType'], told['MotionPhoto']) == ('image/jpeg', 1)
     # Aves: a picture and a movie, each with a length, and none of the older fields, which it would take first
     assert [item['Item:Mime'] for item in _packet(data)[1]] == ['image/jpeg', 'video/mp4']

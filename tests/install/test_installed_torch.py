@@ -117,7 +117,7 @@ def test_no_build_and_half_of_one_are_none(tmp_path, monkeypatch):
     assert installed_torch.find() is None
 
 
-def said(place, *command, given = None):
+def find_variables(place, *command, given = None):
     """What the stand-in found in its environment."""
     variables = {name: value for name, value in os.environ.items() if name != ROCM_ATTENTION}
     variables |= {ROCM_ATTENTION: given} if given is not None else {}
@@ -145,17 +145,18 @@ def test_a_build_for_amd_is_told_of_fused_attention_before_it_is_imported(
     ini = tmp_path / 'small.ini'
     ini.write_text(f'[StoreOptions]\nOutputsHome = {tmp_path}\nModelsHome = {tmp_path}\n')
     place = lay(*build)
-    assert said(place, '__main__.py', 'doctor', '--config', ini, given = given) == expected
+    assert find_variables(
+        place, '__main__.py', 'doctor', '--config', ini, given = given) == expected
 
 
 def test_a_build_that_comes_while_the_program_runs_is_told_as_well(lay, tmp_path):
     code = LATE_ENGINE.format(root = str(ROOT), place = str(lay('2.13+rocm', None, '7.2')))
-    assert said(tmp_path / 'nothing', '-c', code) == '1'
+    assert find_variables(tmp_path / 'nothing', '-c', code) == '1'
 
 
 def test_half_of_an_import_is_no_torch_to_ask(tmp_path, checkpoint):
     (tmp_path / 'torch.py').write_text(MEANWHILE)
-    assert said(tmp_path, '-c', 'import torch', checkpoint) == 'None None () []'
+    assert find_variables(tmp_path, '-c', 'import torch', checkpoint) == 'None None () []'
     import torch
     assert installed_torch.find_imported() is torch
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import small_program
-from small_program import told
+from small_program import parse_output
 
 from modules.install import command_line, launch
 from modules.install.environment import Failure
@@ -101,7 +101,7 @@ def test_stops_under_a_real_old_python_where_there_is_one(version):
 
 def test_warns_under_a_newer_python_and_goes_on(program):
     done = pretend(program, (3, 14, 0))
-    assert done.returncode == 0 and told(done.stdout)
+    assert done.returncode == 0 and parse_output(done.stdout)
     assert 'This is Python 3.14' in done.stderr
 
 
@@ -164,7 +164,7 @@ def test_passes_every_argument_as_it_is(program):
     arguments = [
         'animate', 'a b.jpg', '照片.jpg', '--seed=1=2', '"quoted"', "it's", '', '$HOME', '*', '\\'
     ]
-    assert told(program.start(*arguments).stdout)['arguments'] == arguments
+    assert parse_output(program.start(*arguments).stdout)['arguments'] == arguments
 
 
 @pytest.mark.parametrize('code', ['0', '1', '3', '255'])
@@ -180,26 +180,27 @@ def test_runs_the_program_in_the_folder_it_was_started_from(program, tmp_path):
         capture_output = True,
         text = True,
         check = True)
-    assert told(done.stdout)['cwd'] == str(tmp_path)
+    assert parse_output(done.stdout)['cwd'] == str(tmp_path)
 
 
 @pytest.mark.parametrize('given', [(), ('serve', ), ('--host', 'localhost', 'serve')])
 def test_adds_run_arguments_before_the_given_ones_when_serving(program, given):
     program.set_options('[LaunchOptions]\nUseVenv = False\nRunArguments = --port=1 --model "a b"\n')
-    assert told(program.start(*given).stdout)['arguments'] == ['--port=1', '--model', 'a b', *given]
+    assert parse_output(
+        program.start(*given).stdout)['arguments'] == ['--port=1', '--model', 'a b', *given]
 
 
 def test_adds_no_run_arguments_to_other_sub_commands(program):
     program.set_options('[LaunchOptions]\nUseVenv = False\nRunArguments = --port=1\n')
     given = ['--engine', 'camera', 'animate', 'a.jpg']
-    assert told(program.start(*given).stdout)['arguments'] == given
+    assert parse_output(program.start(*given).stdout)['arguments'] == given
 
 
 def test_reads_the_ini_named_on_the_command_line(program, tmp_path):
     ini = tmp_path / 'another one.ini'
     ini.write_text(
         '[LaunchOptions]\nUseVenv = False\nRunArguments = --port=2\n', encoding = 'utf-8')
-    assert told(program.start('--config', str(ini)).stdout)['arguments'][0] == '--port=2'
+    assert parse_output(program.start('--config', str(ini)).stdout)['arguments'][0] == '--port=2'
 
 
 def test_shows_what_is_wrong_with_the_ini_and_starts_nothing(program):
@@ -253,7 +254,7 @@ def test_the_tunnels_library_is_installed_when_a_tunnel_is_asked_for(venv_progra
     given = ['--ngrok'] if where == 'given' else []
     done = venv_program.start(*given)
     assert 'Successfully installed torch-1' in done.stdout
-    assert told(done.stdout)['arguments'] == ['--ngrok']
+    assert parse_output(done.stdout)['arguments'] == ['--ngrok']
     assert venv_program.start(*given, PIP_FIND_LINKS = '/nowhere').stderr == ''
 
 
@@ -310,7 +311,7 @@ def test_ends_what_it_waits_for_when_it_is_stopped(program, sent, status):
 
 def test_the_first_start_makes_an_environment_and_shows_what_pip_does(installed):
     first = installed.first
-    assert told(first.stdout)['prefix'] == str(installed.home / '.venv')
+    assert parse_output(first.stdout)['prefix'] == str(installed.home / '.venv')
     assert 'Successfully installed tiny-1' in first.stdout
     assert 'virtual environment' in first.stderr and 'requirements-core.txt' in first.stderr
 
@@ -366,7 +367,7 @@ def test_nobody_waits_for_stable_video_before_the_page_is_there(venv_program):
     venv_program.require('tiny>=1', svd = 'torch')
     done = venv_program.start('--svd', '--port', '1', PATH = '/nowhere')
     assert 'torch' not in done.stdout
-    assert told(done.stdout)['arguments'] == ['--fetch-libraries', '--port', '1']
+    assert parse_output(done.stdout)['arguments'] == ['--fetch-libraries', '--port', '1']
 
 
 def test_a_graphics_card_brings_stable_video_and_its_model(venv_program, tmp_path):
@@ -375,14 +376,14 @@ def test_a_graphics_card_brings_stable_video_and_its_model(venv_program, tmp_pat
     tool.chmod(0o755)
     venv_program.require('tiny>=1', svd = 'torch')
     done = venv_program.start(PATH = f'{tmp_path}:/bin')
-    assert told(done.stdout)['arguments'] == ['--fetch-libraries', '--fetch-model']
+    assert parse_output(done.stdout)['arguments'] == ['--fetch-libraries', '--fetch-model']
 
 
 @pytest.mark.parametrize('given', [(), ('--yes', ), ('serve', )], ids = str)
 def test_the_small_model_is_fetched_without_a_question(program, given):
     (program.home / small_program.DEPTH_MODEL).unlink()
     fetched, command = ['--fetch', 'depth'], [word for word in given if word != '--yes']
-    assert told(program.start(*given).stdout)['arguments'] == [*fetched, *command]
+    assert parse_output(program.start(*given).stdout)['arguments'] == [*fetched, *command]
     status, shown = program.start_at_terminal('', *given)
     assert status == 0 and '?' not in shown
 
@@ -393,7 +394,7 @@ def test_the_small_model_is_not_fetched_where_it_is_refused_or_nobody_would_wait
         program, ini, given):
     (program.home / small_program.DEPTH_MODEL).unlink()
     program.set_options(f'[LaunchOptions]\nUseVenv = False\n{ini}')
-    assert told(program.start(*given).stdout)['arguments'] == [*given]
+    assert parse_output(program.start(*given).stdout)['arguments'] == [*given]
 
 
 def test_says_where_pytorch_comes_from_when_it_has_an_index_of_its_own(venv_program):
@@ -408,7 +409,8 @@ def test_says_where_pytorch_comes_from_when_it_has_an_index_of_its_own(venv_prog
 def test_installs_nothing_into_somebody_elses_python_unasked(program):
     program.require('nothing-of-this-name')
     done = program.start()
-    assert told(done.stdout) and 'lacks these libraries: nothing-of-this-name' in done.stderr
+    assert parse_output(
+        done.stdout) and 'lacks these libraries: nothing-of-this-name' in done.stderr
 
 
 def test_installs_into_the_python_in_use_when_told_to(program):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import small_program
-from small_program import told
+from small_program import parse_output
 
 from modules.configuration import InstallationOptions
 from modules.install import environment, inventory, pip_settings, repairs
@@ -99,7 +99,7 @@ def test_variables_that_send_files_elsewhere_send_none(program, tmp_path, variab
     before = set(tmp_path.iterdir())
     done = start(program, **given)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert told(done.stdout)['prefix'] == str(program.home / '.venv')
+    assert parse_output(done.stdout)['prefix'] == str(program.home / '.venv')
     # what the library needs came as well, and nothing lies anywhere else
     assert all((site_packages(program) / f'{name}.py').is_file() for name in ('large', 'torch'))
     assert set(tmp_path.iterdir()) == before
@@ -285,7 +285,7 @@ def test_a_library_that_has_gone_is_installed_again(program, damage):
     damage(site_packages(program))
     done = program.start()
     assert 'missing or damaged' in done.stderr and done.stderr.count('tiny') >= 1
-    assert 'Successfully installed tiny-1' in done.stdout and told(done.stdout)
+    assert 'Successfully installed tiny-1' in done.stdout and parse_output(done.stdout)
     assert (site_packages(program) / 'tiny.py').is_file()
     assert is_quiet(program)
 
@@ -318,7 +318,8 @@ def test_stable_video_stays_wanted_when_something_has_gone(program):
     assert 'Successfully installed tiny-1' in done.stdout
     assert 'requirements.txt' in note_of(program)['installed']
     (site_packages(program) / 'torch.py').unlink()
-    assert told(program.start(PATH = '/nowhere').stdout)['arguments'] == ['--fetch-libraries']
+    assert parse_output(
+        program.start(PATH = '/nowhere').stdout)['arguments'] == ['--fetch-libraries']
 
 
 def test_an_inventory_tells_what_is_whole(program):
@@ -358,7 +359,7 @@ def test_a_path_with_a_colon_gets_the_reason(tmp_path, bare_environment, languag
     # another place for the environment is the way out
     small_program.copy_environment(bare_environment, tmp_path / 'venv')
     program.set_options(f'[StoreOptions]\nVenvHome = {tmp_path / "venv"}\n')
-    assert told(program.start('--yes').stdout)['prefix'] == str(tmp_path / 'venv')
+    assert parse_output(program.start('--yes').stdout)['prefix'] == str(tmp_path / 'venv')
 
 
 def test_an_environment_in_such_a_path_that_is_there_is_used(tmp_path, bare_environment):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import small_program
-from small_program import told
+from small_program import parse_output
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ('python3', 'python', 'python3.13', 'python3.12', 'python3.11', 'python3.10')
@@ -98,7 +98,7 @@ def test_scripts_please_shellcheck(path):
 @pytest.mark.parametrize('shell', SHELLS)
 def test_start_passes_every_argument_as_it_is(program, shell):
     real(program, 'python3')
-    assert told(start(program, *ARGUMENTS, shell = shell).stdout)['arguments'] == ARGUMENTS
+    assert parse_output(start(program, *ARGUMENTS, shell = shell).stdout)['arguments'] == ARGUMENTS
 
 
 @pytest.mark.parametrize('shell', SHELLS)
@@ -106,7 +106,7 @@ def test_start_works_from_any_folder_and_ends_with_the_programs_code(program, sh
     real(program, 'python3')
     program.environment['EXIT'] = '9'
     done = start(program, shell = shell, cwd = tmp_path)
-    assert done.returncode == 9 and told(done.stdout)['cwd'] == str(tmp_path)
+    assert done.returncode == 9 and parse_output(done.stdout)['cwd'] == str(tmp_path)
 
 
 def test_start_works_when_called_by_a_relative_name_and_through_a_link(program, tmp_path):
@@ -120,7 +120,7 @@ def test_start_works_when_called_by_a_relative_name_and_through_a_link(program, 
                               capture_output = True,
                               text = True,
                               check = False)
-        assert told(done.stdout)['arguments'] == []
+        assert parse_output(done.stdout)['arguments'] == []
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -138,7 +138,7 @@ def test_start_passes_over_what_only_looks_like_python(program, script):
     stub(program.home.parent / 'path', 'python3', script)
     real(program, 'python3.11')
     done = start(program)
-    assert told(done.stdout) and done.stderr == ''
+    assert parse_output(done.stdout) and done.stderr == ''
 
 
 @pytest.mark.parametrize('version, status', [((2, 7), 1), ((3, 9), 1), ((3, 10), 0), ((3, 14), 0)])
@@ -165,7 +165,7 @@ def test_start_works_where_readlink_finds_no_whole_path(program, shell):
     # macOS before 12.3
     real(program, 'python3')
     stub(program.home.parent / 'path', 'readlink', 'echo "illegal option -- f" >&2; exit 1')
-    assert told(start(program, 'doctor', shell = shell).stdout)['arguments'] == ['doctor']
+    assert parse_output(start(program, 'doctor', shell = shell).stdout)['arguments'] == ['doctor']
 
 
 def test_start_finds_a_python_that_variables_lead_astray(program, tmp_path):
@@ -174,7 +174,7 @@ def test_start_finds_a_python_that_variables_lead_astray(program, tmp_path):
     program.set_options(f'[StoreOptions]\nVenvHome = {tmp_path / "venv"}\n')
     program.environment |= {'PYTHONHOME': '/nowhere', 'PYTHONPATH': str(tmp_path)}
     done = start(program, '--version')
-    assert told(done.stdout)['prefix'] == str(tmp_path / 'venv'), done.stderr
+    assert parse_output(done.stdout)['prefix'] == str(tmp_path / 'venv'), done.stderr
 
 
 def test_start_leaves_standard_input_to_the_program(program):

@@ -237,7 +237,7 @@ def test_more_people_than_processes_wait_for_each_other(sandbox):
 def test_an_answer_that_is_none_ends_the_process(sandbox, head):
     with pytest.raises(errors.DamagedImage):
         run(sandbox, hostile.answer_falsely, head)
-    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+    assert run(sandbox, hostile.echo, 'mine') == {'words': 'mine'}
 
 
 @pytest.mark.parametrize('words', [
@@ -247,7 +247,7 @@ def test_an_answer_that_is_none_ends_the_process(sandbox, head):
 def test_bytes_that_are_no_answer_end_the_process(sandbox, words):
     with pytest.raises(errors.DamagedImage):
         run(sandbox, hostile.answer_raw, words)
-    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+    assert run(sandbox, hostile.echo, 'mine') == {'words': 'mine'}
 
 
 def test_what_a_process_answers_runs_nothing_in_the_program(sandbox, tmp_path):
@@ -296,7 +296,7 @@ def test_who_comes_after_a_call_that_was_broken_off_gets_no_strangers_answer(san
             run(sandbox, hostile.slow_process, 4)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert run(sandbox, hostile.say, 'mine') == {'words': 'mine'}
+    assert run(sandbox, hostile.echo, 'mine') == {'words': 'mine'}
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason = 'Windows has no such limits')

@@ -141,7 +141,7 @@ def test_refuses_unknown_fields(port):
     refused(program.generate(port, jpeg(), [('frames', '9')]), 400, 'unknown_field', 'frames')
 
 
-def post(port, files = (), fields = ()):
+def post_form(port, files = (), fields = ()):
     body, headers = program.form(fields, files)
     return program.call(port, 'POST', '/generate', body, headers)
 
@@ -150,7 +150,7 @@ def post(port, files = (), fields = ()):
     'files', [(), [('file', '', b'')], [('file', None, b'')]],
     ids = ['none', 'nameless', 'as text'])
 def test_refuses_forms_without_a_photo(port, files):
-    answer = post(port, files)
+    answer = post_form(port, files)
     assert (answer.status, answer.json['field']) == (400, 'file')
     assert answer.json['code'] == 'missing_file'
 
@@ -161,15 +161,15 @@ def test_refuses_a_body_that_is_no_form(port):
 
 def test_refuses_two_photos(port):
     files = [('file', 'a.jpg', jpeg()), ('file', 'b.jpg', jpeg())]
-    refused(post(port, files), 400, 'repeated_field', 'file')
+    refused(post_form(port, files), 400, 'repeated_field', 'file')
 
 
 def test_refuses_a_photo_under_another_name(port):
-    refused(post(port, [('image', 'a.jpg', jpeg())]), 400, 'unknown_field', 'image')
+    refused(post_form(port, [('image', 'a.jpg', jpeg())]), 400, 'unknown_field', 'image')
 
 
 def test_takes_a_photo_that_has_no_name(port):
-    assert post(port, [('file', '', jpeg())]).status == 200
+    assert post_form(port, [('file', '', jpeg())]).status == 200
 
 
 def test_refuses_an_empty_photo(port):

@@ -332,7 +332,7 @@ def following(api, identity, **headers):
     response = connection.getresponse()
     assert response.status == 200
 
-    def heard():
+    def stream():
         tag = None
         for line in response:
             name, _, value = line.decode().rstrip().partition(': ')
@@ -342,7 +342,7 @@ def following(api, identity, **headers):
                 yield tag, json.loads(value)
 
     try:
-        yield heard()
+        yield stream()
     finally:
         response.close()
         connection.close()
@@ -371,15 +371,15 @@ def test_who_has_the_last_event_is_not_told_it_again(api):
 
 def test_polling_tells_the_same_as_events(held):
     identity = held.until(held.submit()['id'], phase = 'loading')['id']
-    with following(held, identity) as heard:
-        tag, told = next(heard)
+    with following(held, identity) as stream:
+        tag, told = next(stream)
         assert told == held.job(identity)
-    with following(held, identity, **{'Last-Event-ID': tag}) as heard:
+    with following(held, identity, **{'Last-Event-ID': tag}) as stream:
         # nothing is told again; what is new is
         stand_ins.Held.go.set()
-        new_tag, new = next(heard)
+        new_tag, new = next(stream)
         assert (new_tag != tag, new != told) == (True, True)
-        assert [new, *(job for _tag, job in heard)][-1] == held.job(identity)
+        assert [new, *(job for _tag, job in stream)][-1] == held.job(identity)
 
 
 def test_events_speak_the_readers_language(serve):
@@ -393,8 +393,8 @@ def test_events_speak_the_readers_language(serve):
                 'Cookie': 'lang=zh',
                 'Accept-Language': 'en'
         }, '内存')):
-            with following(api, identity, **headers) as heard:
-                assert word in next(heard)[1]['error']['message']
+            with following(api, identity, **headers) as stream:
+                assert word in next(stream)[1]['error']['message']
 
 
 def test_who_asks_for_the_head_of_events_holds_no_place(held):
@@ -407,10 +407,10 @@ def test_who_asks_for_the_head_of_events_holds_no_place(held):
 def test_the_places_of_those_behind_are_told_as_they_move_up(held):
     jobs = [held.submit()['id'] for _ in range(3)]
     held.until(jobs[0], state = 'running')
-    with following(held, jobs[2]) as heard:
-        assert next(heard)[1]['position'] == 2
+    with following(held, jobs[2]) as stream:
+        assert next(stream)[1]['position'] == 2
         held.call('POST', f'/jobs/{jobs[0]}/cancel')
-        assert next(job for _tag, job in heard if job['position'] != 2)['position'] == 1
+        assert next(job for _tag, job in stream if job['position'] != 2)['position'] == 1
 
 
 def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
@@ -562,14 +562,14 @@ def test_a_client_of_generate_that_hangs_up_leaves_no_job(held):
 
 def test_who_follows_a_job_that_is_removed_hears_of_its_end(held):
     identity = held.until(held.submit()['id'], state = 'running')['id']
-    heard = []
+    stream = []
     follower = threading.Thread(
-        target = lambda: heard.extend(events(curl('-N', held.url(f'jobs/{identity}/events')))))
+        target = lambda: stream.extend(events(curl('-N', held.url(f'jobs/{identity}/events')))))
     follower.start()
     held.until_followed(1)
     held.call('DELETE', f'/jobs/{identity}')
     follower.join(20)
-    assert heard[-1][1]['state'] == 'cancelled'
+    assert stream[-1][1]['state'] == 'cancelled'
 
 
 # ---- pictures and files ----

@@ -29,7 +29,7 @@ def forbid_eager(engine):
         pytest.fail('computed as written')
 
     for layer in engine._sampler.placed.layers.all:
-        layer.written = forbidden
+        layer.original = forbidden
 
 
 def record_shapes(monkeypatch):

@@ -269,27 +269,15 @@ def storm(home, count, chance, clients = 4):
     :param clients: that submit at once
     :return: how often it was killed, and how many jobs were given up because that hit them three times
     """
-    (home.parent / 'gate').parent.mkdir(exist_ok = True)
+    home.parent.mkdir(exist_ok = True)
     (home.parent / 'gate').touch()
     accepted, left, kills = {}, list(range(count)), 0
-
-    def submit(port, is_over):
-        while left and not is_over.is_set():
-            try:
-                number = left.pop()
-            except IndexError:
-                return
-            identity = submitted(port, colour_of(number))
-            if identity:
-                accepted[number] = identity
-            else:
-                left.append(number)
-
     while len(accepted) < count:
         with served(home, waiting = count) as (process, port):
             is_over = threading.Event()
             people = [
-                threading.Thread(target = submit, args = (port, is_over)) for _ in range(clients)
+                threading.Thread(target = _submit_each, args = (port, left, accepted, is_over))
+                for _ in range(clients)
             ]
             for person in people:
                 person.start()
@@ -301,19 +289,35 @@ def storm(home, count, chance, clients = 4):
             is_over.set()
             for person in people:
                 person.join()
-    given_up = 0
     with served(home, waiting = count) as (_process, port):
-        for number, identity in accepted.items():
-            # a job that happened to be at work at three of the kills is told to have failed, not lost
-            job = program.call(port, 'GET', f'/jobs/{identity}').json
-            if job['error']:
-                assert job['error']['code'] == 'crashed'
-                given_up += 1
-            else:
-                assert is_like(picture(port, identity), colour_of(number)), number
+        given_up = sum(_is_given_up(port, *job) for job in accepted.items())
         assert {path.name for path in home.iterdir() if path.is_dir()} == set(recorded(home))
     assert len(accepted) == count
     return kills, given_up
+
+
+def _submit_each(port, left, accepted, is_over):
+    """Submit what is left; number → id of what was accepted."""
+    while left and not is_over.is_set():
+        try:
+            number = left.pop()
+        except IndexError:
+            return
+        identity = submitted(port, colour_of(number))
+        if identity:
+            accepted[number] = identity
+        else:
+            left.append(number)
+
+
+def _is_given_up(port, number, identity):
+    """Whether a job happened to be at work at three of the kills, and has failed; any other has its own picture."""
+    error = program.call(port, 'GET', f'/jobs/{identity}').json['error']
+    if not error:
+        assert is_like(picture(port, identity), colour_of(number)), number
+        return False
+    assert error['code'] == 'crashed'
+    return True
 
 
 if __name__ == '__main__':

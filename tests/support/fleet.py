@@ -217,7 +217,7 @@ def fleet(folder):
             members.close()
 
 
-def told(port, identity):
+def fetch_job(port, identity):
     return program.call(port, 'GET', f'/jobs/{identity}').json
 
 

@@ -64,7 +64,7 @@ def refuse(_upload):
     raise errors.TooManyPixels('file', pixels = 7, limit = 5)
 
 
-def say(_upload, words):
+def echo(_upload, words):
     return {'words': words}, b''
 
 

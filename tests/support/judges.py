@@ -24,30 +24,30 @@ def run(*command):
     return done
 
 
-def say(*command):
+def output_of(*command):
     """What a program writes."""
     return run(*command).stdout
 
 
-def complain(*command):
+def warnings_of(*command):
     """What a program writes about what it does not like."""
     return run(*command).stderr
 
 
 def exiftool(path, *options):
     """Group:tag → value; groups as exiftool names the places where it found them."""
-    return json.loads(say('exiftool', '-json', '-a', '-G1', '-n', *options, path))[0]
+    return json.loads(output_of('exiftool', '-json', '-a', '-G1', '-n', *options, path))[0]
 
 
 def streams(path):
-    return json.loads(say('ffprobe', '-v', 'error', '-show_streams', '-of', 'json',
-                          path))['streams']
+    return json.loads(output_of('ffprobe', '-v', 'error', '-show_streams', '-of', 'json',
+                                path))['streams']
 
 
 def decoded(path, height, width):
     """Every frame of a video, uint8 [T, H, W, 3], read as BT.709."""
     form = ['-vf', 'scale=in_color_matrix=bt709:in_range=tv:flags=accurate_rnd', '-f', 'rawvideo']
-    raw = say('ffmpeg', '-v', 'error', '-i', path, *form, '-pix_fmt', 'rgb24', '-')
+    raw = output_of('ffmpeg', '-v', 'error', '-i', path, *form, '-pix_fmt', 'rgb24', '-')
     return numpy.frombuffer(raw, numpy.uint8).reshape(-1, height, width, 3)
 
 

@@ -194,7 +194,7 @@ def make_index(folder: Path, *wheels: dict) -> str:
     return folder.as_uri()
 
 
-def told(output: str) -> dict:
+def parse_output(output: str) -> dict:
     """What the stand-in said, whatever stands before it."""
     return json.loads(output.strip().splitlines()[-1])
 

@@ -113,12 +113,12 @@ class Storm:
             thread.start()
         return threads
 
-    def rage(self, count, seconds, calm = (0.5, 3)):
+    def kill_at_random(self, count, seconds, pauses = (0.5, 3)):
         """All of it, for so many seconds and until all are accepted."""
         threads = self.people(count, seconds)
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            self.is_over.wait(self.chance.uniform(*calm))
+            self.is_over.wait(self.chance.uniform(*pauses))
             self.blow()
         for thread in threads:
             thread.join(300)

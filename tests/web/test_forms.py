@@ -80,8 +80,8 @@ def test_a_path_is_still_no_part_of_a_name(port):
 def test_curl_sends_such_names(port, tmp_path, encoding, name):
     photo = tmp_path / os.fsdecode(f'{name}.jpg'.encode(encoding))
     photo.write_bytes(jpeg())
-    said = judges.say('curl', '-s', '-F', b'file=@' + os.fsencode(photo),
-                      f'http://127.0.0.1:{port}/jobs')
+    said = judges.output_of('curl', '-s', '-F', b'file=@' + os.fsencode(photo),
+                            f'http://127.0.0.1:{port}/jobs')
     assert json.loads(said)['name'] == name
 
 
@@ -103,7 +103,7 @@ def test_nothing_but_a_name_is_read_in_another_encoding():
     assert names.guess_text(b'\xff\x80\xfd\x81') is None
 
 
-def post(port, body, kind = 'multipart/form-data; boundary=x', path = '/generate'):
+def post_form(port, body, kind = 'multipart/form-data; boundary=x', path = '/generate'):
     return program.call(port, 'POST', path, body, {'Content-Type': kind})
 
 
@@ -114,13 +114,13 @@ PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 @pytest.mark.parametrize('end',
                          [b'', b'\r\n', b'\r\n--x', b'\r\n--x\r\n', b'\r\n--x-', b'\r\n--y--\r\n'])
 def test_a_form_without_its_last_boundary_says_so(port, path, end):
-    answer = refused(post(port, PART + jpeg() + end, path = path), 400, 'incomplete_form')
+    answer = refused(post_form(port, PART + jpeg() + end, path = path), 400, 'incomplete_form')
     assert 'broke off' in answer.json['message']
 
 
 @pytest.mark.parametrize('body', [b'--x', PART[:-10], PART])
 def test_a_form_that_breaks_off_before_the_photo_says_so(port, body):
-    refused(post(port, body), 400, ('malformed_form' if body == b'--x' else 'incomplete_form'))
+    refused(post_form(port, body), 400, ('malformed_form' if body == b'--x' else 'incomplete_form'))
 
 
 @pytest.mark.parametrize(('body', 'kind'), [
@@ -130,22 +130,22 @@ def test_a_form_that_breaks_off_before_the_photo_says_so(port, body):
     (b'--x\r\nContent-Type: image/jpeg\r\n\r\na\r\n--x--\r\n', 'multipart/form-data; boundary=x'),
 ])
 def test_a_form_that_is_none_says_so(port, body, kind):
-    refused(post(port, body, kind), 400, 'malformed_form')
+    refused(post_form(port, body, kind), 400, 'malformed_form')
 
 
 def test_a_form_of_no_bytes_has_no_photo(port):
-    refused(post(port, b''), 400, 'missing_file', 'file')
+    refused(post_form(port, b''), 400, 'missing_file', 'file')
 
 
 @pytest.mark.parametrize('end', [b'--x--', b'--x--\r\n', b'--x--\r\nafter the end'])
 def test_what_follows_the_last_boundary_is_of_no_account(port, end):
-    assert post(port, PART + jpeg() + b'\r\n' + end).status == 200
+    assert post_form(port, PART + jpeg() + b'\r\n' + end).status == 200
 
 
 def test_curl_is_told_that_its_form_broke_off(port, tmp_path):
     (tmp_path / 'body').write_bytes(PART + jpeg())
-    said = judges.say('curl', '-s', '-H', 'Content-Type: multipart/form-data; boundary=x',
-                      '--data-binary', f'@{tmp_path}/body', '-H', 'Accept-Language: zh',
-                      f'http://127.0.0.1:{port}/generate')
+    said = judges.output_of('curl', '-s', '-H', 'Content-Type: multipart/form-data; boundary=x',
+                            '--data-binary', f'@{tmp_path}/body', '-H', 'Accept-Language: zh',
+                            f'http://127.0.0.1:{port}/generate')
     assert json.loads(said)['code'] == 'incomplete_form'
     assert '不完整' in json.loads(said)['message']

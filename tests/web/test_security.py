@@ -16,7 +16,7 @@ import browser
 import program
 import pytest
 import stand_ins
-from judges import say
+from judges import output_of
 from PIL import ExifTags, Image
 
 from app import create_app
@@ -100,7 +100,7 @@ def test_a_clip_does_not_tell_where_its_photo_was_taken(port, tmp_path, wanted):
         with zipfile.ZipFile(clip) as files:
             files.extractall(tmp_path / 'all')
         clip = tmp_path / 'all'
-    told = say('exiftool', '-r', '-a', '-G1', '-ee', clip).decode()
+    told = output_of('exiftool', '-r', '-a', '-G1', '-ee', clip).decode()
     assert 'Image' in told and 'GPS' not in told and '47 deg' not in told
 
 

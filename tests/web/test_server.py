@@ -90,7 +90,7 @@ def locked(tmp_path_factory):
         yield port
 
 
-def told(port, head, seconds = 10):
+def answer_to_head(port, head, seconds = 10):
     """All that is said to a head, whose body never comes, until the server says no more."""
     with socket.create_connection(('127.0.0.1', port), seconds) as client:
         client.sendall(head + b'\r\n')
@@ -115,7 +115,7 @@ UNWANTED = {
 @pytest.mark.parametrize('name', UNWANTED)
 def test_no_body_is_taken_of_who_is_not_let_in(locked, name, length, asks):
     head, status, code = UNWANTED[name]
-    said = told(locked, head + length + asks)
+    said = answer_to_head(locked, head + length + asks)
     assert said.startswith(b'HTTP/1.1 %d ' % status)
     assert json.loads(said.partition(b'\r\n\r\n')[2])['code'] == code
     assert b'Connection: close' in said
@@ -125,7 +125,7 @@ def test_no_body_is_taken_of_who_is_not_let_in(locked, name, length, asks):
 @pytest.mark.parametrize('asks', [b'', b'Expect: 100-continue\r\n'])
 @pytest.mark.parametrize('length', [LARGE, b'Transfer-Encoding: chunked\r\n'])
 def test_no_body_is_taken_where_everybody_is_let_in(locked, length, asks):
-    said = told(locked, b'GET /health HTTP/1.1\r\n' + LOCAL + length + asks)
+    said = answer_to_head(locked, b'GET /health HTTP/1.1\r\n' + LOCAL + length + asks)
     assert said.startswith(b'HTTP/1.1 200 ') and b'Connection: close' in said
 
 

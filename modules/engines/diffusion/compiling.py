@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 BACKEND = 'inductor'
 
 #: shapes that layers of one class are compiled for at most, those of all GPUs of this machine together
-MOST = 1024
+MOST_SHAPES = 1024
 
 
 class Layers:
@@ -59,7 +59,7 @@ class Layers:
         ]
 
     @contextmanager
-    def switched_on(self) -> Iterator[None]:
+    def use_compiled(self) -> Iterator[None]:
         """
         Compute by compiled code inside the ``with`` block.
 
@@ -73,11 +73,11 @@ class Layers:
             self.is_on = False
 
     @contextmanager
-    def rehearsing(self, before_compiling: Callable[[], None]) -> Iterator[None]:
+    def compiling(self, before_compiling: Callable[[], None]) -> Iterator[None]:
         """
         Compile for whatever is computed inside the ``with`` block.
 
-        :param before_compiling: called before a layer is compiled for a new shape; what it raises ends the rehearsal
+        :param before_compiling: called before a layer is compiled for a new shape; what it raises ends it
         :type before_compiling: Callable[[], None]
         :yield: nothing
         :ytype: None
@@ -100,7 +100,7 @@ class _Layer:
     """
 
     def __init__(self, layer: 'torch.nn.Module', switch: Layers):
-        self.written = layer.forward
+        self.original = layer.forward
         self._switch = switch
         self._shapes: set[Hashable] = set()
         layer.forward = self
@@ -108,33 +108,33 @@ class _Layer:
     @functools.cached_property
     def _compiled(self) -> Callable:
         """Compiled code, made when it is first asked for: torch takes seconds to begin with that."""
-        return _make_compiled(self.written)
+        return _make_compiled(self.original)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not self._switch.is_on:
-            return self.written(*inputs, **options)
+            return self.original(*inputs, **options)
         if self._switch.before_compiling is None:
             return self._compiled(*inputs, **options)
         shapes = _shapes(inputs, options)
         if shapes not in self._shapes:
             self._switch.before_compiling()
-        made = self._compiled(*inputs, **options)
+        result = self._compiled(*inputs, **options)
         self._shapes.add(shapes)
-        return made
+        return result
 
 
 class Compilable:
     """
     Takes the place of a function that computes with layers. Used by one thread at a time.
 
-    :param written: the function
-    :type written: Callable
+    :param original: the function
+    :type original: Callable
     :param layers: what it computes with
     :type layers: Layers
     """
 
-    def __init__(self, written: Callable, layers: Layers):
-        self._written = written
+    def __init__(self, original: Callable, layers: Layers):
+        self._original = original
         self._layers = layers
         self._shapes: set[Hashable] = set()
         #: whether compiled code has run; to be set to False by whoever wants to know
@@ -153,26 +153,26 @@ class Compilable:
         :rtype: Any
         """
         if self._layers.is_broken:
-            return self._written(*inputs, **options)
+            return self._original(*inputs, **options)
         shapes = _shapes(inputs, options)
         if self._layers.before_compiling is not None:
-            with self._layers.switched_on():
-                made = self._written(*inputs, **options)
+            with self._layers.use_compiled():
+                result = self._original(*inputs, **options)
             self._shapes.add(shapes)
-            return made
+            return result
         if shapes not in self._shapes:
-            return self._written(*inputs, **options)
+            return self._original(*inputs, **options)
         try:
-            with self._layers.switched_on():
-                made = self._written(*inputs, **options)
+            with self._layers.use_compiled():
+                result = self._original(*inputs, **options)
             self.was_compiled = True
-            return made
+            return result
         except _list_failures() as error:
             self._give_up(error)
-        return self._written(*inputs, **options)
+        return self._original(*inputs, **options)
 
-    def forget(self) -> None:
-        """Compute everything as written from now on."""
+    def drop_compiled(self) -> None:
+        """Compute everything without compiled code from now on."""
         self._shapes.clear()
 
     def _give_up(self, error: Exception) -> None:
@@ -194,7 +194,7 @@ def find_reason(error: Exception) -> str:
     return first_line(getattr(error, 'inner_exception', error))
 
 
-def keep_code() -> None:
+def set_cache_folder() -> None:
     """
     Keep compiled code beside the libraries it was made by, where it goes when they go, and not when the machine is
     switched off, as in the compiler's own place; unless nothing can be written there, or the environment names a place.
@@ -204,14 +204,14 @@ def keep_code() -> None:
         os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(sys.prefix, 'compiled')))
 
 
-def _make_compiled(written: Callable) -> Callable:
+def _make_compiled(original: Callable) -> Callable:
     """Make the same function, which a compiler makes code for when it is called."""
     import torch
-    keep_code()
-    torch._dynamo.config.cache_size_limit = MOST
-    torch._dynamo.config.accumulated_cache_size_limit = MOST
+    set_cache_folder()
+    torch._dynamo.config.cache_size_limit = MOST_SHAPES
+    torch._dynamo.config.accumulated_cache_size_limit = MOST_SHAPES
     # code for variable shapes is slower, and layers of attention over time are compiled again for each all the same
-    return torch.compile(written, backend = BACKEND, dynamic = False)
+    return torch.compile(original, backend = BACKEND, dynamic = False)
 
 
 def _list_failures() -> tuple[type[Exception], ...]:

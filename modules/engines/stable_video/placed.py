@@ -80,7 +80,7 @@ class PlacedPipeline:
             self.embeddings.free_encoder()
         if rung.is_offloaded:
             # weights that move are no constants of compiled code
-            self.forget_compiled()
+            self.drop_compiled()
         placement = rung.is_offloaded, rung.is_streamed
         if placement != self._placement:
             streamed = [self.pipe.unet, self.pipe.vae]
@@ -127,10 +127,10 @@ class PlacedPipeline:
         """Whether compiled code had a part in the last clip."""
         return any(part.was_compiled for part in self.compilables)
 
-    def forget_compiled(self) -> None:
+    def drop_compiled(self) -> None:
         """Compute without compiled code from now on."""
         for part in self.compilables:
-            part.forget()
+            part.drop_compiled()
 
     def _decode_video(self, latents: 'torch.Tensor') -> 'torch.Tensor':
         frames = latents.shape[1]

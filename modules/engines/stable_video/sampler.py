@@ -18,7 +18,7 @@ from modules.configuration import ModelOptions
 from modules.engines.diffusion import compiling, devices, faults, toolchain
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.stable_video import memory, preview, rehearsal
+from modules.engines.stable_video import memory, preview, warmup
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.presets import Applied
@@ -188,22 +188,22 @@ class Sampler:
         """
         devices.empty_cache(self.device)
         needs = self._read_needs(applied.model)
-        chunk = rehearsal.choose_chunk(self.rung, needs, self.choose_chunk(applied.model),
-                                       self.read_available_memory(needs))
+        chunk = warmup.choose_chunk(self.rung, needs, self.choose_chunk(applied.model),
+                                    self.read_available_memory(needs))
         if chunk is None:
             return False
-        steps = rehearsal.count_steps(applied.preset)
-        clip = rehearsal.Rehearsal(size, applied.model.output_frames, steps, chunk)
+        steps = warmup.count_steps(applied.preset)
+        clip = warmup.WarmupClip(size, applied.model.output_frames, steps, chunk)
         try:
-            with self.placed.layers.rehearsing(stop_if_cancelled):
+            with self.placed.layers.compiling(stop_if_cancelled):
                 self.placed.prepare(applied)
-                clip.play(self.placed.pipe, stop_if_cancelled)
+                clip.compute(self.placed.pipe, stop_if_cancelled)
             return True
         except (MemoryError, RuntimeError) as error:
             if not faults.is_out_of_memory(error):
                 raise
             logger.warning('Nothing is compiled: %s', compiling.find_reason(error))
-            self.placed.forget_compiled()
+            self.placed.drop_compiled()
             return False
         finally:
             self.restore()

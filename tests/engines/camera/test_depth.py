@@ -384,7 +384,7 @@ def other_graph(path):
     path.write_bytes(bytes([8, 9, 58, 5]) + b'graph' + bytes([66, 2, 16, 18]))
 
 
-def described(**words):
+def with_description(**words):
 
     def write(path):
         description = path.parent.parent / depth_network.DESCRIPTION
@@ -400,9 +400,9 @@ FAULTY = {
     'the same everywhere': drawn(answer = 'constant'),
     'with another input': drawn(taken = 'image'),
     'with another output': drawn(given = 'logits'),
-    'with strange pictures': described(image_mean = 'grey'),
-    'with pictures of no size': described(size = {}),
-    'with enormous pictures': described(size = {
+    'with strange pictures': with_description(image_mean = 'grey'),
+    'with pictures of no size': with_description(size = {}),
+    'with enormous pictures': with_description(size = {
         'height': 10**6,
         'width': 10**6
     }),
@@ -480,14 +480,14 @@ def test_it_is_found_where_the_library_of_the_hub_keeps_it(tmp_path, monkeypatch
 @pytest.mark.parametrize('language', i18n.LANGUAGES)
 def test_doctor_tells_what_reads_the_depth_and_tries_it(laid, tmp_path, checkpoint, language):
 
-    def told(configuration):
+    def shown_depth(configuration):
         return dict(doctor.report(configuration, Engines(configuration),
                                   language))[i18n.words(language)['doctor']['depth']]
 
-    assert told(laid) == MODEL
-    assert DEPTH.hub_name in told(options(tmp_path / 'none'))
+    assert shown_depth(laid) == MODEL
+    assert DEPTH.hub_name in shown_depth(options(tmp_path / 'none'))
     copied(checkpoint, tmp_path / 'faulty' / DEPTH.hub_name, FAULTY['no numbers'])
-    assert str(tmp_path / 'faulty') in told(options(tmp_path / 'faulty'))
+    assert str(tmp_path / 'faulty') in shown_depth(options(tmp_path / 'faulty'))
 
 
 def test_the_result_tells_the_model_and_that_no_picture_was_made_up(laid, tmp_path):
@@ -644,14 +644,15 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
             tmp_path, SERVED.format(url = server.url), environment = isolated) as (_process, port):
         program.ready(port)
 
-        def told(language):
+        def shown_depth(language):
             return program.call(port, 'GET', f'/health?lang={language}').json['depth']
 
         def page():
             return program.call(port, 'GET', '/?lang=en').body.decode()
 
-        assert told('zh')['model'] is None and '深度模型' in told('zh')['reason']
-        assert 'download depth' in told('en')['reason'] and told('en')['reason'] in page()
+        assert shown_depth('zh')['model'] is None and '深度模型' in shown_depth('zh')['reason']
+        assert 'download depth' in shown_depth('en')['reason'] and shown_depth(
+            'en')['reason'] in page()
         assert 'No AI model is loaded' in page().split('class="card"')[1].split('<form')[0]
         fetched = subprocess.run([
             sys.executable, ROOT / '__main__.py', 'download', '--depth', '--config',
@@ -660,7 +661,7 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
                                  env = os.environ | isolated,
                                  check = False)
         assert fetched.returncode == 0
-        assert told('en') == {'model': MODEL, 'reason': None}
+        assert shown_depth('en') == {'model': MODEL, 'reason': None}
         card = page().split('class="card"')[1].split('<form')[0]
         assert 'The AI model Depth Anything V2 tells near from far' in card
         assert 'No AI' not in card and 'Why not Stable Video Diffusion' in card

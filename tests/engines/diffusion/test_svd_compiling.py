@@ -18,6 +18,7 @@ from compiled import LANDSCAPE, PORTRAIT, forbid_eager, graphs, prepare, small  
 from tiny_svd import animate, loaded, photo, request  # noqa: E402
 
 from modules.engines.diffusion import compiling  # noqa: E402
+from modules.progress import do_nothing  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('compiled_on_a_processor')
 
@@ -73,10 +74,10 @@ def test_no_clip_waits_for_a_compiler(uniform_checkpoint, monkeypatch):
 
 def test_many_gpus_and_presets_are_not_too_many_shapes():
     """More than torch would compile by itself, whose limits are lower here than they usually are: 8 and 256."""
-    assert compiling.MOST >= 270
+    assert compiling.MOST_SHAPES >= 270
     part, layers = small()
     few = torch._dynamo.config.patch(cache_size_limit = 4, accumulated_cache_size_limit = 8)
-    with few, layers.rehearsing(bool):
+    with few, layers.compiling(do_nothing):
         for shape in range(2, 14):
             part(torch.ones(shape))
     assert graphs() == 12
@@ -85,6 +86,6 @@ def test_many_gpus_and_presets_are_not_too_many_shapes():
 def test_layers_that_are_alike_share_their_code():
     layers = torch.nn.Sequential(*(compiled.SpatioTemporalResBlock() for _ in range(9)))
     part, switch = small(layers)
-    with switch.rehearsing(bool):
+    with switch.compiling(do_nothing):
         part(torch.ones(3))
     assert len(switch.all) == 9 and graphs() == 1

@@ -19,7 +19,7 @@ import pytest
 
 from modules import errors
 from modules.engines.diffusion import compiling, devices, ladder
-from modules.engines.stable_video import memory, rehearsal
+from modules.engines.stable_video import memory, warmup
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
@@ -28,6 +28,7 @@ from compiled import LANDSCAPE, PORTRAIT, forbid_eager, graphs, prepare, small  
 from tiny_svd import animate, loaded, photo, published, request  # noqa: E402
 
 from modules.engines.stable_video.denoising import OneToken  # noqa: E402
+from modules.progress import do_nothing  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('compiled_on_a_processor')
 
@@ -102,10 +103,10 @@ def test_code_that_breaks_fails_no_clip_and_is_not_used_again(uniform_checkpoint
     monkeypatch.setattr(compiling, 'BACKEND', compiler)
     prepare(engine)
 
-    def tell(progress):
+    def report(progress):
         compiler.is_broken |= progress.phase == 'step' and progress.step == 2
 
-    difference = animate(engine, photo(128, 128), request(), tell).astype(int) - expected
+    difference = animate(engine, photo(128, 128), request(), report).astype(int) - expected
     assert compiler.is_broken and numpy.abs(difference).max() <= 1
     assert caplog.text.count(
         'Compiled code failed, and is not used any more: a kernel is gone') == 1
@@ -119,7 +120,7 @@ def test_whatever_code_breaks_with_the_clip_goes_on(monkeypatch, error):
     compiler = Breaking(error)
     monkeypatch.setattr(compiling, 'BACKEND', compiler)
     part, layers = small()
-    with layers.rehearsing(bool):
+    with layers.compiling(do_nothing):
         part(torch.ones(1))
     compiler.is_broken = True
     assert part(torch.ones(1)).tolist() == [2] and layers.is_broken
@@ -129,7 +130,7 @@ def test_memory_that_ends_in_compiled_code_is_no_fault_of_the_compiler(monkeypat
     compiler = Breaking(torch.OutOfMemoryError('CUDA out of memory.'))
     monkeypatch.setattr(compiling, 'BACKEND', compiler)
     part, layers = small()
-    with layers.rehearsing(bool):
+    with layers.compiling(do_nothing):
         part(torch.ones(1))
     compiler.is_broken = True
     with pytest.raises(torch.OutOfMemoryError):
@@ -183,7 +184,7 @@ def test_nothing_is_compiled_where_there_is_no_room_for_it(uniform_checkpoint, m
 def test_what_is_compiled_on_gpus_of_all_sizes(tmp_path, gibibytes, chunk, compiled):
     needs = published(tmp_path)
     there = gibibytes * memory.GIB
-    assert rehearsal.choose_chunk(ladder.RUNGS[0], needs, chunk, there) == compiled
+    assert warmup.choose_chunk(ladder.RUNGS[0], needs, chunk, there) == compiled
 
 
 def test_what_another_thread_compiles_changes_no_clip(uniform_checkpoint):
@@ -216,12 +217,12 @@ def test_weights_that_move_are_not_computed_with_by_compiled_code(uniform_checkp
     expected = animate(engine, photo(128, 128), request())
     prepare(engine)
 
-    def tell(progress):
+    def report(progress):
         if progress.phase == 'step' and not seen:
             seen.append(progress)
             raise torch.OutOfMemoryError('CUDA out of memory.')
 
-    assert numpy.array_equal(animate(engine, photo(128, 128), request(), tell), expected)
+    assert numpy.array_equal(animate(engine, photo(128, 128), request(), report), expected)
     assert engine.settings(request())['UNet'] is False
     made = graphs()
     prepare(engine)
@@ -242,27 +243,28 @@ def test_where_there_is_no_compiler_nothing_is_compiled(uniform_checkpoint, monk
     assert graphs() == 0
 
 
-def told_by_the_compiler(python, elsewhere):
-    """Where it keeps code when a function was rehearsed, and where it does when the environment names a place."""
+def cache_folders(python, elsewhere):
+    """Where it keeps code when a function was compiled, and where it does when the environment names a place."""
     code = f'''
 import os, sys
 sys.path[1:1] = [{str(Path(__file__).parents[3])!r}] + {sys.path!r}
+from modules.progress import do_nothing
 from modules.engines.diffusion import compiling
 compiling.BACKEND = 'eager'
 import torch
 class SpatioTemporalResBlock(torch.nn.Module):
     def forward(self, number):
         return number + 1
-def rehearse():
+def compile_once():
     layer = SpatioTemporalResBlock()
     layers = compiling.Layers(layer, kinds = ['SpatioTemporalResBlock'])
-    with layers.rehearsing(bool):
+    with layers.compiling(do_nothing):
         compiling.Compilable(layer, layers)(torch.ones(1))
     from torch._inductor.codecache import cache_dir
     print(cache_dir())
-rehearse()
+compile_once()
 os.environ['TORCHINDUCTOR_CACHE_DIR'] = {str(elsewhere)!r}
-rehearse()
+compile_once()
 '''
     usual = {name: value for name, value in os.environ.items() if name != 'TORCHINDUCTOR_CACHE_DIR'}
     done = subprocess.run([python, '-c', code],
@@ -277,4 +279,4 @@ def test_compiled_code_stays_with_the_libraries_it_was_made_by(tmp_path):
     venv.create(tmp_path / 'own', symlinks = True)
     python = next((tmp_path / 'own').glob('[bB]*/python*'))
     elsewhere = tmp_path / 'elsewhere'
-    assert told_by_the_compiler(python, elsewhere) == [tmp_path / 'own' / 'compiled', elsewhere]
+    assert cache_folders(python, elsewhere) == [tmp_path / 'own' / 'compiled', elsewhere]

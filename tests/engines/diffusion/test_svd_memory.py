@@ -242,13 +242,13 @@ def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
     monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
     engine, seen = loaded(checkpoint, **SMALLEST), []
 
-    def tell(progress):
+    def report(progress):
         seen.append(progress)
         steps_down = sum(progress.note is not None for progress in seen)
         if progress.phase == phase and steps_down < failing:
             raise torch.OutOfMemoryError('CUDA out of memory.')
 
-    frames = animate(engine, photo(), request(), tell)
+    frames = animate(engine, photo(), request(), report)
     told = [progress.note.values['rung'] for progress in seen if progress.note]
     assert told == [rung.name for rung in ladder.RUNGS[1:failing + 1]]
     assert frames.std() > 1

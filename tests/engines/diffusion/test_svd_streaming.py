@@ -194,11 +194,11 @@ def test_as_much_is_pinned_as_may_be(stack, monkeypatch):
     monkeypatch.setattr(streaming, 'BLOCK', 2**16)
     taken = []
 
-    def room(size, is_pinned):
+    def allocate(size, is_pinned):
         taken.append((size, is_pinned))
         return torch.empty(size, dtype = torch.uint8)
 
-    monkeypatch.setattr(copying, 'allocate', room)
+    monkeypatch.setattr(copying, 'allocate', allocate)
     layers = [streaming.Layer(layer) for layer in stack.layers]
     whole = sum(layer.size for layer in layers)
     streaming.store_layers(layers, whole // 2)

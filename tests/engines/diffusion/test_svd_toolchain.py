@@ -46,7 +46,7 @@ def machine(tmp_path, monkeypatch):
     return folders
 
 
-def why():
+def missing_reason():
     reason = toolchain.explain_missing()
     return reason and reason.in_('en')
 
@@ -59,31 +59,31 @@ def test_where_all_is_there_a_gpu_is_compiled_for(machine):
 def test_without_a_compiler_the_way_out_is_told(machine, monkeypatch):
     (machine.programs / 'gcc').unlink()
     headers = f'python3.{sys.version_info.minor}-dev'
-    assert f'gcc is not there. On Debian and Ubuntu: sudo apt install build-essential {headers}' in why(
+    assert f'gcc is not there. On Debian and Ubuntu: sudo apt install build-essential {headers}' in missing_reason(
     )
     (machine.programs / 'clang').touch(0o755)
-    assert why() is None
+    assert missing_reason() is None
     monkeypatch.setenv('CC', 'one-that-is-not-there')
-    assert 'one-that-is-not-there is not there' in why()
+    assert 'one-that-is-not-there is not there' in missing_reason()
 
 
 def test_without_headers_the_way_out_is_told(machine, monkeypatch):
     header = machine.headers / 'Python.h'
     header.rename(machine.programs / 'Python.h')
-    assert 'Python.h is not there' in why()
+    assert 'Python.h is not there' in missing_reason()
     monkeypatch.setenv('CPATH', os.pathsep.join(['', str(machine.programs)]))
-    assert why() is None
+    assert missing_reason() is None
     (machine.programs / 'gcc').unlink()
     monkeypatch.delenv('CPATH')
-    assert 'gcc, Python.h is not there' in why()
+    assert 'gcc, Python.h is not there' in missing_reason()
 
 
 def test_without_triton_the_library_is_named(machine, monkeypatch):
     (machine.libraries / 'triton' / '__init__.py').unlink()
     (machine.libraries / 'triton').rmdir()
-    assert 'pip install triton)' in why()
+    assert 'pip install triton)' in missing_reason()
     monkeypatch.setattr(sys, 'platform', 'win32')
-    assert 'pip install triton-windows)' in why()
+    assert 'pip install triton-windows)' in missing_reason()
 
 
 def test_the_compiler_that_triton_brings_to_windows_suffices(machine, monkeypatch):
@@ -91,7 +91,7 @@ def test_the_compiler_that_triton_brings_to_windows_suffices(machine, monkeypatc
     (machine.headers / 'Python.h').unlink()
     monkeypatch.setattr(toolchain, 'BUNDLED', Path('tcc.exe'))
     (machine.headers / 'tcc.exe').touch()
-    assert why() is None
+    assert missing_reason() is None
 
 
 def test_this_machine_is_judged_as_its_compiler_judges_it(tmp_path):

@@ -52,7 +52,7 @@ def ledger(members):
 
 
 def until_running(port, identity):
-    until(lambda: fleet.told(port, identity)['state'] == 'running')
+    until(lambda: fleet.fetch_job(port, identity)['state'] == 'running')
 
 
 def a_job(folder, name = 'photo'):
@@ -68,7 +68,7 @@ def test_any_web_process_answers_for_any_job(members):
     members.worker()
     program.ready(one)
     identity = submitted(one)
-    assert fleet.told(other, identity)['id'] == identity
+    assert fleet.fetch_job(other, identity)['id'] == identity
     for port in (other, one):
         assert is_like(picture(port, identity), COLOUR)
         assert program.call(port, 'GET', f'/jobs/{identity}/photo').body == photo()
@@ -94,16 +94,16 @@ def test_progress_preview_and_cancel_travel(members):
     members.worker(engine = 'Slow')
     program.ready(port)
     identity = submitted(port)
-    until(lambda: fleet.told(port, identity)['preview'])
-    told = fleet.told(port, identity)
+    until(lambda: fleet.fetch_job(port, identity)['preview'])
+    told = fleet.fetch_job(port, identity)
     assert told['steps'] == 20
     assert 0 < told['step'] <= 20
     assert program.call(port, 'GET', f'/jobs/{identity}/preview').body[:2] == b'\xff\xd8'
     following = submitted(port)
-    assert fleet.told(port, following)['position'] == 1
+    assert fleet.fetch_job(port, following)['position'] == 1
     for each in (following, identity):
         program.call(port, 'POST', f'/jobs/{each}/cancel')
-        until(lambda each = each: fleet.told(port, each)['state'] == 'cancelled')
+        until(lambda each = each: fleet.fetch_job(port, each)['state'] == 'cancelled')
 
 
 def test_a_killed_workers_job_is_finished_by_another(members):
@@ -132,8 +132,8 @@ def test_a_job_that_kills_three_workers_is_given_up(members):
               attempt)
         victim.kill()
     members.worker()
-    until(lambda: fleet.told(port, identity)['state'] == 'failed')
-    assert fleet.told(port, identity)['error']['code'] == 'crashed'
+    until(lambda: fleet.fetch_job(port, identity)['state'] == 'failed')
+    assert fleet.fetch_job(port, identity)['error']['code'] == 'crashed'
 
 
 def test_a_worker_that_is_ended_hands_its_job_back_at_once(members, ledger):
@@ -144,7 +144,7 @@ def test_a_worker_that_is_ended_hands_its_job_back_at_once(members, ledger):
     until_running(port, identity)
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
-    assert fleet.told(port, identity)['state'] == 'queued'
+    assert fleet.fetch_job(port, identity)['state'] == 'queued'
     assert ledger.members.known() == {}
     members.worker()
     assert is_like(picture(port, identity), COLOUR)
@@ -342,8 +342,8 @@ def test_sixty_jobs_while_workers_are_killed_and_redis_is_restarted(members, led
     people.join()
     given_up = 0
     for number, identity in accepted.items():
-        until(lambda identity = identity: fleet.told(ports[0], identity).get('finished'), 120)
-        told = fleet.told(ports[0], identity)
+        until(lambda identity = identity: fleet.fetch_job(ports[0], identity).get('finished'), 120)
+        told = fleet.fetch_job(ports[0], identity)
         if told['error']:
             # it happened to be at work at three of the kills: told, not lost
             assert told['error']['code'] == 'crashed'

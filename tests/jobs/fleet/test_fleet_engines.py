@@ -114,7 +114,7 @@ def test_a_worker_that_cannot_load_an_engine_hands_its_jobs_on_and_does_others(m
     program.ready(port)
     job = submit(port, 'svd')
     until(lambda: worker.animator.engines.reasons()['svd'])
-    until(lambda: fleet.told(port, job)['state'] == 'queued')
+    until(lambda: fleet.fetch_job(port, job)['state'] == 'queued')
     assert is_like(picture(port, submit(port, 'camera')), COLOUR)
     start('stand_ins', 'Instant')
     assert is_like(picture(port, job), COLOUR)

@@ -127,7 +127,7 @@ def test_a_worker_without_its_temporary_folder_hands_jobs_back_and_ends_if_that_
     folder.rename(aside)
     identity = submitted(port)
     until(lambda: f'Job {identity} is handed back' in (members.folder / 'log').read_text())
-    assert fleet.told(port, identity)['state'] == 'queued'
+    assert fleet.fetch_job(port, identity)['state'] == 'queued'
     if is_moment:
         aside.rename(folder)
     else:
@@ -209,7 +209,7 @@ def test_a_machines_clock_decides_nothing(members, busy, idle):
     members.worker(seconds = 4 * fleet.HEARTBEAT, CLOCK_AHEAD = str(busy))
     program.ready(port)
     identity = submitted(port)
-    until(lambda: fleet.told(port, identity)['state'] == 'running')
+    until(lambda: fleet.fetch_job(port, identity)['state'] == 'running')
     members.worker(seconds = 0, CLOCK_AHEAD = str(idle))
     assert is_like(picture(port, identity), COLOUR)
     ledger = Ledger(members.url)
@@ -282,8 +282,8 @@ def outcome(port, size):
     """State and code of a job whose clip has so many bytes."""
     body, headers = program.form([], [('file', f'{size}.png', photo())])
     identity = program.call(port, 'POST', '/jobs', body, headers).json['id']
-    until(lambda: fleet.told(port, identity).get('finished'))
-    told = fleet.told(port, identity)
+    until(lambda: fleet.fetch_job(port, identity).get('finished'))
+    told = fleet.fetch_job(port, identity)
     return told['state'], told['error'] and told['error']['code']
 
 
@@ -316,7 +316,7 @@ def test_a_web_process_that_is_killed_while_it_fetches_has_all_of_it_after_its_r
         port, process = members.web('a')
         program.ready(port)
         identity = submitted(port, colour_of(number))
-        until(lambda port = port, identity = identity: fleet.told(port, identity)['state'] ==
+        until(lambda port = port, identity = identity: fleet.fetch_job(port, identity)['state'] ==
               'running')
         with crashing.killer(process, call, count):
             gate.touch()
@@ -394,7 +394,7 @@ def test_a_short_storm_loses_no_job_and_mixes_up_no_pictures(members):
     weather = Storm(members, members.redis, random.Random(5), 0.2)
     for port in weather.ports.values():
         program.ready(port, 60)
-    weather.rage(20, 4)
+    weather.kill_at_random(20, 4)
     found = weather.outcomes()
     assert set(found) <= {'done', 'crashed'}, found
     assert found['done'] | found['crashed'] == set(range(20))

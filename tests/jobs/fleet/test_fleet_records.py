@@ -237,7 +237,7 @@ def test_two_versions_read_each_others_jobs(web, worker, ledger, newer, monkeypa
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
     assert is_like(picture(web.port, identity), COLOUR)
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
-    told = fleet.told(web.port, identity)
+    told = fleet.fetch_job(web.port, identity)
     assert told['version'] == '9.0.0' and told['state'] == 'done'
     assert [result['note'] for result in told['results']] == [None] * 5
 
@@ -263,7 +263,7 @@ def test_what_an_earlier_version_did_not_write_has_its_default(web, ledger):
             })
         })
     until(lambda: web.services.store.find(identity))
-    told = fleet.told(web.port, identity)
+    told = fleet.fetch_job(web.port, identity)
     assert told['parameters']['format'] == 'gif' and told['seed'] == 7
     assert told['error']['code'] == 'internal_error' and told['finished']
 
@@ -272,7 +272,7 @@ def test_an_error_whose_words_cannot_be_filled_in_is_a_plain_one(web, ledger):
     fault = {'code': 'out_of_range', 'field': 'seed', 'details': {}}
     identity = put(ledger, {'state': 'failed', 'attempt': 1, 'record': a_record(error = fault)})
     until(lambda: web.services.store.find(identity))
-    assert fleet.told(web.port, identity)['error']['code'] == 'engine_failed'
+    assert fleet.fetch_job(web.port, identity)['error']['code'] == 'engine_failed'
 
 
 def waiting(ledger, url, identity, **fields):
@@ -316,8 +316,8 @@ def test_a_waiting_job_without_attempts_is_done(web, worker, ledger, redis):
 def test_a_waiting_job_that_cannot_be_read_fails_with_an_answer(web, worker, ledger, redis, fields):
     identity = new_id()
     waiting(ledger, redis.url, identity, **fields)
-    until(lambda: fleet.told(web.port, identity).get('state') == 'failed')
-    assert fleet.told(web.port, identity)['error']['code'] == 'bad_record'
+    until(lambda: fleet.fetch_job(web.port, identity).get('state') == 'failed')
+    assert fleet.fetch_job(web.port, identity)['error']['code'] == 'bad_record'
     # the worker works on
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
     assert not worker.shift.has_failed
@@ -386,7 +386,7 @@ def test_more_than_a_result_may_have_is_not_read_into_memory(web, ledger, monkey
     ledger.client.set(f'tlp:photo:{identity}', bytes(1_100_000))
     put(ledger, {'state': 'done', 'attempt': 1, 'files': 1, 'record': a_record()}, identity)
     until(lambda: web.services.store.find(identity))
-    told = fleet.told(web.port, identity)
+    told = fleet.fetch_job(web.port, identity)
     assert (told['state'], told['error']['code']) == ('failed', 'result_too_large')
     assert [path for path in (web.home / identity).rglob('*') if path.is_file()] == []
     assert ledger.jobs.photo(identity) is None
@@ -420,7 +420,7 @@ def test_a_picture_as_it_forms_that_is_none_is_left_out(web, ledger):
             'progress': '["step", 1, 2]'
         }
         ledger.client.hset(f'tlp:job:{identity}', mapping = job)
-        told = fleet.told(web.port, identity)
+        told = fleet.fetch_job(web.port, identity)
         assert (told['state'], told['step'], told['preview']) == ('running', 1, None)
 
 

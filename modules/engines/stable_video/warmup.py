@@ -31,8 +31,8 @@ MARGIN = 1.25
 
 
 @dataclass(frozen = True)
-class Rehearsal:
-    """A short clip."""
+class WarmupClip:
+    """A short clip, computed so that code is compiled for its shapes."""
 
     #: width and height given to the model
     size: tuple[int, int]
@@ -42,8 +42,8 @@ class Rehearsal:
     #: frames that are decoded at once; 0 to decode none
     chunk: int = 0
 
-    def play(self, pipe: 'svd.StableVideoDiffusionPipeline',
-             stop_if_cancelled: StopIfCancelled) -> None:
+    def compute(self, pipe: 'svd.StableVideoDiffusionPipeline',
+                stop_if_cancelled: StopIfCancelled) -> None:
         """
         Make a clip of a grey picture; of its chunks, decode one of each length.
 
