@@ -13,6 +13,21 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+aten = torch.ops.aten
+
+#: what these make of tensors without numbers, which torch itself finds out by walking through all that they are made of
+MADE_WITHOUT_NUMBERS = {
+    aten.addmm.default:
+    lambda bias, one, other: one.new_empty(len(one), other.shape[1]),
+    aten.native_group_norm.default:
+    lambda given, _weight, _bias, count, _channels, _size, groups, _:
+    (torch.empty_like(given), *(given.new_empty(count, groups) for _statistic in range(2))),
+    aten.native_layer_norm.default:
+    lambda given, shape, *_: (torch.empty_like(given, memory_format = torch.contiguous_format), *(
+        given.new_empty((*given.shape[:-len(shape)], *(1 for _ in shape)), dtype = torch.float32)
+        for _statistic in range(2))),
+}
+
 
 class LiveBytes(TorchDispatchMode):
     """
@@ -34,6 +49,8 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args = (), kwargs = None):
         # weights are met here first, as what is computed with; a view of one must not count as new
         self._known.update(self._storages((args, kwargs)))
+        if func in MADE_WITHOUT_NUMBERS and args[0].device.type == 'meta':
+            func = MADE_WITHOUT_NUMBERS[func]
         made = func(*args, **(kwargs or {}))
         for storage in self._storages(made):
             if storage not in self._known:
