@@ -30,7 +30,7 @@ from modules.configuration import Configuration, ModelOptions, WebOptions
 from modules.engines.registry import Engines
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'
+SMALL = '[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\nSeconds = 1\n'
 PIXELS = 128 * 64
 
 
@@ -48,7 +48,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope = 'module')
 def port(home):
-    """The real program, small pictures, otherwise as it comes."""
+    """The real program, small and short clips, otherwise as it comes."""
     with program.started(home, SMALL, environment = {'TMPDIR': str(home)}) as (_process, port):
         program.ready(port)
         yield port
@@ -108,8 +108,12 @@ def test_a_photo_taken_sideways_comes_back_upright(port, orientation, turn):
 
 
 # 10, 11
-def test_a_gif_lasts_three_seconds_at_15_frames_each_by_default(port):
-    with gif(program.generate(port, encoded(judges.scenery(120, 80)))) as image:
+def test_a_gif_lasts_three_seconds_at_15_frames_each_by_default(tmp_path):
+    model = ModelOptions(engine = 'camera', image_prompt_width = 128, image_prompt_height = 64)
+    configuration = Configuration(web = WebOptions(port = 0), model = model)
+    with program.served(create_app(configuration, tmp_path), configuration.web) as port:
+        answer = program.generate(port, encoded(judges.scenery(120, 80)))
+    with gif(answer) as image:
         assert image.n_frames == 45
         milliseconds = 0
         for index in range(45):
@@ -178,7 +182,7 @@ def test_importing_the_program_does_nothing(tmp_path, file):
 def test_no_limit_of_the_upload_takes_what_the_default_would_refuse(tmp_path):
     photo = encoded(judges.scenery(64, 48))
     photo += b'\0' * (WebOptions().max_content_length + 1 - len(photo))
-    ini = f'[WebOptions]\nMaxContentLength = 0\n{SMALL}Seconds = 1\nOutputFPS = 2\n'
+    ini = f'[WebOptions]\nMaxContentLength = 0\n{SMALL}OutputFPS = 2\n'
     with program.started(tmp_path, ini) as (_process, port):
         assert gif(program.generate(port, photo)).size == (64, 48)
 
@@ -227,7 +231,7 @@ def copy(tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name, ignore = shutil.ignore_patterns('__pycache__'))
     for name in ('__main__.py', 'app.py'):
         shutil.copy(ROOT / name, folder)
-    (folder / 'configuration.ini').write_text(f'{SMALL}Seconds = 1\nOutputFPS = 3\n')
+    (folder / 'configuration.ini').write_text(f'{SMALL}OutputFPS = 3\n')
     return folder
 
 
@@ -396,14 +400,24 @@ def valid(path):
 STATES = ('READY', 'BUSY', 'queued', 'running', 'done')
 
 
+def calls(readme):
+    """The calls of a README, as they are pasted."""
+    blocks = re.findall(r'```sh\n(.*?)```', (ROOT / readme).read_text(encoding = 'utf-8'), re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith('curl ')]
+
+
+def test_both_readmes_have_the_same_calls():
+    one, other = ([shlex.split(line, comments = True) for line in calls(readme)]
+                  for readme in ('README.md', 'README.zh-CN.md'))
+    assert one == other
+
+
 # 38, 74
-@pytest.mark.parametrize('readme', ['README.md', 'README.zh-CN.md'])
-def test_the_readmes_calls_run_as_they_are_pasted(tmp_path, port, readme):
+def test_the_readmes_calls_run_as_they_are_pasted(tmp_path, port):
     if not shutil.which('curl'):
         pytest.skip('curl is not installed')
     (tmp_path / 'photo.jpg').write_bytes(encoded(judges.scenery(240, 160)))
-    blocks = re.findall(r'```sh\n(.*?)```', (ROOT / readme).read_text(encoding = 'utf-8'), re.S)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith('curl ')]
+    lines = calls('README.zh-CN.md')
     assert len(lines) >= 8
     identity = ''
     for line in lines:

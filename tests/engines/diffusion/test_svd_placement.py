@@ -22,7 +22,7 @@ from modules.engines.diffusion import ladder  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 
 MODEL = ModelOptions(
-    image_prompt_width = 128, image_prompt_height = 64, output_frames = 5, decode_chunk_size = 1)
+    image_prompt_width = 128, image_prompt_height = 64, output_frames = 2, decode_chunk_size = 1)
 
 #: bytes of the small model's weights at half precision
 WEIGHTS = 5063588
