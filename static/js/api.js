@@ -117,6 +117,13 @@ export async function link(id) {
   return read(await ask(`jobs/${id}/link`, {cache: 'no-store'}), 'json');
 }
 
+// The address of several clips as one ZIP, once it is known that they can be had.
+export async function archive(ids) {
+  const address = `clips.zip?${ids.map((id) => `id=${id}`).join('&')}`;
+  await ask(address, {method: 'HEAD', cache: 'no-store'});
+  return address;
+}
+
 // Has a file made that is not there yet, and fetches next to nothing of it.
 export async function make(url) {
   await read(await ask(url, {headers: {Range: 'bytes=0-0'}, cache: 'no-store'}));

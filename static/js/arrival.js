@@ -42,5 +42,5 @@ function library(file) {
 function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes >= 60) return ['hours', {hours: Math.floor(minutes / 60), minutes: minutes % 60}];
-  return minutes ? ['minutes', {minutes, seconds: seconds % 60}] : ['seconds', {seconds}];
+  return minutes ? ['minutes', {minutes, seconds: seconds % 60}] : ['whole_seconds', {seconds}];
 }

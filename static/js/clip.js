@@ -88,7 +88,7 @@ export class Clip extends EventTarget {
   }
 
   accept(job) {
-    Object.assign(this, {id: job.id, name: job.name, created: job.created});
+    Object.assign(this, {id: job.id, name: job.name, created: job.created, accepted: Date.now()});
     this.update(job);
     if (this.isBusy) this.follow();
   }

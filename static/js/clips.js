@@ -12,6 +12,8 @@ export class Clips extends EventTarget {
     super();
     this.all = [];
     this.sending = Promise.resolve();
+    // those that were sent together
+    this.batch = [];
     this.kept = new KeptPhotos();
     this.keepUploads = (event) => event.preventDefault();
   }
@@ -29,6 +31,8 @@ export class Clips extends EventTarget {
   }
 
   note(clip) {
+    // one that has left may still be answered
+    if (!this.all.includes(clip)) return;
     if (clip.id && !clip.isKept) {
       const {id, name, created, ratio} = clip;
       memory.remember({id, name, created, ratio});
@@ -42,6 +46,7 @@ export class Clips extends EventTarget {
   drop(clip) {
     if (clip.id) memory.forget(clip.id);
     this.all = this.all.filter((one) => one !== clip);
+    this.batch = this.batch.filter((one) => one !== clip);
     this.guard();
     this.keepUnsent();
     this.dispatch('gone', clip);
@@ -58,10 +63,23 @@ export class Clips extends EventTarget {
 
   // One after the other: the first of them is at work while the others are still on their way.
   send(clips, values) {
+    this.batch = [...this.batch.some(({isBusy}) => isBusy) ? this.batch : [], ...clips];
     clips.forEach((clip) => clip.queue());
     for (const clip of clips) {
       this.sending = this.sending.then(() => clip.leaving && clip.send(values));
     }
+  }
+
+  // How many of those sent together have ended; nothing while there is no more than one.
+  get tally() {
+    const total = this.batch.length;
+    return total > 1 ? {done: this.batch.filter(({isBusy}) => !isBusy).length, total} : null;
+  }
+
+  // What can be saved at once: all that were sent together, else all there are.
+  get finished() {
+    const together = this.batch.filter(({state}) => state === 'done');
+    return together.length > 1 ? together : this.all.filter(({state}) => state === 'done');
   }
 
   // Only what has not arrived yet is lost when the page goes.
@@ -82,6 +100,14 @@ export class Clips extends EventTarget {
     const first = entries.find((entry) => entry.id === id);
     if (first) await this.find(first, entries);
     this.findAll(entries.filter((entry) => entry !== first), entries);
+    memory.watch((now) => this.synchronise(now));
+  }
+
+  // Another tab has made clips, or deleted some.
+  synchronise(entries) {
+    for (const clip of this.all.filter(({id}) => id && !entries.some((entry) => entry.id === id))) this.drop(clip);
+    const added = entries.filter(({id}) => !this.all.some((clip) => clip.id === id));
+    this.findAll(added.map((entry) => ({...entry, isElsewhere: true})), entries);
   }
 
   async findAll(entries, order) {
@@ -90,7 +116,7 @@ export class Clips extends EventTarget {
 
   async find(entry, order) {
     const clip = new Clip(entry);
-    clip.isKept = true;
+    Object.assign(clip, {isKept: true, isElsewhere: entry.isElsewhere});
     clip.addEventListener('gone', () => memory.forget(entry.id));
     try {
       await clip.refresh();
@@ -98,8 +124,13 @@ export class Clips extends EventTarget {
       setTimeout(() => this.find(entry, order), PATIENCE);
       return;
     }
-    if (!clip.job) return;
-    const later = order.slice(order.indexOf(entry) + 1).map(({id}) => id);
+    if (!clip.job || this.all.some(({id}) => id === clip.id)) return;
+    if (clip.state === 'cancelled') {
+      clip.remove().catch(() => {});
+      return;
+    }
+    const ids = order.map(({id}) => id);
+    const later = ids.slice(ids.indexOf(entry.id) + 1);
     const place = this.all.findIndex(({id}) => later.includes(id));
     this.add(clip, place < 0 ? this.all.length : place);
     if (clip.isBusy) clip.follow();

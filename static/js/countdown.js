@@ -28,7 +28,7 @@ export class Countdown {
 
 // Seconds → a sentence; from a minute and a half on, whole minutes.
 export function span(seconds) {
-  if (seconds < 90) return ['seconds', {seconds}];
+  if (seconds < 90) return ['whole_seconds', {seconds}];
   const minutes = Math.ceil(seconds / 60);
   return minutes < 60 ? ['whole_minutes', {minutes}] : ['hours', {hours: Math.floor(minutes / 60), minutes: minutes % 60}];
 }

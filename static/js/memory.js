@@ -26,6 +26,13 @@ export function forget(id) {
   write(recall().filter((entry) => entry.id !== id));
 }
 
+// Hears what other tabs remember and forget.
+export function watch(onChange) {
+  window.addEventListener('storage', ({key}) => {
+    if (key === CLIPS || key === null) onChange(recall());
+  });
+}
+
 function write(entries) {
   try {
     localStorage.setItem(CLIPS, JSON.stringify(entries));

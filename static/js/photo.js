@@ -30,6 +30,16 @@ async function decode(blob) {
   return null;
 }
 
+// Begins like a picture: JPEG, PNG, GIF, BMP, WebP, TIFF and most raw files, HEIF and its like, Fujifilm's raw files.
+// What does not may be one all the same; the server knows.
+const BEGINNING = /^(?:\xff\xd8|\x89PNG|GIF8|BM|RIFF....WEBP|II|MM|....ftyp|FUJIFILM)/s;
+
+export async function looksLikePhoto(file) {
+  const head = await file.slice(0, 16).arrayBuffer().catch(() => null);
+  // one that cannot be read is explained later
+  return !head || BEGINNING.test(String.fromCharCode(...new Uint8Array(head)));
+}
+
 // Whether the file still is what it was when it was chosen.
 export async function isReadable(file) {
   return file.slice(0, 1).arrayBuffer().then(() => true, () => false);

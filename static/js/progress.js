@@ -6,6 +6,8 @@ import {size} from './sizes.js';
 import {put, say} from './words.js';
 
 const SECOND = 1000;
+// until then it is not known whether anybody is ahead
+const MOMENT = 3000;
 const PLACES = ['', 'in_line_next', 'in_line_second', 'in_line_third'];
 
 // how far a job is when a phase begins, and when it ends
@@ -73,6 +75,7 @@ export class Progress {
     const where = whereabouts(clip);
     const seconds = this.countdown.left;
     if (seconds === null || clip.isLost || clip.isStopping) return where;
+    if (where[0] === 'accepted_photo') return where;
     if (clip.state === 'queued') return ['about', {where, time: span(seconds)}];
     return [seconds < 90 ? 'left' : 'left_about', {where, time: span(seconds)}];
   }
@@ -89,6 +92,7 @@ export function whereabouts(clip) {
   if (state === 'sending') return sending(clip);
   if (state === 'done') return ['loading_clip'];
   if (state === 'queued') {
+    if ((job.position ?? 1) === 1 && Date.now() - clip.accepted < MOMENT) return ['accepted_photo', {}];
     const ahead = (job.position ?? 1) - 1;
     return PLACES[ahead + 1] ? [PLACES[ahead + 1], {}] : ['in_line_nth', {place: ahead + 1}];
   }

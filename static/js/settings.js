@@ -86,12 +86,14 @@ export class Settings {
     return !wrong;
   }
 
-  // Another seed is no other setting.
-  forgetSeed() {
-    if (!this.seed) return;
-    this.seed.value = '';
+  // Changes the seed, which makes no other settings of them; gives the one before.
+  replaceSeed(value) {
+    if (!this.seed) return '';
+    const before = this.seed.value;
+    this.seed.value = value;
     this.showError(this.seed);
     show(this.seed);
+    return before;
   }
 
   keepSeed(seed) {

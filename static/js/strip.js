@@ -56,6 +56,8 @@ export class Strip {
     this.listen(clip, tile);
     const after = this.clips.all.slice(this.clips.all.indexOf(clip) + 1).find((one) => this.tiles.has(one));
     this.list.insertBefore(tile, after ? this.tiles.get(after) : null);
+    // the newest is seen, wherever the strip has been scrolled to
+    if (tile === this.list.firstElementChild) this.list.scrollTo({left: 0, behavior: 'instant'});
     return tile;
   }
 

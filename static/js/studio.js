@@ -31,11 +31,16 @@ export class Studio {
       event.preventDefault();
       this.act();
     });
+    form.addEventListener('mousedown', (event) => {
+      // two quick presses of what can be pressed mean no words
+      if (event.detail > 1 && event.target.closest('.stage, .actions, .before')) event.preventDefault();
+    });
     byId('cancel').addEventListener('click', () => this.cancel());
     byId('another').addEventListener('click', () => byId('file').click());
     byId('again').addEventListener('click', () => {
-      this.settings.forgetSeed();
+      const seed = this.settings.replaceSeed('');
       this.make();
+      this.seed = seed;
     });
     document.querySelector('.wordmark').addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -158,11 +163,15 @@ export class Studio {
     const {view} = this;
     if (clip.isBusy) this.busy.add(clip);
     else if (this.busy.delete(clip) && ['done', 'failed'].includes(clip.state)) view.bell.ring(clip);
-    const isFree = !this.clip && !this.isHome && !this.intake.isOpen;
+    if (clip.state === 'cancelled' && clip !== this.clip && !clip.isUnwanted) {
+      this.remove(clip);
+      return;
+    }
+    const isFree = !this.clip && !this.isHome && !this.intake.isOpen && !clip.isElsewhere;
     if (clip === this.clip) {
       if (clip.id) memory.setCurrentId(clip.id);
       this.show();
-    } else if (isFree && clip.id && (clip.isBusy || clip.id === memory.currentId() && clip.state !== 'cancelled')) {
+    } else if (isFree && clip.id && (clip.isBusy || clip.id === memory.currentId())) {
       this.open(clip, {isQuiet: true});
     }
     view.markStrip();
@@ -211,6 +220,7 @@ export class Studio {
 
   make() {
     if (!this.settings.isValid()) return;
+    this.seed = '';
     this.intake.stop();
     this.view.notice.show('info');
     const {clip} = this;
@@ -249,17 +259,33 @@ export class Studio {
     const {before, clip, view} = this;
     const wasWorking = view.state === 'working';
     const words = wasWorking ? ['cancelled'] : null;
+    if (this.seed) this.settings.replaceSeed(this.seed);
+    this.seed = '';
     if (wasWorking && before) {
       const {isChanged} = view;
       this.put(before);
-      if (!clip.id) this.clips.drop(clip);
+      this.remove(clip);
       view.enter('chosen', {words, isQuiet: true});
       this.show();
       view.isChanged = isChanged;
       return;
     }
+    if (clip.id) this.layOutAgain(clip);
     view.primary.offerStart(this.count());
     view.enter('chosen', {words, focus: byId('start'), ...how});
+  }
+
+  // The photo of a cancelled clip, in its place; the clip itself does not stay.
+  layOutAgain(clip) {
+    const next = clip.another();
+    this.clips.add(next, this.clips.all.indexOf(clip));
+    this.put(next);
+    if (next.photo?.isOpen) this.remove(clip);
+    else {
+      // its photo is still on the server alone
+      this.clips.drop(clip);
+      this.fetchPhoto(next);
+    }
   }
 
   // Tells whether it has worked.

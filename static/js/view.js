@@ -4,6 +4,7 @@ import {Badge} from './badge.js';
 import {Bell} from './bell.js';
 import {Downloads} from './downloads.js';
 import {Focus} from './focus.js';
+import {Gathering} from './gathering.js';
 import {MainAction} from './main-action.js';
 import {Notice} from './notice.js';
 import {Phone} from './phone.js';
@@ -41,6 +42,8 @@ export class View {
     this.badge = new Badge(form, byId('live'));
     this.bell = new Bell(byId('bell'));
     this.strip = new Strip(byId('before'), byId('tile'), clips, acts);
+    const parts = {tally: byId('tally'), button: byId('save-all')};
+    this.gathering = new Gathering(parts, clips, () => this.notice.show('wrong', 'zip_failed'));
   }
 
   get state() {

@@ -152,6 +152,15 @@ def test_the_time_left_runs_down_and_does_not_flicker(page):
     assert page.evaluate('count.left') is None
 
 
+def test_the_time_left_is_said_in_seconds_minutes_and_hours(page):
+    said = page.evaluate('''async () => {
+        const load = (name) => import(document.querySelector(`[href*="js/${name}"]`).href);
+        const [{span}, {say}] = await Promise.all([load('countdown'), load('words')]);
+        return [1, 89, 90, 3599, 5400].map((seconds) => say(...span(seconds)));
+    }''')
+    assert said == ['1 s', '89 s', '2 min', '1 h 0 min', '1 h 30 min']
+
+
 def test_the_place_in_line_is_told(chromium, directed_port, directed, held):
     start(directed)
     working(directed)
@@ -164,6 +173,74 @@ def test_the_place_in_line_is_told(chromium, directed_port, directed, held):
         held.set()
         for one in (directed, other, third):
             see(one, 'done')
+
+
+def test_nobody_is_next_in_line_where_nobody_is_ahead(directed, held):
+    directed.evaluate('''() => {
+        window.said = [];
+        const sentence = document.getElementById('sentence');
+        new MutationObserver(() => said.push(sentence.textContent)).observe(sentence, {childList: true});
+    }''')
+    start(directed)
+    working(directed)
+    assert not [words for words in directed.evaluate('said') if 'in line' in words]
+
+
+def test_again_and_cancel_leave_everything_as_it_was(directed, held):
+    held.set()
+    choose(directed)
+    directed.fill('#seed', '7')
+    directed.click('#start')
+    see(directed, 'done')
+    held.clear()
+    directed.click('#again')
+    working(directed)
+    directed.click('#cancel')
+    see(directed, 'done')
+    assert (directed.is_visible('#redo'), directed.input_value('#seed')) == (False, '7')
+    expect(directed.locator('.tile')).to_have_count(1)
+
+
+def test_the_invitation_is_not_read_out_while_a_photo_is_on_the_table(directed, held):
+    start(directed)
+    working(directed)
+    heard = directed.locator('main').aria_snapshot()
+    for selector in ('.how', '#choose', '#accepted'):
+        assert directed.locator(selector).first.text_content().strip() not in heard
+    assert 'heading' in heard
+    held.set()
+    see(directed, 'done')
+
+
+def test_two_quick_taps_select_no_words(directed, held):
+    held.set()
+    start(directed)
+    see(directed, 'done')
+    for selector in ('.hint', '#live', '.tile .name'):
+        box = directed.locator(selector).bounding_box()
+        directed.mouse.dblclick(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2)
+        assert directed.evaluate('getSelection().toString()') == ''
+
+
+def test_a_strip_that_was_scrolled_shows_the_newest(directed):
+    directed.set_input_files('#file', [file(photo(), f'{number}.jpg') for number in range(12)])
+    expect(directed.locator('.tile')).to_have_count(12)
+    directed.evaluate("document.querySelector('.strip').scrollLeft = 900")
+    directed.click('#start')
+    working(directed)
+    drop(directed, ('new.jpg', photo()))
+    expect(directed.locator('.tile .name').first).to_have_text('new')
+    directed.wait_for_function("document.querySelector('.strip').scrollLeft === 0")
+
+
+def test_the_bar_of_buttons_leaves_a_small_screen_to_the_rest(chromium, directed_port, held):
+    held.set()
+    with browser.opened(chromium, directed_port, viewport = {'width': 360, 'height': 640}) as page:
+        choose(page)
+        assert page.locator('.actions').bounding_box()['height'] <= 0.12 * 640
+        page.click('#start')
+        see(page, 'done')
+        assert page.locator('.actions').bounding_box()['height'] <= 0.12 * 640
 
 
 def test_cancel_stops_what_waits_in_line_at_once(chromium, directed_port, directed):
@@ -480,20 +557,6 @@ def test_one_of_several_can_be_taken_out_before_and_after(directed, held):
     assert [asked.stem for asked in Directed.asked] == ['a']
 
 
-def test_another_of_several_can_be_put_on_the_table_and_cancelled(directed, held):
-    start(directed, 'one.jpg', 'two.jpg')
-    state_of(directed, 'two', 'queued')
-    tile(directed, 'two').locator('.open').click()
-    expect(directed.locator('#sentence')).to_contain_text('Next in line')
-    directed.click('#cancel')
-    state_of(directed, 'two', 'cancelled')
-    see(directed, 'chosen')
-    held.set()
-    state_of(directed, 'one', 'done')
-    tile(directed, 'one').locator('.open').click()
-    see(directed, 'done')
-
-
 def test_a_full_line_is_waited_for_as_long_as_the_server_asks(directed, held):
     turns = []
 
@@ -517,20 +580,91 @@ def test_a_full_line_is_waited_for_as_long_as_the_server_asks(directed, held):
     assert len(turns) == 3
 
 
-def test_one_that_is_no_picture_does_not_hinder_the_others(directed, held):
+def test_what_is_no_photo_is_named_at_once_and_left_out(directed, held):
     held.set()
-    directed.set_input_files(
-        '#file',
-        [file(photo(), 'one.jpg'),
-         file(b'Dear Sir', 'letter.jpg'),
-         file(photo(), 'two.jpg')])
+    directed.set_input_files('#file', [
+        file(photo(), 'one.jpg'),
+        file(b'Dear Sir', 'letter.pdf'),
+        file(photo(), 'two.jpg'),
+        file(bytes(100), 'nothing.jpg')
+    ])
     see(directed, 'chosen')
+    expect(directed.locator('#notice')).to_contain_text('no photos: letter.pdf, nothing.jpg')
+    expect(directed.locator('.tile .name')).to_have_text(['one', 'two'])
     directed.click('#start')
-    state_of(directed, 'letter', 'failed')
     state_of(directed, 'two', 'done')
-    tile(directed, 'letter').locator('.open').click()
-    expect(directed.locator('#notice')).to_contain_text('This is not a picture that can be read')
-    expect(directed.locator('#start')).to_have_text('Choose another photo')
+    see(directed, 'done')
+
+
+def test_how_many_are_done_is_told_and_all_are_saved_as_one_zip(directed, held):
+    start(directed, '猫.jpg', 'two.jpg', 'two.jpg')
+    working(directed)
+    expect(directed.locator('#tally')).to_have_text('0 of 3 done')
+    expect(directed.locator('#save-all')).to_be_hidden()
+    held.set()
+    expect(directed.locator('#tally')).to_have_text('3 of 3 done')
+    with directed.expect_download() as coming:
+        directed.get_by_role('button', name = 'Save all 3').click()
+    assert coming.value.suggested_filename == 'turn-live-photos-3.zip'
+    with zipfile.ZipFile(coming.value.path()) as bundle:
+        assert bundle.testzip() is None
+        assert sorted(bundle.namelist()) == ['two (2).mp4', 'two.mp4', '猫.mp4']
+
+
+def test_a_zip_of_what_has_gone_says_so_and_mends_the_list(directed, directed_port, held):
+    held.set()
+    start(directed, 'one.jpg', 'two.jpg', 'three.jpg')
+    expect(directed.locator('#tally')).to_have_text('3 of 3 done')
+    program.call(directed_port, 'DELETE', f'/jobs/{remembered(directed)[0]}')
+    directed.click('#save-all')
+    expect(directed.locator('#notice')).to_contain_text('no longer there')
+    expect(directed.locator('#save-all')).to_have_text('Save all 2')
+
+
+def test_on_a_phone_the_others_are_in_sight_while_one_is_at_work(chromium, directed_port, held):
+    with browser.opened(chromium, directed_port, viewport = {'width': 390, 'height': 844}) as page:
+        start(page, 'one.jpg', 'two.jpg', 'three.jpg')
+        working(page)
+        box = tile(page, 'two').locator('.frame').bounding_box()
+        assert 0 < box['y'] < box['y'] + box['height'] <= 844
+        assert page.locator('#tally').bounding_box()['y'] < box['y']
+        held.set()
+        see(page, 'done')
+
+
+def test_a_cancelled_clip_does_not_stay(directed, directed_port, held):
+    start(directed, 'one.jpg', 'two.jpg')
+    state_of(directed, 'two', 'queued')
+    two, _one = remembered(directed)
+    tile(directed, 'two').locator('.open').click()
+    directed.click('#cancel')
+    see(directed, 'chosen')
+    # its photo is still there to begin with
+    state_of(directed, 'two', 'ready')
+    program.until(lambda: program.call(directed_port, 'GET', f'/jobs/{two}').status == 404)
+    assert len(remembered(directed)) == 1
+    directed.reload()
+    expect(directed.locator('.tile[data-state=running] .name')).to_have_text(['one'])
+    expect(directed.locator('.tile[data-state=cancelled]')).to_have_count(0)
+
+
+def test_tabs_know_of_each_others_clips(directed, directed_port, held):
+    other = directed.context.new_page()
+    other.goto(f'http://127.0.0.1:{directed_port}/')
+    see(other, 'empty')
+    start(directed, 'one.jpg')
+    working(directed)
+    state_of(other, 'one', 'running')
+    assert other.get_attribute('#studio', 'data-state') == 'empty'
+    held.set()
+    state_of(other, 'one', 'done')
+    tile(other, 'one').hover()
+    other.get_by_role('button', name = 'Delete one').click()
+    tile(other, 'one').get_by_role('button', name = 'Delete', exact = True).click()
+    # the photo that is on the table is not taken away
+    state_of(directed, 'one', 'ready')
+    expect(directed.locator('#notice')).to_contain_text('no longer has this one')
+    other.close()
 
 
 def test_a_photo_may_be_chosen_while_another_is_at_work(directed, held):
