@@ -19,6 +19,10 @@ const link = document.getElementById('language');
 const studio = new Studio(form, new Clips());
 
 studio.begin();
+form.addEventListener('mousedown', (event) => {
+  // two quick presses of what can be pressed mean no words
+  if (event.detail > 1 && event.target.closest('.stage, .actions, .before')) event.preventDefault();
+});
 form.dataset.live = '';
 listen(form, document.getElementById('file'), (files) => studio.take(files));
 offerExamples(

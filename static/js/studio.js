@@ -31,10 +31,6 @@ export class Studio {
       event.preventDefault();
       this.act();
     });
-    form.addEventListener('mousedown', (event) => {
-      // two quick presses of what can be pressed mean no words
-      if (event.detail > 1 && event.target.closest('.stage, .actions, .before')) event.preventDefault();
-    });
     byId('cancel').addEventListener('click', () => this.cancel());
     byId('another').addEventListener('click', () => byId('file').click());
     byId('again').addEventListener('click', () => {
@@ -280,12 +276,9 @@ export class Studio {
     const next = clip.another();
     this.clips.add(next, this.clips.all.indexOf(clip));
     this.put(next);
+    // the photo may be on the server alone
     if (next.photo?.isOpen) this.remove(clip);
-    else {
-      // its photo is still on the server alone
-      this.clips.drop(clip);
-      this.fetchPhoto(next);
-    }
+    else this.fetchPhoto(next).then(() => this.remove(clip));
   }
 
   // Tells whether it has worked.
