@@ -30,7 +30,7 @@ offerExamples(
   (files) => studio.take(files),
   () => studio.view.notice.show('wrong', 'unreachable'),
 );
-new Loop(form, document.getElementById('loop'));
+new Loop(form, document.getElementById('show-loop'));
 const engine = new Engine(
   document.getElementById('engine'),
   document.getElementById('status'),
