@@ -276,9 +276,9 @@ export class Studio {
     const next = clip.another();
     this.clips.add(next, this.clips.all.indexOf(clip));
     this.put(next);
+    this.clips.drop(clip);
     // the photo may be on the server alone
-    if (next.photo?.isOpen) this.remove(clip);
-    else this.fetchPhoto(next).then(() => this.remove(clip));
+    (next.photo?.isOpen ? Promise.resolve() : this.fetchPhoto(next)).then(() => clip.remove()).catch(() => {});
   }
 
   // Tells whether it has worked.
