@@ -21,14 +21,6 @@ class OneLine(logging.Formatter):
     """One record, one line, whatever a stranger's file name or header contained; tracebacks stay as they are."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """
-        Format the line without control characters.
-
-        :param record: what is logged
-        :type record: logging.LogRecord
-        :return: the line
-        :rtype: str
-        """
         line = super().formatMessage(record)
         return ''.join(c if c.isprintable() else f'\\x{ord(c):02x}' for c in line)
 
@@ -37,12 +29,6 @@ class BesideBars(logging.StreamHandler):
     """Writes lines above progress bars: tqdm, where it shows one, moves it away."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """
-        Write a line.
-
-        :param record: what is logged
-        :type record: logging.LogRecord
-        """
         bars = sys.modules.get('tqdm')
         with bars.tqdm.external_write_mode(self.stream) if bars else contextlib.nullcontext():
             super().emit(record)

@@ -30,16 +30,7 @@ class Parser(argparse.ArgumentParser):
         self.language = language
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
-        """
-        Parse a command line. An unknown option is refused first: the word behind it would be taken for the command.
-
-        :param args: the command line
-        :type args: Iterable[str] | None
-        :param namespace: as ``argparse`` takes it
-        :type namespace: Any
-        :return: as ``argparse`` returns it
-        :rtype: Any
-        """
+        # an unknown option is refused first: the word behind it would be taken for the command
         words = list(args or ())
         for argument in takewhile(lambda each: each != '--', words):
             name = argument.partition('=')[0]
@@ -77,10 +68,4 @@ class Parser(argparse.ArgumentParser):
         self.error(words.in_(self.language))
 
     def error(self, message: str) -> NoReturn:
-        """
-        End the program with a sentence.
-
-        :param message: the sentence
-        :type message: str
-        """
         self.exit(2, f'{message}\n{i18n.text("cli.see_help").in_(self.language)}\n')

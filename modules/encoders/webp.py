@@ -36,12 +36,6 @@ class Animation(Image.Image):
         self.seek(0)
 
     def seek(self, frame: int) -> None:
-        """
-        Go to a frame.
-
-        :param frame: its number
-        :type frame: int
-        """
         self.paste(Image.fromarray(self._frames[frame]))
 
 

@@ -60,12 +60,6 @@ class MaskedBitmap(ImageFile.ImageFile):
         self.tile = [ImageFile._Tile('raw', (0, 0, *self._size), start, self._mode)]
 
     def load(self) -> Any:
-        """
-        Decode it.
-
-        :return: access to its pixels
-        :rtype: Any
-        """
         if self.tile:
             self.im = Image.fromarray(self._pixels(), self._mode).im
             self.tile = []

@@ -153,12 +153,6 @@ class SampledTiff(ImageFile.ImageFile):
         return self._page.photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 
     def load(self) -> Any:
-        """
-        Decode it.
-
-        :return: access to its pixels
-        :rtype: Any
-        """
         if self.tile:
             pixels = self._eight_bits(self._samples())
             self.tile = []

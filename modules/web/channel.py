@@ -96,14 +96,6 @@ class LingeringChannel(HTTPChannel):
         return environ.get(IS_WANTED, True)
 
     def received(self, data: bytes) -> bool:
-        """
-        Take bytes of requests.
-
-        :param data: what came
-        :type data: bytes
-        :return: whether it was taken
-        :rtype: bool
-        """
         try:
             taken = super().received(data)
         except OSError as error:
@@ -139,12 +131,6 @@ class LingeringChannel(HTTPChannel):
             self.server.add_task(self)
 
     def readable(self) -> bool:
-        """
-        Tell whether bytes of the client are to be read.
-
-        :return: whether they are
-        :rtype: bool
-        """
         if self._ends is None:
             return super().readable()
         # asked in every round of the loop, so that a silent client is let go too
@@ -153,12 +139,6 @@ class LingeringChannel(HTTPChannel):
         return self.connected
 
     def writable(self) -> bool:
-        """
-        Tell whether there is something to send to the client.
-
-        :return: whether there is
-        :rtype: bool
-        """
         return self._ends is None and super().writable()
 
     def handle_read(self) -> None:

@@ -47,21 +47,6 @@ class FormReader(FormDataParser):
               mimetype: str,
               content_length: int | None,
               options: dict[str, str] | None = None) -> tuple[IO[bytes], MultiDict, MultiDict]:
-        """
-        Read a form.
-
-        :param stream: the body, limited to its length
-        :type stream: IO[bytes]
-        :param mimetype: which kind of form it is
-        :type mimetype: str
-        :param content_length: bytes of the body, if that is known
-        :type content_length: int | None
-        :param options: further parameters of the ``Content-Type``
-        :type options: dict[str, str] | None
-        :return: the body, the fields and the files
-        :rtype: tuple[IO[bytes], MultiDict, MultiDict]
-        :raises errors.BadRequest: when it is not a whole form
-        """
         if mimetype != 'multipart/form-data':
             return super().parse(stream, mimetype, content_length, options)
         boundary = (options or {}).get('boundary', '')
@@ -113,12 +98,6 @@ class Decoder(MultipartDecoder):
     """Werkzeug's decoder, for heads of parts in any encoding."""
 
     def next_event(self) -> Event:
-        """
-        Return the next event of the form.
-
-        :return: as Werkzeug names it
-        :rtype: Event
-        """
         if self.state is State.PART and (end := BLANK_LINE_RE.search(self.buffer)):
             head = bytes(self.buffer[:end.start()])
             self.buffer[:end.start()] = b'\n'.join(map(_in_utf8, head.split(b'\n')))

@@ -47,14 +47,6 @@ class Parser(HTTPRequestParser):
         self._is_wanted = is_wanted
 
     def received(self, data: bytes) -> int:
-        """
-        Take bytes.
-
-        :param data: what came
-        :type data: bytes
-        :return: how many of them belong to this request
-        :rtype: int
-        """
         taken = super().received(data)
         if not self.completed and self._overhead() > MAX_CHUNK_OVERHEAD:
             self.error = BadRequest('Chunks too small')
@@ -81,13 +73,6 @@ class Parser(HTTPRequestParser):
         return self.body_bytes_received - len(self.body_rcv) * 9 // 8
 
     def parse_header(self, header_plus: bytes) -> None:
-        """
-        Parse the head.
-
-        :param header_plus: all of it
-        :type header_plus: bytes
-        :raises ParsingError: when it is malformed
-        """
         first, *lines = header_plus.split(b'\r\n')
         if not FIRST_LINE.fullmatch(first) or SLOW_TO_MATCH.search(header_plus):
             raise ParsingError('Invalid head')

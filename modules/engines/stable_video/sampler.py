@@ -18,6 +18,7 @@ from modules.configuration import ModelOptions
 from modules.engines.diffusion import compiling, devices, faults, toolchain
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
+from modules.engines.diffusion.selftest import Testable
 from modules.engines.stable_video import memory, preview, warmup
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Sampler:
+class Sampler(Testable):
     """
     Makes frames.
 
@@ -65,22 +66,14 @@ class Sampler:
 
     @property
     def rung(self) -> Rung:
-        """The way memory is used."""
         return self.placed.rung
 
     def take(self, rung: Rung) -> None:
-        """
-        Go down to another rung, where nothing is compiled any more.
-
-        :param rung: the way memory is to be used
-        :type rung: Rung
-        """
         self._chunks.clear()
         self.sizes_to_compile.clear()
         self.placed.take(rung)
 
     def restore(self) -> None:
-        """Put all in order after a clip, also one that was cut short."""
         self.placed.restore()
 
     def choose_chunk(self, model: ModelOptions) -> int:
@@ -150,12 +143,6 @@ class Sampler:
         return self.placed.decoder.decode(latents, self.choose_chunk(model), control)
 
     def gives_numbers(self) -> bool:
-        """
-        Make one step of a usual clip, and decode as many of its frames as are decoded at once.
-
-        :return: whether all that came out are finite numbers
-        :rtype: bool
-        """
         model = self._usual.model
         image = _make_noise(model)
         self.placed.prepare(self._usual.without_preset())

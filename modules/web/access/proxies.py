@@ -53,16 +53,6 @@ class BehindProxies:
         self.trusted = trusted
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        """
-        Serve a request.
-
-        :param environ: as WSGI has it
-        :type environ: dict
-        :param start_response: as WSGI has it
-        :type start_response: Callable
-        :return: what the app answers
-        :rtype: Iterable[bytes]
-        """
         peer = address(environ.get('REMOTE_ADDR', ''))
         if TUNNEL in environ:
             # ngrok adds the visitor's address last; a host or a prefix would come from the visitor
@@ -95,16 +85,6 @@ class TunnelApp:
         self.public_url = ''
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        """
-        Serve a request.
-
-        :param environ: as WSGI has it
-        :type environ: dict
-        :param start_response: as WSGI has it
-        :type start_response: Callable
-        :return: what the app answers
-        :rtype: Iterable[bytes]
-        """
         environ[TUNNEL] = self.public_url
         return self.app(environ, start_response)
 
