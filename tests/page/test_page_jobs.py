@@ -589,7 +589,7 @@ def test_what_is_no_photo_is_named_at_once_and_left_out(directed, held):
         file(bytes(100), 'nothing.jpg')
     ])
     see(directed, 'chosen')
-    expect(directed.locator('#notice')).to_contain_text('no photos: letter.pdf, nothing.jpg')
+    expect(directed.locator('#notice')).to_contain_text('can be used: letter.pdf, nothing.jpg')
     expect(directed.locator('.tile .name')).to_have_text(['one', 'two'])
     directed.click('#start')
     state_of(directed, 'two', 'done')
