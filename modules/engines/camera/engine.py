@@ -17,7 +17,7 @@ from modules.engines.camera.files import DEPTH
 from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
 from modules.engines.common import are_never_coming, missing_libraries, recorded_options
-from modules.engines.contract import DepthUse, EngineStatus
+from modules.engines.contract import DepthUse, Engine, EngineStatus
 from modules.i18n import text
 from modules.photos.sizes import Photo, result_size
 from modules.progress import JobControl, OnProgress, Progress, StopIfCancelled
@@ -40,7 +40,7 @@ USUAL_REASONS = ('engines.depth_set_aside', 'engines.depth_no_weights')
 LACKING = ('engines.depth_no_weights', 'engines.depth_coming')
 
 
-class CameraMotion:
+class CameraMotion(Engine):
     """
     The camera motion engine.
 
@@ -70,12 +70,6 @@ class CameraMotion:
         self._depth_used: str | None = None
 
     def status(self) -> EngineStatus:
-        """
-        Say what the engine can do now.
-
-        :return: the status
-        :rtype: EngineStatus
-        """
         is_missing = missing_libraries('cv2', 'numpy')
         reason = self._depth.unavailable()
         return EngineStatus(
@@ -89,24 +83,12 @@ class CameraMotion:
         importlib.import_module('modules.engines.camera.depth_guess')
         self._depth.load()
 
-    def prepare(self, _stop_if_cancelled: StopIfCancelled) -> None:
-        """
-        Do nothing: nothing would make later clips faster.
+    def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
+        # nothing would make later clips faster
+        pass
 
-        :param _stop_if_cancelled: unused
-        :type _stop_if_cancelled: StopIfCancelled
-        """
-
-    def settings(self, _request: 'AnimationRequest') -> dict[str, object]:
-        """
-        Collect the options that change the result.
-
-        :param _request: what was wanted, which changes nothing here
-        :type _request: AnimationRequest
-        :return: keys of the INI's ``[ModelOptions]`` → values; ``Depth`` is the model that estimated depth in the
-            last clip, and is not there where none did
-        :rtype: dict[str, object]
-        """
+    def settings(self, request: 'AnimationRequest') -> dict[str, object]:
+        # the model that estimated depth in the last clip
         used = {'Depth': self._depth_used} if self._depth_used else {}
         return {**recorded_options(self.model), 'Seconds': self._seconds, **used}
 
