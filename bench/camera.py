@@ -13,9 +13,9 @@ instead of the truth's. ``exact`` takes every pixel from where the truth has it 
 hard. Bars: wall and bars of noise, PSNR where both views see, more than 2 pixels from an edge, at
 2, 4 and 8 % of travel. Explained, for three moves: of what depth moves in 24 frames, once the best
 zoom, turn and shift is taken away, the share that DIS flow, chained from frame to frame up to the
-middle, finds there where there is detail. Sharpness: the finest detail in the middle of a clip
-against frame 0. CPU s: all cores, for 90 frames of 1024x576 and what goes before them; MB: growth
-beyond the photo, one frame included.
+middle, finds there where there is detail; below, for every move, beside exact frames. Sharpness:
+the finest detail in the middle of a clip against frame 0. CPU s: all cores, for 90 frames of
+1024x576 and what goes before them; MB: growth beyond the photo, one frame included.
 
 Libraries: numpy, OpenCV, Pillow; scikit-image for one pair.
 """
@@ -35,23 +35,57 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from stereo_pairs import Pair, load_pairs  # noqa: E402
 
+from modules.choices import MOVES  # noqa: E402
 from modules.engines.camera import depth_guess, renderer  # noqa: E402
 from modules.engines.camera.edges import fit_edges  # noqa: E402
-from modules.engines.camera.layers import make_layers, source_of  # noqa: E402
+from modules.engines.camera.layers import Layers, make_layers, source_of  # noqa: E402
 from modules.engines.camera.path import Shot, choose_path  # noqa: E402
 from modules.engines.camera.sheet import MOST_STRETCH, Sheet  # noqa: E402
-from modules.engines.camera.view import View, plan_views, travel_in_pixels  # noqa: E402
+from modules.engines.camera.view import View, hold_size, plan_views, travel_in_pixels  # noqa: E402
 
-MOVES = ('orbit', 'pan-right', 'push-in')
+COMPARED = ('orbit', 'pan-right', 'push-in')
 TRAVEL = 0.036
 #: ways that are only compared with the other eye
 BY_DEPTH_ALONE = ('exact', 'two layers, blurred depth')
+
+
+class Exact:
+    """
+    Every pixel from where the truth has it, without softened edges or filling.
+
+    :param picture: uint8 [H, W, 3]
+    :type picture: np.ndarray
+    :param layers: the same in layers, made with the true depth
+    :type layers: Layers
+    """
+
+    def __init__(self, picture: np.ndarray, layers: Layers):
+        self.rims, self._picture, self._layers = layers.rims, picture, layers
+
+    def draw(self, view: View, into: np.ndarray) -> None:
+        """
+        Draw a view.
+
+        :param view: what is shown
+        :type view: View
+        :param into: uint8 [H, W, 3], is overwritten
+        :type into: np.ndarray
+        """
+        found, _code = self._layers.find_depth(self._layers.rest, view, into.shape)
+        cv2.remap(
+            self._picture,
+            *source_of(view, found, 1, 0),
+            cv2.INTER_CUBIC,
+            dst = into,
+            borderMode = cv2.BORDER_REPLICATE)
 
 
 def _drawing(picture: np.ndarray, near: np.ndarray, travel: float, way: str):
     """A photo with known depth, in two layers or on one sheet; travel in pixels."""
     height, width = near.shape
     fine = renderer._sample_twice(Image.fromarray(picture), (width, height))
+    if way == 'exact':
+        return Exact(picture, make_layers(picture, fine, near, travel))
     if way == 'two layers':
         return make_layers(picture, fine, fit_edges(near, picture), travel)
     small = cv2.resize(near, depth_guess.grid(picture), interpolation = cv2.INTER_AREA)
@@ -86,19 +120,10 @@ def _other_eye(pair: Pair, way: str) -> np.ndarray:
         height, width = near.shape
         scale = 370 / max(near.shape)
         near = cv2.resize(near, None, fx = scale, fy = scale, interpolation = cv2.INTER_AREA)
-        near = cv2.resize(
-            cv2.GaussianBlur(near, (0, 0), 0.7), (width, height),
-            interpolation = cv2.INTER_CUBIC).clip(0, 1)
+        near = renderer._resize(cv2.GaussianBlur(near, (0, 0), 0.7), (width, height))
     drawn = np.empty_like(pair.left)
     view = View((0, 0), gain = (span, 0), shift = (farthest, 0))
-    if way == 'exact':
-        code_view = make_layers(
-            pair.left, renderer._sample_twice(Image.fromarray(pair.left), near.shape[::-1]), near,
-            span)
-        found, _code = code_view.find_depth(code_view.rest, view, drawn.shape)
-        drawn = cv2.remap(pair.left, *source_of(view, found, 1, 0), cv2.INTER_CUBIC)
-    else:
-        _drawing(pair.left, near, span, way.split(',')[0]).draw(view, drawn)
+    _drawing(pair.left, near, span, way.split(',')[0]).draw(view, drawn)
     likeness = _ssim(drawn, pair.right)[pair.seen].mean()
     return np.array([
         _psnr(drawn, pair.right, pair.seen), likeness,
@@ -140,13 +165,18 @@ def _ken_burns(picture: np.ndarray, share: float) -> np.ndarray:
     return cv2.warpAffine(picture, about, (width, height), flags = cv2.INTER_CUBIC)
 
 
+def _shot(pair: Pair, move: str, frames: int) -> tuple[Shot, np.ndarray]:
+    """What is filmed, and the nearness it is given."""
+    return hold_size(Shot(choose_path(move, 1, frames), TRAVEL), pair.near)
+
+
 def _clip(pair: Pair, way: str, move: str, frames: int):
     """Frames one after the other, views, and what draws them."""
     height, width = pair.near.shape
-    shot = Shot(choose_path(move, 1, frames), TRAVEL)
-    made = _drawing(pair.left, pair.near, travel_in_pixels(shot, (width, height)),
+    shot, near = _shot(pair, move, frames)
+    made = _drawing(pair.left, near, travel_in_pixels(shot, (width, height)),
                     'two layers' if way == 'Ken Burns' else way)
-    views = plan_views(shot, pair.near, made.rims)
+    views = plan_views(shot, near, made.rims)
     for number in range(frames):
         frame = pair.left.copy()
         if way == 'Ken Burns':
@@ -168,7 +198,8 @@ def _without_camera(flow: np.ndarray, at: np.ndarray) -> np.ndarray:
 def _explained(pair: Pair, way: str, move: str) -> float:
     """The share of what depth moves that is found in the frames."""
     frames, dis = 24, cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    rows, columns = np.indices(pair.near.shape, np.float32)
+    near = _shot(pair, move, frames)[1]
+    rows, columns = np.indices(near.shape, np.float32)
     before = None
     for number, (frame, shown) in enumerate(_clip(pair, way, move, frames)):
         view = shown
@@ -189,9 +220,9 @@ def _explained(pair: Pair, way: str, move: str) -> float:
             break
     forward = []
     for axis, places in enumerate((columns, rows)):
-        zoom = view.zoom + view.walk * pair.near
-        moved = (places - view.centre[axis] - view.gain[axis] * pair.near -
-                 view.shift[axis]) / (1 - zoom)
+        zoom = view.zoom + view.walk * near
+        moved = (places - view.centre[axis] - view.gain[axis] * near - view.shift[axis]) / (1 -
+                                                                                            zoom)
         forward.append(moved + view.centre[axis] - places)
     detail = cv2.blur(np.abs(cv2.Laplacian(first, cv2.CV_32F)), (15, 15))[30:-30:4, 30:-30:4] > 4
     at = np.stack([columns, rows], 2)[30:-30:4, 30:-30:4][detail]
@@ -237,20 +268,35 @@ def _measure(way: str, folder: Path | None) -> str:
     cells += [' / '.join(f'{value:.1f}' for value in _bars(way))] if way != 'Ken Burns' else ['']
     cells += [
         f'{100 * np.mean([_explained(pair, way, move) for pair in pairs[:2]]):.0f}'
-        for move in MOVES
+        for move in COMPARED
     ]
     return f'| {way} | {" | ".join(cells)} | {_sharpness(pairs[0], way):.2f} | {seconds:.2f} / {memory:.0f} |'
+
+
+def _compare_moves(folder: Path | None) -> list[str]:
+    """One row a move: the share that is found in exact frames and in ours."""
+    rows, pairs = [], load_pairs(folder)[:2]
+    for move in MOVES:
+        if move not in ('auto', 'still'):
+            exact, ours = (
+                np.mean([_explained(pair, way, move) for pair in pairs])
+                for way in ('exact', 'two layers'))
+            rows.append(f'| {move} | {100 * exact:.0f} | {100 * ours:.0f} | {ours / exact:.2f} |')
+    return rows
 
 
 def main() -> None:
     """Print the table, each row from a process of its own."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     print('| | seen, dB | SSIM | revealed, dB | beside, dB | bars, dB | ' +
-          ' | '.join(f'{move}, %' for move in MOVES) + ' | sharpness | CPU s / MB |')
+          ' | '.join(f'{move}, %' for move in COMPARED) + ' | sharpness | CPU s / MB |')
     print('|---' * 11 + '|')
     for way in ('exact', 'two layers', 'two layers, blurred depth', 'one sheet', 'Ken Burns'):
         with ProcessPoolExecutor(1, get_context('spawn')) as pool:
             print(pool.submit(_measure, way, folder).result(), flush = True)
+    print('\n| move | exact, % | two layers, % | share |')
+    print('|---' * 4 + '|')
+    print(*_compare_moves(folder), sep = '\n')
 
 
 if __name__ == '__main__':

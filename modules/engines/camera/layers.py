@@ -23,7 +23,7 @@ STEPS = 65535
 #: travel, in pixels, until which nothing has come into view, and from which what mixes with it is left out
 REST, MOVED = 1.0, 3.0
 #: sharpens, each way, as much as linear sampling between dense pixels softens
-CRISP = (-0.08, 1.16, -0.08)
+CRISP = (-0.1, 1.2, -0.1)
 #: where the left, right, upper and lower border lie in an array
 RIMS = ((slice(None), 0), (slice(None), -1), (0, ), (-1, ))
 

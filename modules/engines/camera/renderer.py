@@ -118,7 +118,8 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
 def _resize(near: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
     import cv2
     import numpy as np
-    return np.clip(cv2.resize(near, size, interpolation = cv2.INTER_CUBIC), 0, 1)
+    # anything that overshoots beside a step would make a second edge of it
+    return np.clip(cv2.resize(near, size, interpolation = cv2.INTER_LINEAR), 0, 1)
 
 
 def _sample_twice(image: Image.Image, size: tuple[int, int]) -> 'numpy.ndarray':

@@ -205,6 +205,17 @@ def test_nothing_of_a_thing_that_moves_stays_behind_as_an_outline():
     assert drawn[50:130, 180:200].min() > 200
 
 
+def test_coarse_depth_leaves_no_cracks_in_a_thing():
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[THING] = 250
+    near = cv2.resize(
+        thing_before_wall(), (WIDTH // 3, HEIGHT // 3), interpolation = cv2.INTER_AREA)
+    frames = clip(pixels, near, 'pan-right', motion = 0.06)
+    for frame in frames[::3]:
+        count, _labels = cv2.connectedComponents((frame[..., 0] < 200).astype(np.uint8))
+        assert count == 2  # what is bright, and the wall in one piece
+
+
 def test_straight_lines_stay_straight_over_ground_and_wall():
     pixels = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
     pixels[:, 100:104] = pixels[:, 220:224] = 30
