@@ -60,6 +60,7 @@ def index() -> Response:
         understood = in_use.parameters if in_use else (),
         modules = static_files.list_modules(),
         preset = services().configuration.model.preset,
+        key_frame = services().configuration.output.key_frame,
         max_seconds = services().configuration.model.max_seconds,
         max_content_length = services().configuration.web.max_content_length,
         limit = megabytes(services().configuration.web.max_content_length),

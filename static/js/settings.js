@@ -1,8 +1,8 @@
 // The settings: values that follow every input, a reset for each, a die for the seed.
 
+import {findFields} from './radios.js';
 import {put, putPlain} from './words.js';
 
-const FIELDS = 'input[name], select[name]';
 const SEEDS = 2 ** 32;
 
 export class Settings {
@@ -14,8 +14,8 @@ export class Settings {
 
   bind() {
     const {fieldset} = this;
-    this.fields = [...fieldset.querySelectorAll(FIELDS)];
-    this.seed = fieldset.querySelector('[name="seed"]');
+    this.fields = findFields(fieldset);
+    this.seed = this.fields.find(({name}) => name === 'seed');
     for (const field of this.fields) {
       field.addEventListener('input', () => this.follow(field));
       reset(field).addEventListener('click', () => {
@@ -35,6 +35,7 @@ export class Settings {
     }
     const kept = this.values();
     const focused = this.fieldset.contains(document.activeElement) ? document.activeElement.id : '';
+    fieldset.querySelector('#more')?.toggleAttribute('open', Boolean(this.fieldset.querySelector('#more[open]')));
     this.fieldset.replaceChildren(...fieldset.childNodes);
     this.bind();
     for (const field of this.fields.filter(({name}) => name in kept)) {
@@ -77,7 +78,11 @@ export class Settings {
     field.setAttribute('aria-invalid', String(Boolean(words || key)));
     if (key) put(place, key, {minimum: field.min, maximum: field.max});
     else putPlain(place, words);
-    if (words || key) field.focus();
+    if (!words && !key) return;
+    // what is wrong is seen, wherever it is
+    field.closest('details')?.setAttribute('open', '');
+    field.focus();
+    place.scrollIntoView({block: 'center'});
   }
 
   isValid() {
@@ -107,7 +112,7 @@ export class Settings {
 }
 
 function names(fieldset) {
-  return [...fieldset.querySelectorAll(FIELDS)].map(({name}) => name).join();
+  return findFields(fieldset).map(({name}) => name).join();
 }
 
 function usual(field) {

@@ -123,7 +123,8 @@ def test_every_setting_the_engine_understands_is_sent(directed):
 
 def test_only_what_the_engine_understands_is_offered(page):
     names = page.eval_on_selector_all('#settings input', 'all => all.map(one => one.name)')
-    assert names == ['motion_bucket_id', 'focus', 'blur', 'seed']
+    assert list(
+        dict.fromkeys(names)) == ['move', 'motion_bucket_id', 'seconds', 'focus', 'blur', 'seed']
 
 
 def test_a_slider_tells_its_value_to_keyboard_and_touch(directed):
@@ -448,7 +449,7 @@ def test_a_seed_that_cannot_be_is_told_at_its_field(directed):
     choose(directed)
     directed.fill('#seed', '4294967296')
     directed.click('#start')
-    assert words(directed, '#seed-error').startswith('Type a whole number from 0 to 4294967295')
+    assert words(directed, '#seed-error').startswith('Enter a whole number from 0 to 4294967295')
     assert directed.evaluate('document.activeElement.id') == 'seed'
     assert directed.get_attribute('#seed', 'aria-invalid') == 'true'
     directed.fill('#seed', '4294967295')
@@ -537,7 +538,7 @@ def test_an_answer_that_is_no_json_is_told_too(directed):
     directed.route('**/jobs', lambda route: route.fulfill(status = 502, body = '<h1>Bad</h1>'))
     directed.click('#start')
     see(directed, 'failed')
-    assert words(directed, '#notice p').startswith('The answer was not what was expected (502).')
+    assert words(directed, '#notice p').startswith('Something unexpected came back (502).')
 
 
 def test_the_chip_says_that_no_model_is_loaded_why_and_how_to_get_it(page):

@@ -9,7 +9,9 @@ Libraries: axe-playwright-python, playwright, pytest.
 import program
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import choose, file, photo, see
+from browser import choose, file, opened, photo, see
+
+from modules.choices import MOVES
 
 SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'
          'Seconds = 1\nOutputFPS = 6\nMaxSeconds = 4\n')
@@ -39,6 +41,14 @@ def _point(page):
     return tuple(map(float, page.input_value('#focus').split(',')))
 
 
+def _offered(page, name):
+    return page.locator(f'[name={name}]').evaluate_all('all => all.map((one) => one.value)')
+
+
+def _checked(page, name):
+    return page.locator(f'[name={name}]:checked').get_attribute('value')
+
+
 def _tap(page, x, y):
     box = page.locator('#photo').bounding_box()
     page.mouse.click(box['x'] + x * box['width'], box['y'] + y * box['height'])
@@ -46,11 +56,9 @@ def _tap(page, x, y):
 
 def test_what_is_set_is_what_the_camera_is_asked(page):
     choose(page, photo(size = (400, 200)))
-    assert page.locator('#seconds option').evaluate_all('all => all.map((one) => one.value)') == [
-        '', '2', '3'
-    ]
-    page.select_option('#move', 'push-in')
-    page.select_option('#seconds', '2')
+    assert _offered(page, 'seconds') == ['', '2', '3'] and _offered(page, 'move') == list(MOVES)
+    page.get_by_role('radio', name = 'Push in').check()
+    page.get_by_role('radio', name = '2 s').check()
     page.fill('#blur', '0.5')
     _tap(page, 0.25, 0.75)
     with page.expect_response(lambda answer: answer.request.method == 'POST') as answer:
@@ -63,7 +71,7 @@ def test_what_is_set_is_what_the_camera_is_asked(page):
     # an earlier clip's settings return with it
     page.reload()
     see(page, 'done')
-    assert (page.input_value('#move'), page.input_value('#seconds')) == ('push-in', '2')
+    assert (_checked(page, 'move'), _checked(page, 'seconds')) == ('push-in', '2')
     assert _point(page) == (x, y)
 
 
@@ -87,3 +95,50 @@ def test_the_focus_is_tapped_moved_by_keys_and_taken_back(page):
     page.set_input_files('#file', file(photo('PNG', (120, 200)), 'other.png'))
     page.wait_for_selector('#focus-mark', state = 'hidden')
     assert page.input_value('#focus') == ''
+
+
+def test_a_move_is_chosen_by_keys_and_taken_back(page):
+    choose(page)
+    page.locator('[name=move]:checked').focus()
+    page.keyboard.press('ArrowRight')
+    page.keyboard.press('ArrowRight')
+    assert _checked(page, 'move') == MOVES[2]
+    page.get_by_role('button', name = 'Reset Camera move').press('Enter')
+    assert _checked(page, 'move') == 'auto' and page.is_hidden('#move-reset')
+    page.keyboard.press('ArrowLeft')
+    assert _checked(page, 'move') == MOVES[-1]
+
+
+@pytest.mark.parametrize('motion', ['reduce', 'no-preference'])
+def test_a_tile_moves_as_it_says_where_motion_is_wanted(chromium, port, motion):
+    moving = "[...document.querySelectorAll('.scene')].filter((one) => one.getAnimations({subtree: true}).some(" \
+             "({animationName}) => animationName)).map((one) => one.dataset.move)"
+    with opened(chromium, port, reduced_motion = motion) as page:
+        choose(page)
+        seen = set()
+        for move in MOVES:
+            page.locator(f'[name=move][value={move}]').check(force = True)
+            seen |= set(page.evaluate(moving))
+        assert seen == (set() if motion == 'reduce' else set(MOVES) - {'still'})
+
+
+def test_what_is_seldom_wanted_is_under_more_and_a_wrong_seed_opens_it(page):
+    page.set_input_files('#file', file(photo()))
+    see(page, 'chosen')
+    assert page.is_hidden('#seed') and page.is_hidden('#key_frame')
+    page.locator('#more summary').press('Enter')
+    page.select_option('#key_frame', 'middle')
+    page.fill('#seed', '-1')
+    page.locator('#more summary').press('Enter')
+    page.set_viewport_size({'width': 390, 'height': 640})
+    page.evaluate('scrollTo(0, 0)')
+    page.click('#start')
+    page.wait_for_function("""() => {
+        const box = document.getElementById('seed-error').getBoundingClientRect();
+        const bar = document.querySelector('.actions').getBoundingClientRect();
+        return box.height && box.top >= 0 && box.bottom <= bar.top;
+    }""")
+    page.fill('#seed', '1')
+    with page.expect_response(lambda answer: answer.request.method == 'POST') as answer:
+        page.click('#start')
+    assert answer.value.json()['parameters']['key_frame'] == 'middle'

@@ -319,7 +319,7 @@ def test_speed_is_chosen_where_the_engine_can_give_exactness_for_it(directed, he
     held.set()
     see(directed, 'done')
     assert Directed.asked[-1].preset == 'fast'
-    directed.get_by_role('button', name = 'Reset How it is made').click()
+    directed.get_by_role('button', name = 'Reset Speed and quality').click()
     assert directed.input_value('#preset') == 'quality'
 
 
@@ -779,7 +779,7 @@ def test_what_did_not_work_is_shown_so_and_can_be_tried_again_after_a_reload(dir
     expect(directed.locator('#notice')).to_contain_text('There is not enough memory.')
     directed.click('#start')
     see(directed, 'done')
-    expect(directed.locator('.tile .caption').last).to_have_text('Did not work')
+    expect(directed.locator('.tile .caption').last).to_have_text('Failed')
 
 
 # ---- somebody looks elsewhere ----
@@ -791,7 +791,7 @@ def test_nobody_is_asked_about_notifications_unbidden(chromium, directed_port, h
         page.reload()
         start(page)
         working(page)
-        expect(page.locator('#bell')).to_have_text('Tell me when it is done')
+        expect(page.locator('#bell')).to_have_text('Notify me when it is done')
         assert page.evaluate('Notification.permission') == 'default'
         page.click('#bell')
         expect(page.locator('#bell')).to_be_hidden()
@@ -852,7 +852,7 @@ def test_a_switch_of_the_language_in_mid_work_says_all_anew(directed, held):
     expect(directed.locator('#cancel')).to_have_text('取消')
     held.set()
     see(directed, 'done')
-    expect(directed.locator('[data-format=gif] .size')).to_have_text('点一下就做')
+    expect(directed.locator('[data-format=gif] .size')).to_have_text('点击生成')
 
 
 def test_what_a_server_says_of_a_failure_follows_the_language(directed, held):

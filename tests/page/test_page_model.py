@@ -191,7 +191,7 @@ def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
         page.evaluate('window.same = true')
         choose(page, name = '奶奶.jpg')
         page.fill('#motion_bucket_id', '90')
-        assert page.locator('#settings input').count() == 4
+        assert page.locator('#settings .setting').count() == 7
         page.click('.chip')
         page.click('#fetch')
         page.wait_for_selector('#arrival [aria-valuenow]')
@@ -243,7 +243,7 @@ def test_a_failure_is_told_in_the_readers_language_and_can_be_tried_again(
         switch(page, 'zh')
         open_card(page)
         page.locator('.card .fault', has_text = re.compile(zh)).wait_for()
-        assert words(page, '#fetch') == '再试一次'
+        assert words(page, '#fetch') == '重试'
         asked = len(moody.requests)
         page.click('#fetch')
         for _ in range(100):

@@ -131,9 +131,10 @@ def file(content, name = 'photo.jpg'):
 
 
 def choose(page, content = None, name = 'photo.jpg'):
-    """Choose a photo by the file field and see it."""
+    """Choose a photo by the file field and see it, and every setting."""
     page.set_input_files('#file', file(content or photo(), name))
     see(page, 'chosen')
+    page.eval_on_selector_all('#more', 'all => all.forEach((more) => { more.open = true; })')
 
 
 def drop(page, *files):
