@@ -140,7 +140,7 @@ def test_a_setting_is_reset_by_a_button_that_comes_when_it_is_needed(directed):
     choose(directed)
     assert directed.locator('.reset:visible').count() == 0
     directed.fill('#motion_bucket_id', '9')
-    directed.get_by_role('button', name = 'Reset Motion').click()
+    directed.get_by_role('button', name = 'Reset Amount of motion').click()
     assert directed.input_value('#motion_bucket_id') == '127'
     assert directed.is_hidden('#motion_bucket_id-reset')
 
