@@ -3,16 +3,18 @@
 """
 The page, and the upright picture of a photo that the browser itself cannot show.
 
-Libraries: Flask.
+Libraries: Flask, MarkupSafe.
 """
 
 import contextlib
+import re
 import shutil
 
 from flask import Blueprint, Response, render_template, request
+from markupsafe import Markup, escape
 
 from modules import VERSION, errors, i18n
-from modules.engines.models import MODELS
+from modules.engines.models import MAIN, MODELS
 from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
 from modules.request import PARAMETERS
@@ -26,8 +28,24 @@ from modules.weights import WeightsError, plan
 
 blueprint = Blueprint('pages', __name__)
 
+#: what is typed into a terminal, within a sentence
+COMMAND = re.compile(r'(?:\./START|START\.bat)(?: --[a-z]+| download(?: depth)?| doctor)*')
+
 #: pixels of the picture shown for a photo the browser cannot decode
 SHOWN_PIXELS = 1600 * 1200
+
+
+@blueprint.app_template_filter()
+def mark_commands(words: str) -> Markup:
+    """
+    Mark what is typed into a terminal, so that no line breaks within it.
+
+    :param words: a sentence
+    :type words: str
+    :return: the sentence, escaped, with commands as code
+    :rtype: Markup
+    """
+    return Markup(COMMAND.sub(r'<code>\g<0></code>', str(escape(words))))  # noqa: S704
 
 
 @blueprint.get('/')
@@ -54,6 +72,7 @@ def index() -> Response:
         sources = {key: _find_source(key, reader)
                    for key in MODELS},
         lack = _lack(now),
+        main_model = MAIN.key,
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
                       for p in PARAMETERS},

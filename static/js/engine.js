@@ -111,9 +111,11 @@ export class Engine {
   takeOver(chip) {
     const focused = this.card.contains(document.activeElement) ? document.activeElement.id : '';
     for (const name of ['engine', 'better', 'generative', 'now']) this.chip.dataset[name] = chip.dataset[name];
+    const isOpen = this.card.querySelector('#owner[open]') !== null;
     for (const part of ['summary', '.card']) {
       this.chip.querySelector(part).replaceChildren(...chip.querySelector(part).childNodes);
     }
+    this.card.querySelector('#owner')?.toggleAttribute('open', isOpen || this.card.querySelector('#owner[open]') !== null);
     this.read();
     if (focused) (document.getElementById(focused) ?? this.card).focus({preventScroll: true});
   }

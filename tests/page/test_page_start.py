@@ -157,3 +157,57 @@ def test_nothing_jumps_from_loading_to_the_finished_clip(chromium, port, size):
         page.wait_for_selector('.clip:not([hidden])')
         jumps = early + page.evaluate('jumps')
         assert sum(value for value, *_names in jumps) < 0.05, jumps
+
+
+CONTRAST = """(one) => {
+    const light = (colour) => {
+        const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+    };
+    const [a, b] = [one.colour, one.ground].map(light).sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+}"""
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_what_is_pressed_and_what_tells_progress_stands_out(chromium, port, scheme):
+    """At least 3 : 1 against what lies beside it."""
+    with browser.opened(chromium, port, color_scheme = scheme) as page:
+
+        def style(selector, name):
+            return page.eval_on_selector(selector, f'(one) => getComputedStyle(one).{name}')
+
+        paper = style('body', 'backgroundColor')
+        pairs = [
+            (style('#choose', 'backgroundColor'), style('.stage', 'backgroundColor')),
+            (style('#choose', 'backgroundColor'), paper),
+            (style('#progress span', 'backgroundColor'), style('#progress', 'backgroundColor')),
+            (style('#progress span', 'backgroundColor'), paper),
+            (style('.chip', 'borderTopColor'), paper),
+            (style('#die', 'borderTopColor'), paper),
+        ]
+        for colour, ground in pairs:
+            found = page.evaluate(CONTRAST, {'colour': colour, 'ground': ground})
+            assert found >= 3, (colour, ground, found)
+
+
+def test_the_bar_at_the_bottom_leaves_a_small_screen_to_the_photo(chromium, port):
+    for language in ('en', 'zh'):
+        with browser.opened(
+                chromium, port, language, viewport = {
+                    'width': 320,
+                    'height': 568
+                }) as page:
+            choose(page)
+            assert page.locator('.actions').bounding_box()['height'] <= 0.15 * 568
+
+
+def test_the_shadow_of_the_photo_lies_under_the_buttons(chromium, port):
+    with browser.opened(chromium, port, color_scheme = 'dark') as page:
+        choose(page)
+        order = page.evaluate("""() => ['.stage', '.actions'].map((name) => {
+            const {position, zIndex} = getComputedStyle(document.querySelector(name));
+            return [position !== 'static', Number(zIndex) || 0];
+        })""")
+        assert order[1][0] and order[1][1] > order[0][1]
