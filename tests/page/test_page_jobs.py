@@ -495,7 +495,7 @@ def test_a_job_that_has_gone_in_mid_work_is_told_and_the_photo_kept(directed, di
     working(directed)
     [job] = remembered(directed)
     program.call(directed_port, 'DELETE', f'/jobs/{job}')
-    expect(directed.locator('#notice')).to_contain_text('The program no longer has this one')
+    expect(directed.locator('#notice')).to_contain_text('This clip is no longer on the server')
     see(directed, 'chosen')
     expect(directed.locator('#photo')).to_be_visible()
     assert remembered(directed) == []
@@ -663,7 +663,7 @@ def test_tabs_know_of_each_others_clips(directed, directed_port, held):
     tile(other, 'one').get_by_role('button', name = 'Delete', exact = True).click()
     # the photo that is on the table is not taken away
     state_of(directed, 'one', 'ready')
-    expect(directed.locator('#notice')).to_contain_text('no longer has this one')
+    expect(directed.locator('#notice')).to_contain_text('no longer on the server')
     other.close()
 
 
@@ -722,7 +722,7 @@ def test_a_clip_is_deleted_after_being_asked_in_place(directed, directed_port, h
     tile(directed, 'one').get_by_role('button', name = 'Delete', exact = True).click()
     see(directed, 'empty')
     expect(directed.locator('.tile')).to_have_count(0)
-    expect(directed.locator('#status')).to_have_text('one is deleted.')
+    expect(directed.locator('#status')).to_have_text('one was deleted.')
     assert (remembered(directed), program.call(directed_port, 'GET',
                                                f'/jobs/{job}').status) == ([], 404)
 

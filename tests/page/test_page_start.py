@@ -180,8 +180,8 @@ def test_what_is_pressed_and_what_tells_progress_stands_out(chromium, port, sche
 
         paper = style('body', 'backgroundColor')
         pairs = [
-            (style('#choose', 'backgroundColor'), style('.stage', 'backgroundColor')),
-            (style('#choose', 'backgroundColor'), paper),
+            (style('#choose', 'borderTopColor'), style('.stage', 'backgroundColor')),
+            (style('#choose', 'borderTopColor'), paper),
             (style('#progress span', 'backgroundColor'), style('#progress', 'backgroundColor')),
             (style('#progress span', 'backgroundColor'), paper),
             (style('.chip', 'borderTopColor'), paper),
