@@ -174,6 +174,28 @@ def test_the_page_of_one_clip_shows_a_picture_where_the_video_cannot_be_played(p
     assert page.evaluate("document.querySelector('.shown').naturalWidth > 0")
 
 
+def test_a_clip_that_arrives_late_does_not_take_the_place_of_another(page):
+    finish(page)
+    choose(page, name = 'second.jpg')
+    waiting = []
+
+    def hold(route):
+        if waiting:
+            route.continue_()
+        else:
+            waiting.append(route)
+
+    page.route('**/result?format=mp4', hold)
+    page.click('#start')
+    expect(page.locator('#sentence')).to_contain_text('Loading your clip')
+    page.locator('.tile', has_text = 'grandmother').locator('.open').click()
+    first = page.wait_for_selector('#clip[aria-label$=grandmother]').get_attribute('data-job')
+    waiting.pop().continue_()
+    page.wait_for_timeout(300)
+    assert page.locator('#clip').get_attribute('data-job') == first
+    assert page.is_visible('#clip') and page.is_visible('#live')
+
+
 def test_a_clip_that_is_no_longer_there_leads_back(chromium, port):
     axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
     with browser.opened(chromium, port, refusals = True) as page:

@@ -17,6 +17,7 @@ import cv2
 import numpy
 import program
 import pytest
+import stand_ins
 from serving import jpeg, serve
 
 from modules.routes.clips import unique_names
@@ -78,6 +79,17 @@ def test_a_clip_that_is_no_longer_there_says_what_to_do(port):
     assert 'no longer here' in page.body.decode() and 'href="/"' in page.body.decode()
     # programs get what they always get
     assert get(port, f'/clip-{gone}').json['code'] == 'not_found'
+
+
+def test_a_clip_that_is_still_being_made_says_so_and_looks_again(tmp_path):
+    stand_ins.Held.go.clear()
+    with serve(tmp_path / 'home', {'camera': 'Held'}) as port:
+        program.ready(port)
+        body, headers = program.form([], [('file', 'photo.jpg', jpeg())])
+        job = program.call(port, 'POST', '/jobs', body, headers).json['id']
+        page = get(port, f'/clip-{job}', **BROWSER).body.decode()
+        assert 'http-equiv="refresh"' in page and '<video' not in page
+        stand_ins.Held.go.set()
 
 
 # ---- its link ----
