@@ -45,6 +45,14 @@ def sandbox():
     sandbox.close()
 
 
+@pytest.fixture(scope = 'module')
+def lasting():
+    """One for tests after which its processes are as they were before."""
+    sandbox = Sandbox(10_000_000, PATIENCE, ROOMS)
+    yield sandbox
+    sandbox.close()
+
+
 def run(sandbox, function, *arguments, **more):
     """What a function finds in a picture of no matter which content."""
     found, _content = sandbox.run(function, Path(__file__), *arguments, **more)
@@ -152,19 +160,19 @@ def test_who_cannot_wait_gets_a_process_besides(sandbox):
     assert first not in {process(sandbox) for _ in range(4)}
 
 
-def test_what_is_read_elsewhere_is_the_same(sandbox, tmp_path):
+def test_what_is_read_elsewhere_is_the_same(lasting, tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, 'Maker'
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (47.0, 22.5, 31.25)
     path = tmp_path / 'upload'
     Image.effect_mandelbrot((400, 300), (-2, -1, 1, 1), 40).save(path, 'JPEG', exif = exif)
-    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(sandbox, 10**6)
+    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(lasting, 10**6)
     for pixels in (None, 5000):
         one, other = here.read(path, pixels), elsewhere.read(path, pixels)
         assert (one.full_size, one.image.tobytes()) == (other.full_size, other.image.tobytes())
     assert here.still(path, (2, 1)) == elsewhere.still(path, (2, 1))
     with pytest.raises(errors.TooManyPixels):
-        SandboxedReader(sandbox, 1000).read(path)
+        SandboxedReader(lasting, 1000).read(path)
 
 
 def test_a_photo_that_breaks_a_decoder_only_for_the_engine_fails_its_job_alone(tmp_path):
@@ -194,9 +202,9 @@ def test_what_a_picture_makes_libraries_say_is_not_in_the_log(sandbox, capfd):
     assert capfd.readouterr().err == ''
 
 
-def test_refusals_travel_with_their_words(sandbox):
+def test_refusals_travel_with_their_words(lasting):
     with pytest.raises(errors.TooManyPixels) as caught:
-        run(sandbox, hostile.refuse)
+        run(lasting, hostile.refuse)
     expected = errors.TooManyPixels('file', pixels = 7, limit = 5)
     assert caught.value.field == 'file'
     assert caught.value.text.in_('zh') == expected.text.in_('zh')
@@ -270,12 +278,12 @@ def test_what_a_process_answers_runs_nothing_in_the_program(sandbox, tmp_path):
     'size': [10**30, 1],
     'full_size': [4, 4]
 }])
-def test_an_answer_that_cannot_be_is_a_damaged_picture(sandbox, found):
+def test_an_answer_that_cannot_be_is_a_damaged_picture(lasting, found):
 
     class FalseSandbox:
 
         def run(self, _function, upload, *_arguments, **more):
-            return sandbox.run(hostile.answer_falsely, upload, {'id': 1, 'found': found}, 'x')
+            return lasting.run(hostile.answer_falsely, upload, {'id': 1, 'found': found}, 'x')
 
     with pytest.raises(errors.DamagedImage):
         SandboxedReader(FalseSandbox(), 1000).read(Path(__file__))
@@ -332,10 +340,10 @@ def test_the_time_a_picture_may_take_grows_with_its_size(sandbox, tmp_path):
 
 
 @pytest.mark.parametrize('kind', fuzzing.FORMATS)
-def test_every_format_is_read_without_opening_a_file(sandbox, tmp_path, kind):
+def test_every_format_is_read_without_opening_a_file(lasting, tmp_path, kind):
     path = tmp_path / 'upload'
     path.write_bytes(fuzzing.originals()[kind])
-    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(sandbox, 10**6)
+    here, elsewhere = photos.PhotoReader(10**6), SandboxedReader(lasting, 10**6)
     assert elsewhere.read(path).image.tobytes() == here.read(path).image.tobytes()
     assert elsewhere.still(path, (1, 1)) == here.still(path, (1, 1))
 
