@@ -29,16 +29,17 @@ MOST_WORKERS = 12
 #: files in the order in which they are begun, the longest first
 LONGEST = {
     name: place
-    for place, name in enumerate(('test_page_jobs.py', 'test_container.py', 'test_svd_memory.py',
-                                  'test_stable_video.py', 'test_fleet_faults.py', 'test_jobs.py',
-                                  'test_faults.py', 'test_page.py', 'test_program.py',
-                                  'test_own_environment.py', 'test_launch.py',
-                                  'test_svd_compiling.py', 'test_earlier_defects.py',
-                                  'test_fleet.py', 'test_svd_placement.py',
-                                  'test_svd_compiling_faults.py', 'test_svd_presets.py',
-                                  'test_svd_served.py', 'test_svd_selftest.py', 'test_sandbox.py',
-                                  'test_depth.py', 'test_tunnel.py', 'test_page_model.py',
-                                  'test_torch_installed.py'))
+    for place, name in enumerate(('test_container.py', 'test_page_jobs.py', 'test_fleet_faults.py',
+                                  'test_faults.py', 'test_svd_memory.py', 'test_stable_video.py',
+                                  'test_own_environment.py', 'test_launch.py', 'test_program.py',
+                                  'test_svd_compiling.py', 'test_jobs.py', 'test_fleet.py',
+                                  'test_svd_compiling_faults.py', 'test_svd_served.py',
+                                  'test_svd_presets.py', 'test_depth.py', 'test_svd_placement.py',
+                                  'test_tunnel.py', 'test_page.py', 'test_torch_installed.py',
+                                  'test_notebook.py', 'test_earlier_defects.py', 'test_sandbox.py',
+                                  'test_page_model.py', 'test_svd_selftest.py', 'test_animation.py',
+                                  'test_local_queue.py', 'test_again.py', 'test_environment.py',
+                                  'test_openapi.py', 'test_live_photo.py'))
 }
 
 

@@ -165,11 +165,12 @@ def port_of(log, process, seconds = 120):
 
 
 def until(is_so, seconds = 120):
-    """Wait until something is so, which it must be sooner or later."""
-    patience = time.monotonic() + seconds
+    """Wait until something is so, which it must be sooner or later; what takes long is asked for less often."""
+    patience, pause = time.monotonic() + seconds, 0.01
     while not is_so():
         assert time.monotonic() < patience
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(0.1, 1.2 * pause)
 
 
 def ready(port, seconds = 120):
