@@ -153,3 +153,27 @@ def test_a_photo_that_is_none_is_told_and_the_page_goes_on(page, picture, tmp_pa
     page.find('#file').send_keys(str(letter))
     page.see('.notice[data-kind=wrong]')
     page.choose(picture)
+
+
+def test_several_photos_and_the_way_to_the_phone(page, picture, tmp_path):
+    letter, second = tmp_path / 'letter.pdf', tmp_path / 'second.jpg'
+    letter.write_bytes(b'Dear photo')
+    second.write_bytes(photo(size = (200, 300)))
+    page.find('#file').send_keys('\n'.join(map(str, (picture, letter, second))))
+    page.see('#studio[data-state=chosen]')
+    assert page.until('notice.textContent.includes("letter.pdf")')
+    page.find('#start').click()
+    assert page.until('tally.textContent === "2 of 2 done"')
+    page.see('#save-all')
+    page.see('#studio[data-state=done]')
+    page.find('#open-phone').click()
+    assert page.until('document.querySelector(".hint-phone").textContent.includes("--host")')
+    assert page.findings() == []
+    page.find('#phone .close').click()
+    job = page.until('clip.dataset.job')
+    page.browser.get(f'http://127.0.0.1:{page.port}/clip-{job}')
+    # a video, or a picture where this WebKit has no decoder for it
+    assert page.until(
+        '[...document.querySelectorAll(".shown")].some((one) => one.naturalWidth || one.videoWidth)'
+    )
+    assert page.findings() == []
