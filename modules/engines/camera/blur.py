@@ -20,12 +20,15 @@ WIDEST = 0.018
 SHARP = 0.06
 #: slices of nearness on each side of the focus
 SLICES = 5
+#: share of a thing in a pixel from which it is seen there
+VISIBLE = 0.02
 
 
 def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
-              amount: float) -> 'numpy.ndarray':
+              amount: float) -> tuple['numpy.ndarray', 'numpy.ndarray']:
     """
-    Blur what is out of focus.
+    Blur what is out of focus. What a near thing spreads over is as near as the thing itself, or it would stay behind
+    when the thing moves.
 
     :param fine: uint8 [2H - 1, 2W - 1, 3], sRGB
     :type fine: numpy.ndarray
@@ -35,8 +38,8 @@ def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
     :type focus: float
     :param amount: 0–1
     :type amount: float
-    :return: uint8 [2H - 1, 2W - 1, 3]
-    :rtype: numpy.ndarray
+    :return: uint8 [2H - 1, 2W - 1, 3], and nearness, float32 [H, W]
+    :rtype: tuple[numpy.ndarray, numpy.ndarray]
     """
     import cv2
     import numpy as np
@@ -48,7 +51,7 @@ def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
     limits = _limits(near, focus)
     # near things out of focus are seen through at their edges
     behind, _near = fill_behind(picture, near, find_hiding(near, widest), widest)
-    result = (behind.astype(np.float32) / 255)**2.2
+    result, reached = (behind.astype(np.float32) / 255)**2.2, near
     for lower, upper in zip(limits, limits[1:], strict = False):
         inside = ((near >= lower) & (near < upper)).astype(np.float32)
         if not inside.any():
@@ -59,6 +62,8 @@ def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
         if radius > 0.4:
             cover = _spread(inside, radius)
             colour = _spread(light * inside[..., None], radius) / np.maximum(cover, 1e-4)[..., None]
+            depth = _spread(near * inside, radius) / np.maximum(cover, 1e-4)
+            reached = np.where(cover > VISIBLE, np.maximum(reached, depth), reached)
         result = result + (colour - result) * cover[..., None]
     changed = np.abs(result - light).max(2)
     blurred = (255 * result.clip(0, 1)**(1 / 2.2)).round().astype(np.uint8)
@@ -68,7 +73,7 @@ def blur_away(fine: 'numpy.ndarray', near: 'numpy.ndarray', focus: float,
         interpolation = cv2.INTER_NEAREST)
     mixed = twice[:-1, :-1].copy()
     cv2.copyTo(fine, keeps[:-1, :-1], mixed)
-    return mixed
+    return mixed, reached
 
 
 def _limits(near: 'numpy.ndarray', focus: float) -> list[float]:

@@ -105,7 +105,8 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     else:
         near = fit_edges(_resize(modelled, size), still)
     if shot.blur:
-        fine = blur_away(fine, near, nearness_in_focus(shot, near), shot.blur)
+        fine, spread = blur_away(fine, near, nearness_in_focus(shot, near), shot.blur)
+        near = near if modelled is None else spread
         still = np.ascontiguousarray(fine[::2, ::2])
     if is_still:
         return Renderer(still)

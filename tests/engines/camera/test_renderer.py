@@ -131,6 +131,16 @@ def test_a_blurred_thing_before_a_sharp_wall_spreads_over_it():
     assert frame[90, 160, 0] < 5 and frame[90, 100, 0] == 250
 
 
+def test_a_blurred_thing_takes_its_blur_along():
+    pixels = np.full((HEIGHT, WIDTH, 3), 250, np.uint8)
+    pixels[THING] = 0
+    frames = clip(pixels, thing_before_wall(), 'pan-right', focus = (0.1, 0.1), blur = 1.0)
+    for frame in frames:
+        row = frame[90, 150:, 0].astype(int)
+        assert (np.diff(row) >= -1).all()
+        assert 4 < np.count_nonzero((row > 20) & (row < 249)) < 10
+
+
 def test_threads_do_not_change_the_bytes():
     before, clips = cv2.getNumThreads(), []
     try:
