@@ -26,18 +26,20 @@ def find_base(asked: Request, web: WebOptions) -> tuple[str, str]:
     :type asked: Request
     :param web: where the program listens
     :type web: WebOptions
-    :return: the address, with a slash at its end, and an empty string; or an empty string, and the key of what to do
+    :return: the address, with a slash at its end, empty where there is none; and the key of what to do or to know
     :rtype: tuple[str, str]
     """
-    if not _is_local(urlsplit(asked.host_url).hostname or ''):
-        return asked.root_url, ''
+    host = urlsplit(asked.host_url).hostname or ''
+    if not _is_local(host):
+        found = proxies.address(host)
+        return asked.root_url, 'phone.same_network' if found and found.is_private else ''
     listened_on = proxies.address(web.host)
     if not (listened_on and listened_on.is_unspecified):
         return '', 'phone.only_here'
     own = find_own_address()
     if not own or not proxies.is_from_here(asked):
         return '', 'phone.open_by_address'
-    return f'http://{own}:{asked.environ["SERVER_PORT"]}{asked.root_path}/', ''
+    return f'http://{own}:{asked.environ["SERVER_PORT"]}{asked.root_path}/', 'phone.same_network'
 
 
 def _is_local(host: str) -> bool:

@@ -40,6 +40,8 @@ export class Strip {
     if (state === 'done') putPlain(place, moment(job.finished ?? job.created));
     else if (state === 'running' && job.phase === 'step' && job.steps) {
       put(place, 'tile_step', {step: job.step, steps: job.steps});
+    } else if (state === 'sending' && clip.sent) {
+      put(place, 'tile_sending_part', {percent: Math.floor(100 * clip.sent / clip.size)});
     } else put(place, `tile_${state}`);
   }
 

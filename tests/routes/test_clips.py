@@ -98,7 +98,8 @@ def test_a_clip_that_is_still_being_made_says_so_and_looks_again(tmp_path):
 def test_the_link_leads_to_where_the_page_was_opened_and_the_code_says_the_same(port, done):
     told = get(port, f'/jobs/{done}/link', Host = f'10.1.2.3:{port}').json
     assert told['url'] == f'http://10.1.2.3:{port}/clip-{done}'
-    assert told['hint'] is None
+    assert 'same network' in told['hint']
+    assert get(port, f'/jobs/{done}/link', Host = '8.8.8.8').json['hint'] is None
     assert read_code(told['qr']) == told['url']
 
 
