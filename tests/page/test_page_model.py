@@ -353,6 +353,13 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         assert 'The depth model a/model is not on this machine; ./START download' in words(page)
         assert 'Why no AI' in words(page)
         assert words(page, '#fetch-more') == 'Get sharper depth (99 MB, Apache-2.0)'
+        page.set_viewport_size({'width': 320, 'height': 640})
+        # what is typed stands in one line
+        lines = page.eval_on_selector_all(
+            '.card code',
+            'all => all.filter((one) => one.checkVisibility()).map((one) => one.getClientRects().length)'
+        )
+        assert lines and set(lines) == {1}
         switch(page, 'zh')
         open_card(page)
         assert words(page, '#fetch-more') == '让远近更准（99 MB，Apache-2.0）'

@@ -211,3 +211,22 @@ def test_the_shadow_of_the_photo_lies_under_the_buttons(chromium, port):
             return [position !== 'static', Number(zIndex) || 0];
         })""")
         assert order[1][0] and order[1][1] > order[0][1]
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_nothing_shines_through_the_place_to_drop(chromium, port, scheme):
+    with browser.opened(chromium, port, color_scheme = scheme) as page:
+        page.evaluate("document.getElementById('studio').toggleAttribute('data-dragging', true)")
+        colour = page.eval_on_selector('.landing', '(one) => getComputedStyle(one).backgroundColor')
+        assert colour.startswith('rgb(') and page.locator('.landing').is_visible()
+
+
+@pytest.mark.parametrize(('language', 'first'), [('zh', 'PingFang SC'), ('en', '-apple-system')])
+def test_chinese_fonts_come_first_where_the_page_is_chinese(chromium, port, language, first):
+    with browser.opened(chromium, port, language) as page:
+        family = page.eval_on_selector('body', '(one) => getComputedStyle(one).fontFamily')
+        assert family.split(',')[0].strip('"') == first
+        page.click('#language')
+        page.wait_for_selector(f'html[lang^={"en" if language == "zh" else "zh"}]')
+        family = page.eval_on_selector('body', '(one) => getComputedStyle(one).fontFamily')
+        assert family.split(',')[0].strip('"') != first
