@@ -544,6 +544,7 @@ def test_an_answer_that_is_no_json_is_told_too(directed):
 def test_the_chip_says_that_no_model_is_loaded_why_and_how_to_get_it(page):
     assert words(page, '.chip').endswith('Camera motion')
     page.click('.chip')
+    page.click('#owner > summary')
     said = words(page, '.card')
     assert said.startswith('No AI model is loaded')
     assert re.search('Why no AI\n+.+\n+How to get it\n+Run ./START', said)

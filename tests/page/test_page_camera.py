@@ -50,6 +50,7 @@ def _checked(page, name):
 
 
 def _tap(page, x, y):
+    page.locator('#photo').scroll_into_view_if_needed()
     box = page.locator('#photo').bounding_box()
     page.mouse.click(box['x'] + x * box['width'], box['y'] + y * box['height'])
 
