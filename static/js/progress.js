@@ -14,8 +14,9 @@ const PLACES = ['', 'in_line_next', 'in_line_second', 'in_line_third'];
 const SHARES = {step: [0, 0.85], decoding: [0.85, 0.9], writing: [0.9, 1]};
 
 export class Progress {
-  constructor(bar, sentence, status) {
-    Object.assign(this, {bar, sentence, status});
+  // `findTally` gives {done, total} of several photos, or nothing.
+  constructor(bar, sentence, status, findTally) {
+    Object.assign(this, {bar, sentence, status, findTally});
   }
 
   start(clip) {
@@ -53,7 +54,8 @@ export class Progress {
   }
 
   tick() {
-    const [key, values] = this.words();
+    const tally = this.findTally();
+    const [key, values] = tally ? ['with_tally', {where: this.words(), tally: ['tally', tally]}] : this.words();
     put(this.sentence, key, values);
     document.title = say(key, values);
     this.bar.setAttribute('aria-valuetext', document.title);

@@ -34,7 +34,7 @@ export class View {
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
     this.focus = new Focus(form, this.settings);
     this.primary = new Primary(form, byId('start'));
-    this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'));
+    this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'), () => clips.tally);
     this.stage = new Stage(form);
     this.action = new MainAction(byId('main-action'));
     this.downloads = new Downloads(byId('downloads'), {refresh: () => this.kept.refresh()});

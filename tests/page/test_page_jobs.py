@@ -602,6 +602,8 @@ def test_how_many_are_done_is_told_and_all_are_saved_as_one_zip(directed, held):
     start(directed, '猫.jpg', 'two.jpg', 'two.jpg')
     working(directed)
     expect(directed.locator('#tally')).to_have_text('0 of 3 done')
+    expect(directed.locator('#sentence')).to_have_text('Step 1 of 4 · 0 of 3 done')
+    expect(directed).to_have_title('Step 1 of 4 · 0 of 3 done')
     expect(directed.locator('#save-all')).to_be_hidden()
     held.set()
     expect(directed.locator('#tally')).to_have_text('3 of 3 done')
