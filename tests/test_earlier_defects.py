@@ -228,7 +228,8 @@ def copy(tmp_path_factory):
     """The program's own folder, with an INI that is not as it comes."""
     folder = tmp_path_factory.mktemp('program') / 'it'
     for name in ('modules', 'static', 'templates'):
-        shutil.copytree(ROOT / name, folder / name, ignore = shutil.ignore_patterns('__pycache__'))
+        # what Python has compiled comes along, but for what it is just compiling
+        shutil.copytree(ROOT / name, folder / name, ignore = shutil.ignore_patterns('*.pyc.*'))
     for name in ('__main__.py', 'app.py'):
         shutil.copy(ROOT / name, folder)
     (folder / 'configuration.ini').write_text(f'{SMALL}OutputFPS = 3\n')

@@ -37,6 +37,8 @@ KeyFrame = middle
 KeepLocation = True
 GifMaxBytes = 20000
 '''
+#: the first without a limit, under which a GIF is made again and again
+UNLIMITED = MADE.replace('GifMaxBytes = 20000\n', '')
 OTHER = '''[ModelOptions]
 ImagePromptWidth = 128
 ImagePromptHeight = 128
@@ -325,7 +327,7 @@ def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
 def test_a_result_remembers_how_long_it_is(tmp_path, seconds):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     given = ('--seconds', seconds) if seconds else ()
-    _animated(tmp_path, MADE, tmp_path / 'a.jpg', *given)
+    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', *given)
     _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
@@ -333,7 +335,7 @@ def test_a_result_remembers_how_long_it_is(tmp_path, seconds):
 
 def test_a_result_remembers_how_the_camera_moved(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
-    _animated(tmp_path, MADE, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
+    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
               '--blur', '0.4')
     told = dict(again.read_result(tmp_path / 'a.gif').fields)
     assert (told['move'], told['focus'], told['blur']) == ('pan-left', '0.3,0.6', '0.4')
@@ -346,7 +348,7 @@ def test_every_move_makes_another_clip(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     made = set()
     for move in ('orbit', 'push-in', 'pan-left', 'still'):
-        _animated(tmp_path, MADE, tmp_path / 'a.jpg', '--seed', 3, '--move', move, '-o',
+        _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', 3, '--move', move, '-o',
                   tmp_path / 'b.gif')
         with Image.open(tmp_path / 'b.gif') as image:
             image.seek(2)

@@ -405,26 +405,26 @@ def test_the_address_is_one_a_browser_takes(host, url):
     assert serve.address(host, 7) == url
 
 
-@pytest.mark.parametrize('split', [['--max-split-size-mb=64'], []])
-def test_the_split_size_reaches_torch_and_the_environment_goes_first(small, split):
+@pytest.mark.parametrize(('split', 'given'), [(['--max-split-size-mb=64'], None), ([], None),
+                                              (['--max-split-size-mb=64'], 'backend:native')])
+def test_the_split_size_reaches_torch_and_the_environment_goes_first(small, split, given):
     """Where segments can grow they do, with that option and without."""
     code = ('import os, runpy, sys; sys.path.insert(0, ".");'
             'runpy.run_path("__main__.py")["main"]();'
             'print("is", os.environ.get("PYTORCH_CUDA_ALLOC_CONF", ""))')
     command = [sys.executable, '-c', code, 'doctor', *split, '--config', small]
     growing = ['expandable_segments:True'] if allocator.can_grow() else []
-    wanted = ','.join(['max_split_size_mb:64'] * len(split) + growing)
-    for given, expected in ((None, wanted), ('backend:native', 'backend:native')):
-        environment = {k: v for k, v in os.environ.items() if k != 'PYTORCH_CUDA_ALLOC_CONF'}
-        environment |= {'PYTORCH_CUDA_ALLOC_CONF': given} if given else {}
-        found = subprocess.run(
-            command,
-            cwd = ROOT,
-            env = environment,
-            capture_output = True,
-            encoding = 'utf-8',
-            check = True)
-        assert f'is {expected}' in found.stdout.splitlines()
+    expected = given or ','.join(['max_split_size_mb:64'] * len(split) + growing)
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTORCH_CUDA_ALLOC_CONF'}
+    environment |= {'PYTORCH_CUDA_ALLOC_CONF': given} if given else {}
+    found = subprocess.run(
+        command,
+        cwd = ROOT,
+        env = environment,
+        capture_output = True,
+        encoding = 'utf-8',
+        check = True)
+    assert f'is {expected}' in found.stdout.splitlines()
 
 
 def test_the_bars_name_the_photo_count_and_speak_to_the_reader(tmp_path, small):

@@ -325,7 +325,9 @@ def is_served(port, address = '127.0.0.1'):
 def studio(tmp_path):
     """One that speaks English, on a machine with a GPU; its folders are of this test's own."""
     store = StoreOptions(outputs_home = tmp_path / 'outputs', models_home = tmp_path / 'models')
-    return Studio(Configuration(store = store), 'en', has_gpu = True)
+    small = ModelOptions(
+        image_prompt_width = 64, image_prompt_height = 64, seconds = 1.0, output_fps = 4)
+    return Studio(Configuration(store = store, model = small), 'en', has_gpu = True)
 
 
 def test_photos_chosen_with_ipywidgets_are_taken(studio, capsys):

@@ -10,6 +10,7 @@ Libraries: none but the standard one, pytest.
 
 import ast
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -51,7 +52,7 @@ def pip_settings(folder):
     :return: arguments of buildah, which show the build that file, and the certificates named in it
     """
     found = {}
-    for line in run(sys.executable, '-m', 'pip', 'config', 'list').splitlines():
+    for line in _pip_config().splitlines():
         name, _equals, value = line.partition('=')
         words = [word for word in ast.literal_eval(value).split() if not word.startswith('file:')]
         # what the environment says comes first there, and goes first
@@ -62,6 +63,11 @@ def pip_settings(folder):
     config.write_text('\n'.join(['[global]', *lines, '']))
     shown = [f'--volume={config}:/etc/pip.conf:ro']
     return shown + [f'--volume={path}:{path}:ro' for path in found.get('cert', ())]
+
+
+@functools.cache
+def _pip_config():
+    return run(sys.executable, '-m', 'pip', 'config', 'list')
 
 
 class Image:

@@ -7,6 +7,7 @@ None of them is configured, but for users and certificates.
 Libraries: none but the standard one.
 """
 
+import functools
 import platform
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ def lacks():
     return missing or ([] if KEYS.exists() and _mirror() else ['Debian'])
 
 
+@functools.cache
 def _mirror():
     """Where this machine's own packages come from, if it is a Debian."""
     if platform.freedesktop_os_release().get('ID') != 'debian':
