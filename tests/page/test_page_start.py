@@ -159,6 +159,22 @@ def test_nothing_jumps_from_loading_to_the_finished_clip(chromium, port, size):
         assert sum(value for value, *_names in jumps) < 0.05, jumps
 
 
+@pytest.mark.parametrize('size', [(390, 844), (1366, 768)])
+def test_nothing_jumps_while_the_page_comes_in_pieces(chromium, port, size):
+    """On a slow line the page is painted before all of it is there."""
+    with browser.opened(chromium, port, viewport = {'width': size[0], 'height': size[1]}) as page:
+        boxes = []
+        # what comes last first
+        for name in ('.before', '.actions', '.side', '.examples', '#accepted', '#choose', '.lead',
+                     ''):
+            boxes.append([page.locator(name).bounding_box() for name in ('.loop', '.stage')])
+            if name:
+                page.eval_on_selector(name, '(one) => one.remove()')
+        # the stage grows downwards
+        assert len({tuple(loop.items()) for loop, _stage in boxes}) == 1, boxes
+        assert len({(stage['x'], stage['y'], stage['width']) for _loop, stage in boxes}) == 1, boxes
+
+
 CONTRAST = """(one) => {
     const light = (colour) => {
         const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255)
