@@ -9,6 +9,7 @@ Libraries: pytest.
 import base64
 import contextlib
 
+import hub
 import program
 import pytest
 import stand_ins
@@ -26,15 +27,22 @@ def port(tmp_path):
 
 @contextlib.contextmanager
 def serving(tmp_path, **web):
-    nowhere = 'http://127.0.0.1:9/stabilityai/stable-video-diffusion-img2vid-xt'
-    configuration = Configuration(
-        web = WebOptions(port = 0, allowed_hosts = ('photos.example', ), **web),
-        store = StoreOptions(models_home = tmp_path / 'models'),
-        installation = InstallationOptions(model_repository_url = nowhere))
-    engines = Engines(configuration, stand_ins.table(camera = 'Instant'))
-    with program.served(create_app(configuration, tmp_path, engines = engines),
-                        configuration.web) as port:
-        yield port
+    # a download that fails at once may have failed before anybody is told that it runs
+    with hub.Hub({}).serving() as silent:
+        silent.silent = True
+        configuration = Configuration(
+            web = WebOptions(port = 0, allowed_hosts = ('photos.example', ), **web),
+            store = StoreOptions(models_home = tmp_path / 'models'),
+            installation = InstallationOptions(
+                model_repository_url = f'{silent.url}/stabilityai/stable-video-diffusion-img2vid-xt'
+            ))
+        engines = Engines(configuration, stand_ins.table(camera = 'Instant'))
+        with program.served(
+                create_app(configuration, tmp_path, engines = engines), configuration.web) as port:
+            try:
+                yield port
+            finally:
+                silent.closing.set()
 
 
 def press(port, query = '', **headers):
