@@ -97,7 +97,8 @@ def test_the_version_changes_with_any_file(tmp_path):
 
 @pytest.mark.parametrize('encoding', ['br', 'gzip'])
 def test_text_is_compressed_and_its_etag_holds(port, script, encoding):
-    for path in ('/', script, script.replace('js/main.js', 'css/base.css'), '/openapi.json'):
+    for path in ('/', script, script.replace('js/main.js', 'css/base.css'),
+                 script.replace('js/main.js', 'locales/zh.json')):
         answer = _get(port, path, f'deflate, {encoding}')
         plain = _get(port, path)
         assert answer.headers[
@@ -111,12 +112,12 @@ def test_text_is_compressed_and_its_etag_holds(port, script, encoding):
     assert _get(port, script).headers['ETag'] != etag
 
 
-def test_parts_pictures_and_events_are_sent_as_they_are(port, script):
+def test_parts_pictures_events_and_answers_are_sent_as_they_are(port, script):
     part = _get(port, script, 'gzip', Range = 'bytes=0-9')
     assert (part.status, 'Content-Encoding' in part.headers, len(part.body)) == (206, False, 10)
     body, headers = program.form((), [('file', 'photo.jpg', jpeg())])
     job = program.call(port, 'POST', '/jobs', body, headers).json
     program.until(lambda: _get(port, f'/jobs/{job["id"]}').json['state'] == 'done')
-    for path in ('events', 'result?format=gif', 'photo'):
-        answer = _get(port, f'/jobs/{job["id"]}/{path}', 'gzip, br')
+    for path in ('', '/events', '/result?format=gif', '/photo'):
+        answer = _get(port, f'/jobs/{job["id"]}{path}', 'gzip, br')
         assert (answer.status, 'Content-Encoding' in answer.headers) == (200, False), path
