@@ -3,12 +3,15 @@
 export function listen(studio, field, take) {
   // the plain form takes one
   field.multiple = true;
-  field.addEventListener('change', () => {
+  const takeChosen = () => {
     const files = [...field.files];
     // the same file can be chosen again
     field.value = '';
     if (files.length) take(files);
-  });
+  };
+  field.addEventListener('change', takeChosen);
+  // on a slow line a photo may have been chosen before this was here
+  takeChosen();
   listenToDrops(studio, take);
   window.addEventListener('paste', (event) => {
     const files = [...event.clipboardData?.files ?? []];

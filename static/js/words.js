@@ -22,7 +22,7 @@ export function say(key, values = {}) {
 }
 
 export function put(element, key, values = {}) {
-  delete element.dataset.code;
+  delete element.dataset.refusal;
   element.dataset.words = key;
   element.dataset.values = JSON.stringify(values);
   const words = say(key, values);
@@ -40,14 +40,14 @@ export function putAttribute(element, name, key, values = {}) {
 export function putPlain(element, words = '') {
   delete element.dataset.words;
   delete element.dataset.values;
-  delete element.dataset.code;
+  delete element.dataset.refusal;
   element.textContent = words;
 }
 
 // What the server refuses in its own words; its code lets them be found in another language.
 export function putRefusal(element, {code, message}) {
   putPlain(element, message);
-  if (code) element.dataset.code = code;
+  if (code) element.dataset.refusal = code;
 }
 
 // The same refusal in another language; the values are read out of the sentence. `from` and `to` map codes to words.
@@ -62,8 +62,8 @@ export function translateRefusal(code, message, from, to) {
 
 // `from` and `to` are what the server says of refusals, in the language before and now.
 export function translatePage(from, to) {
-  for (const element of document.querySelectorAll('[data-code]')) {
-    element.textContent = translateRefusal(element.dataset.code, element.textContent, from, to);
+  for (const element of document.querySelectorAll('[data-refusal]')) {
+    element.textContent = translateRefusal(element.dataset.refusal, element.textContent, from, to);
   }
   for (const element of document.querySelectorAll('[data-words]')) {
     put(element, element.dataset.words, valuesOf(element));

@@ -73,6 +73,18 @@ def test_the_download_tells_its_size(page):
     assert words(page, '[data-format=mp4] a') == f'MP4\n{-(-len(content) // 1000)} kB'
 
 
+def test_a_photo_that_is_chosen_before_the_scripts_are_here_is_taken(page):
+    waiting = []
+    page.route('**/js/picker.js', lambda route: waiting.append(route))
+    page.reload(wait_until = 'commit')
+    see(page, 'empty')
+    page.set_input_files('#file', file(photo(size = (120, 200))))
+    program.until(lambda: page.evaluate('waiting => waiting', len(waiting)), 20)
+    waiting.pop().continue_()
+    see(page, 'chosen')
+    assert shown_size(page) == [120, 200]
+
+
 def test_a_photo_can_be_dropped_anywhere(page):
     drop(page, ('dropped.png', photo('PNG', (120, 200))))
     see(page, 'chosen')
