@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
@@ -26,6 +25,9 @@ from modules.weights.plan import USUAL_TERMS, Plan, Terms
 from modules.weights.sources import Source
 from modules.weights.transfer import RemoteFile, fetch, on_disk
 from modules.weights.web import Patience
+
+if TYPE_CHECKING:
+    import filelock
 
 logger = logging.getLogger(__name__)
 
@@ -220,10 +222,11 @@ def is_being_fetched(configuration: Configuration, model: Model) -> bool:
     :return: whether one is; also where a lock is there that cannot be tried, in a folder that may only be read
     :rtype: bool
     """
-    lock = _lock_beside(configuration.store.models_home / model.name(configuration))
+    folder = configuration.store.models_home / model.name(configuration)
     # trying would make the file; one that was killed leaves it
-    if not Path(lock.lock_file).exists():
+    if not _lock_path(folder).exists():
         return False
+    lock = _lock_beside(folder)
     try:
         with lock.acquire(timeout = 0):
             return False
@@ -232,9 +235,18 @@ def is_being_fetched(configuration: Configuration, model: Model) -> bool:
         return True
 
 
-def _lock_beside(folder: Path) -> filelock.BaseFileLock:
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f'{folder.name}.lock')
+
+
+def _lock_beside(folder: Path) -> 'filelock.BaseFileLock':
     """What is locked while a model is fetched into a folder."""
-    return filelock.FileLock(folder.with_name(f'{folder.name}.lock'))
+    # this module is imported where libraries are still coming
+    try:
+        import filelock
+    except ImportError:
+        raise LocalError(text('weights.no_library')) from None
+    return filelock.FileLock(_lock_path(folder))
 
 
 @contextlib.contextmanager
@@ -245,7 +257,7 @@ def _lock_model(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents = True, exist_ok = True)
         try:
             lock.acquire(timeout = _LOCK_SECONDS)
-        except filelock.Timeout:
+        except TimeoutError:
             raise LocalError(text('weights.another_download')) from None
     try:
         yield
