@@ -17,6 +17,8 @@ EDGE = 0.06
 BLURRED = 4
 #: pixels to either side of an edge in which near things may mix with what is behind, or depth err
 UNSURE = 2
+#: pixels from an edge up to which its sides' colours are taken
+SURE = 2 * UNSURE + 1
 #: how much nearer a colour at an edge must be to that of one side than to that of the other, squared
 PURE = 0.35
 
@@ -42,10 +44,9 @@ def fit_edges(near: 'numpy.ndarray', picture: 'numpy.ndarray') -> 'numpy.ndarray
         near = np.where(upper - lower > EDGE, nearest, near)
     upper, lower = cv2.dilate(near, square), cv2.erode(near, square)
     near = np.where(upper - lower > EDGE, upper, near)
-    around, wider = _surroundings()
-    far = cv2.erode(near, around)
-    within, beyond = near - far > EDGE, cv2.dilate(near, around) - near > EDGE
-    inside = (near - cv2.erode(near, wider) > EDGE) & ~within
+    within, beyond = _find_sides(near, UNSURE)
+    inside = _find_sides(near, SURE)[0] & ~within
+    far = cv2.erode(near, _window(UNSURE))
     return np.where(within & _is_rather_like(picture, beyond & ~within, inside), far, near)
 
 
@@ -61,20 +62,22 @@ def find_mixed(near: 'numpy.ndarray', picture: 'numpy.ndarray') -> 'numpy.ndarra
     :return: bool [H, W]
     :rtype: numpy.ndarray
     """
-    import cv2
-    import numpy as np
-    around, wider = _surroundings()
-    within, beyond = near - cv2.erode(near, around) > EDGE, cv2.dilate(near, around) - near > EDGE
-    next_to = cv2.dilate(near, np.ones((3, 3), np.uint8)) - near > EDGE
-    outside = (cv2.dilate(near, wider) - near > EDGE) & ~beyond
+    within, beyond = _find_sides(near, UNSURE)
+    next_to = _find_sides(near, 1)[1]
+    outside = _find_sides(near, SURE)[1] & ~beyond
     return next_to | (beyond & ~_is_rather_like(picture, outside, within))
 
 
-def _surroundings() -> tuple['numpy.ndarray', 'numpy.ndarray']:
-    """Windows that reach across an edge, and to what is sure beyond."""
+def _window(reach: int) -> 'numpy.ndarray':
     import numpy as np
-    around, wider = (np.ones((2 * reach + 1, ) * 2, np.uint8) for reach in (UNSURE, 2 * UNSURE + 1))
-    return around, wider
+    return np.ones((2 * reach + 1, ) * 2, np.uint8)
+
+
+def _find_sides(near: 'numpy.ndarray', reach: int) -> tuple['numpy.ndarray', 'numpy.ndarray']:
+    """Find pixels on the near and on the far side of an edge that is within reach."""
+    import cv2
+    around = _window(reach)
+    return near - cv2.erode(near, around) > EDGE, cv2.dilate(near, around) - near > EDGE
 
 
 def _is_rather_like(picture: 'numpy.ndarray', one: 'numpy.ndarray',
@@ -83,7 +86,7 @@ def _is_rather_like(picture: 'numpy.ndarray', one: 'numpy.ndarray',
     import cv2
     import numpy as np
     colours = picture.astype(np.float32)
-    size = _surroundings()[1].shape
+    size = _window(SURE).shape
     distances = []
     for part in (one, other):
         weight = part.astype(np.float32)
