@@ -111,7 +111,7 @@ def test_another_site_shows_no_page_in_its_frame(chromium, tmp_path):
             refused = []
             page.on('console', lambda message: refused.append(message.text))
             page.goto(f'{origin}/')
-            page.wait_for_function('true')
+            page.wait_for_function('() => true')
             patience = 100
             while not any('frame-ancestors' in words for words in refused) and patience:
                 page.wait_for_timeout(100)

@@ -232,7 +232,7 @@ def test_a_strip_that_was_scrolled_shows_the_newest(directed):
     working(directed)
     drop(directed, ('new.jpg', photo()))
     expect(directed.locator('.tile .name').first).to_have_text('new')
-    directed.wait_for_function("document.querySelector('.strip').scrollLeft === 0")
+    directed.wait_for_function("() => document.querySelector('.strip').scrollLeft === 0")
 
 
 def test_the_bar_of_buttons_leaves_a_small_screen_to_the_rest(chromium, directed_port, held):

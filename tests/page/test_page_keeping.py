@@ -81,7 +81,7 @@ def test_the_share_sheet_gets_the_file_at_the_tap(chromium, port):
         expect(action.locator('.name')).to_have_text('Share or save')
         expect(action.locator('.size')).to_contain_text('B')
         action.locator('a').click()
-        page.wait_for_function('shared.length')
+        page.wait_for_function('() => shared.length')
         [[name, kind, size]] = page.evaluate('shared')
         assert (name.endswith('_MP.jpg'), kind, size > 1000) == (True, 'image/jpeg', True)
         # closed without a choice is no fault
