@@ -196,7 +196,7 @@ def _unsaid(parameter: Parameter) -> str:
     """Return the key of what holds where a field without a default is not given."""
     if parameter.name in INI_DEFAULTS:
         return 'of_the_ini'
-    return 'by_depth' if parameter.form else 'random'
+    return {'focus': 'by_depth', 'seed': 'random'}.get(parameter.name, 'nothing')
 
 
 def _kind(parameter: Parameter) -> str:
@@ -207,6 +207,8 @@ def _kind(parameter: Parameter) -> str:
 
 
 def _range(parameter: Parameter) -> str:
+    if parameter.longest:
+        return f'≤ {parameter.longest}'
     if parameter.maximum is None:
         return ', '.join(f'`{choice}`' for choice in parameter.choices)
     return f'{parameter.minimum}–{parameter.maximum}'

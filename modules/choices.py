@@ -12,6 +12,9 @@ GREATEST_SEED = 2**32 - 1
 #: the longest clip that anybody may allow, in seconds
 MOST_SECONDS = 60
 
+#: the most characters of a text that says what should happen
+LONGEST_TEXT = 1000
+
 #: how a clip that is played over and over comes back to its beginning
 LOOPS = ('none', 'pingpong', 'crossfade')
 #: where in a live photo's clip the still sits

@@ -152,6 +152,12 @@ class NotAPoint(BadRequest):
     code = 'not_a_point'
 
 
+class TooLong(BadRequest):
+    """A text is too long; ``details``: ``length``, ``longest``."""
+
+    code = 'too_long'
+
+
 class PasswordNeeded(Refusal):
     """A ``Password`` is set, and was not given."""
 

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from modules import encoders, engines, errors
-from modules.choices import GREATEST_SEED, KEY_FRAMES, LOOPS, MOST_SECONDS, MOVES, PRESETS
+from modules.choices import (
+    GREATEST_SEED,
+    KEY_FRAMES,
+    LONGEST_TEXT,
+    LOOPS,
+    MOST_SECONDS,
+    MOVES,
+    PRESETS,
+)
 
 
 @dataclass(frozen = True)
@@ -38,6 +46,8 @@ class Parameter:
     form: str = ''
     #: other names it may come under
     aliases: tuple[str, ...] = ()
+    #: characters of a text at most
+    longest: int | None = None
 
 
 def _number(name: str, kind: type, default: float | None, minimum: float, maximum: float,
@@ -77,6 +87,18 @@ def _point(name: str) -> Parameter:
     return Parameter(name, parse, None, form = 'x,y')
 
 
+def _text(name: str, longest: int) -> Parameter:
+
+    def parse(value: str) -> str | None:
+        # no control character reaches a terminal or the settings inside a file, and models read all space alike
+        words = ' '.join(''.join(c if c.isprintable() else ' ' for c in value).split())
+        if len(words) > longest:
+            raise errors.TooLong(name, length = len(words), longest = longest)
+        return words or None
+
+    return Parameter(name, parse, None, form = 'text', longest = longest)
+
+
 #: every field of ``POST /generate`` but the photo itself
 PARAMETERS = (
     _number('motion_bucket_id', int, 127, 0, 255, aliases = ('motion_bucket', )),
@@ -92,6 +114,8 @@ PARAMETERS = (
     _choice('move', 'auto', MOVES),
     _point('focus'),
     _number('blur', float, 0.0, 0, 1),
+    _text('prompt', LONGEST_TEXT),
+    _text('negative_prompt', LONGEST_TEXT),
 )
 
 #: fields that say which file is made of an engine's frames, and which engine makes them
@@ -132,6 +156,9 @@ class AnimationRequest:
     focus: str | None = None
     #: how much is out of focus away from there, 0–1
     blur: float = 0.0
+    #: what should happen, and what should not, in any language; None leaves it to the options
+    prompt: str | None = None
+    negative_prompt: str | None = None
     #: the engine was left to the program, so that another one may do it
     is_auto: bool = False
 

@@ -184,3 +184,25 @@ def test_lengths_and_blurs_have_their_range(name, word):
 def test_a_move_is_one_of_the_known(word):
     with pytest.raises(errors.UnknownChoice):
         request(('move', word))
+
+
+@pytest.mark.parametrize(('word', 'text'), [
+    ('waves roll in', 'waves roll in'),
+    (' 海浪\n\t涌来 ', '海浪 涌来'),
+    ('a\x1b[31mred\x00 kite', 'a [31mred kite'),
+    ('👨\u200d👩', '👨 👩'),
+    ('\u202e', None),
+    ('', None),
+    ('风' * 1000, '风' * 1000),
+])
+def test_a_text_is_one_printable_line(word, text):
+    wanted = request(('prompt', word), ('negative_prompt', word))
+    assert wanted.prompt == wanted.negative_prompt == text
+
+
+@pytest.mark.parametrize('name', ['prompt', 'negative_prompt'])
+def test_a_text_that_is_too_long_is_refused(name):
+    with pytest.raises(errors.TooLong) as refused:
+        request((name, 'x' * 1001))
+    assert refused.value.field == name
+    assert refused.value.details == {'length': 1001, 'longest': 1000}

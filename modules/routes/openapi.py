@@ -103,6 +103,8 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
         schema = {'type': 'string', 'enum': list(parameter.choices)}
     elif parameter.form:
         schema = {'type': 'string', 'description': parameter.form}
+        if parameter.longest:
+            schema['maxLength'] = parameter.longest
     else:
         parsed = parameter.parse(str(parameter.maximum))
         schema = {

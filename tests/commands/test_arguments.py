@@ -103,7 +103,7 @@ def test_animate_wants_photos(capsys, language, words):
 
 
 @pytest.mark.parametrize(('argv', 'words'), [
-    (['--prot', '3'], ['no option --prot', 'mean --port?']),
+    (['--porrt', '3'], ['no option --porrt', 'mean --port?']),
     (['animate', 'a.jpg', '--motion_bucket_id=3'], ['mean --motion-bucket-id?']),
     (['serv'], ['serve, animate, download, worker, doctor, not serv', 'mean serve?']),
     (['--logging-level', 'warn'], ['mean warning?']),
@@ -120,8 +120,8 @@ def test_what_is_not_understood_is_one_sentence_with_the_nearest_name(capsys, ar
 
 def test_it_is_said_in_the_readers_language(capsys):
     with pytest.raises(SystemExit):
-        arguments.parse(['--prot', '3'], 'zh')
-    assert capsys.readouterr().err.startswith('没有叫 --prot 的选项。是想写 --port 吗？')
+        arguments.parse(['--porrt', '3'], 'zh')
+    assert capsys.readouterr().err.startswith('没有叫 --porrt 的选项。是想写 --port 吗？')
 
 
 def test_a_photo_may_be_called_like_an_option():
