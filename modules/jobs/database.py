@@ -22,6 +22,7 @@ import filelock
 
 from modules import errors
 from modules.homes import FolderLock
+from modules.jobs.job import link_id
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +212,19 @@ def _connect(path: Path) -> sqlite3.Connection:
         with database:
             for table in SCHEMA:
                 database.execute(table)
+            _add_links(database)
     except sqlite3.Error:
         database.close()
         raise
     return database
+
+
+def _add_links(connection: sqlite3.Connection) -> None:
+    """Add what a file of an earlier version lacks, and rows that such a version has written since."""
+    columns = {name for _number, name, *_facts in connection.execute('PRAGMA table_info(jobs)')}
+    if 'link' not in columns:
+        connection.execute('ALTER TABLE jobs ADD COLUMN link TEXT')
+    connection.execute('CREATE INDEX IF NOT EXISTS links ON jobs (link)')
+    lacking = connection.execute('SELECT id FROM jobs WHERE link IS NULL').fetchall()
+    connection.executemany('UPDATE jobs SET link = ? WHERE id = ?',
+                           [(link_id(identity), identity) for identity, in lacking])

@@ -7,6 +7,7 @@ A job: one photo on its way to a clip. What stands here is for whoever follows a
 Libraries: none.
 """
 
+import hashlib
 import secrets
 import threading
 from dataclasses import dataclass, field
@@ -36,6 +37,18 @@ def new_id() -> str:
     :rtype: str
     """
     return secrets.token_hex(16)
+
+
+def link_id(identity: str) -> str:
+    """
+    Derive the id under which others find a job's clip. It does not lead back to the job's own id, which grants more.
+
+    :param identity: the job's id
+    :type identity: str
+    :return: 128 bits in hexadecimal, always the same for the same job
+    :rtype: str
+    """
+    return hashlib.sha256(f'clip of {identity}'.encode()).hexdigest()[:32]
 
 
 def now() -> datetime:

@@ -18,7 +18,7 @@ from pathlib import Path
 from modules import errors
 from modules.jobs import leftovers
 from modules.jobs.database import Database, delete_jobs
-from modules.jobs.job import Job
+from modules.jobs.job import Job, link_id
 from modules.jobs.leftovers import FOLDER
 from modules.jobs.record import job_from_json, job_to_json
 
@@ -113,8 +113,8 @@ class Store:
             with self._database.writing() as connection:
                 fsync(job.folder)
                 fsync(self.home)
-                connection.execute('INSERT INTO jobs (id, state, record) VALUES (?, ?, ?)',
-                                   (job.id, job.state, job_to_json(job)))
+                connection.execute('INSERT INTO jobs (id, state, record, link) VALUES (?, ?, ?, ?)',
+                                   (job.id, job.state, job_to_json(job), link_id(job.id)))
                 # the last of SQLite's syncs may fail when the row is there for good
                 self._database.doubtful.add(job.id)
         except errors.DiskFull:
@@ -160,6 +160,18 @@ class Store:
         if not FOLDER.fullmatch(identity):
             return None
         return next(self._jobs('WHERE id = ?', identity), None)
+
+    def find_by_link(self, link: str) -> Job | None:
+        """
+        Find a job by the id that others have of its clip.
+
+        :param link: from :func:`modules.jobs.job.link_id`, or anything else a stranger may have sent
+        :type link: str
+        :return: the job as it was last recorded, or None
+        :rtype: Job | None
+        :raises modules.errors.DiskFull: when the record cannot be read
+        """
+        return next(self._jobs('WHERE link = ?', link), None)
 
     def find_unfinished(self) -> list[Job]:
         """

@@ -16,11 +16,11 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from modules import encoders, errors, i18n
 from modules.encoders import to_local_time
 from modules.homes import read_no_follow
-from modules.jobs.job import Job
-from modules.routes.jobs import find, parse_format
+from modules.jobs.job import Job, link_id
+from modules.routes.jobs import find, parse_format, send_preview, send_result
 from modules.web import links
 from modules.web.access.guards import heavy_work_slot
-from modules.web.job_view import job_to_dict
+from modules.web.job_view import clip_to_dict
 from modules.web.services import language, services
 
 blueprint = Blueprint('clips', __name__)
@@ -32,27 +32,74 @@ MOST_CLIPS = 50
 CHUNK = 1 << 18
 
 
-@blueprint.get('/clip-<identity>')
-def show(identity: str) -> Response:
+@blueprint.get('/clip-<link>')
+def show(link: str) -> Response:
     """
-    Render the page of one clip, for whoever has its address.
+    Render the page of one clip, for whoever has its link; it grants nothing but to see and to save this clip.
 
-    :param identity: the job's id
-    :type identity: str
+    :param link: the link's id
+    :type link: str
     :return: HTML
     :rtype: Response
     """
     reader = language()
-    job = job_to_dict(find(identity), reader)
-    page = render_template('clip.html', language = reader, words = i18n.words(reader), job = job)
+    page = render_template(
+        'clip.html',
+        language = reader,
+        words = i18n.words(reader),
+        clip = clip_to_dict(find_by_link(link), reader))
     response = Response(page, mimetype = 'text/html')
     response.headers['Cache-Control'] = 'no-store'
     response.headers['X-Robots-Tag'] = 'noindex'
     return response
 
 
+@blueprint.get('/clip-<link>/preview')
+def preview(link: str) -> Response:
+    """
+    Send the small picture of a clip.
+
+    :param link: the link's id
+    :type link: str
+    :return: JPEG
+    :rtype: Response
+    """
+    return send_preview(find_by_link(link))
+
+
+@blueprint.get('/clip-<link>/result')
+def result(link: str) -> Response:
+    """
+    Send a clip in any format.
+
+    :param link: the link's id
+    :type link: str
+    :return: the file, or the part of it that was asked for
+    :rtype: Response
+    """
+    return send_result(find_by_link(link))
+
+
+def find_by_link(link: str) -> Job:
+    """
+    Find the job whose clip a link leads to.
+
+    :param link: the link's id
+    :type link: str
+    :return: a job that is done
+    :rtype: Job
+    :raises errors.NotFound: when there is none
+    :raises errors.DiskFull: while that cannot be known
+    """
+    found = services().store.find_by_link(link)
+    job = found and services().queue.find(found.id)
+    if not job or job.state != 'done':
+        raise services().store.problem() or errors.NotFound
+    return job
+
+
 @blueprint.get('/jobs/<identity>/link')
-def link(identity: str) -> Response:
+def tell_link(identity: str) -> Response:
     """
     Tell the address under which a phone finds the page of a clip.
 
@@ -61,10 +108,13 @@ def link(identity: str) -> Response:
     :return: ``url``, ``qr`` (a picture as a ``data:`` address) and ``hint`` (what to do or to know), each null where
         there is none
     :rtype: Response
+    :raises errors.NotDone: while there is no clip
     """
     job, web = find(identity), services().configuration.web
+    if job.state != 'done':
+        raise errors.NotDone
     base, hint = links.find_base(request, web)
-    url = f'{base}clip-{job.id}' if base else None
+    url = f'{base}clip-{link_id(job.id)}' if base else None
     if url and web.password:
         hint = 'phone.password'
     response = jsonify({

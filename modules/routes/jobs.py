@@ -94,7 +94,19 @@ def preview(identity: str) -> Response:
     :rtype: Response
     :raises errors.NotFound: while there is none
     """
-    job = find(identity)
+    return send_preview(find(identity))
+
+
+def send_preview(job: Job) -> Response:
+    """
+    Send a small picture of a clip as it stands.
+
+    :param job: the job
+    :type job: Job
+    :return: JPEG
+    :rtype: Response
+    :raises errors.NotFound: while there is none
+    """
     picture = job.progress.picture
     content = job.preview or (preview_jpeg(picture) if picture is not None else _kept_preview(job))
     response = send_file(io.BytesIO(content), 'image/jpeg')
@@ -141,7 +153,19 @@ def result(identity: str) -> Response:
     :rtype: Response
     :raises errors.NotDone: while there is none
     """
-    job = find(identity)
+    return send_result(find(identity))
+
+
+def send_result(job: Job) -> Response:
+    """
+    Send a clip in the format that is asked for.
+
+    :param job: the job
+    :type job: Job
+    :return: the file, or the part of it that was asked for
+    :rtype: Response
+    :raises errors.NotDone: while there is none
+    """
     wanted = parse_format() or job.request.format
     if job.state != 'done':
         raise errors.NotDone

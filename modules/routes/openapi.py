@@ -58,6 +58,7 @@ def document() -> dict[str, Any]:
     result = paths['/jobs/{id}/result']['get']
     for call, status in ((paths['/generate']['post'], '200'), (result, '200'), (result, '206')):
         call['responses'][status]['content'] = _clips()
+    paths['/clip-{id}/result'] = {**paths['/clip-{id}'], 'get': result}
     formats = list(encoders.TABLE)
     for call in (result['parameters'][0], paths['/clips.zip']['get']['parameters'][1]):
         call['schema']['enum'] = [*formats, '']

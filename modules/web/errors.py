@@ -27,8 +27,8 @@ REFUSALS = {
     413: errors.UploadTooLarge,
 }
 
-#: what browsers open as a page: the plain form, and the page of one clip
-PAGE_ENDPOINTS = ('generate.generate', 'clips.show')
+#: what browsers open as a page: the plain form, the page of one clip and its files
+PAGE_ENDPOINTS = ('generate.generate', 'clips.show', 'clips.result')
 
 
 @blueprint.before_app_request

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from modules import encoders
 from modules.clips.animator import parameters_of
-from modules.jobs.job import FINAL_STATES, QUEUED, Job
+from modules.jobs.job import FINAL_STATES, QUEUED, Job, link_id
 from modules.web.services import services
 
 
@@ -30,7 +30,7 @@ def job_to_dict(job: Job, reader: str) -> dict:
     if state in FINAL_STATES:
         # which is not recorded
         progress = QUEUED
-    is_done = state == 'done'
+    is_done, address = state == 'done', f'jobs/{job.id}'
     picture = job.pictures if job.preview or job.progress.picture is not None else state if is_done else None
     return {
         'id':
@@ -58,11 +58,11 @@ def job_to_dict(job: Job, reader: str) -> dict:
         **_moments(job, state), 'error':
         job.error.to_json(reader) if job.error and state in FINAL_STATES else None,
         'preview':
-        picture and f'jobs/{job.id}/preview?v={picture}',
+        picture and f'{address}/preview?v={picture}',
         'photo':
-        f'jobs/{job.id}/photo',
+        f'{address}/photo',
         'results':
-        [result_to_dict(job, name, reader) for name in encoders.TABLE] if is_done else []
+        [result_to_dict(job, name, reader, address) for name in encoders.TABLE] if is_done else []
     }
 
 
@@ -82,7 +82,26 @@ def _moments(job: Job, state: str) -> dict[str, str | None]:
     return {name: moment.isoformat() if moment else None for name, moment in moments.items()}
 
 
-def result_to_dict(job: Job, format_name: str, reader: str) -> dict:
+def clip_to_dict(job: Job, reader: str) -> dict:
+    """
+    Describe a clip to whoever has its link: nothing in it leads to the job.
+
+    :param job: a job that is done
+    :type job: Job
+    :param reader: the language of the notes
+    :type reader: str
+    :return: ``name``, ``preview``, ``results``; addresses start at the page's
+    :rtype: dict
+    """
+    address = f'clip-{link_id(job.id)}'
+    return {
+        'name': job.request.stem,
+        'preview': f'{address}/preview?v=done',
+        'results': [result_to_dict(job, name, reader, address) for name in encoders.TABLE]
+    }
+
+
+def result_to_dict(job: Job, format_name: str, reader: str, address: str) -> dict:
     """
     Describe one file of a job that is done.
 
@@ -92,6 +111,8 @@ def result_to_dict(job: Job, format_name: str, reader: str) -> dict:
     :type format_name: str
     :param reader: the language of the note
     :type reader: str
+    :param address: what the file's own address begins with
+    :type address: str
     :return: ``format``, ``type``, ``name``, ``bytes`` (null while it is not made), ``url``, ``note`` (what was
         given up)
     :rtype: dict
@@ -103,6 +124,6 @@ def result_to_dict(job: Job, format_name: str, reader: str) -> dict:
         'type': kind.mime_type,
         'name': kind.name(job.request.stem, job.created, job.id),
         'bytes': path.stat().st_size if path.exists() else None,
-        'url': f'jobs/{job.id}/result?format={format_name}',
+        'url': f'{address}/result?format={format_name}',
         'note': note and note.in_(reader)
     }

@@ -142,9 +142,9 @@ export async function upright(file, signal) {
   return read(await ask('upright', {method: 'POST', body: form(file), signal}));
 }
 
-// The page as the server would show it now, in the language switched to.
-export async function page() {
-  const html = await (await ask('./', {cache: 'no-store'})).text();
+// A page as the server would show it now, in the language switched to.
+export async function page(address = './') {
+  const html = await (await ask(address, {cache: 'no-store'})).text();
   return new DOMParser().parseFromString(html, 'text/html');
 }
 

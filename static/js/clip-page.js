@@ -6,30 +6,30 @@ import {MainAction} from './main-action.js';
 import {close, openMoving, prefersStillness} from './moving.js';
 import {setWords} from './words.js';
 
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const read = (id, page = document) => JSON.parse(page.getElementById(id).textContent);
 
 setWords(read('words'));
 
 const video = document.getElementById('clip');
 const action = new MainAction(document.getElementById('main-action'));
 const downloads = new Downloads(document.getElementById('downloads'), {
-  refresh: async () => show(await api.job(job.id)),
+  refresh: async () => show(read('found', await api.page(location.href))),
 });
-const job = read('job');
+const clip = read('found');
 
 function show(now) {
   action.show(now);
   downloads.show(now);
 }
 
-show(job);
+show(clip);
 video.addEventListener('error', showPicture);
 if (video.error) showPicture();
 else if (!prefersStillness()) video.play().catch(() => {});
 
 // Where the browser cannot play the video.
 async function showPicture() {
-  const {element} = await openMoving(job.results.filter(({format}) => format !== 'mp4'));
+  const {element} = await openMoving(clip.results.filter(({format}) => format !== 'mp4'));
   element.className = video.className;
   element.alt = video.getAttribute('aria-label');
   close(video);

@@ -26,7 +26,7 @@ from modules import errors
 from modules.i18n import text
 from modules.jobs import lifecycle
 from modules.jobs.database import HomeInUse
-from modules.jobs.job import Job, new_id
+from modules.jobs.job import Job, link_id, new_id
 from modules.jobs.leftovers import UNFINISHED, remove_folder
 from modules.jobs.store import Store
 from modules.request import parse_request
@@ -73,6 +73,22 @@ def test_a_job_comes_back_as_it_was(store):
         assert getattr(found, name) == getattr(kept, name), name
     assert type(found.error) is errors.TooManyPixels
     assert (found.error.field, found.error.text) == ('file', kept.error.text)
+
+
+def test_links_lead_to_jobs_of_earlier_versions_too(store):
+    kept = job(store)
+    store.add(kept)
+    assert store.find_by_link(link_id(kept.id)).id == kept.id
+    assert store.find_by_link(kept.id) is None
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.home / 'jobs.sqlite')) as file, file:
+        file.execute('DROP INDEX links')
+        file.execute('ALTER TABLE jobs DROP COLUMN link')
+    fresh = again(store)
+    assert fresh.find_by_link(link_id(kept.id)).id == kept.id
+    fresh.remove(kept)
+    assert fresh.find_by_link(link_id(kept.id)) is None
+    fresh.close()
 
 
 def kinds(kind = errors.Refusal):

@@ -11,6 +11,7 @@ import pytest
 from browser import Directed, choose, see
 
 from modules import encoders
+from modules.jobs.job import link_id
 
 expect = pytest.importorskip('playwright.sync_api').expect
 expect.set_options(timeout = 60000)
@@ -142,14 +143,19 @@ def test_the_way_to_the_phone_is_a_code_and_a_link(page):
     assert page.is_hidden('#phone')
 
 
+def open_link(page):
+    """Open the page of the clip on the table."""
+    job = page.wait_for_selector('#clip[data-job]').get_attribute('data-job')
+    page.goto(f'{page.url}clip-{link_id(job)}')
+
+
 @pytest.mark.parametrize('language', ['en', 'zh'])
 def test_the_page_of_one_clip_plays_and_saves_it(chromium, port, language):
     axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
     options = {'user_agent': ANDROID, 'reduced_motion': 'no-preference', **PHONE}
     with browser.opened(chromium, port, language, **options) as page:
         finish(page)
-        job = page.wait_for_selector('#clip[data-job]').get_attribute('data-job')
-        page.goto(f'{page.url}clip-{job}')
+        open_link(page)
         page.wait_for_function('() => !clip.paused && clip.currentTime > 0')
         assert page.locator('#studio, .strip, .settings').count() == 0
         for scheme in ('light', 'dark'):
@@ -165,11 +171,10 @@ def test_the_page_of_one_clip_plays_and_saves_it(chromium, port, language):
 
 def test_the_page_of_one_clip_shows_a_picture_where_the_video_cannot_be_played(page):
     finish(page)
-    job = page.wait_for_selector('#clip[data-job]').get_attribute('data-job')
     page.route(
         '**/result?format=mp4',
         lambda route: route.fulfill(status = 200, content_type = 'video/mp4', body = 'no video'))
-    page.goto(f'{page.url}clip-{job}')
+    open_link(page)
     page.wait_for_selector('img.shown')
     assert page.evaluate("document.querySelector('.shown').naturalWidth > 0")
 

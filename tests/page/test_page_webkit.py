@@ -17,6 +17,8 @@ import webkit
 from browser import photo
 from PIL import Image
 
+from modules.jobs.job import link_id
+
 #: selenium's own affair
 pytestmark = pytest.mark.filterwarnings('ignore:setting remote_server_addr')
 
@@ -171,7 +173,7 @@ def test_several_photos_and_the_way_to_the_phone(page, picture, tmp_path):
     assert page.findings() == []
     page.find('#phone .close').click()
     job = page.until('clip.dataset.job')
-    page.browser.get(f'http://127.0.0.1:{page.port}/clip-{job}')
+    page.browser.get(f'http://127.0.0.1:{page.port}/clip-{link_id(job)}')
     # a video, or a picture where this WebKit has no decoder for it
     assert page.until(
         '[...document.querySelectorAll(".shown")].some((one) => one.naturalWidth || one.videoWidth)'

@@ -8,6 +8,7 @@ Libraries: numpy, OpenCV, pytest.
 """
 
 import base64
+import html
 import io
 import re
 import urllib.parse
@@ -20,6 +21,8 @@ import pytest
 import stand_ins
 from serving import jpeg, serve
 
+from modules import encoders
+from modules.jobs.job import link_id
 from modules.routes.clips import unique_names
 from modules.web import links
 
@@ -60,36 +63,59 @@ def get(port, path, **headers):
 # ---- the page of one clip ----
 
 
-def test_whoever_has_the_id_sees_the_clip_and_nothing_else(port, done):
-    other = make(port, 'other.jpg')
-    page = get(port, f'/clip-{done}', **BROWSER)
-    text = page.body.decode()
+def link_to(port, job):
+    """The path of a clip's page."""
+    url = get(port, f'/jobs/{job}/link', Host = f'10.1.2.3:{port}').json['url']
+    return urllib.parse.urlsplit(url).path
+
+
+def test_a_link_grants_the_clip_and_leads_nowhere_else(port, done):
+    path = link_to(port, done)
+    page = get(port, path, **BROWSER)
     assert (page.status, page.headers['Cache-Control']) == (200, 'no-store')
+    text = page.body.decode()
     assert (page.headers['X-Robots-Tag'], 'grandmother' in text) == ('noindex', True)
-    assert f'jobs/{done}/result?format=mp4' in text
-    assert other not in text
     assert '<video' in text and 'id="studio"' not in text
+    named = set(re.findall(r'clip-[\w-]+/[\w?=&;-]+', text))
+    assert f'{path[1:]}/preview?v=done' in named and len(named) > len(encoders.TABLE)
+    answers = [page, *(get(port, f'/{html.unescape(address)}') for address in named)]
+    assert {answer.status for answer in answers} == {200}
+    token = path.partition('-')[2]
+    for answer in answers:
+        assert done not in f'{answer.headers}' and done.encode() not in answer.body
+    # it is of no use as a job's id, nor a job's id as a link
+    for method, asked in (('GET', f'/jobs/{token}'), ('GET', f'/jobs/{token}/photo'),
+                          ('DELETE', f'/jobs/{token}'), ('GET', f'/clips.zip?id={token}'),
+                          ('GET', f'/clip-{done}'), ('GET', f'/clip-{done}/result'),
+                          ('GET', f'{path}/photo')):
+        assert program.call(port, method, asked).status == 404, asked
+    assert program.call(port, 'DELETE', path).status == 405
+    assert get(port, path).status == 200
 
 
 def test_a_clip_that_is_no_longer_there_says_what_to_do(port):
     gone = make(port)
+    path = link_to(port, gone)
     program.call(port, 'DELETE', f'/jobs/{gone}')
-    page = get(port, f'/clip-{gone}', **BROWSER)
-    assert (page.status, page.headers['Content-Type']) == (404, 'text/html; charset=utf-8')
-    assert 'no longer here' in page.body.decode() and 'href="/"' in page.body.decode()
-    # programs get what they always get
-    assert get(port, f'/clip-{gone}').json['code'] == 'not_found'
+    for address in (path, f'{path}/result?format=mp4&download=1'):
+        page = get(port, address, **BROWSER)
+        assert (page.status, page.headers['Content-Type']) == (404, 'text/html; charset=utf-8')
+        assert 'no longer here' in page.body.decode() and 'href="/"' in page.body.decode()
+        # programs get what they always get
+        assert get(port, address).json['code'] == 'not_found'
 
 
-def test_a_clip_that_is_still_being_made_says_so_and_looks_again(tmp_path):
+def test_a_clip_that_is_still_being_made_has_no_link_yet(tmp_path):
     stand_ins.Held.go.clear()
     with serve(tmp_path / 'home', {'camera': 'Held'}) as port:
         program.ready(port)
         body, headers = program.form([], [('file', 'photo.jpg', jpeg())])
         job = program.call(port, 'POST', '/jobs', body, headers).json['id']
-        page = get(port, f'/clip-{job}', **BROWSER).body.decode()
-        assert 'http-equiv="refresh"' in page and '<video' not in page
+        assert get(port, f'/jobs/{job}/link').json['code'] == 'not_done'
+        assert get(port, f'/clip-{link_id(job)}').json['code'] == 'not_found'
         stand_ins.Held.go.set()
+        program.until(lambda: get(port, f'/jobs/{job}/link').status == 200)
+        assert get(port, f'/clip-{link_id(job)}').status == 200
 
 
 # ---- its link ----
@@ -97,7 +123,7 @@ def test_a_clip_that_is_still_being_made_says_so_and_looks_again(tmp_path):
 
 def test_the_link_leads_to_where_the_page_was_opened_and_the_code_says_the_same(port, done):
     told = get(port, f'/jobs/{done}/link', Host = f'10.1.2.3:{port}').json
-    assert told['url'] == f'http://10.1.2.3:{port}/clip-{done}'
+    assert told['url'] == f'http://10.1.2.3:{port}/clip-{link_id(done)}'
     assert 'same network' in told['hint']
     assert get(port, f'/jobs/{done}/link', Host = '8.8.8.8').json['hint'] is None
     assert read_code(told['qr']) == told['url']
@@ -136,13 +162,14 @@ def test_who_listens_everywhere_offers_the_machines_own_address(tmp_path):
         told = get(port, f'/jobs/{job}/link', **headers, **BROWSER).json
         own = links.find_own_address()
         if own:
-            assert told['url'] == f'http://{own}:{port}/clip-{job}'
+            assert told['url'] == f'http://{own}:{port}/clip-{link_id(job)}'
             assert 'password' in told['hint']
         else:
             assert told['url'] is None
         # the link opens nothing without the password
-        assert get(port, f'/clip-{job}').status == 401
-        assert get(port, f'/clip-{job}', **headers).status == 200
+        for path in (f'/clip-{link_id(job)}', f'/clip-{link_id(job)}/result'):
+            assert get(port, path).status == 401
+            assert get(port, path, **headers).status == 200
 
 
 # ---- many as a ZIP ----

@@ -28,7 +28,7 @@ from modules.jobs.fleet.broker import MessageReceiver
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.records import MOST_BYTES
 from modules.jobs.fleet.task import Task
-from modules.jobs.job import Job, new_id
+from modules.jobs.job import Job, link_id, new_id
 from modules.request import parse_request
 
 LIMITS = QueueOptions(max_waiting = 16, max_waiting_per_client = 0)
@@ -74,8 +74,11 @@ def test_any_web_process_answers_for_any_job(members):
         assert program.call(port, 'GET', f'/jobs/{identity}/photo').body == photo()
         # made of the frames that the worker sent
         assert program.call(port, 'GET', f'/jobs/{identity}/result?format=mp4').status == 200
+    for port in (other, one):
+        assert program.call(port, 'GET', f'/clip-{link_id(identity)}/result').status == 200
     assert program.call(one, 'DELETE', f'/jobs/{identity}').status == 204
-    until(lambda: program.call(other, 'GET', f'/jobs/{identity}').status == 404)
+    for path in (f'/jobs/{identity}', f'/clip-{link_id(identity)}'):
+        until(lambda path = path: program.call(other, 'GET', path).status == 404)
 
 
 def test_what_has_ended_rests_in_the_store_and_outlives_redis(members):
