@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modules import errors
@@ -24,7 +24,7 @@ from modules.jobs.record import job_from_json, job_to_json
 
 logger = logging.getLogger(__name__)
 
-SELECT = 'SELECT id, state, record FROM jobs '
+SELECT = 'SELECT id, state, record FROM jobs'
 
 
 class Readers:
@@ -159,7 +159,7 @@ class Store:
         """
         if not FOLDER.fullmatch(identity):
             return None
-        return next(self._jobs('WHERE id = ?', identity), None)
+        return next(_jobs(self.home, self._database.rows(f'{SELECT} WHERE id = ?', identity)), None)
 
     def find_by_link(self, link: str) -> Job | None:
         """
@@ -171,7 +171,7 @@ class Store:
         :rtype: Job | None
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return next(self._jobs('WHERE link = ?', link), None)
+        return next(_jobs(self.home, self._database.rows(f'{SELECT} WHERE link = ?', link)), None)
 
     def find_unfinished(self) -> list[Job]:
         """
@@ -181,7 +181,11 @@ class Store:
         :rtype: list[Job]
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return list(self._jobs("WHERE state IN ('queued', 'running') ORDER BY number"))
+        return list(
+            _jobs(
+                self.home,
+                self._database.rows(
+                    f"{SELECT} WHERE state IN ('queued', 'running') ORDER BY number")))
 
     def find_ended(self) -> list[Job]:
         """
@@ -191,15 +195,11 @@ class Store:
         :rtype: list[Job]
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return list(self._jobs("WHERE state NOT IN ('queued', 'running') ORDER BY number"))
-
-    def _jobs(self, which: str, *values: str) -> Iterator[Job]:
-        for identity, state, record in self._database.rows(SELECT + which, *values):
-            try:
-                yield job_from_json(self.home / identity, state, record)
-            except errors.BadRecord:
-                # another version may have written it; it must not keep the rest away
-                logger.exception('The record of job %s is not understood', identity)
+        return list(
+            _jobs(
+                self.home,
+                self._database.rows(
+                    f"{SELECT} WHERE state NOT IN ('queued', 'running') ORDER BY number")))
 
     def sweep(self) -> None:
         """
@@ -215,6 +215,15 @@ class Store:
         if gone:
             with self._database.writing() as connection:
                 connection.executemany('DELETE FROM removed WHERE id = ?', gone)
+
+
+def _jobs(home: Path, rows: Iterable[tuple]) -> Iterator[Job]:
+    for identity, state, record in rows:
+        try:
+            yield job_from_json(home / identity, state, record)
+        except errors.BadRecord:
+            # another version may have written it; it must not keep the rest away
+            logger.exception('The record of job %s is not understood', identity)
 
 
 def fsync(path: Path) -> None:
