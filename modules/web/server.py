@@ -95,7 +95,7 @@ class Server:
         :param on_stop: called when the end begins, while answers can still be sent
         :type on_stop: Callable[[], None]
         """
-        received = 0
+        received, is_serving = 0, True
 
         def end() -> None:
             on_stop()
@@ -108,13 +108,15 @@ class Server:
             received += 1
             if received == 1:
                 threading.Thread(target = end, daemon = True).start()
-            elif received == 2:
+            elif received == 2 and is_serving:
                 raise KeyboardInterrupt
 
         for number in terminal.stop_signals():
             signal.signal(number, receive)
         with contextlib.suppress(KeyboardInterrupt):
             self.loop()
+            # from here on a signal would only interrupt what tidies up
+            is_serving = False
 
     def loop(self) -> None:
         """Serve until :meth:`stop`."""

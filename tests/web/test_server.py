@@ -11,11 +11,14 @@ import base64
 import contextlib
 import gc
 import json
+import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -23,12 +26,15 @@ import browser
 import program
 import pytest
 import stand_ins
+from flask import Flask
 from waitress.adjustments import Adjustments
 
 from app import create_app
+from modules import terminal
 from modules.configuration import Configuration, WebOptions
 from modules.engines.registry import Engines
 from modules.web import parser, uploads
+from modules.web.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = b'Host: localhost\r\n'
@@ -287,8 +293,8 @@ def test_who_keeps_connections_makes_room_for_others(tmp_path):
 def test_every_connection_may_have_a_file(may, most, found):
     code = f'''
 import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, ({may}, {most}))
 from modules.web import server
+resource.setrlimit(resource.RLIMIT_NOFILE, ({may}, {most}))
 print(server.max_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 '''
     done = subprocess.run([sys.executable, '-c', code],
@@ -297,3 +303,48 @@ print(server.max_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
                           text = True,
                           check = True)
     assert done.stdout.strip() == found
+
+
+@pytest.fixture
+def own_signals():
+    """Signals are received as before, when the test is over."""
+    before = {number: signal.getsignal(number) for number in terminal.stop_signals()}
+    yield
+    for number, receiver in before.items():
+        signal.signal(number, receiver)
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupt_when_it_answers(server):
+    program.call(server.port, 'GET', '/')
+    interrupt()
+
+
+@pytest.mark.usefixtures('own_signals')
+def test_a_second_ctrl_c_does_not_disturb_what_tidies_up():
+    server = Server(Flask('small'), WebOptions(port = 0), 1)
+    threading.Thread(target = interrupt_when_it_answers, args = [server]).start()
+    server.run(on_stop = lambda: None)
+    try:
+        interrupt()
+    except KeyboardInterrupt:
+        pytest.fail('interrupted although the server had ended')
+
+
+@pytest.mark.usefixtures('own_signals')
+def test_a_second_ctrl_c_ends_a_server_that_waits():
+    server = Server(Flask('small'), WebOptions(port = 0), 1)
+    goes_on, ends = threading.Event(), []
+
+    def wait():
+        interrupt()
+        goes_on.wait(20)
+        ends.append(1)
+
+    threading.Thread(target = interrupt_when_it_answers, args = [server]).start()
+    server.run(on_stop = wait)
+    assert not ends
+    goes_on.set()
