@@ -293,8 +293,8 @@ def test_who_keeps_connections_makes_room_for_others(tmp_path):
 def test_every_connection_may_have_a_file(may, most, found):
     code = f'''
 import resource
-from modules.web import server
 resource.setrlimit(resource.RLIMIT_NOFILE, ({may}, {most}))
+from modules.web import server
 print(server.max_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 '''
     done = subprocess.run([sys.executable, '-c', code],
@@ -348,3 +348,5 @@ def test_a_second_ctrl_c_ends_a_server_that_waits():
     server.run(on_stop = wait)
     assert not ends
     goes_on.set()
+    server.stop()
+    server.loop()
