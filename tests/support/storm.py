@@ -70,6 +70,8 @@ class Storm:
             return
         is_ended = name != 'redis' and self.chance.random() < 0.4
         self.happened[f'{name.split()[0]} {"ended" if is_ended else "killed"}'] += 1
+        # a server of somebody else may get its port, and would answer in its place
+        self.ports.pop(name, None)
         if is_ended:
             process.terminate()
             process.wait(60)
@@ -82,10 +84,13 @@ class Storm:
         """Until one of the web processes has accepted it."""
         body, headers = program.form([], [('file', f'{number}.png', photo(colour_of(number)))])
         while number not in self.accepted and not self.is_over.is_set():
-            port = self.ports[self.chance.choice(['web a', 'web b'])]
+            name = self.chance.choice(['web a', 'web b'])
             try:
-                answer = program.call(port, 'POST', '/jobs', body, headers, timeout = PATIENCE)
+                answer = program.call(
+                    self.ports[name], 'POST', '/jobs', body, headers, timeout = PATIENCE)
                 told = answer.json
+            except KeyError:
+                told = {'code': 'not running'}
             except (OSError, ValueError, http.client.HTTPException):
                 told = {'code': 'no answer'}
             if 'id' in told:
