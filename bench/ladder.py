@@ -29,6 +29,7 @@ from tiny_svd import published, request  # noqa: E402
 from modules import errors  # noqa: E402
 from modules.configuration import ModelOptions  # noqa: E402
 from modules.engines.diffusion import ladder  # noqa: E402
+from modules.engines.diffusion.budget import GIB  # noqa: E402
 from modules.engines.diffusion.decoding import ClipControl  # noqa: E402
 from modules.engines.stable_video import memory  # noqa: E402
 
@@ -46,10 +47,10 @@ def main(sizes: list[int]) -> None:
         needs = published(Path(folder))
     print(f'{"GPU":>6} {"begins":>9} {"chunk":>5} {"predicted":>9} {"counted":>8}  from the top')
     for size in sizes:
-        there = size * memory.GIB
+        there = size * GIB
         begun = memory.choose_rung('cuda', needs, there)
         chunk = memory.choose_chunk(begun, needs, model.output_frames, there)
-        foretold = memory.predict_peak(begun, needs, chunk) / memory.GIB
+        foretold = memory.predict_peak(begun, needs, chunk) / GIB
         counted, way = walk(begun, needs, model, there)
         if way != [begun.name]:
             raise SystemExit(f'{size} GiB: {begun.name} was chosen and did not fit: {way}')
@@ -86,12 +87,12 @@ def walk(begun: ladder.Rung, needs: memory.Needs, model: ModelOptions,
     with pretended_gpu.pretended(), live:
         try:
             engine = pretended_gpu.engine(pretended_gpu.published, begun, needs, model, there)
-            if engine.sampler.rung != begun:
-                way.append(engine.sampler.rung.name)
+            if engine.holder.require().rung != begun:
+                way.append(engine.holder.require().rung.name)
             engine.make_frames(image, request(), ClipControl(note_rung))
         except errors.OutOfMemory:
             way.append('503')
-    return live.peak / memory.GIB, way
+    return live.peak / GIB, way
 
 
 if __name__ == '__main__':

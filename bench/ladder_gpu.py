@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'support'), str(ROOT / 'bench')]
 
 from modules.engines.diffusion import allocator  # noqa: E402
+from modules.engines.diffusion.budget import GIB  # noqa: E402
 
 if __name__ == '__main__':
     # as in the program; read once, when torch is imported
@@ -82,7 +83,7 @@ def measure(checkpoint: Path, size: int, first: float | None, model: ModelOption
     :return: the same; this row's where it is the first
     :rtype: float
     """
-    there = int((size - CONTEXT) * memory.GIB)
+    there = int((size - CONTEXT) * GIB)
     needs = memory.adjust(memory.read_needs(checkpoint, 'fp16', model, width = 2), 'cuda:0', True)
     rung = memory.choose_rung('cuda:0', needs, there)
     chunk = memory.choose_chunk(rung, needs, model.output_frames, there)
@@ -99,9 +100,9 @@ def measure(checkpoint: Path, size: int, first: float | None, model: ModelOption
     make(engine, model, moments, notes)
     seconds = min(after - before for before, after in pairwise(moments))
     peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
-    allocated, reserved = (peak / memory.GIB for peak in peaks)
-    foretold = memory.predict_peak(rung, needs, chunk) / memory.GIB
-    print(f'{size:>2} GiB {engine.sampler.rung.name:>9} {chunk:>5} {seconds:7.3f} '
+    allocated, reserved = (peak / GIB for peak in peaks)
+    foretold = memory.predict_peak(rung, needs, chunk) / GIB
+    print(f'{size:>2} GiB {engine.holder.require().rung.name:>9} {chunk:>5} {seconds:7.3f} '
           f'{seconds / (first or seconds):6.2f} {foretold:9.2f} {allocated:9.2f} {reserved:8.2f}  '
           f'{", ".join(notes)}')
     return first or seconds

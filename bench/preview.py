@@ -34,7 +34,8 @@ from PIL import Image  # noqa: E402
 from modules.clips import animator  # noqa: E402
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
 from modules.engines.camera.engine import CameraMotion  # noqa: E402
-from modules.engines.stable_video import fitting, preview  # noqa: E402
+from modules.engines.diffusion import fitting  # noqa: E402
+from modules.engines.stable_video import preview  # noqa: E402
 from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
 from modules.progress import JobControl, Progress  # noqa: E402
@@ -105,12 +106,12 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
         checkpoint = tiny_checkpoint.make(Path(folder))
         engine = StableVideo(Configuration(model = model), lambda configuration: checkpoint)
         engine.load()
-    seen = engine.sampler.placed.scheduler
+    seen = engine.holder.require().placed.scheduler
     unseen = Unseen.from_config(seen.config)
     unseen.alphas_cumprod = seen.alphas_cumprod
 
     def run(scheduler: EulerDiscreteScheduler, told: Callable = lambda progress: None) -> float:
-        engine.sampler.placed.scheduler = scheduler
+        engine.holder.require().placed.scheduler = scheduler
         return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
 
     def viewed() -> float:

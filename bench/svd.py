@@ -140,7 +140,7 @@ class Bench:
         :return: the ways
         :rtype: list[Way]
         """
-        chunk = self.engine.sampler.choose_chunk(self.model)
+        chunk = self.engine.holder.require().choose_chunk(self.model)
         plain = pipeline.load_pipeline(self.engine.budget.find_source(self.folder))
         plain.to(self.device)
         ways = [Way(f'plain diffusers, chunk {chunk}', partial(self._plain, plain, chunk))]
@@ -169,7 +169,7 @@ class Bench:
         """Code for ``fast`` is code for the presets before it as well."""
         self._reset_peak()
         started, before = time.perf_counter(), counters['stats']['unique_graphs']
-        sampler = self.engine.sampler
+        sampler = self.engine.holder.require()
         try:
             is_done = sampler.compile(self.image.size, presets.apply('fast', self.model),
                                       self._stop_in_time)

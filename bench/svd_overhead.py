@@ -30,7 +30,8 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from modules.configuration import Configuration, ModelOptions  # noqa: E402
-from modules.engines.stable_video import fitting, pipeline  # noqa: E402
+from modules.engines.diffusion import fitting  # noqa: E402
+from modules.engines.stable_video import pipeline  # noqa: E402
 from modules.engines.stable_video.engine import StableVideo  # noqa: E402
 from modules.photos.sizes import Photo  # noqa: E402
 from modules.progress import JobControl  # noqa: E402

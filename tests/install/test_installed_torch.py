@@ -16,8 +16,9 @@ import tiny_checkpoint
 
 from modules.commands import doctor
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
+from modules.engines.diffusion import budget
 from modules.engines.registry import Engines
-from modules.engines.stable_video import budget, engine
+from modules.engines.stable_video import engine
 from modules.install import environment, installed_torch, unseen_gpu
 from modules.install.installed_torch import ROCM_ATTENTION
 

@@ -28,7 +28,7 @@ def forbid_eager(engine):
     def forbidden(*given, **options):
         pytest.fail('computed as written')
 
-    for layer in engine._sampler.placed.layers.all:
+    for layer in engine.holder.model.placed.layers.all:
         layer.original = forbidden
 
 

@@ -248,6 +248,6 @@ def engine(make: Callable[[], diffusers.StableVideoDiffusionPipeline], rung: Run
     made = StableVideo(Configuration(model = model), lambda configuration: Path())
     made.budget.use_device(str(GPU), there)
     placed = PlacedPipeline(make(), str(GPU), rung, lambda: make().image_encoder)
-    made._sampler = Walking(placed, lambda model: needs, presets.apply('quality', model))
-    made._sampler.available = there
+    made.holder.model = Walking(placed, lambda model: needs, presets.apply('quality', model))
+    made.holder.model.available = there
     return made

@@ -11,21 +11,17 @@ from pathlib import Path
 from modules import weights
 from modules.configuration import ModelOptions
 from modules.engines.contract import MemoryUse
-from modules.engines.diffusion import devices, ladder
+from modules.engines.diffusion import checkpoints, devices, ladder
+from modules.engines.diffusion.budget import DeviceBudget
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.stable_video import memory, presets
 from modules.engines.stable_video.files import VIDEO
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.pipeline import Source
 from modules.engines.stable_video.sampler import Sampler
-from modules.i18n import Text, text
-from modules.install import installed_torch, unseen_gpu
-
-#: weights up to this many bytes make clips on a CPU in a bearable time
-SMALL = 1 * memory.GIB
 
 
-class MemoryBudget:
+class MemoryBudget(DeviceBudget):
     """
     Knows the device, as far as that is known.
 
@@ -34,31 +30,8 @@ class MemoryBudget:
     """
 
     def __init__(self, model: ModelOptions):
-        self._model = model
+        super().__init__(model, 'svd')
         self._usual = presets.apply(model.preset, model).model
-        #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
-        self.device = devices.guess_kind(model.device)
-        #: bytes of the GPU, once they are known
-        self.gpu_bytes: int | None = None
-        #: whether a GPU computes at full precision, for lack of usable half precision
-        self.is_full = False
-        self._has_fitted = False
-
-    def use_device(self, device: str, gpu_bytes: int | None) -> None:
-        """
-        Go by the device that was found.
-
-        :param device: ``cuda:N``, ``mps`` or ``cpu``
-        :type device: str
-        :param gpu_bytes: its memory; None for a device that uses the machine's own
-        :type gpu_bytes: int | None
-        """
-        self.device, self.gpu_bytes, self._has_fitted = device, gpu_bytes, False
-
-    @property
-    def is_half(self) -> bool:
-        """Whether it is computed at half precision."""
-        return self.device != 'cpu' and not self.is_full
 
     def find_source(self, folder: Path) -> Source:
         """
@@ -96,8 +69,8 @@ class MemoryBudget:
         :return: the rung
         :rtype: Rung
         """
-        if self._model.memory != 'auto':
-            return ladder.named(self.device, self._model.memory)
+        if self.model.memory != 'auto':
+            return ladder.named(self.device, self.model.memory)
         needs = self.read_needs(folder)
         # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
         placed = 0 if self.device.startswith('cuda') else needs.weights
@@ -119,7 +92,7 @@ class MemoryBudget:
         if sampler is not None:
             rung, chunk = sampler.rung, sampler.choose_chunk(model)
             return MemoryUse(rung.name, memory.predict_peak(rung, needs, chunk))
-        available = self._expect_memory(needs)
+        available = self.expect_memory(needs.weights)
         if available is None:
             return None
         is_set = model.memory != 'auto'
@@ -129,47 +102,8 @@ class MemoryBudget:
                                                                available)
         return MemoryUse(rung.name, memory.predict_peak(rung, needs, chunk))
 
-    def _expect_memory(self, needs: Needs) -> int | None:
-        """Count what weights and clips will be able to use; of a GPU only torch knows, where it is imported."""
-        if self.device.startswith('cuda'):
-            torch = installed_torch.find_imported()
-            device = devices.find_device(self._model.device, torch) if torch else None
-            return devices.read_free_memory(device, torch) if device else None
-        return needs.weights + (devices.read_free_memory('cpu') - needs.weights) // 2
+    def count_file_bytes(self, folder: Path) -> int:
+        return checkpoints.count_file_bytes(folder, self.find_source(folder).variant)
 
-    def explain_refusal(self, folder: Path) -> Text | None:
-        """
-        Explain why a checkpoint is not used on the device.
-
-        :param folder: a whole model
-        :type folder: Path
-        :return: the reason; None where it is used
-        :rtype: Text | None
-        """
-        return self._explain_slow(folder) or self._explain_large(folder)
-
-    def _explain_slow(self, folder: Path) -> Text | None:
-        """Left to itself, the program does not take an hour for a clip; its owner may want that."""
-        if self.device != 'cpu' or self._model.engine == 'svd':
-            return None
-        if memory.count_file_bytes(folder, self.find_source(folder).variant) <= SMALL:
-            return None
-        reason = unseen_gpu.explain(self._model.device)
-        if reason:
-            return text('engines.gpu_not_seen', reason = reason, engine = 'svd')
-        return text('engines.slow_processor', engine = 'svd')
-
-    def _explain_large(self, folder: Path) -> Text | None:
-        """Checked until it fits once: what loading and running take must not count against the next request."""
-        if self._has_fitted:
-            return None
-        needed = memory.predict_peak(ladder.rungs(self.device)[-1], self.read_needs(folder))
-        available = devices.read_free_memory('cpu')
-        if self.device.startswith('cuda'):
-            needed += memory.OVERHEAD
-            available = needed if self.gpu_bytes is None else self.gpu_bytes
-        self._has_fitted = needed <= available
-        if self._has_fitted:
-            return None
-        gigabytes = {'needed': f'{needed / 1e9:.1f}', 'there': f'{available / 1e9:.1f}'}
-        return text('engines.no_memory', **gigabytes)
+    def predict_least(self, folder: Path) -> int:
+        return memory.predict_peak(ladder.rungs(self.device)[-1], self.read_needs(folder))

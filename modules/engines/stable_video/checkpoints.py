@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What a checkpoint is called, what kind it is, and why one cannot be used.
+What kind a checkpoint is, and why one cannot be used.
 
 Libraries: none.
 """
@@ -10,10 +10,10 @@ import json
 import re
 from pathlib import Path
 
-from modules.configuration import ROOT, Configuration, ModelOptions
+from modules.configuration import Configuration, ModelOptions
+from modules.engines.diffusion.checkpoints import get_last_part, get_public_name
 from modules.engines.stable_video import files
 from modules.i18n import Text, text
-from modules.weights import HUB_NAME
 
 #: names of models for few steps, and of the schedulers that only they have
 FEW_STEPS = r'(?i)lcm(?![a-z])|StochasticIterative'
@@ -67,29 +67,10 @@ def list_warnings(model: ModelOptions, folder: Path | None) -> tuple[Text, ...]:
 def _has_few_steps(name: str, folder: Path | None) -> bool:
     """Whether weights were distilled for few steps; with an ordinary scheduler they give mush."""
     # names of the folders above it mean nothing
-    if re.search(FEW_STEPS, _get_last_part(name)):
+    if re.search(FEW_STEPS, get_last_part(name)):
         return True
     config = folder / 'scheduler' / 'scheduler_config.json' if folder else None
     if config is None or not config.is_file():
         return False
     kind = json.loads(config.read_text(encoding = 'utf-8')).get('_class_name', '')
     return bool(re.search(FEW_STEPS, kind))
-
-
-def get_public_name(name: str) -> str:
-    """
-    Give a model's name without a path on this machine.
-
-    :param name: the option ``ModelName``
-    :type name: str
-    :return: its name on the hub, or that of its folder
-    :rtype: str
-    """
-    is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
-    if HUB_NAME.fullmatch(name) and not is_folder:
-        return name
-    return _get_last_part(name)
-
-
-def _get_last_part(name: str) -> str:
-    return re.split(r'[/\\]', name.rstrip('/\\'))[-1]

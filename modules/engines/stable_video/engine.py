@@ -12,9 +12,7 @@ Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 
 import dataclasses
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +23,11 @@ from modules import errors
 from modules.configuration import Configuration
 from modules.engines.common import COMING, are_never_coming, missing_libraries, recorded_options
 from modules.engines.contract import Engine, EngineStatus
+from modules.engines.diffusion import fitting, loader
+from modules.engines.diffusion.checkpoints import get_public_name
 from modules.engines.diffusion.decoding import ClipControl
-from modules.engines.stable_video import attempts, checkpoints, fitting, loader, pipeline, presets
+from modules.engines.diffusion.holder import ModelHolder
+from modules.engines.stable_video import checkpoints, pipeline, presets
 from modules.engines.stable_video.budget import MemoryBudget
 from modules.engines.stable_video.files import VIDEO, find_checkpoint
 from modules.engines.stable_video.placed import PlacedPipeline
@@ -85,19 +86,16 @@ class StableVideo(Engine):
         self._are_libraries_coming = are_libraries_coming
         self._find = partial(find, configuration)
         self._explain_checkpoint = partial(checkpoints.explain_refusal, configuration)
-        self._sampler: Sampler | None = None
-        self._failure: Text | None = None
+        self.holder: ModelHolder[Sampler] = ModelHolder('svd')
         #: what was loaded, and what is known to make its clips bad
         self._folder: Path | None = None
         self._warnings: tuple[Text, ...] = ()
-        self._lock = threading.Lock()
 
     def status(self) -> EngineStatus:
         # a loaded engine does not depend on the disk its files came from; of any other the device is a guess
-        if self._failure:
-            lack = LACKS.get(self._failure.key, '')
-            return EngineStatus(self._failure, lack, self._warnings)
-        sampler = self._sampler
+        if failure := self.holder.failure:
+            return EngineStatus(failure, LACKS.get(failure.key, ''), self._warnings)
+        sampler = self.holder.model
         if self._folder and sampler is not None:
             return EngineStatus(
                 warnings = self._warnings,
@@ -123,24 +121,21 @@ class StableVideo(Engine):
         return self.budget.explain_refusal(folder) if folder and not reason else reason
 
     def load(self) -> None:
-        # jobs wait for that, pages do not
-        with self._lock:
-            if self._sampler is None:
-                self._require_checkpoint()
-                try:
-                    self.budget.use_device(*loader.find_device(self.model.device))
-                    # the device may not be the one that was expected
-                    folder = self._require_checkpoint()
-                    self._folder = folder
-                    self._warnings = checkpoints.list_warnings(self.model, folder)
-                    for warning in self._warnings:
-                        logger.warning('%s', warning.in_('en'))
-                    is_tested = self.budget.device.partition(':')[0] in self.tested
-                    self._sampler = loader.load_sampler(self._load_sampler, folder, is_tested)
-                except loader.LoadingError as error:
-                    self._failure = error.reason
-                rung = self.sampler.rung
-                logger.info('Stable Video Diffusion is ready; Memory = %s', rung.name)
+        self.holder.load(self._load)
+
+    def _load(self) -> Sampler:
+        self._require_checkpoint()
+        pipeline_class = 'StableVideoDiffusionPipeline'
+        self.budget.use_device(*loader.find_device(self.model.device, pipeline_class))
+        # the device may not be the one that was expected
+        folder = self._folder = self._require_checkpoint()
+        self._warnings = checkpoints.list_warnings(self.model, folder)
+        for warning in self._warnings:
+            logger.warning('%s', warning.in_('en'))
+        is_tested = self.budget.device.partition(':')[0] in self.tested
+        sampler = loader.load_model(self._load_sampler, folder, is_tested)
+        logger.info('Stable Video Diffusion is ready; Memory = %s', sampler.rung.name)
+        return sampler
 
     def _load_sampler(self, folder: Path, is_full: bool) -> Sampler:
         self.budget.is_full = is_full
@@ -156,8 +151,8 @@ class StableVideo(Engine):
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         # minutes for each size where that was never done before; a compiler at work on a layer is waited for
         usual = presets.apply(self.model.preset, self.model)
-        while self._sampler is not None and self._sampler.sizes_to_compile:
-            with self._use_sampler(stop_if_cancelled) as sampler:
+        while self.holder.model is not None and self.holder.model.sizes_to_compile:
+            with self.holder.use(stop_if_cancelled) as sampler:
                 stop_if_cancelled()
                 # a compiler that fails is not tried again
                 sizes, sampler.sizes_to_compile = sampler.sizes_to_compile, []
@@ -173,13 +168,14 @@ class StableVideo(Engine):
 
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         applied = presets.apply(request.preset or self.model.preset, self.model)
+        sampler = self.holder.require()
         # what was used where that differs from what was set: no path on this machine, the number of frames decoded at
         # once, whether compiled code had a part in the last clip, the rung. What the preset makes of it follows from it
         as_used = {
-            'ModelName': checkpoints.get_public_name(self.model.model_name),
-            'DecodeChunkSize': self.sampler.choose_chunk(applied.model),
-            'UNet': self.sampler.placed.was_compiled,
-            'Memory': self.sampler.rung.name
+            'ModelName': get_public_name(self.model.model_name),
+            'DecodeChunkSize': sampler.choose_chunk(applied.model),
+            'UNet': sampler.placed.was_compiled,
+            'Memory': sampler.rung.name
         }
         return {**recorded_options(self.model, *OPTIONS), **as_used}
 
@@ -217,43 +213,12 @@ class StableVideo(Engine):
         :raises modules.errors.EngineUnavailable: when the device fails
         """
         applied = presets.apply(request.preset or self.model.preset, self.model)
-        with self._use_sampler(control.stop_if_cancelled) as sampler:
-            try:
-                return attempts.make_clip(sampler, image, request, applied, control)
-            except attempts.DeviceError as error:
-                # first, so that nobody takes the engine for one that was not loaded yet
-                self._failure = text(
-                    'engines.device_failed', device = sampler.device, error = str(error))
-                self._sampler = None
-        # the exception that is raised would keep the model as long as a job keeps its error
-        del sampler
-        raise errors.EngineUnavailable('engine', engine = 'svd', reason = self._failure)
+        return self.holder.make_clip(lambda sampler: sampler.make(image, request, applied, control),
+                                     control)
 
     def _require_checkpoint(self) -> Path:
         folder = self._find()
-        reason = self._failure or self._explain(folder)
+        reason = self.holder.failure or self._explain(folder)
         if folder is None or reason:
             raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
         return folder
-
-    @property
-    def sampler(self) -> Sampler:
-        """What makes clips; refused before loading, and once the device has failed."""
-        if self._sampler is None:
-            raise errors.EngineUnavailable('engine', engine = 'svd', reason = self._failure)
-        return self._sampler
-
-    @contextmanager
-    def _use_sampler(self, stop_if_cancelled: StopIfCancelled) -> Iterator[Sampler]:
-        """Wait for the pipeline: two threads in one pipeline break each other's schedule."""
-        while not self._lock.acquire(timeout = 0.2):
-            stop_if_cancelled()
-        try:
-            # the device may have failed meanwhile
-            yield self.sampler
-        finally:
-            try:
-                if self._sampler is not None:
-                    self._sampler.restore()
-            finally:
-                self._lock.release()

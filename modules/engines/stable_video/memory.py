@@ -17,12 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modules.configuration import ModelOptions
-from modules.engines.diffusion import allocator, attention, devices, ladder
+from modules.engines.diffusion import allocator, attention, checkpoints, devices, ladder
+from modules.engines.diffusion.budget import OVERHEAD
 from modules.engines.diffusion.ladder import Rung
 from modules.install import installed_torch
-from modules.weights import tensors
-
-GIB = 2**30
 
 #: bytes of a pixel of one frame, for each half that guidance needs, while the UNet computes
 UNET_BYTES = 282
@@ -38,9 +36,6 @@ WITHOUT_CUDNN = 9 / 8
 
 #: of the UNet's weights, the part that its largest layer holds
 LARGEST_LAYER = 1 / 48
-
-#: what context and workspaces take besides, with the smallest gaps between tensors
-OVERHEAD = 1 * GIB
 
 #: real decoders were seen to hold half as much again as their live tensors, gaps between those included
 DECODER_MARGIN = 1.5
@@ -93,7 +88,10 @@ def read_needs(folder: Path, variant: str | None, model: ModelOptions, *, width:
         for part in ('unet', 'vae'))
     pixels = model.image_prompt_width * model.image_prompt_height
     weights = {
-        part: sum(_count_bytes(file, width) for file in _loaded_files(folder, variant, part))
+        part:
+        sum(
+            checkpoints.count_bytes(file, width)
+            for file in checkpoints.list_loaded_files(folder, variant, part))
         for part in ('unet', 'vae', 'image_encoder')
     }
     of_unet = pixels * model.output_frames * width * unet['block_out_channels'][0] // 640
@@ -106,35 +104,6 @@ def read_needs(folder: Path, variant: str | None, model: ModelOptions, *, width:
         chunked_half = of_unet * UNET_CHUNKED_BYTES,
         frame = of_vae * VAE_BYTES * width // 256,
         encoding = of_vae * ENCODING_BYTES // 128)
-
-
-def count_file_bytes(folder: Path, variant: str | None, part: str = '*') -> int:
-    """
-    Count the bytes of the files that are loaded.
-
-    :param folder: a whole model
-    :type folder: Path
-    :param variant: ``fp16`` or None
-    :type variant: str | None
-    :param part: ``unet``, ``vae``, ``image_encoder``, or ``*`` for all
-    :type part: str
-    :return: bytes
-    :rtype: int
-    """
-    return sum(file.stat().st_size for file in _loaded_files(folder, variant, part))
-
-
-def _loaded_files(folder: Path, variant: str | None, part: str) -> list[Path]:
-    files = list(folder.glob(f'{part}/*.safetensors'))
-    halves = {file.parent for file in files if '.fp16' in file.name} if variant else set()
-    return [file for file in files if ('.fp16' in file.name) == (file.parent in halves)]
-
-
-def _count_bytes(file: Path, width: int) -> int:
-    """Count the bytes of a file's tensors at a width; plain files may hold half-precision numbers as well."""
-    if header := tensors.describe(file):
-        return header.bytes_at(width)
-    return file.stat().st_size * width // (2 if '.fp16' in file.name else 4)
 
 
 def adjust(needs: Needs, device: str, is_half: bool) -> Needs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.stable_video import memory
 from modules.engines.stable_video.memory import Needs
@@ -107,5 +108,5 @@ def choose_chunk(rung: Rung, needs: Needs, chunk: int, available: int) -> int | 
         if needed <= available:
             return frames
         logger.warning('The %s is not compiled: that would take %.1f GiB of %.1f', what,
-                       needed / memory.GIB, available / memory.GIB)
+                       needed / GIB, available / GIB)
     return None

@@ -21,6 +21,7 @@ from tiny_svd import animate, loaded, photo, published, request  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 from modules.engines.diffusion import attention, ladder  # noqa: E402
+from modules.engines.diffusion.budget import GIB  # noqa: E402
 from modules.engines.diffusion.compiling import Layers  # noqa: E402
 from modules.engines.stable_video import memory  # noqa: E402
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
@@ -72,7 +73,7 @@ def test_a_clip_whose_attention_is_in_slices_is_the_same(checkpoint):
     with Count() as once:
         expected = animate(engine, photo(), request())
     # what 128 tokens of a frame's upper level have, of one frame at once
-    pipe = engine._sampler.placed.pipe
+    pipe = engine.holder.model.placed.pipe
     attention.slice_attention([pipe.unet, pipe.vae], 4 * 256 * 128)
     with Count() as count:
         frames = animate(engine, photo(), request())
@@ -127,7 +128,7 @@ def test_no_scores_of_a_layer_are_too_large_for_apple(tmp_path, model):
                 model.vae.decode(latents, num_frames = frames)
         return scores.largest, live.peak
 
-    assert held(2)[0] > 79 * memory.GIB
+    assert held(2)[0] > 79 * GIB
     attention.slice_attention([model.unet, model.vae])
     assert held(1, 5)[0] <= attention.MOST
     needs = memory.adjust(published(tmp_path), 'mps', True)

@@ -19,6 +19,7 @@ import pytest
 
 from modules import errors
 from modules.engines.diffusion import compiling, devices, ladder
+from modules.engines.diffusion.budget import GIB
 from modules.engines.stable_video import memory, warmup
 
 torch = pytest.importorskip('torch')
@@ -160,7 +161,7 @@ def test_memory_that_ends_while_compiling_is_given_back_and_nothing_is_compiled(
 
 def test_nothing_is_compiled_where_there_is_no_room_for_it(uniform_checkpoint, monkeypatch, caplog):
     engine = loaded(uniform_checkpoint, image_prompt_width = 64, decode_chunk_size = 5)
-    sampler = engine._sampler
+    sampler = engine.holder.model
     needs = sampler._read_needs(engine.model)
     wanted = memory.predict_peak(sampler.rung, needs, 5) + memory.OVERHEAD
     monkeypatch.setattr(sampler, 'read_available_memory', lambda needs: wanted - needs.frame)
@@ -171,7 +172,7 @@ def test_nothing_is_compiled_where_there_is_no_room_for_it(uniform_checkpoint, m
     assert not sampler.placed.compilables[-1].was_compiled, 'the decoder'
     made = graphs()
     engine = loaded(uniform_checkpoint, image_prompt_width = 64)
-    monkeypatch.setattr(engine._sampler, 'read_available_memory',
+    monkeypatch.setattr(engine.holder.model, 'read_available_memory',
                         lambda needs: needs.weights + memory.OVERHEAD)
     prepare(engine)
     prepare(engine)
@@ -183,13 +184,13 @@ def test_nothing_is_compiled_where_there_is_no_room_for_it(uniform_checkpoint, m
                                                               (14, 5, None)])
 def test_what_is_compiled_on_gpus_of_all_sizes(tmp_path, gibibytes, chunk, compiled):
     needs = published(tmp_path)
-    there = gibibytes * memory.GIB
+    there = gibibytes * GIB
     assert warmup.choose_chunk(ladder.RUNGS[0], needs, chunk, there) == compiled
 
 
 def test_what_another_thread_compiles_changes_no_clip(uniform_checkpoint):
     """While a compiler is at work, torch says so in every thread of the process."""
-    unet = loaded(uniform_checkpoint)._sampler.placed.pipe.unet
+    unet = loaded(uniform_checkpoint).holder.model.placed.pipe.unet
     layer = next(layer for name, layer in unet.named_modules() if name.endswith('.attn2'))
     queries, context = torch.randn(2, 40, layer.query_dim), torch.randn(2, 1, 32)
     one_token = OneToken()

@@ -14,8 +14,8 @@ import types
 import pytest
 
 from modules.engines.diffusion import allocator, devices, faults, ladder
+from modules.engines.diffusion.budget import GIB
 from modules.engines.stable_video import memory
-from modules.engines.stable_video.memory import GIB
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')

@@ -75,7 +75,7 @@ def test_a_clip_that_is_made_while_another_model_is_constructed_is_exact(
 def test_what_another_thread_compiles_does_not_change_how_a_clip_is_made(checkpoint, monkeypatch):
     engine, asked = loaded(checkpoint), []
     layers = [
-        module.to_v for name, module in engine._sampler.placed.pipe.unet.named_modules()
+        module.to_v for name, module in engine.holder.model.placed.pipe.unet.named_modules()
         if name.endswith('attn2')
     ]
     for layer in layers:
@@ -93,6 +93,6 @@ def test_a_scheduler_without_cumulative_products_is_loaded_and_makes_clips(tmp_p
     index = folder / 'model_index.json'
     index.write_text(index.read_text().replace('EulerDiscreteScheduler', 'EDMEulerScheduler'))
     engine = loaded(folder)
-    assert not hasattr(engine._sampler.placed.scheduler, 'alphas_cumprod')
+    assert not hasattr(engine.holder.model.placed.scheduler, 'alphas_cumprod')
     first, again = (animate(engine, photo(), request()) for _ in range(2))
     assert first.std() > 1 and numpy.array_equal(first, again)

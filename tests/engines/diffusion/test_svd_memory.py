@@ -19,6 +19,7 @@ from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import ladder
+from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.compiling import Layers
 from modules.engines.registry import Engines
 from modules.engines.stable_video import memory, pipeline, presets
@@ -33,8 +34,6 @@ from live_tensors import FusedAttention, LiveBytes  # noqa: E402
 from tiny_svd import animate, loaded, made, photo, published, request  # noqa: E402
 
 from modules.engines.stable_video.denoising import Denoiser  # noqa: E402
-
-GIB = memory.GIB
 
 #: a clip that is made at once, for what matters in clips of any size
 SMALLEST = {
@@ -159,7 +158,7 @@ def test_every_rung_makes_the_same_clip(checkpoint, expected_clip, rung):
     """Bit for bit where only weights move; where sums are cut differently, within a rounding of the last bit."""
     engine = loaded(checkpoint, **CLIP)
     # a processor stands in for the GPU that weights move to
-    engine._sampler.take(rung)
+    engine.holder.model.take(rung)
     for _ in range(2):
         frames = animate(engine, photo(), request())
         if rung.is_chunked:
@@ -171,7 +170,7 @@ def test_every_rung_makes_the_same_clip(checkpoint, expected_clip, rung):
 def latents(engine, wanted):
     """What the decoder gets, in 32 bits."""
     seen = []
-    sampler = engine._sampler
+    sampler = engine.holder.model
     sampler.placed.prepare(presets.apply('quality', engine.model))
     with torch.no_grad():
         image = photo().image.resize((128, 64))
@@ -190,7 +189,7 @@ def expected_latents(checkpoint):
 def test_latents_of_every_rung_are_equal_within_a_ten_thousandth(checkpoint, expected_latents,
                                                                  rung):
     engine, expected = loaded(checkpoint), expected_latents
-    engine._sampler.take(rung)
+    engine.holder.model.take(rung)
     assert (latents(engine, request()) - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
@@ -257,7 +256,8 @@ def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
 def test_again_does_not_ask_the_image_encoder(checkpoint):
     engine = loaded(checkpoint, **SMALLEST)
     asked = []
-    engine._sampler.placed.pipe.image_encoder.register_forward_hook(lambda *told: asked.append(1))
+    engine.holder.model.placed.pipe.image_encoder.register_forward_hook(
+        lambda *told: asked.append(1))
     first = animate(engine, photo(), request())
     again = animate(engine, photo(), request())
     assert len(asked) == 1 and numpy.array_equal(first, again)
@@ -269,11 +269,11 @@ def test_again_does_not_ask_the_image_encoder(checkpoint):
 def test_an_image_encoder_that_was_let_go_is_read_again_for_another_photo(checkpoint):
     short = {'output_frames': 3, 'inference_steps': 1}
     engine, frugal = loaded(checkpoint, **short), loaded(checkpoint, memory = 'split', **short)
-    assert frugal._sampler.placed.pipe.image_encoder is None
+    assert frugal.holder.model.placed.pipe.image_encoder is None
     for size in ((256, 128), (128, 256), (256, 128)):
         expected = animate(engine, photo(*size), request()).astype(int)
         assert numpy.abs(animate(frugal, photo(*size), request()) - expected).max() <= 1
-        assert frugal._sampler.placed.pipe.image_encoder is None
+        assert frugal.holder.model.placed.pipe.image_encoder is None
 
 
 @pytest.mark.parametrize(('frames', 'chunk'), [(25, 5), (14, 2), (24, 8), (13, 1), (2, 1), (1, 1)])

@@ -50,4 +50,4 @@ def test_a_gpu_that_is_too_small_is_walked_down_to_the_rung_that_fits(tmp_path, 
     engine, told, live = animate(tmp_path, ladder.RUNGS[0], 5_060_000)
     assert 'Going on with Memory = offload' in caplog.text
     assert told == ['chunked', 'split', 'streamed']
-    assert engine._sampler.rung.name == 'streamed' and 4_500_000 < live.peak < WEIGHTS
+    assert engine.holder.model.rung.name == 'streamed' and 4_500_000 < live.peak < WEIGHTS

@@ -222,7 +222,7 @@ def test_a_gpu_without_half_precision_computes_at_full(tmp_path, caplog):
     plain.unet.save_pretrained(folder / 'unet')
     engine = loaded(Half, folder)
     assert 'trying full precision' in caplog.text and not torch.backends.cudnn.benchmark
-    assert engine._sampler.placed.pipe.unet.dtype == engine._sampler.placed.pipe.vae.dtype == torch.float32
+    assert engine.holder.model.placed.pipe.unet.dtype == engine.holder.model.placed.pipe.vae.dtype == torch.float32
     expected = plainly.reference(plain, photo(128, 128), request(), **PLAIN)
     for _ in range(2):
         assert numpy.array_equal(animate(engine, photo(128, 128), request()), expected)
@@ -254,7 +254,8 @@ def test_layers_are_tested_in_parts_where_clips_compute_them_so(checkpoint):
     engine = loaded(Gpu, checkpoint, memory = 'chunked', output_frames = 6)
     chunks = {
         module._chunk_size
-        for module in engine._sampler.placed.pipe.unet.modules() if hasattr(module, '_chunk_size')
+        for module in engine.holder.model.placed.pipe.unet.modules()
+        if hasattr(module, '_chunk_size')
     }
     assert chunks == {2}
 
@@ -264,7 +265,7 @@ def test_a_gpu_that_fails_later_is_not_used_any_more(checkpoint):
     engine = loaded(Mortal, checkpoint)
     assert animate(engine, photo(), request()).any() and engine.status().reason is None
     Mortal.end.set()
-    held = weakref.ref(engine._sampler)
+    held = weakref.ref(engine.holder.model)
     with pytest.raises(errors.EngineUnavailable, match = 'illegal memory access') as raised:
         animate(engine, photo(), request())
     gc.collect()

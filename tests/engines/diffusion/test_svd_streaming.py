@@ -248,6 +248,6 @@ def test_streamed_is_split_bit_for_bit(checkpoint, preset):
     expected = animate(
         loaded(checkpoint, memory = 'split', **options), photo(), request(preset = preset))
     engine = loaded(checkpoint, **options)
-    engine._sampler.take(ladder.named('cuda', 'streamed'))
+    engine.holder.model.take(ladder.named('cuda', 'streamed'))
     for _ in range(2):
         assert numpy.array_equal(animate(engine, photo(), request(preset = preset)), expected)

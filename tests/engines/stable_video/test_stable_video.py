@@ -20,10 +20,11 @@ from PIL import Image
 
 from modules import errors, i18n
 from modules.configuration import Configuration, ModelOptions
-from modules.engines.diffusion import devices, ladder
+from modules.engines.diffusion import checkpoints, devices, fitting, ladder
+from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.preview import project_latents
-from modules.engines.stable_video import fitting, memory, presets
+from modules.engines.stable_video import memory, presets
 from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
 from modules.engines.stable_video.engine import StableVideo
@@ -214,7 +215,7 @@ def test_a_clip_can_be_cancelled_while_it_is_decoded(checkpoint):
 
 def test_parts_that_take_turns_on_the_device_give_the_same_frames(checkpoint, expected):
     engine = loaded(checkpoint)
-    engine._sampler.take(ladder.RUNGS[1])
+    engine.holder.model.take(ladder.RUNGS[1])
     assert numpy.array_equal(animate(engine, photo(), request()), expected)
     with pytest.raises(errors.Cancelled):
         animate(engine, photo(), request(), raising(errors.Cancelled()))
@@ -227,8 +228,8 @@ def test_half_precision_frames_equal_a_plain_call_bit_for_bit(checkpoint):
     engine = loaded(checkpoint, **small)
     half = pipelines.load_pipeline(pipelines.Source(checkpoint, 'fp16', True))
     placed = PlacedPipeline(half, 'cpu', ladder.RUNGS[0], None)
-    engine._sampler = Sampler(placed, engine._sampler._read_needs,
-                              presets.apply('quality', engine.model))
+    engine.holder.model = Sampler(placed, engine.holder.model._read_needs,
+                                  presets.apply('quality', engine.model))
     plain = load_plainly(checkpoint, 'fp16', torch.float16)
     wanted = request(max_guidance_scale = 1.0)
     frames = animate(engine, photo(128, 128), wanted)
@@ -424,7 +425,7 @@ def test_where_there_is_nothing_to_see_there_is_no_picture(caplog):
 
 def test_numbers_that_are_none_give_no_picture_and_the_same_refusal(checkpoint):
     engine, seen = loaded(checkpoint), []
-    torch.nn.init.constant_(engine._sampler.placed.pipe.unet.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine.holder.model.placed.pipe.unet.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request(), seen.append)
     assert not tiny_svd.pictures(seen, 'step'), 'no later step is made in vain'
@@ -436,7 +437,7 @@ def test_another_kind_of_scheduler_has_no_pictures_and_its_clip_is_exact(checkpo
         """It might step in another way."""
 
     engine, seen = loaded(checkpoint), []
-    sampler = engine._sampler
+    sampler = engine.holder.model
     sampler.placed.scheduler = Relative.from_config(sampler.placed.scheduler.config)
     sampler.placed.scheduler.alphas_cumprod = sampler.placed.scheduler.alphas_cumprod.numpy()
     frames = animate(engine, photo(), request(), seen.append)
@@ -475,21 +476,21 @@ def test_a_clip_cut_short_holds_no_memory(checkpoint, phase, error):
 
 def test_a_model_that_decodes_to_nothing_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.placed.pipe.vae.decoder.conv_out.bias, float('nan'))
+    torch.nn.init.constant_(engine.holder.model.placed.pipe.vae.decoder.conv_out.bias, float('nan'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_a_model_that_decodes_to_black_is_refused_instead_of_shown(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.placed.pipe.vae.decoder.conv_out.bias, -1e4)
+    torch.nn.init.constant_(engine.holder.model.placed.pipe.vae.decoder.conv_out.bias, -1e4)
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
 
 def test_numbers_that_overflow_while_denoising_are_refused(checkpoint):
     engine = loaded(checkpoint)
-    torch.nn.init.constant_(engine._sampler.placed.pipe.unet.conv_out.bias, float('inf'))
+    torch.nn.init.constant_(engine.holder.model.placed.pipe.unet.conv_out.bias, float('inf'))
     with pytest.raises(errors.UnusablePicture):
         animate(engine, photo(), request())
 
@@ -536,10 +537,10 @@ def test_other_errors_are_not_taken_for_lack_of_memory(engine):
 
 def test_a_clip_cut_short_while_encoding_leaves_the_precision_as_it_was(checkpoint):
     engine = loaded(checkpoint)
-    engine._sampler.placed.pipe.vae.to(dtype = torch.float64)
+    engine.holder.model.placed.pipe.vae.to(dtype = torch.float64)
     with pytest.raises(RuntimeError):
         animate(engine, photo(), request(), stop = lambda: None)
-    assert engine._sampler.placed.pipe.vae.dtype == torch.float32
+    assert engine.holder.model.placed.pipe.vae.dtype == torch.float32
     assert animate(engine, photo(), request()).any()
 
 
@@ -624,7 +625,7 @@ def test_a_cpu_is_left_alone_by_auto_unless_the_model_is_small(tmp_path, checkpo
         for file in (checkpoint / part).iterdir():
             (tmp_path / part / file.name).write_bytes(file.read_bytes())
     (tmp_path / 'model_index.json').write_bytes((checkpoint / 'model_index.json').read_bytes())
-    enlarge(tmp_path / 'unet' / 'diffusion_pytorch_model.fp16.safetensors', 2 * memory.GIB)
+    enlarge(tmp_path / 'unet' / 'diffusion_pytorch_model.fp16.safetensors', 2 * GIB)
     assert 'Engine = svd' in reason(made(tmp_path, device = 'cpu'))
     asked = made(tmp_path, device = 'cpu', engine = 'svd').status().reason
     assert asked is None or 'GB' in asked.in_('en')
@@ -676,9 +677,10 @@ def test_as_many_frames_are_decoded_at_once_as_memory_allows(frames, fitting_in,
 def test_files_that_are_not_loaded_are_not_counted(checkpoint, plain_checkpoint, tmp_path):
     tiny_checkpoint.make(tmp_path)
     tiny_checkpoint.make(tmp_path, half = False)
-    assert memory.count_file_bytes(tmp_path, 'fp16') == memory.count_file_bytes(checkpoint, 'fp16')
-    assert memory.count_file_bytes(tmp_path,
-                                   None) == memory.count_file_bytes(plain_checkpoint, None)
+    assert checkpoints.count_file_bytes(tmp_path,
+                                        'fp16') == checkpoints.count_file_bytes(checkpoint, 'fp16')
+    assert checkpoints.count_file_bytes(tmp_path, None) == checkpoints.count_file_bytes(
+        plain_checkpoint, None)
 
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)

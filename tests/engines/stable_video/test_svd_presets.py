@@ -57,7 +57,7 @@ def one_by_one(checkpoint):
 def work(engine, **wanted):
     """How often the first and the deepest layers are computed, and for how many halves."""
     seen = {'first': [], 'deepest': []}
-    unet = engine._sampler.placed.pipe.unet
+    unet = engine.holder.model.placed.pipe.unet
     hooks = [
         layer.register_forward_hook(
             lambda _layer, inputs, _made, name = name: seen[name].append(len(inputs[0]) // 3))
@@ -154,7 +154,7 @@ def test_a_clip_cut_short_keeps_nothing_for_the_next(engine, made_once):
     seen = []
     with pytest.raises(errors.Cancelled):
         animate(engine, photo(), request(preset = 'fast', seed = 99), seen.append, stop)
-    denoiser = engine._sampler.placed.denoiser
+    denoiser = engine.holder.model.placed.denoiser
     assert not denoiser._cache and not denoiser._inputs
     assert numpy.array_equal(animate(engine, photo(), request(preset = 'fast')), expected)
 
@@ -249,7 +249,7 @@ def test_a_photo_is_not_answered_for_another(checkpoint):
 
 
 def test_nothing_is_kept_between_clips(checkpoint):
-    unet = loaded(checkpoint)._sampler.placed.pipe.unet
+    unet = loaded(checkpoint).holder.model.placed.pipe.unet
     sample, conditions = torch.zeros(2, 5, 8, 8, 16), torch.zeros(2, 3)
     with torch.no_grad():
         first, second, again = (

@@ -27,7 +27,7 @@ from app import create_app
 from modules.clips import lossless
 from modules.clips.writer import FRAMES
 from modules.configuration import Configuration, ModelOptions, StoreOptions, WebOptions
-from modules.engines.stable_video import fitting
+from modules.engines.diffusion import fitting
 
 MODEL = ModelOptions(
     image_prompt_width = 128, image_prompt_height = 64, output_frames = 3, inference_steps = 4)

@@ -9,14 +9,17 @@ Libraries: torch and diffusers, imported here first.
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from modules.engines.common import first_line
 from modules.engines.diffusion import devices, selftest
 from modules.engines.diffusion.loading import hide_needless_warnings
-from modules.engines.stable_video.sampler import Sampler
+from modules.engines.diffusion.selftest import Testable
 from modules.i18n import Text, text
 
 logger = logging.getLogger(__name__)
+
+Model = TypeVar('Model', bound = Testable)
 
 
 class LoadingError(Exception):
@@ -32,20 +35,23 @@ class LoadingError(Exception):
         self.reason = reason
 
 
-def find_device(option: str) -> tuple[str, int | None]:
+def find_device(option: str, pipeline: str) -> tuple[str, int | None]:
     """
     Import torch and ask it for the device.
 
     :param option: the option ``Device``
     :type option: str
+    :param pipeline: the class of diffusers that is needed
+    :type pipeline: str
     :return: ``cuda:N``, ``mps`` or ``cpu``, and the bytes of a GPU
     :rtype: tuple[str, int | None]
     :raises LoadingError: when torch or the device does not work
     """
     hide_needless_warnings()
     try:
+        import diffusers
         import torch
-        from diffusers import StableVideoDiffusionPipeline  # noqa: F401
+        getattr(diffusers, pipeline)
     except devices.IMPORT_ERRORS as error:
         logger.exception('torch or diffusers cannot be imported')
         raise LoadingError(text('engines.torch_broken', error = first_line(error))) from error
@@ -62,30 +68,30 @@ def find_device(option: str) -> tuple[str, int | None]:
         raise LoadingError(reason) from error
 
 
-def load_sampler(load: Callable[[Path, bool], Sampler], folder: Path, is_tested: bool) -> Sampler:
+def load_model(load: Callable[[Path, bool], Model], folder: Path, is_tested: bool) -> Model:
     """
     Load a checkpoint.
 
     :param load: folder, whether at full precision on any device → what makes clips
-    :type load: Callable[[Path, bool], Sampler]
+    :type load: Callable[[Path, bool], Model]
     :param folder: a whole model
     :type folder: Path
     :param is_tested: whether the device's faults are looked for
     :type is_tested: bool
     :return: what makes clips
-    :rtype: Sampler
+    :rtype: Model
     :raises LoadingError: when the files or the device are of no use
     """
-    sampler: Sampler | None = None
+    model: Model | None = None
     try:
         if is_tested:
-            sampler, reason = selftest.load_tested(lambda is_full: load(folder, is_full))
+            model, reason = selftest.load_tested(lambda is_full: load(folder, is_full))
         else:
-            sampler, reason = load(folder, False), None
+            model, reason = load(folder, False), None
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         logger.exception('%s cannot be loaded', folder)
         reason = text('engines.cannot_load', folder = folder, error = first_line(error))
-    if sampler is None or reason is not None:
+    if model is None or reason is not None:
         # only here, after the exception and what it held are gone
         raise LoadingError(reason)
-    return sampler
+    return model

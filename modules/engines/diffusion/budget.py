@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The memory of the device that computes, as far as it is known, and whether a checkpoint is used on it.
+
+Libraries: none; torch, where it is imported.
+"""
+
+from pathlib import Path
+
+from modules.configuration import ModelOptions
+from modules.engines.diffusion import devices
+from modules.i18n import Text, text
+from modules.install import installed_torch, unseen_gpu
+
+GIB = 2**30
+
+#: weights up to this many bytes make clips on a CPU in a bearable time
+SMALL = 1 * GIB
+
+#: what context and workspaces take besides, with the smallest gaps between tensors
+OVERHEAD = 1 * GIB
+
+
+class DeviceBudget:
+    """
+    Knows the device. A family of models says what a checkpoint of it needs.
+
+    :param model: the options
+    :type model: ModelOptions
+    :param engine: the engine's name
+    :type engine: str
+    """
+
+    def __init__(self, model: ModelOptions, engine: str):
+        self.model = model
+        self.engine = engine
+        #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
+        self.device = devices.guess_kind(model.device)
+        #: bytes of the GPU, once they are known
+        self.gpu_bytes: int | None = None
+        #: whether a GPU computes at full precision, for lack of usable half precision
+        self.is_full = False
+        self._has_fitted = False
+
+    def use_device(self, device: str, gpu_bytes: int | None) -> None:
+        """
+        Go by the device that was found.
+
+        :param device: ``cuda:N``, ``mps`` or ``cpu``
+        :type device: str
+        :param gpu_bytes: its memory; None for a device that uses the machine's own
+        :type gpu_bytes: int | None
+        """
+        self.device, self.gpu_bytes, self._has_fitted = device, gpu_bytes, False
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is computed at half precision."""
+        return self.device != 'cpu' and not self.is_full
+
+    def count_file_bytes(self, folder: Path) -> int:
+        """
+        Count the bytes of the files that are loaded.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: bytes
+        :rtype: int
+        """
+        raise NotImplementedError
+
+    def predict_least(self, folder: Path) -> int:
+        """
+        Predict what a clip holds on the device on the most frugal rung.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: bytes
+        :rtype: int
+        """
+        raise NotImplementedError
+
+    def expect_memory(self, weights: int) -> int | None:
+        """
+        Count what weights and clips will be able to use; of a GPU only torch knows, where it is imported.
+
+        :param weights: bytes of the weights
+        :type weights: int
+        :return: bytes; None where nothing is known about a GPU yet
+        :rtype: int | None
+        """
+        if self.device.startswith('cuda'):
+            torch = installed_torch.find_imported()
+            device = devices.find_device(self.model.device, torch) if torch else None
+            return devices.read_free_memory(device, torch) if device else None
+        return weights + (devices.read_free_memory('cpu') - weights) // 2
+
+    def explain_refusal(self, folder: Path) -> Text | None:
+        """
+        Explain why a checkpoint is not used on the device.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the reason; None where it is used
+        :rtype: Text | None
+        """
+        return self._explain_slow(folder) or self._explain_large(folder)
+
+    def _explain_slow(self, folder: Path) -> Text | None:
+        """Left to itself, the program does not take an hour for a clip; its owner may want that."""
+        if self.device != 'cpu' or self.model.engine == self.engine:
+            return None
+        if self.count_file_bytes(folder) <= SMALL:
+            return None
+        reason = unseen_gpu.explain(self.model.device)
+        if reason:
+            return text('engines.gpu_not_seen', reason = reason, engine = self.engine)
+        return text('engines.slow_processor', engine = self.engine)
+
+    def _explain_large(self, folder: Path) -> Text | None:
+        """Checked until it fits once: what loading and running take must not count against the next request."""
+        if self._has_fitted:
+            return None
+        needed = self.predict_least(folder)
+        available = devices.read_free_memory('cpu')
+        if self.device.startswith('cuda'):
+            needed += OVERHEAD
+            available = needed if self.gpu_bytes is None else self.gpu_bytes
+        self._has_fitted = needed <= available
+        if self._has_fitted:
+            return None
+        gigabytes = {'needed': f'{needed / 1e9:.1f}', 'there': f'{available / 1e9:.1f}'}
+        return text('engines.no_memory', **gigabytes)
