@@ -9,6 +9,7 @@ Libraries: Flask, Flask-Compress.
 
 import functools
 import hashlib
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,11 @@ def list_modules() -> list[str]:
         if name not in found:
             found.append(name)
             text = (ROOT / 'static' / 'js' / name).read_text(encoding = 'utf-8')
-            wanted += re.findall(r"^import .*'\./([^']+)'", text, re.M)
+            imported = re.findall(r"^import .*'(\.\.?/[^']+)'", text, re.M)
+            wanted += [
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), each))
+                for each in imported
+            ]
     return found[1:]
 
 

@@ -36,10 +36,6 @@ export class Focus {
     this.settings.set(this.field, inside.join());
   }
 
-  clear() {
-    if (this.field?.value) this.settings.set(this.field, '');
-  }
-
   tap(event) {
     const box = this.box();
     const {left, top} = this.stage.getBoundingClientRect();

@@ -4,6 +4,8 @@ import {findFields} from './radios.js';
 import {put, putPlain} from './words.js';
 
 const SEEDS = 2 ** 32;
+// settings that are places on the photo
+const OF_PHOTO = ['focus', 'flow'];
 
 export class Settings {
   constructor(fieldset, onChange) {
@@ -56,8 +58,15 @@ export class Settings {
     this.onChange();
   }
 
-  values() {
-    return Object.fromEntries(this.fields.filter((field) => field.value).map((field) => [field.name, field.value]));
+  // What is drawn on the photo on the table means nothing on others that are sent with it.
+  values(isForOther = false) {
+    const fields = this.fields.filter(({name, value}) => value && !(isForOther && name === 'flow'));
+    return Object.fromEntries(fields.map((field) => [field.name, field.value]));
+  }
+
+  // Another photo is on the table.
+  forgetPhoto() {
+    for (const field of this.fields.filter(({name, value}) => value && OF_PHOTO.includes(name))) this.set(field, '');
   }
 
   // As they were for an earlier clip; its seed is shown beside the clip and is not taken over unasked.

@@ -87,7 +87,7 @@ export class Studio {
     const earlier = this.clips.ready;
     clips.forEach((clip, place) => this.clips.add(clip, place));
     const [clip] = clips;
-    this.view.focus.clear();
+    this.settings.forgetPhoto();
     this.put(clip);
     earlier.forEach((one) => this.clips.drop(one));
     this.view.enter('chosen', {words: ['chosen', {name: clip.title}], focus: byId('start')});
@@ -223,7 +223,7 @@ export class Studio {
     const others = this.clips.ready.filter((one) => one !== clip);
     const list = clip.state === 'ready' ? [clip, ...others] : [clip.id ? this.another(clip) : clip];
     // a video is what the page itself shows
-    this.clips.send(list, {...this.settings.values(), format: 'mp4'});
+    list.forEach((one, place) => this.clips.send([one], {...this.settings.values(place > 0), format: 'mp4'}));
   }
 
   // The same photo once more; the clip there is stays until the next is there.

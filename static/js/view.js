@@ -3,6 +3,7 @@
 import {Badge} from './badge.js';
 import {Bell} from './bell.js';
 import {Downloads} from './downloads.js';
+import {FlowSetting} from './flow/setting.js';
 import {Focus} from './focus.js';
 import {Gathering} from './gathering.js';
 import {MainAction} from './main-action.js';
@@ -33,6 +34,7 @@ export class View {
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
     this.focus = new Focus(form, this.settings);
+    this.flow = new FlowSetting(form, byId('flow-board'), this.settings, () => this.notice.show('wrong', 'unreachable'));
     this.primary = new Primary(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'), () => clips.tally);
     this.stage = new Stage(form);

@@ -9,6 +9,7 @@ Libraries: brotli, pytest.
 import gzip
 import re
 import shutil
+from urllib.parse import urljoin
 
 import brotli
 import program
@@ -56,9 +57,10 @@ def test_what_the_page_names_is_kept_for_good(port):
 
 
 def test_modules_import_each_other_and_fetch_words_in_the_same_version(script):
-    for path in (ROOT / 'static' / 'js').glob('*.js'):
+    for path in (ROOT / 'static' / 'js').rglob('*.js'):
         text = path.read_text('utf-8')
-        assert all(name.startswith('./') for name in re.findall(r"from '([^']+)'", text)), path.name
+        names = re.findall(r"(?:from |import\()'([^']+)'", text)
+        assert all(name.startswith(('./', '../')) for name in names), path.name
         assert not re.search(r"['`\"]/?static/", text), path.name
 
 
@@ -68,10 +70,7 @@ def test_every_module_is_fetched_at_once(port, script):
     wanted = {script}
     for path in [script, *preloaded]:
         body = _get(port, path).body.decode()
-        wanted |= {
-            f'{path.rpartition("/")[0]}/{name}'
-            for name in re.findall(r"from '\./([^']+)'", body)
-        }
+        wanted |= {urljoin(path, name) for name in re.findall(r"from '([^']+)'", body)}
     assert {script, *preloaded} == wanted and len(preloaded) == len(set(preloaded))
 
 

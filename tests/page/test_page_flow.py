@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What flows, drawn on the page: by mouse, finger and keys, with the picture moving under it or without.
+
+Libraries: axe-playwright-python, playwright, pytest.
+"""
+
+import json
+
+import program
+import pytest
+from browser import choose, file, opened, photo
+
+from app import create_app
+from modules.configuration import Configuration, WebOptions
+from modules.engines.registry import Engines
+
+#: a browser without WebGL 2
+NO_WEBGL = '''HTMLCanvasElement.prototype.getContext = new Proxy(HTMLCanvasElement.prototype.getContext, {
+    apply: (own, canvas, [kind, ...others]) => kind === 'webgl2' ? null : Reflect.apply(own, canvas, [kind, ...others]),
+})'''
+
+#: what is too small for a finger on the board, or stands out of it
+CRAMPED = '''() => [...document.querySelectorAll('#flow-board :is(button, input, label.pill)')]
+    .filter((one) => one.checkVisibility() && !one.closest('label.pill input'))
+    .filter((one) => one.type !== 'radio')
+    .map((one) => [one, one.getBoundingClientRect()])
+    .filter(([one, box]) => box.width < 44 || box.height < 44 || box.left < 0 || box.right > innerWidth
+        || one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
+    .map(([one, box]) => [one.outerHTML, box.width, box.height])'''
+
+FINDINGS = '''axe.run({resultTypes: ['violations']}).then(
+    ({violations}) => violations.map(({id, nodes}) => [id, nodes[0].html]))'''
+
+
+@pytest.fixture(scope = 'module')
+def port(tmp_path_factory):
+    """The program with an engine that understands flow."""
+    options = Configuration(web = WebOptions(port = 0))
+    engines = Engines(options, {'camera': ('browser', 'Flowing')})
+    app = create_app(options, tmp_path_factory.mktemp('flow'), engines = engines)
+    with program.served(app, options.web) as port:
+        program.ready(port)
+        yield port
+
+
+def _open(page, content = None):
+    choose(page, content or photo(size = (400, 200)))
+    page.click('#flow-draw')
+    page.wait_for_selector('#flow-board[open]')
+
+
+def _place(page, x, y):
+    """A point of the photo on the screen."""
+    box = page.locator('.sheet').bounding_box()
+    return box['x'] + x * box['width'], box['y'] + y * box['height']
+
+
+def _draw(page, *points):
+    """Draw a line by the mouse; a single point is a press."""
+    places = [_place(page, *point) for point in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps = 4)
+    page.mouse.up()
+
+
+def _brush(page, kind):
+    page.locator(f'label.pill:has([value={kind}])').click()
+
+
+def _field(page):
+    """What is drawn, as the form's field says; None where nothing is."""
+    return json.loads(page.input_value('#flow') or 'null')
+
+
+def _near(points):
+    return [pytest.approx(point, abs = 0.01) for point in points]
+
+
+def test_lines_by_the_mouse_become_the_field_and_are_undone(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.fill('#flow-width', '20')
+    page.fill('#flow-speed', '2')
+    _draw(page, (0.5, 0.2), (0.5, 0.8))
+    _brush(page, 'stays')
+    _draw(page, (0.1, 0.1))
+    drawn = _field(page)
+    first, second = drawn['strokes']
+    assert first['points'] == _near([(0.2, 0.5), (0.8, 0.5)])
+    assert (first['width'], first['speed']) == (0.1, 1)
+    assert second['points'] == _near([(0.5, 0.2), (0.5, 0.8)])
+    assert (second['width'], second['speed']) == (0.2, 2)
+    assert drawn['pins'] == [{'points': _near([(0.1, 0.1)]), 'width': 0.2}]
+    assert page.inner_text('[data-setting=flow] output') == '2 flowing, 1 staying'
+    page.click('#flow-undo')
+    assert _field(page) == {'strokes': [first, second], 'pins': []}
+    assert page.inner_text('#flow-status') == 'Undone. Strokes now: 2'
+    page.click('#flow-clear')
+    assert _field(page) is None
+    assert page.inner_text('#flow-status').startswith('All strokes removed.')
+    page.keyboard.press('Control+z')
+    assert len(_field(page)['strokes']) == 2
+    page.click('#flow-done')
+    assert page.is_hidden('#flow-board')
+    page.click('#flow-reset')
+    assert _field(page) is None and page.is_hidden('#flow-reset')
+
+
+def test_a_mark_that_is_pressed_is_changed_and_taken_away(page):
+    _open(page)
+    _draw(page, (0.2, 0.3), (0.8, 0.3))
+    _draw(page, (0.2, 0.7), (0.8, 0.7))
+    _draw(page, (0.5, 0.3))
+    assert page.locator('#flow-marks [data-chosen]').count() == 1
+    page.fill('#flow-width', '5')
+    page.fill('#flow-width', '7')
+    assert [one['width'] for one in _field(page)['strokes']] == [0.07, 0.1]
+    page.click('#flow-undo')
+    assert [one['width'] for one in _field(page)['strokes']] == [0.1, 0.1]
+    page.get_by_role('button', name = 'Remove Flow 2').click()
+    assert [one['points'][0] for one in _field(page)['strokes']] == _near([(0.2, 0.3)])
+
+
+def test_everything_is_done_by_keys(page):
+    choose(page, photo(size = (400, 200)))
+    page.focus('#flow-draw')
+    page.keyboard.press('Enter')
+    page.wait_for_selector('#flow-board[open]')
+    page.focus('#flow-add')
+    page.keyboard.press('Enter')
+    assert _field(page)['strokes'][0]['points'] == _near([(0.4, 0.5), (0.6, 0.5)])
+    page.keyboard.press('ArrowDown')
+    page.keyboard.press('ArrowRight')
+    assert _field(page)['strokes'][0]['points'] == _near([(0.42, 0.52), (0.62, 0.52)])
+    page.keyboard.press('Tab')
+    page.keyboard.press('Tab')
+    page.keyboard.press('Enter')
+    assert _field(page)['strokes'][0]['points'] == _near([(0.62, 0.52), (0.42, 0.52)])
+    assert page.inner_text('#flow-status') == 'Flow 1, to the left'
+    page.keyboard.press('Tab')
+    page.keyboard.press('Enter')
+    assert page.inner_text('#flow-status') == 'Flow 1, up to the left'
+    page.keyboard.press('Delete')
+    assert _field(page) is None
+    page.keyboard.press('ArrowRight')
+    page.focus('#flow-add')
+    page.keyboard.press('Enter')
+    assert _field(page) == {'strokes': [], 'pins': [{'points': [[0.5, 0.5]], 'width': 0.1}]}
+    page.keyboard.press('Escape')
+    page.wait_for_function("document.activeElement.id === 'flow-draw'")
+
+
+def test_all_of_it_flows_one_way_and_another_way_takes_its_place(page):
+    _open(page)
+    _brush(page, 'stays')
+    _draw(page, (0.3, 0.3))
+    for name, way in (('to the right', (1, 0)), ('up to the left', (-1, -1))):
+        page.get_by_role('button', name = name, exact = True).click()
+        drawn = _field(page)
+        assert len(drawn['pins']) == 1
+        for stroke in drawn['strokes']:
+            (x, y), (to_x, to_y) = stroke['points']
+            assert ((to_x > x) - (to_x < x), (to_y > y) - (to_y < y)) == way
+            assert stroke['width'] == 0.5
+    assert page.inner_text('#flow-status') == 'Everything flows up to the left.'
+
+
+def test_there_is_an_end_to_what_can_be_drawn(page):
+    _open(page)
+    page.evaluate(
+        """() => { for (let i = 0; i < 70; i += 1) document.getElementById('flow-add').click(); }"""
+    )
+    assert len(_field(page)['strokes']) == 64
+    assert page.inner_text('#flow-status').startswith('That is as much as can be drawn')
+
+
+@pytest.fixture
+def on_phone(chromium, port):
+    with opened(
+            chromium,
+            port,
+            has_touch = True,
+            is_mobile = True,
+            viewport = {
+                'width': 390,
+                'height': 700
+            }) as page:
+        yield page, page.context.new_cdp_session(page)
+
+
+def _touch(session, kind, *places):
+    session.send(
+        'Input.dispatchTouchEvent', {
+            'type': f'touch{kind}',
+            'touchPoints': [{
+                'x': x,
+                'y': y,
+                'id': index
+            } for index, (x, y) in enumerate(places)]
+        })
+
+
+def test_a_finger_draws_and_two_come_nearer(on_phone):
+    page, session = on_phone
+    _open(page)
+    _touch(session, 'Start', _place(page, 0.3, 0.2))
+    for part in range(3, 9):
+        _touch(session, 'Move', _place(page, 0.3, part / 10))
+    _touch(session, 'End')
+    assert _field(page)['strokes'][0]['points'] == _near([(0.3, 0.2), (0.3, 0.8)])
+    assert page.evaluate('scrollY') == 0
+    middle = _place(page, 0.5, 0.5)
+    width = page.locator('.sheet').bounding_box()['width']
+    _touch(session, 'Start', (middle[0] - 20, middle[1]))
+    _touch(session, 'Start', (middle[0] - 20, middle[1]), (middle[0] + 20, middle[1]))
+    for reach in (30, 40, 60):
+        _touch(session, 'Move', (middle[0] - reach, middle[1]), (middle[0] + reach, middle[1]))
+    _touch(session, 'End')
+    assert page.locator('.sheet').bounding_box()['width'] == pytest.approx(3 * width, rel = 0.02)
+    assert _place(page, 0.5, 0.5) == pytest.approx(middle, abs = 2)
+    # the first of two fingers has drawn nothing, and what is drawn nearer lies where it is seen
+    assert len(_field(page)['strokes']) == 1
+    _touch(session, 'Start', _place(page, 0.45, 0.5))
+    _touch(session, 'Move', _place(page, 0.55, 0.5))
+    _touch(session, 'End')
+    assert _field(page)['strokes'][1]['points'] == _near([(0.45, 0.5), (0.55, 0.5)])
+    page.click('#flow-farther')
+    page.click('#flow-farther')
+    page.click('#flow-farther')
+    page.wait_for_selector('#flow-farther[aria-disabled=true]')
+    assert page.locator('.sheet').bounding_box()['width'] == pytest.approx(width, rel = 0.02)
+
+
+def test_nothing_moves_unasked_where_less_motion_is_wanted(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.wait_for_selector('.sheet .line', state = 'attached')
+    assert page.is_hidden('.sheet canvas')
+    page.get_by_role('button', name = 'Play the preview').click()
+    page.wait_for_selector('.sheet canvas', state = 'visible')
+    page.get_by_role('button', name = 'Pause the preview').click()
+    page.wait_for_selector('.sheet canvas', state = 'hidden')
+
+
+def test_the_picture_moves_where_it_flows_and_rests_elsewhere(chromium, port):
+    picture = photo('PNG', (400, 200))
+    with opened(chromium, port, reduced_motion = 'no-preference') as page:
+        _open(page, picture)
+        assert page.is_hidden('.sheet canvas')
+        _draw(page, (0.2, 0.5), (0.8, 0.5))
+        page.wait_for_selector('.sheet canvas', state = 'visible')
+        page.click('#flow-undo')
+        page.wait_for_selector('.sheet canvas', state = 'hidden')
+
+
+def test_without_webgl_lines_alone_are_seen(chromium, port):
+    with opened(chromium, port, reduced_motion = 'no-preference') as page:
+        page.add_init_script(NO_WEBGL)
+        page.reload()
+        _open(page)
+        _draw(page, (0.2, 0.5), (0.8, 0.5))
+        page.wait_for_selector('.sheet .line', state = 'attached')
+        assert page.is_hidden('#flow-play') and page.is_hidden('.sheet canvas')
+        assert len(_field(page)['strokes']) == 1
+
+
+def test_another_photo_has_its_own(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.click('#flow-done')
+    page.set_input_files('#file', file(photo('PNG', (120, 200)), 'other.png'))
+    page.wait_for_function("document.getElementById('flow').value === ''")
+    page.click('#flow-draw')
+    page.wait_for_selector('#flow-board[open]')
+    assert page.locator('#flow-marks li').count() == 0
+
+
+def test_an_engine_that_knows_no_flow_offers_none(chromium, directed_port):
+    with opened(chromium, directed_port) as page:
+        choose(page)
+        assert page.locator('[data-setting=flow]').count() == 0
+
+
+@pytest.mark.parametrize('language', ['en', 'zh'])
+def test_the_board_has_no_findings_of_axe_and_fits_every_screen(chromium, port, language):
+    axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
+    with opened(chromium, port, language) as page:
+        page.evaluate(axe.axe_script)
+        _open(page)
+        _draw(page, (0.2, 0.5), (0.8, 0.5))
+        _draw(page, (0.5, 0.5))
+        for width, height in ((320, 568), (390, 700), (844, 390), (1280, 800), (1920, 1080)):
+            page.set_viewport_size({'width': width, 'height': height})
+            assert page.evaluate('document.documentElement.scrollWidth') <= width
+            assert (width, page.evaluate(CRAMPED)) == (width, [])
+        for scheme in ('light', 'dark'):
+            page.emulate_media(color_scheme = scheme, reduced_motion = 'reduce')
+            assert (scheme, page.evaluate(FINDINGS)) == (scheme, [])
