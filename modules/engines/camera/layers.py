@@ -11,8 +11,10 @@ Libraries: numpy, OpenCV, both imported when first used.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modules.engines.camera.dense import sharpen
 from modules.engines.camera.edges import EDGE, find_mixed
 from modules.engines.camera.fill import fill_behind, find_hiding, smallest_step
+from modules.engines.camera.flow_moment import LookUp, Moment, Place, fold
 from modules.engines.camera.view import View
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 STEPS = 65535
 #: travel, in pixels, until which nothing has come into view, and from which what mixes with it is left out
 REST, MOVED = 1.0, 3.0
-#: sharpens, each way, as much as linear sampling between dense pixels softens
-CRISP = (-0.1, 1.2, -0.1)
 #: where the left, right, upper and lower border lie in an array
 RIMS = ((slice(None), 0), (slice(None), -1), (0, ), (-1, ))
 
@@ -56,8 +56,10 @@ class Layers:
     step: float
     #: nearness of both layers at the left, right, upper and lower border
     rims: list['numpy.ndarray']
+    #: uint8 [.., .., 4], :attr:`colour` for what flows; None where nothing does
+    live: 'numpy.ndarray | None' = None
 
-    def draw(self, view: View, into: 'numpy.ndarray') -> None:
+    def draw(self, view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
         """
         Draw a view.
 
@@ -65,15 +67,17 @@ class Layers:
         :type view: View
         :param into: uint8 [H, W, 3], is overwritten
         :type into: numpy.ndarray
+        :param moment: how far what flows has flowed; None where the photo is as it was taken
+        :type moment: Moment | None
         """
         import cv2
         height, width = into.shape[:2]
         travel = max(map(abs, view.gain)) + abs(view.walk) * max(height, width) / 2
         share = min(1.0, max(0.0, (travel - REST) / (MOVED - REST)))
-        self._draw(self.moved if share else self.rest, view, min(1.0, travel / MOVED), into)
+        self._draw(self.moved if share else self.rest, view, min(1.0, travel / MOVED), into, moment)
         if 0 < share < 1:
             other = into.copy()
-            self._draw(self.rest, view, travel / MOVED, other)
+            self._draw(self.rest, view, travel / MOVED, other, moment)
             cv2.addWeighted(into, share, other, 1 - share, 0, dst = into)
 
     def find_depth(self, points: Points, view: View,
@@ -107,11 +111,14 @@ class Layers:
         cv2.copyTo(exact, agrees, near)
         return near, code
 
-    def _draw(self, points: Points, view: View, softness: float, into: 'numpy.ndarray') -> None:
+    def _draw(self, points: Points, view: View, softness: float, into: 'numpy.ndarray',
+              moment: Moment | None) -> None:
         import cv2
         import numpy as np
         near, code = self.find_depth(points, view, into.shape)
         self._sample(self.colour, near, code, view, into)
+        if moment and self.live is not None:
+            moment.paint(into, self._look_up_in(self.live, code), source_of(view, near, 1, 0))
         # pixels are near or far as a whole, edges are not
         edges = cv2.morphologyEx(near, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > EDGE
         soft = cv2.GaussianBlur(into, (3, 3), 0.8)
@@ -127,14 +134,30 @@ class Layers:
                 into: 'numpy.ndarray | None' = None) -> 'numpy.ndarray':
         """Take values of both layers from where pixels of a nearness come from."""
         import cv2
-        import numpy as np
         scale = 1 if source.ndim == 2 else 2
         maps = source_of(view, near, scale, 1)
-        axis = int(self.offset[1] > 0)
-        behind = ((code & 1) ^ 1).astype(np.float32)
-        cv2.scaleAdd(behind, float(scale * self.offset[axis]), maps[axis], dst = maps[axis])
+        self._add_offset(maps, code, scale)
         return cv2.remap(
             source, *maps, cv2.INTER_LINEAR, dst = into, borderMode = cv2.BORDER_REPLICATE)
+
+    def _look_up_in(self, live: 'numpy.ndarray', code: 'numpy.ndarray') -> LookUp:
+        import cv2
+        height, width = code.shape
+
+        def look_up(place: Place, part: tuple[slice, slice]) -> 'numpy.ndarray':
+            # what flows in from beyond a border is mirrored
+            maps = fold(place[0], 2 * width) + 1, fold(place[1], 2 * height) + 1
+            self._add_offset(maps, code[part], 2)
+            return cv2.remap(live, *maps, cv2.INTER_LINEAR, borderMode = cv2.BORDER_REPLICATE)
+
+        return look_up
+
+    def _add_offset(self, maps: Place, code: 'numpy.ndarray', scale: int) -> None:
+        """Turn places in the photo into places in the layers; what lies behind is in the second."""
+        import cv2
+        axis = int(self.offset[1] > 0)
+        behind = ((code & 1) ^ 1).astype('float32')
+        cv2.scaleAdd(behind, float(scale * self.offset[axis]), maps[axis], dst = maps[axis])
 
 
 def source_of(view: View, near: 'numpy.ndarray', scale: int,
@@ -199,12 +222,7 @@ def make_layers(still: 'numpy.ndarray', fine: 'numpy.ndarray', near: 'numpy.ndar
     cv2.copyTo(twice, mask[:-1, :-1], below)
     axis = 0 if height <= width else 1
     step = smallest_step(travel)
-    colour = np.concatenate([
-        _with_rim(
-            cv2.sepFilter2D(
-                each, -1, np.array(CRISP), np.array(CRISP), borderType = cv2.BORDER_REPLICATE))
-        for each in (fine, below)
-    ], axis)
+    colour = np.concatenate([_with_rim(sharpen(each)) for each in (fine, below)], axis)
     rest = _sort(near, behind, mixed | (hiding & (near - behind > step / 2)))
     keeps = ~mixed[rest.y.astype(np.intp), rest.x.astype(np.intp)].ravel() | (rest.code & 1 == 0)
     moved = Points(rest.x[:, keeps], rest.y[:, keeps], rest.near[:, keeps], rest.code[keeps])

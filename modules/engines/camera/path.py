@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.choices import MOVES
+from modules.engines.camera.strokes import Flow
 
 #: how much longer the way out takes than the way back, where a move has a direction; below 1, or time would run back
 LEAN = 0.5
@@ -50,6 +51,10 @@ class Shot:
     focus: tuple[float, float] | None = None
     #: how much is out of focus away from ``focus``, 0–1
     blur: float = 0.0
+    #: what flows; None where nothing does
+    flow: Flow | None = None
+    #: length of the clip
+    seconds: float = 3.0
 
 
 def choose_path(move: str, seed: int, frames: int) -> CameraPath:

@@ -8,17 +8,19 @@ Libraries: Pillow; numpy and OpenCV, imported when a clip is made.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from modules.engines.camera.blur import blur_away
+from modules.engines.camera.dense import make_live, sample_twice, sharpen
 from modules.engines.camera.edges import fit_edges
-from modules.engines.camera.layers import make_layers
+from modules.engines.camera.flow import Stream, make_stream
+from modules.engines.camera.flow_moment import Moment
+from modules.engines.camera.layers import Layers, make_layers
 from modules.engines.camera.path import Shot
-from modules.engines.camera.sheet import Sheet, guess_depth
+from modules.engines.camera.sheet import Flat, Sheet, guess_depth
 from modules.engines.camera.view import (
     View,
     hold_size,
@@ -40,7 +42,7 @@ EstimateDepth = Callable[['numpy.ndarray'], 'numpy.ndarray | None']
 class Drawing(Protocol):
     """A photo with depth that can be seen from other views."""
 
-    def draw(self, view: View, into: 'numpy.ndarray') -> None:
+    def draw(self, view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
         """
         Draw a view.
 
@@ -48,6 +50,8 @@ class Drawing(Protocol):
         :type view: View
         :param into: uint8 [H, W, 3], is overwritten
         :type into: numpy.ndarray
+        :param moment: how far what flows has flowed; None where the photo is as it was taken
+        :type moment: Moment | None
         """
 
 
@@ -57,10 +61,12 @@ class Renderer:
 
     #: uint8 [H, W, 3], frame 0
     still: 'numpy.ndarray'
-    #: None where the camera stands still
+    #: None where nothing moves
     drawing: Drawing | None = None
     #: what each frame shows
     views: list[View] = field(default_factory = list)
+    #: None where nothing flows
+    stream: Stream | None = None
 
     def draw(self, frame: int, into: 'numpy.ndarray') -> None:
         """
@@ -74,7 +80,8 @@ class Renderer:
         if frame == 0 or not self.drawing:
             into[:] = self.still
         else:
-            self.drawing.draw(self.views[frame], into)
+            moment = self.stream.at(frame) if self.stream else None
+            self.drawing.draw(self.views[frame], into, moment)
 
 
 def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
@@ -95,10 +102,15 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     """
     import numpy as np
     is_still = not any(shot.path.ease)
-    if min(size) < SHORTEST or max(size) > LONGEST or (is_still and not shot.blur):
+    is_picture = is_still and not shot.blur and not shot.flow
+    if min(size) < SHORTEST or max(size) > LONGEST or is_picture:
         return Renderer(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
-    fine = _sample_twice(image, size)
+    fine = sample_twice(image, size)
     still = np.ascontiguousarray(fine[::2, ::2])
+    frames = len(shot.path.ease)
+    stream = make_stream(shot.flow, still, frames, shot.seconds) if shot.flow else None
+    if is_still and not shot.blur:
+        return _stand_still(still, fine, frames, stream)
     modelled = estimate_depth(still)
     if modelled is None:
         near = guess_depth(still, travel_in_pixels(shot, size))
@@ -109,11 +121,25 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
         near = near if modelled is None else spread
         still = np.ascontiguousarray(fine[::2, ::2])
     if is_still:
-        return Renderer(still)
+        return _stand_still(still, fine, frames, stream)
     shot, near = hold_size(shot, near)
-    drawing = Sheet(fine, near) if modelled is None else make_layers(still, fine, near,
-                                                                     travel_in_pixels(shot, size))
-    return Renderer(still, drawing, plan_views(shot, near, drawing.rims))
+    drawing: Sheet | Layers
+    if modelled is None:
+        drawing = Sheet(fine, near, make_live(sharpen(fine)) if stream else None)
+    else:
+        drawing = make_layers(still, fine, near, travel_in_pixels(shot, size))
+        if stream:
+            drawing = replace(drawing, live = make_live(drawing.colour))
+    return Renderer(still, drawing, plan_views(shot, near, drawing.rims), stream)
+
+
+def _stand_still(still: 'numpy.ndarray', fine: 'numpy.ndarray', frames: int,
+                 stream: Stream | None) -> Renderer:
+    """What draws a photo seen from where it was taken."""
+    if not stream:
+        return Renderer(still)
+    flat = Flat(still, make_live(sharpen(fine)))
+    return Renderer(still, flat, [View((0, 0))] * frames, stream)
 
 
 def _resize(near: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
@@ -121,27 +147,3 @@ def _resize(near: 'numpy.ndarray', size: tuple[int, int]) -> 'numpy.ndarray':
     import numpy as np
     # anything that overshoots beside a step would make a second edge of it
     return np.clip(cv2.resize(near, size, interpolation = cv2.INTER_LINEAR), 0, 1)
-
-
-def _sample_twice(image: Image.Image, size: tuple[int, int]) -> 'numpy.ndarray':
-    """
-    Resize a photo and sample it twice as densely, uint8 [2H - 1, 2W - 1, 3]: even rows and columns are the photo as
-    Pillow resizes it, odd ones what it gives half a pixel further. Frames drawn from it are neither softer
-    nor sharper than frame 0.
-    """
-    import numpy as np
-    width, height = size
-    half_x, half_y = image.width / width / 2, image.height / height / 2
-    fine = np.empty((2 * height - 1, 2 * width - 1, 3), np.uint8)
-
-    def fill(right: int) -> None:
-        across = image.resize((width - right, image.height), Image.Resampling.LANCZOS,
-                              (right * half_x, 0, image.width - right * half_x, image.height))
-        for down in (0, 1):
-            fine[down::2, right::2] = np.asarray(
-                across.resize((width - right, height - down), Image.Resampling.LANCZOS,
-                              (0, down * half_y, width - right, image.height - down * half_y)))
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(fill, (0, 1)))
-    return fine

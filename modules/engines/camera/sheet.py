@@ -2,7 +2,7 @@
 # -*- coding: UTF-8 -*-
 """
 The photo as one elastic sheet, for depth that is only guessed: it is nowhere torn, and so gently bent that a wrong
-guess is hardly noticed.
+guess is hardly noticed; and as a flat one, for a camera that stands still.
 
 Libraries: numpy, OpenCV, both imported when first used.
 """
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modules.engines.camera import depth_guess
+from modules.engines.camera.dense import look_up_in
+from modules.engines.camera.flow_moment import Moment
 from modules.engines.camera.layers import RIMS, source_of
 from modules.engines.camera.view import View
 
@@ -29,6 +31,8 @@ class Sheet:
     fine: 'numpy.ndarray'
     #: float32 [H, W], nearness
     near: 'numpy.ndarray'
+    #: uint8 [2H - 1, 2W - 1, 4], the same sharpened, for what flows; None where nothing does
+    colour: 'numpy.ndarray | None' = None
 
     @property
     def rims(self) -> list['numpy.ndarray']:
@@ -40,7 +44,7 @@ class Sheet:
         """
         return [self.near[rim] for rim in RIMS]
 
-    def draw(self, view: View, into: 'numpy.ndarray') -> None:
+    def draw(self, view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
         """
         Draw a view.
 
@@ -48,15 +52,40 @@ class Sheet:
         :type view: View
         :param into: uint8 [H, W, 3], is overwritten
         :type into: numpy.ndarray
+        :param moment: how far what flows has flowed; None where the photo is as it was taken
+        :type moment: Moment | None
         """
         import cv2
+        maps = source_of(view, self.near, 2, 0)
         # no view looks beyond the border; the cubic's neighbourhood does, by a pixel
-        cv2.remap(
-            self.fine,
-            *source_of(view, self.near, 2, 0),
-            cv2.INTER_CUBIC,
-            dst = into,
-            borderMode = cv2.BORDER_REFLECT)
+        cv2.remap(self.fine, *maps, cv2.INTER_CUBIC, dst = into, borderMode = cv2.BORDER_REFLECT)
+        if moment and self.colour is not None:
+            moment.paint(into, look_up_in(self.colour), (maps[0] / 2, maps[1] / 2))
+
+
+@dataclass(frozen = True)
+class Flat:
+    """A photo seen from where it was taken, in which something flows."""
+
+    #: uint8 [H, W, 3]
+    still: 'numpy.ndarray'
+    #: uint8 [2H - 1, 2W - 1, 4], the same sampled twice as densely and sharpened
+    colour: 'numpy.ndarray'
+
+    def draw(self, _view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
+        """
+        Draw it.
+
+        :param _view: of no account
+        :type _view: View
+        :param into: uint8 [H, W, 3], is overwritten
+        :type into: numpy.ndarray
+        :param moment: how far what flows has flowed; None where the photo is as it was taken
+        :type moment: Moment | None
+        """
+        into[:] = self.still
+        if moment:
+            moment.paint(into, look_up_in(self.colour))
 
 
 def guess_depth(picture: 'numpy.ndarray', travel: float) -> 'numpy.ndarray':

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What was drawn flows, the rest stays: where, how far, how it loops, and under a camera that moves.
+
+Libraries: pytest, numpy, OpenCV, Pillow.
+"""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.engines.camera.flow import _noise, make_stream
+from modules.engines.camera.flow_field import make_field, sum_around
+from modules.engines.camera.path import Shot, choose_path
+from modules.engines.camera.renderer import prepare_renderer
+from modules.engines.camera.strokes import Flow, Stroke
+
+WIDTH, HEIGHT, FRAMES = 320, 180, 90
+ACROSS = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.3), ))
+#: rows in the middle of that stroke, and rows beyond it
+MIDDLE, BEYOND = np.s_[60:120], np.r_[0:30, 150:180]
+
+
+def texture(seed, size = (WIDTH, HEIGHT), blur = 1.5):
+    noise = np.random.default_rng(seed).standard_normal((size[1], size[0], 3))
+    noise = cv2.GaussianBlur(noise, (0, 0), blur)
+    return (128 + 40 * noise / noise.std()).clip(0, 255).astype(np.uint8)
+
+
+def renderer_of(pixels, flow, move = 'still', near = None, frames = FRAMES, **shot):
+    return prepare_renderer(
+        Image.fromarray(pixels), pixels.shape[1::-1],
+        Shot(
+            choose_path(move, 1, frames),
+            0.04,
+            flow = flow,
+            seconds = shot.pop('seconds', 3),
+            **shot), lambda _still: near)
+
+
+def frames_of(pixels, flow, numbers, **shot):
+    renderer = renderer_of(pixels, flow, **shot)
+    drawn = np.zeros((len(numbers), *pixels.shape), np.uint8)
+    for into, number in zip(drawn, numbers, strict = True):
+        renderer.draw(number, into)
+    return drawn
+
+
+def psnr(first, second):
+    return 10 * np.log10(255**2 / max(1e-9, ((first.astype(float) - second)**2).mean()))
+
+
+def test_beyond_the_strokes_every_frame_is_the_photo():
+    pixels = texture(0)
+    for frame in frames_of(pixels, ACROSS, range(0, FRAMES, 7)):
+        assert (frame[BEYOND] == pixels[BEYOND]).all()
+    assert (frames_of(pixels, ACROSS, [0])[0] == pixels).all()
+    assert psnr(frames_of(pixels, ACROSS, [45])[0][MIDDLE], pixels[MIDDLE]) < 20
+
+
+@pytest.mark.parametrize('speed', [0.5, 1.0, 2.0])
+def test_what_flows_is_the_photo_carried_along(speed):
+    pixels = texture(0)
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.5, speed), ))
+    frame = frames_of(pixels, flow, [15])[0]
+    carried = speed * 0.1 * WIDTH * 15 / FRAMES
+    exact = cv2.warpAffine(
+        pixels, np.array(((1, 0, carried), (0, 1, 0))), (WIDTH, HEIGHT), flags = cv2.INTER_CUBIC)
+    assert psnr(frame[MIDDLE, 80:240], exact[MIDDLE, 80:240]) > 32
+    # what arrives at the photo does so from the other side
+    frame = frames_of(pixels, flow, [FRAMES - 15])[0]
+    exact = cv2.warpAffine(
+        pixels, np.array(((1, 0, -carried), (0, 1, 0))), (WIDTH, HEIGHT), flags = cv2.INTER_CUBIC)
+    assert psnr(frame[MIDDLE, 80:240], exact[MIDDLE, 80:240]) > 32
+
+
+def test_it_follows_a_curve():
+    angles = np.linspace(-np.pi / 2, np.pi / 2, 40)
+    points = tuple(
+        (0.3 + 0.25 * np.cos(a) * HEIGHT / WIDTH, 0.5 + 0.25 * np.sin(a)) for a in angles)
+    field = make_field(Flow((Stroke(points, 0.1), )), np.full((144, 256, 3), 0.5))
+    for angle in (-1.2, 0, 1.2):
+        row, column = 72 + 36 * np.sin(angle), 76.8 + 36 * np.cos(angle)
+        velocity = field.velocity[int(row), int(column)]
+        towards = np.array((-np.sin(angle), np.cos(angle)))
+        assert velocity @ towards > 0.98 * np.linalg.norm(velocity)
+        assert np.linalg.norm(velocity) == pytest.approx(25.6, rel = 0.05)
+
+
+def contrast(frame):
+    values = frame.astype(np.float32)
+    return (values - cv2.GaussianBlur(values, (0, 0), 6))[MIDDLE, 40:280].std()
+
+
+@pytest.mark.parametrize('blur', [1.0, 3.0])
+@pytest.mark.parametrize('speed', [0.2, 1.0, 3.0])
+def test_contrast_is_kept_all_along_the_loop(speed, blur):
+    pixels = texture(0, blur = blur)
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.5, speed), ))
+    found = [contrast(frame) for frame in frames_of(pixels, flow, range(0, FRAMES, 5))]
+    assert min(found) > 0.9 * found[0]
+    assert max(found) < 1.12 * found[0]
+
+
+def test_the_loop_has_no_seam():
+    frames = frames_of(texture(0), ACROSS, range(FRAMES))
+    steps = [
+        np.abs(a.astype(int) - b).mean()
+        for a, b in zip(frames, np.roll(frames, -1, 0), strict = True)
+    ]
+    assert steps[-1] < 1.5 * np.median(steps)
+    assert max(steps) < 1.5 * np.median(steps)
+
+
+def test_a_long_clip_has_several_loops_of_the_same_speed():
+    pixels = texture(0)
+    assert (frames_of(pixels, ACROSS, [90], frames = 180, seconds = 6)[0] == pixels).all()
+    once, again = frames_of(pixels, ACROSS, [30, 120], frames = 180, seconds = 6)
+    assert (once == again).all()
+    assert (once == frames_of(pixels, ACROSS, [30])[0]).all()
+    short = frames_of(pixels, ACROSS, [5], frames = 30, seconds = 1)[0]
+    assert psnr(short[MIDDLE], frames_of(pixels, ACROSS, [5])[0][MIDDLE]) > 30
+
+
+def test_pins_stay():
+    pixels = texture(0)
+    flow = Flow(ACROSS.strokes, (Stroke(((0.5, 0.5), ), 0.1), ))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    pinned = np.hypot(columns - WIDTH / 2, rows - HEIGHT / 2) < 15
+    for frame in frames_of(pixels, flow, range(0, FRAMES, 11)):
+        assert (frame[pinned] == pixels[pinned]).all()
+
+
+def test_what_a_stroke_merely_reaches_over_stays():
+    pixels = texture(0) // 2 + (100, 60, 20)
+    pixels = pixels.astype(np.uint8)
+    # a bank along the river, with a pole in it
+    bank = np.zeros((HEIGHT, WIDTH), bool)
+    bank[110:], bank[70:, 150:158] = True, True
+    pixels[bank] = (texture(1) // 4 + (10, 90, 20)).astype(np.uint8)[bank]
+    safe = cv2.erode(bank.astype(np.uint8), np.ones((3, 3))) > 0
+    for frame in frames_of(pixels, ACROSS, [11, 45, 80]):
+        assert np.abs(frame[safe].astype(int) - pixels[safe]).max() < 40
+        assert psnr(frame[safe], pixels[safe]) > 45
+    assert psnr(frames_of(pixels, ACROSS, [45])[0][75:100, :140], pixels[75:100, :140]) < 25
+
+
+@pytest.mark.parametrize(
+    'flow', [
+        Flow((Stroke(((0.5, 0.5), ), 0.2), )),
+        Flow((Stroke(((0.5, 0.5), (0.5, 0.5)), 0.2), )),
+        Flow((), ACROSS.strokes),
+        Flow(ACROSS.strokes, (Stroke(((0.0, 0.5), (1.0, 0.5)), 0.5), )),
+        Flow((*ACROSS.strokes, Stroke(((1.0, 0.5), (0.0, 0.5)), 0.3))),
+    ],
+    ids = ['point', 'two alike', 'pins', 'pinned', 'against each other'])
+def test_what_has_no_direction_does_not_flow(flow):
+    pixels = texture(0)
+    assert psnr(frames_of(pixels, flow, [45])[0], pixels) > 45
+
+
+@pytest.mark.parametrize('size', [(8, 8), (9, 400), (400, 9), (257, 31)])
+def test_any_size_flows(size):
+    pixels = texture(0, size)
+    flow = Flow((Stroke(((0.1, 0.1), (0.9, 0.9)), 0.5, 3.0), ))
+    frames = frames_of(pixels, flow, [0, 1, 45, 89])
+    assert (frames[0] == pixels).all()
+    assert (frames[2] != pixels).any() or max(size) == 8
+
+
+@pytest.mark.parametrize(
+    'near', [None, np.linspace(0, 1, HEIGHT)[:, None].repeat(WIDTH, 1)], ids = ['guess', 'model'])
+@pytest.mark.parametrize('move', ['orbit', 'push-in'])
+def test_first_it_flows_then_the_camera_looks_at_it(move, near):
+    pixels = texture(0)
+    near = None if near is None else near.astype(np.float32)
+    plain = frames_of(pixels, None, [0, 20, 45], move = move, near = near)
+    flowing = frames_of(pixels, ACROSS, [0, 20, 45], move = move, near = near)
+    assert (flowing[0] == pixels).all()
+    for before, after in zip(plain[1:], flowing[1:], strict = True):
+        rows = np.r_[0:15, 165:180]
+        assert (before[rows] == after[rows]).all()
+        assert psnr(before[MIDDLE], after[MIDDLE]) < 22
+    # the camera sees what the flow alone would show
+    flowed = renderer_of(frames_of(pixels, ACROSS, [20])[0], None, move = move, near = near)
+    seen = np.zeros_like(pixels)
+    flowed.draw(20, seen)
+    assert psnr(seen[MIDDLE, 40:280], flowing[1][MIDDLE, 40:280]) > 24
+
+
+def test_blur_and_flow_go_together():
+    pixels = texture(0)
+    near = np.linspace(0, 1, HEIGHT, dtype = np.float32)[:, None].repeat(WIDTH, 1)
+    frames = frames_of(pixels, ACROSS, [0, 45], near = near, blur = 1.0, focus = (0.5, 0.9))
+    assert (frames[1][BEYOND] == frames[0][BEYOND]).all()
+    assert psnr(frames[1][MIDDLE], frames[0][MIDDLE]) < 26
+
+
+def test_threads_do_not_change_the_bytes_of_what_flows():
+    before, clips = cv2.getNumThreads(), []
+    try:
+        for threads in (1, 2, 5):
+            cv2.setNumThreads(threads)
+            clips.append(frames_of(texture(0), ACROSS, [1, 30, 45], move = 'orbit').tobytes())
+    finally:
+        cv2.setNumThreads(before)
+    assert clips[0] == clips[1] == clips[2]
+
+
+def test_the_noise_is_the_one_that_the_page_computes():
+    values = _noise(25, 25)
+    # at half of ten cells there is no lattice point; at one, its hash alone counts
+    assert values.min() > 0 and values.max() < 1
+    lattice = []
+    for column, row in ((0, 0), (1, 0), (0, 1)):
+        hashed = (column * 374761393 + row * 668265263) % 2**32
+        hashed = (hashed ^ hashed >> 13) * 1274126177 % 2**32
+        lattice.append((hashed ^ hashed >> 16) / 2**32)
+    near = 0.05 * 0.05 * (3 - 0.1)
+    expected = ((lattice[0] * (1 - near) + lattice[1] * near) * (1 - near) + lattice[2] * near)
+    assert values[0, 0] == pytest.approx(expected, abs = 0.01)
+
+
+def test_sums_of_whole_numbers_are_exact():
+    values = np.random.default_rng(0).integers(0, 9, (20, 30)).astype(float)
+    sums = sum_around(values, 4)
+    assert sums[10, 15] == values[6:15, 11:20].sum()
+    assert sums[0, 0] == values[:5, :5].sum()
+
+
+def test_many_long_strokes_are_bearable():
+    zigzag = tuple((i % 2, i / 511) for i in range(512))
+    flow = Flow(tuple(Stroke(zigzag, 0.5, 3.0) for _ in range(6)))
+    assert make_stream(flow, texture(0), 90, 3)
