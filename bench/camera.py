@@ -37,6 +37,7 @@ from stereo_pairs import Pair, load_pairs  # noqa: E402
 
 from modules.choices import MOVES  # noqa: E402
 from modules.engines.camera import depth_guess, renderer  # noqa: E402
+from modules.engines.camera.dense import sample_twice  # noqa: E402
 from modules.engines.camera.edges import fit_edges  # noqa: E402
 from modules.engines.camera.layers import Layers, make_layers, source_of  # noqa: E402
 from modules.engines.camera.path import Shot, choose_path  # noqa: E402
@@ -83,7 +84,7 @@ class Exact:
 def _drawing(picture: np.ndarray, near: np.ndarray, travel: float, way: str):
     """A photo with known depth, in two layers or on one sheet; travel in pixels."""
     height, width = near.shape
-    fine = renderer._sample_twice(Image.fromarray(picture), (width, height))
+    fine = sample_twice(Image.fromarray(picture), (width, height))
     if way == 'exact':
         return Exact(picture, make_layers(picture, fine, near, travel))
     if way == 'two layers':
