@@ -184,6 +184,7 @@ export class Clip extends EventTarget {
     const next = new Clip({file: file ?? photo?.file, photo, name, ratio});
     // a photo that is not at hand is fetched from the job that has it
     next.origin = this.id ? this : this.origin;
+    next.flow = this.flow;
     return next;
   }
 }

@@ -18,6 +18,7 @@ export class Settings {
     const {fieldset} = this;
     this.fields = findFields(fieldset);
     this.seed = this.fields.find(({name}) => name === 'seed');
+    this.flow = this.fields.find(({name}) => name === 'flow');
     for (const field of this.fields) {
       field.addEventListener('input', () => this.follow(field));
       reset(field).addEventListener('click', () => {
@@ -58,10 +59,16 @@ export class Settings {
     this.onChange();
   }
 
-  // What is drawn on the photo on the table means nothing on others that are sent with it.
-  values(isForOther = false) {
-    const fields = this.fields.filter(({name, value}) => value && !(isForOther && name === 'flow'));
-    return Object.fromEntries(fields.map((field) => [field.name, field.value]));
+  // `flow` is what is drawn on another photo than that on the table.
+  values(flow = this.flow?.value) {
+    const fields = this.fields.filter(({name, value}) => value && name !== 'flow');
+    const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+    return flow ? {...values, flow} : values;
+  }
+
+  // What is drawn on the photo that is on the table now.
+  draw(flow = '') {
+    if (this.flow) this.set(this.flow, flow);
   }
 
   // Another photo is on the table.

@@ -34,7 +34,11 @@ export class View {
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
     this.focus = new Focus(form, this.settings);
-    this.flow = new FlowSetting(form, byId('flow-board'), this.settings, () => this.notice.show('wrong', 'unreachable'));
+    this.flow = new FlowSetting(form, byId('flow-board'), this.settings, {
+      // each photo has its own
+      note: (flow) => Object.assign(this.clip ?? {}, {flow}),
+      complain: () => this.notice.show('wrong', 'unreachable'),
+    });
     this.primary = new Primary(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'), () => clips.tally);
     this.stage = new Stage(form);

@@ -8,9 +8,9 @@ import {parse} from './marks.js';
 const PIXEL = 14;
 
 export class FlowSetting {
-  // `complain` says that the board cannot be had.
-  constructor(form, dialog, settings, complain) {
-    Object.assign(this, {dialog, settings, complain, photo: form.querySelector('#photo')});
+  // `acts` has note, given the form's field whenever it may have changed, and complain: the board cannot be had.
+  constructor(form, dialog, settings, acts) {
+    Object.assign(this, {dialog, settings, acts, photo: form.querySelector('#photo')});
     settings.fieldset.addEventListener('click', (event) => {
       if (event.target.closest('#flow-draw')) this.open();
     });
@@ -21,12 +21,13 @@ export class FlowSetting {
 
   // The field; none where the engine in use knows no flow.
   get field() {
-    return this.settings.fields.find(({name}) => name === 'flow');
+    return this.settings.flow;
   }
 
   show() {
     const {field, photo} = this;
     if (!field) return;
+    this.acts.note(field.value);
     const place = field.closest('.setting');
     const marks = parse(field.value);
     const flows = marks.filter(({kind}) => kind === 'flows').length;
@@ -49,7 +50,7 @@ export class FlowSetting {
       const {Board} = await import('./board.js');
       this.board ??= new Board(this.dialog, document.getElementById('flow-mark'), (value) => this.take(value));
     } catch {
-      this.complain();
+      this.acts.complain();
       return;
     }
     if (!photo.hidden && field === this.field) this.board.open(photo, field.value);
