@@ -59,21 +59,23 @@ export class Settings {
     this.onChange();
   }
 
-  // `flow` is what is drawn on another photo than that on the table.
-  values(flow = this.flow?.value) {
+  // `other` is a clip that is not on the table: what is drawn there is not meant for it.
+  values(other = null) {
+    const flow = other ? other.flow : this.flow?.value;
     const fields = this.fields.filter(({name, value}) => value && name !== 'flow');
     const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
     return flow ? {...values, flow} : values;
   }
 
-  // What is drawn on the photo that is on the table now.
-  draw(flow = '') {
-    if (this.flow) this.set(this.flow, flow);
-  }
-
   // Another photo is on the table.
   forgetPhoto() {
     for (const field of this.fields.filter(({name, value}) => value && OF_PHOTO.includes(name))) this.set(field, '');
+  }
+
+  // Of a clip that has not been sent yet, what is drawn on it.
+  recall({flow = '', job}) {
+    if (job) this.fill(job.parameters);
+    else if (this.flow) this.set(this.flow, flow);
   }
 
   // As they were for an earlier clip; its seed is shown beside the clip and is not taken over unasked.

@@ -118,8 +118,7 @@ export class Studio {
     }
     this.view.notice.show('info');
     this.put(clip);
-    if (clip.job) this.settings.fill(clip.job.parameters);
-    else this.settings.draw(clip.flow);
+    this.settings.recall(clip);
     this.view.stage.preview(clip.job?.preview);
     this.show({isQuiet});
     await this.fetchPhoto(clip);
@@ -224,10 +223,7 @@ export class Studio {
     const others = this.clips.ready.filter((one) => one !== clip);
     const list = clip.state === 'ready' ? [clip, ...others] : [clip.id ? this.another(clip) : clip];
     // a video is what the page itself shows
-    list.forEach((one, place) => {
-      const values = this.settings.values(place ? one.flow ?? '' : undefined);
-      this.clips.send([one], {...values, format: 'mp4'});
-    });
+    list.forEach((one, place) => this.clips.send([one], {...this.settings.values(place ? one : null), format: 'mp4'}));
   }
 
   // The same photo once more; the clip there is stays until the next is there.

@@ -300,3 +300,17 @@ def test_the_board_has_no_findings_of_axe_and_fits_every_screen(chromium, port, 
         for scheme in ('light', 'dark'):
             page.emulate_media(color_scheme = scheme, reduced_motion = 'reduce')
             assert (scheme, page.evaluate(FINDINGS)) == (scheme, [])
+
+
+def test_of_several_photos_each_has_its_own(page):
+    page.set_input_files('#file', [file(photo()), file(photo('PNG', (120, 200)), 'two.png')])
+    page.locator('.tile', has_text = 'two').wait_for()
+    page.click('#flow-draw')
+    page.wait_for_selector('#flow-board[open]')
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.click('#flow-done')
+    page.locator('.tile .open', has_text = 'two').click()
+    page.wait_for_function("document.getElementById('flow').value === ''")
+    page.locator('.tile .open', has_text = 'photo').click()
+    page.wait_for_function("document.getElementById('flow').value !== ''")
+    assert len(_field(page)['strokes']) == 1
