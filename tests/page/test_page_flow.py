@@ -264,6 +264,7 @@ def test_without_webgl_lines_alone_are_seen(chromium, port):
         _open(page)
         _draw(page, (0.2, 0.5), (0.8, 0.5))
         page.wait_for_selector('.sheet .line', state = 'attached')
+        page.wait_for_selector('#flow-still')
         assert page.is_hidden('#flow-play') and page.is_hidden('.sheet canvas')
         assert len(_field(page)['strokes']) == 1
 

@@ -83,10 +83,12 @@ export class Board {
     this.list = new List(this.find('marks'), this.template, this.drawing, (...words) => this.tell(...words));
     this.dialog.showModal();
     this.surface.fit();
-    this.player.open(picture);
-    this.play(!prefersStillness());
+    this.player.open(picture).then(() => {
+      this.play(!prefersStillness());
+      this.find('still').hidden = this.player.canPlay;
+      this.show();
+    });
     this.show();
-    this.find('done').focus();
   }
 
   tell(key, values = {}) {

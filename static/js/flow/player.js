@@ -21,31 +21,35 @@ export class Player {
 
   // Whether anything can move here at all; without WebGL 2, lines alone are seen.
   get canPlay() {
-    return Boolean(this.shader);
+    return Boolean(this.field);
   }
 
   // Nothing more can be shown.
   give() {
-    this.shader = null;
-    this.isPlaying = false;
+    Object.assign(this, {shader: null, field: null, isPlaying: false});
     this.canvas.hidden = true;
   }
 
-  // `picture` is an image that has been decoded.
-  open(picture) {
+  // `picture` is an image that has been decoded. Resolves once it can move, after it has been seen still.
+  async open(picture) {
+    Object.assign(this, {picture, field: null, marks: []});
+    await new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
+    if (picture !== this.picture) return;
     try {
       this.shader ??= new Shader(this.canvas);
+      this.prepare(picture);
     } catch {
       this.give();
-      return;
     }
+  }
+
+  prepare(picture) {
     const scale = Math.min(1, MOST_PIXELS / Math.max(picture.naturalWidth, picture.naturalHeight));
     const still = this.paint(picture, scale);
-    const pixels = still.getContext('2d').getImageData(0, 0, still.width, still.height);
-    this.field = new Field(pixels);
-    const {colours: guide, height, width} = this.field;
+    const field = new Field(still.getContext('2d').getImageData(0, 0, still.width, still.height));
+    const {colours: guide, height, width} = field;
     this.shader.load({still, photo: this.paint(picture, scale * FINER), guide, width, height});
-    Object.assign(this, {marks: [], found: null, since: performance.now(), times: []});
+    Object.assign(this, {field, found: null, since: performance.now(), last: 0, frames: 0, slow: 0});
   }
 
   paint(picture, scale) {
@@ -59,21 +63,20 @@ export class Player {
   }
 
   show(marks) {
-    if (!this.shader || marks.length === this.marks.length && marks.every((mark, index) => mark === this.marks[index])) return;
+    if (marks.length === this.marks.length && marks.every((mark, index) => mark === this.marks[index])) return;
     this.marks = marks;
     this.found = null;
     this.wake();
   }
 
   play(isPlaying) {
-    this.isPlaying = isPlaying && this.canPlay;
+    this.isPlaying = isPlaying;
     this.wake();
   }
 
   close() {
-    this.isPlaying = false;
     cancelAnimationFrame(this.next);
-    this.next = 0;
+    Object.assign(this, {isPlaying: false, next: 0, picture: null});
     this.canvas.hidden = true;
   }
 
@@ -83,29 +86,31 @@ export class Player {
 
   step(now) {
     this.next = 0;
-    this.canvas.hidden = !this.isPlaying;
-    if (!this.isPlaying) return;
-    if (!this.found) {
-      this.found = this.field.find(this.marks);
-      if (this.found.flows) this.shader.show(this.found);
-      this.times = [];
-    }
-    this.canvas.hidden = !this.found.flows;
-    if (!this.found.flows) return;
+    const isMoving = this.isPlaying && this.canPlay && this.find().flows;
+    this.canvas.hidden = !isMoving;
+    if (!isMoving) return;
     this.shader.render((now - this.since) % LOOP / LOOP);
     this.pace(now);
     this.wake();
   }
 
-  // Fewer pixels where frames come too slowly.
+  // What flows, computed when something else is drawn.
+  find() {
+    if (this.found) return this.found;
+    this.found = this.field.find(this.marks);
+    if (this.found.flows) this.shader.show(this.found);
+    return this.found;
+  }
+
+  // Fewer pixels where most frames come too slowly.
   pace(now) {
-    this.times.push(now);
-    if (this.times.length <= PATIENCE) return;
-    const {canvas} = this;
-    const isSlow = (now - this.times[0]) / PATIENCE > SLOW;
-    if (isSlow && Math.max(canvas.width, canvas.height) >= 2 * LEAST_PIXELS) {
-      this.shader.resize(Math.ceil(canvas.width / 2), Math.ceil(canvas.height / 2));
-    }
-    this.times = [];
+    this.frames += 1;
+    this.slow += now - this.last > SLOW;
+    this.last = now;
+    if (this.frames < PATIENCE) return;
+    const {height, width} = this.canvas;
+    const isSmall = Math.max(width, height) < 2 * LEAST_PIXELS;
+    if (this.slow > PATIENCE / 2 && !isSmall) this.shader.resize(Math.ceil(width / 2), Math.ceil(height / 2));
+    Object.assign(this, {frames: 0, slow: 0});
   }
 }
