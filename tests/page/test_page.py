@@ -292,6 +292,8 @@ def test_a_clip_on_its_way_says_so(directed):
     see(directed, 'done')
     assert (words(directed,
                   '.loading'), directed.is_hidden('#live')) == ('Loading your clip…', True)
+    while not waiting:
+        directed.wait_for_timeout(10)
     waiting.pop().continue_()
     directed.wait_for_selector('#live')
     assert directed.is_hidden('.loading')

@@ -215,7 +215,8 @@ def test_a_finger_draws_and_two_come_nearer(on_phone):
     assert page.evaluate('scrollY') == 0
     middle = _place(page, 0.5, 0.5)
     width = page.locator('.sheet').bounding_box()['width']
-    _touch(session, 'Start', (middle[0] - 20, middle[1]))
+    _touch(session, 'Start', (middle[0] - 50, middle[1]))
+    _touch(session, 'Move', (middle[0] - 20, middle[1]))
     _touch(session, 'Start', (middle[0] - 20, middle[1]), (middle[0] + 20, middle[1]))
     for reach in (30, 40, 60):
         _touch(session, 'Move', (middle[0] - reach, middle[1]), (middle[0] + reach, middle[1]))

@@ -2,7 +2,7 @@
 // what is seen under the finger is what is made.
 
 import {Edges} from './edges.js';
-import {averageColours, boxSum, step} from './grid.js';
+import {averageColours, boxSum, cut, divide, multiply, step} from './grid.js';
 import {forCells, makeLayer, MARGIN} from './layer.js';
 import {Likeness} from './likeness.js';
 
@@ -24,40 +24,36 @@ export class Field {
     const {width, height} = picture;
     const scale = Math.min(CELLS, Math.max(width, height)) / Math.max(width, height);
     const [across, down] = [width, height].map((side) => Math.max(1, Math.floor(side * scale + 0.5)));
-    const guide = averageColours(picture, across, down);
-    Object.assign(this, {width: across, height: down, guide, layers: new WeakMap()});
-    this.edges = new Edges(guide, across, down);
-    this.likeness = new Likeness(guide, across, down);
+    Object.assign(this, {width: across, height: down, guide: averageColours(picture, across, down), layers: new WeakMap()});
+    this.edges = new Edges(this);
+    this.likeness = new Likeness(this);
     this.noise = makeNoise(across, down);
   }
 
   // The photo's colours, four numbers a cell.
   get colours() {
-    return pack([...this.guide, this.noise]);
+    const all = {left: 0, top: 0, width: this.width, height: this.height};
+    return pack([...this.guide, this.noise], all, this);
   }
 
   // What the shaders need of these marks: textures of four numbers a cell, how many steps a trace has, and whether
   // anything flows.
   find(marks) {
     const layers = this.layersOf(marks);
-    const {count, x, y} = this.blend(layers.flows);
-    const {cover, reach} = this.cover(layers);
-    const factors = this.edges.fit(cover);
-    const moving = this.findMoving(factors, reach);
-    const calm = this.narrow(moving);
-    let fastest = 0;
-    for (let cell = 0; cell < calm.length; cell += 1) {
-      const factor = count[cell] > 0 ? calm[cell] / count[cell] : 0;
-      x[cell] *= factor;
-      y[cell] *= factor;
-      fastest = Math.max(fastest, x[cell] ** 2 + y[cell] ** 2);
-      moving[cell] = Math.max(LEAST, moving[cell]);
-    }
+    if (!layers.flows.length) return {flows: false};
+    const patch = findPatch(layers.flows, this);
+    const of = (plane) => cut(plane, patch, this);
+    const guide = this.guide.map(of);
+    const {cover, reach} = this.cover(layers, patch);
+    const factors = this.edges.fit(cover, patch);
+    const moving = findMoving(factors, guide, reach);
+    const {x, y, fastest} = findMotion(layers.flows, narrow(moving, patch), patch);
+    const low = average(guide, moving, patch);
     return {
-      motion: pack([x, y, moving, this.noise]),
-      edge: pack(factors),
-      low: pack([...this.average(moving), reach]),
-      steps: Math.min(STEPS.most, Math.max(STEPS.least, Math.ceil(Math.sqrt(fastest) / STRIDE))),
+      motion: pack([x, y, moving, of(this.noise)], patch, this),
+      edge: pack(factors, patch, this),
+      low: pack([...low, reach], patch, this),
+      steps: Math.min(STEPS.most, Math.max(STEPS.least, Math.ceil(fastest / STRIDE))),
       flows: fastest > 0,
     };
   }
@@ -73,117 +69,136 @@ export class Field {
     return layers;
   }
 
-  plane() {
-    return new Float64Array(this.width * this.height);
-  }
-
-  // Velocities of all strokes, and how many there were: to be divided by.
-  blend(flows) {
-    const [count, x, y] = [this.plane(), this.plane(), this.plane()];
-    for (const layer of flows) {
-      forCells(layer, this, (cell, index) => {
-        count[cell] += layer.count[index];
-        x[cell] += layer.x[index];
-        y[cell] += layer.y[index];
-      });
-    }
-    return {count, x, y};
-  }
-
   // Where the strokes are, but for what stays and what looks like what stays; and how far they may reach.
-  cover({flows, stays}) {
-    const [cover, reach, still] = [this.plane(), this.plane(), this.plane()];
+  cover({flows, stays}, patch) {
+    const [cover, reach, still] = [planeOf(patch), planeOf(patch), planeOf(patch)];
     for (const layer of stays) {
-      forCells(layer, this, (cell, index) => { still[cell] = Math.max(still[cell], layer.stays[index]); });
+      forCells(layer, patch, (cell, index) => { still[cell] = Math.max(still[cell], layer.stays[index]); });
     }
-    const around = this.countAround(flows, still);
+    const place = (cell) => (patch.top + Math.floor(cell / patch.width)) * this.width + patch.left + cell % patch.width;
+    const around = this.likeness.countOthers(findNear(flows, still, patch).map(place));
     for (const layer of flows) {
-      const own = this.countWithin(layer, still);
-      forCells(layer, this, (cell, index) => {
+      const middle = this.likeness.count(findMiddle(layer, still, patch).map(place));
+      forCells(layer, patch, (cell, index) => {
         reach[cell] = Math.max(reach[cell], layer.reach[index] * (1 - still[cell]));
         const soft = layer.soft[index] * (1 - still[cell]);
-        if (soft > cover[cell]) cover[cell] = Math.max(cover[cell], soft * this.likeness.find(cell, own, around));
+        if (soft > cover[cell]) cover[cell] = Math.max(cover[cell], soft * this.likeness.find(place(cell), middle, around));
       });
     }
     return {cover, reach};
   }
-
-  // The colours of what no stroke reaches, and of what stays.
-  countAround(flows, still) {
-    const isNear = new Uint8Array(still.length);
-    for (const layer of flows) {
-      forCells(layer, this, (cell, index) => { isNear[cell] ||= layer.distance[index] <= layer.radius + MARGIN; });
-    }
-    const cells = [];
-    for (let cell = 0; cell < still.length; cell += 1) if (!isNear[cell] || still[cell] >= 1) cells.push(cell);
-    return this.likeness.count(cells);
-  }
-
-  // The colours in a stroke's middle.
-  countWithin(layer, still) {
-    const cells = [];
-    const middle = Math.max(1, layer.radius / 3);
-    forCells(layer, this, (cell, index) => {
-      if (layer.distance[index] <= middle && still[cell] < 1) cells.push(cell);
-    });
-    return this.likeness.count(cells);
-  }
-
-  // How much of each cell moves.
-  findMoving([a, b, c, constant], reach) {
-    const [red, green, blue] = this.guide;
-    const moving = this.plane();
-    for (let cell = 0; cell < moving.length; cell += 1) {
-      if (!reach[cell]) continue;
-      const share = a[cell] * red[cell] + b[cell] * green[cell] + c[cell] * blue[cell] + constant[cell];
-      moving[cell] = step((share - STAYS) / RAMP) * reach[cell];
-    }
-    return moving;
-  }
-
-  // The same without its rim, so that an edge within a cell stands still.
-  narrow(moving) {
-    const least = this.overNeighbours(moving, Math.min);
-    const sums = this.overNeighbours(least, (one, other) => one + other);
-    return sums.map((sum, cell) => Math.min(sum / 9, moving[cell]));
-  }
-
-  // Over 3 × 3 cells; those at the border stand for what lies beyond it too.
-  overNeighbours(plane, join) {
-    const {height, width} = this;
-    const [rows, all] = [this.plane(), this.plane()];
-    for (let y = 0; y < height; y += 1) {
-      for (let x = 0; x < width; x += 1) {
-        const cell = y * width + x;
-        rows[cell] = join(join(plane[x ? cell - 1 : cell], plane[cell]), plane[x < width - 1 ? cell + 1 : cell]);
-      }
-    }
-    for (let cell = 0; cell < all.length; cell += 1) {
-      const [above, below] = [cell < width ? cell : cell - width, cell + width < all.length ? cell + width : cell];
-      all[cell] = join(join(rows[above], rows[cell]), rows[below]);
-    }
-    return all;
-  }
-
-  // The colours without their detail, averaged twice over what moves.
-  average(weights) {
-    const {height, width} = this;
-    const sums = boxSum(weights, width, height, AROUND);
-    const once = (plane) => {
-      const weighted = boxSum(plane.map((value, cell) => value * weights[cell]), width, height, AROUND);
-      for (let cell = 0; cell < sums.length; cell += 1) weighted[cell] /= sums[cell];
-      return weighted;
-    };
-    return this.guide.map((plane) => once(once(plane)));
-  }
 }
 
-// Four planes as one texture.
-function pack(planes) {
-  const texture = new Float32Array(4 * planes[0].length);
-  planes.forEach((plane, place) => {
-    for (let cell = 0; cell < plane.length; cell += 1) texture[4 * cell + place] = plane[cell];
+// ---- on a patch of the grid ----
+
+// What the strokes reach, and what is around that.
+function findPatch(flows, grid) {
+  const ends = flows.map(({left, top, width, height}) => [left, top, left + width, top + height]);
+  const [left, top] = [0, 1].map((side) => Math.max(0, Math.min(...ends.map((end) => end[side])) - 2 * AROUND));
+  const right = Math.min(grid.width, Math.max(...ends.map((end) => end[2])) + 2 * AROUND);
+  const bottom = Math.min(grid.height, Math.max(...ends.map((end) => end[3])) + 2 * AROUND);
+  return {left, top, width: right - left, height: bottom - top};
+}
+
+function planeOf({width, height}) {
+  return new Float64Array(width * height);
+}
+
+// Cells that a stroke reaches, but for those that stay.
+function findNear(flows, still, patch) {
+  const isNear = new Uint8Array(still.length);
+  for (const layer of flows) {
+    forCells(layer, patch, (cell, index) => {
+      if (layer.distance[index] <= layer.radius + MARGIN && still[cell] < 1) isNear[cell] = 1;
+    });
+  }
+  const cells = [];
+  for (let cell = 0; cell < isNear.length; cell += 1) if (isNear[cell]) cells.push(cell);
+  return cells;
+}
+
+// Cells in a stroke's middle.
+function findMiddle(layer, still, patch) {
+  const cells = [];
+  const middle = Math.max(1, layer.radius / 3);
+  forCells(layer, patch, (cell, index) => {
+    if (layer.distance[index] <= middle && still[cell] < 1) cells.push(cell);
   });
+  return cells;
+}
+
+// How much of each cell moves.
+function findMoving([a, b, c, constant], [red, green, blue], reach) {
+  const moving = new Float64Array(reach.length);
+  for (let cell = 0; cell < moving.length; cell += 1) {
+    if (!reach[cell]) continue;
+    const share = a[cell] * red[cell] + b[cell] * green[cell] + c[cell] * blue[cell] + constant[cell];
+    moving[cell] = step((share - STAYS) / RAMP) * reach[cell];
+  }
+  return moving;
+}
+
+// The same without its rim, so that an edge within a cell stands still.
+function narrow(moving, patch) {
+  const sums = overNeighbours(overNeighbours(moving, patch, Math.min), patch, (one, other) => one + other);
+  for (let cell = 0; cell < sums.length; cell += 1) sums[cell] = Math.min(sums[cell] / 9, moving[cell]);
+  return sums;
+}
+
+// Over 3 × 3 cells; those at the border stand for what lies beyond it too.
+function overNeighbours(plane, {width}, join) {
+  const [rows, all] = [new Float64Array(plane.length), new Float64Array(plane.length)];
+  for (let start = 0; start < plane.length; start += width) {
+    for (let x = 0; x < width; x += 1) {
+      const [before, after] = [plane[start + Math.max(0, x - 1)], plane[start + Math.min(width - 1, x + 1)]];
+      rows[start + x] = join(join(before, plane[start + x]), after);
+    }
+  }
+  for (let cell = 0; cell < all.length; cell += 1) {
+    const [above, below] = [cell < width ? cell : cell - width, cell + width < all.length ? cell + width : cell];
+    all[cell] = join(join(rows[above], rows[cell]), rows[below]);
+  }
+  return all;
+}
+
+// The strokes' velocities blended into each other, and the greatest of them.
+function findMotion(flows, calm, patch) {
+  const [count, x, y] = [planeOf(patch), planeOf(patch), planeOf(patch)];
+  for (const layer of flows) {
+    forCells(layer, patch, (cell, index) => {
+      count[cell] += layer.count[index];
+      x[cell] += layer.x[index];
+      y[cell] += layer.y[index];
+    });
+  }
+  let square = 0;
+  for (let cell = 0; cell < calm.length; cell += 1) {
+    const factor = count[cell] > 0 ? calm[cell] / count[cell] : 0;
+    x[cell] *= factor;
+    y[cell] *= factor;
+    square = Math.max(square, x[cell] ** 2 + y[cell] ** 2);
+  }
+  return {x, y, fastest: Math.sqrt(square)};
+}
+
+// The colours without their detail, averaged twice over what moves.
+function average(guide, moving, {width, height}) {
+  const weights = moving;
+  for (let cell = 0; cell < weights.length; cell += 1) weights[cell] = Math.max(LEAST, weights[cell]);
+  const sums = boxSum(weights, width, height, AROUND);
+  const once = (plane) => divide(boxSum(multiply(plane, weights), width, height, AROUND), sums);
+  return guide.map((plane) => once(once(plane)));
+}
+
+// Four planes of a patch as a texture of the whole grid.
+function pack(planes, {left, top, width, height}, grid) {
+  const texture = new Float32Array(4 * grid.width * grid.height);
+  for (let y = 0; y < height; y += 1) {
+    const start = 4 * ((top + y) * grid.width + left);
+    for (let x = 0; x < width; x += 1) {
+      for (let place = 0; place < 4; place += 1) texture[start + 4 * x + place] = planes[place][y * width + x];
+    }
+  }
   return texture;
 }
 

@@ -31,6 +31,28 @@ export function step(value) {
   return x * x * (3 - 2 * x);
 }
 
+// The part of a plane that lies in a patch of the grid.
+export function cut(plane, {left, top, width, height}, grid) {
+  const part = new Float64Array(width * height);
+  for (let y = 0; y < height; y += 1) {
+    const start = (top + y) * grid.width + left;
+    part.set(plane.subarray(start, start + width), y * width);
+  }
+  return part;
+}
+
+export function multiply(plane, other) {
+  const product = new Float64Array(plane.length);
+  for (let cell = 0; cell < plane.length; cell += 1) product[cell] = plane[cell] * other[cell];
+  return product;
+}
+
+export function divide(plane, other) {
+  const quotient = new Float64Array(plane.length);
+  for (let cell = 0; cell < plane.length; cell += 1) quotient[cell] = plane[cell] / other[cell];
+  return quotient;
+}
+
 // Distances in cells to the nearest cell that is marked: exact, after Felzenszwalb and Huttenlocher.
 export function distances(marked, width, height) {
   const squares = new Float64Array(marked.length);

@@ -26,12 +26,15 @@ export function makeLayer({kind, points, speed, width}, grid) {
   for (const place of places) marked[place] = 1;
   const distance = distances(marked, part.width, part.height);
   const layer = {...part, distance, radius};
-  if (kind === 'stays') return {...layer, stays: distance.map((away) => step((radius + STAYS_MARGIN - away) / STAYS_MARGIN))};
+  if (kind === 'stays') return {...layer, stays: fade(distance, radius + STAYS_MARGIN, STAYS_MARGIN)};
   const smear = (valueOf) => {
     let plane = new Float64Array(marked.length);
     for (let index = 0; index < places.length; index += 1) plane[places[index]] += valueOf(samples[index]);
     for (let time = 0; time < 3; time += 1) plane = boxSum(plane, part.width, part.height, box);
-    return plane.map((value) => value * (2 * box + 1) ** -6);
+    // whole numbers until here, so that what is far away is nothing at all
+    const factor = (2 * box + 1) ** -6;
+    for (let cell = 0; cell < plane.length; cell += 1) plane[cell] *= factor;
+    return plane;
   };
   const travel = TRAVEL * long * speed;
   return {
@@ -39,16 +42,25 @@ export function makeLayer({kind, points, speed, width}, grid) {
     count: smear(() => 1),
     x: smear((sample) => sample[2] * travel),
     y: smear((sample) => sample[3] * travel),
-    soft: distance.map((away) => step((radius - away) / Math.min(radius, SOFT))),
-    reach: distance.map((away) => step((radius + MARGIN - away) / MARGIN)),
+    soft: fade(distance, radius, Math.min(radius, SOFT)),
+    reach: fade(distance, radius + MARGIN, MARGIN),
   };
 }
 
-// Calls `act` with every cell of the grid that the layer reaches, and its index in the layer.
-export function forCells({left, top, width, height}, grid, act) {
-  for (let y = 0; y < height; y += 1) {
-    const start = (top + y) * grid.width + left;
-    for (let x = 0; x < width; x += 1) act(start + x, y * width + x);
+// From 1 to 0, where it is farther than `end`, over some cells.
+function fade(distance, end, cells) {
+  const faded = new Float64Array(distance.length);
+  for (let cell = 0; cell < faded.length; cell += 1) faded[cell] = step((end - distance[cell]) / cells);
+  return faded;
+}
+
+// Calls `act` with every cell of a patch of the grid that the layer reaches, and its index in the layer.
+export function forCells(layer, patch, act) {
+  const [left, right] = [Math.max(layer.left, patch.left), Math.min(layer.left + layer.width, patch.left + patch.width)];
+  const [top, bottom] = [Math.max(layer.top, patch.top), Math.min(layer.top + layer.height, patch.top + patch.height)];
+  for (let y = top; y < bottom; y += 1) {
+    const [cell, index] = [(y - patch.top) * patch.width - patch.left, (y - layer.top) * layer.width - layer.left];
+    for (let x = left; x < right; x += 1) act(cell + x, index + x);
   }
 }
 
