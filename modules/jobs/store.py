@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from modules import errors
@@ -159,7 +159,7 @@ class Store:
         """
         if not FOLDER.fullmatch(identity):
             return None
-        return next(_jobs(self.home, self._database.rows(f'{SELECT} WHERE id = ?', identity)), None)
+        return next(_jobs(self._database, 'WHERE id = ?', identity), None)
 
     def find_by_link(self, link: str) -> Job | None:
         """
@@ -171,7 +171,7 @@ class Store:
         :rtype: Job | None
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return next(_jobs(self.home, self._database.rows(f'{SELECT} WHERE link = ?', link)), None)
+        return next(_jobs(self._database, 'WHERE link = ?', link), None)
 
     def find_unfinished(self) -> list[Job]:
         """
@@ -181,11 +181,8 @@ class Store:
         :rtype: list[Job]
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return list(
-            _jobs(
-                self.home,
-                self._database.rows(
-                    f"{SELECT} WHERE state IN ('queued', 'running') ORDER BY number")))
+        which = "WHERE state IN ('queued', 'running') ORDER BY number"
+        return list(_jobs(self._database, which))
 
     def find_ended(self) -> list[Job]:
         """
@@ -195,11 +192,8 @@ class Store:
         :rtype: list[Job]
         :raises modules.errors.DiskFull: when the record cannot be read
         """
-        return list(
-            _jobs(
-                self.home,
-                self._database.rows(
-                    f"{SELECT} WHERE state NOT IN ('queued', 'running') ORDER BY number")))
+        which = "WHERE state NOT IN ('queued', 'running') ORDER BY number"
+        return list(_jobs(self._database, which))
 
     def sweep(self) -> None:
         """
@@ -217,10 +211,10 @@ class Store:
                 connection.executemany('DELETE FROM removed WHERE id = ?', gone)
 
 
-def _jobs(home: Path, rows: Iterable[tuple]) -> Iterator[Job]:
-    for identity, state, record in rows:
+def _jobs(database: Database, which: str, *values: str) -> Iterator[Job]:
+    for identity, state, record in database.rows(f'{SELECT} {which}', *values):
         try:
-            yield job_from_json(home / identity, state, record)
+            yield job_from_json(database.home / identity, state, record)
         except errors.BadRecord:
             # another version may have written it; it must not keep the rest away
             logger.exception('The record of job %s is not understood', identity)

@@ -53,7 +53,7 @@ link.addEventListener('click', async (event) => {
   document.cookie = `lang=${next}; path=/; max-age=${YEAR}; samesite=lax`;
   document.documentElement.lang = next === 'zh' ? 'zh-Hans' : 'en';
   offer(OTHER[next]);
-  translatePage(before.errors, now.errors);
+  translatePage(before, now);
   // what the server says is in its own words
   await Promise.all([engine.renew(), studio.translate()]);
 });

@@ -1,7 +1,7 @@
 // The settings: values that follow every input, a reset for each, a die for the seed.
 
 import {findFields} from './radios.js';
-import {put, putPlain} from './words.js';
+import {put, putPlain, putRefusal} from './words.js';
 
 const SEEDS = 2 ** 32;
 // settings that are places on the photo
@@ -89,14 +89,15 @@ export class Settings {
     }
   }
 
-  // Says under a field what is wrong with it; without words and key, that nothing is.
-  showError(field, words = '', key = '') {
+  // Says under a field what the server finds wrong with it, or the page; without either, that nothing is.
+  showError(field, refusal = null, key = '') {
     const place = this.fieldset.querySelector(`#${field.name}-error`);
     if (!place) return;
-    field.setAttribute('aria-invalid', String(Boolean(words || key)));
+    field.setAttribute('aria-invalid', String(Boolean(refusal || key)));
     if (key) put(place, key, {minimum: field.min, maximum: field.max});
-    else putPlain(place, words);
-    if (!words && !key) return;
+    else if (refusal) putRefusal(place, refusal);
+    else putPlain(place);
+    if (!refusal && !key) return;
     // what is wrong is seen, wherever it is
     field.closest('details')?.setAttribute('open', '');
     field.focus();
@@ -105,7 +106,7 @@ export class Settings {
 
   isValid() {
     const wrong = this.fields.find((field) => !field.validity.valid);
-    if (wrong) this.showError(wrong, '', 'seed_range');
+    if (wrong) this.showError(wrong, null, 'seed_range');
     return !wrong;
   }
 

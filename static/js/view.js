@@ -176,7 +176,7 @@ export class View {
       if (!clip.id) clip.own = 'ready';
       this.strip.show(clip);
       this.enter('chosen');
-      this.settings.showError(field, error.message);
+      this.settings.showError(field, error);
       return;
     }
     const canBeRead = await this.notice.explain(error, clip);

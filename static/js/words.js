@@ -50,17 +50,36 @@ export function putRefusal(element, {code, message}) {
   if (code) element.dataset.refusal = code;
 }
 
-// The same refusal in another language; the values are read out of the sentence. `from` and `to` map codes to words.
+// The same refusal in another language. `from` and `to` are all words of the languages.
 export function translateRefusal(code, message, from, to) {
-  if (!from[code] || !to[code]) return message;
-  const names = [...from[code].matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
-  const form = from[code].split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('(.+)');
-  const values = new RegExp(`^${form}$`, 's').exec(message)?.slice(1);
-  if (!values) return message;
-  return to[code].replace(/\{(\w+)\}/g, (_whole, name) => values[names.indexOf(name)]);
+  return translate(message, from.errors[code], to.errors[code], pairReasons(from, to)) ?? message;
 }
 
-// `from` and `to` are what the server says of refusals, in the language before and now.
+// What may stand inside a refusal: [before, now], those first that leave least open.
+function pairReasons(from, to) {
+  return ['engines', 'weights']
+    .flatMap((section) => Object.keys(from[section]).map((key) => [from[section][key], to[section][key]]))
+    .sort(([one], [other]) => other.length - one.length);
+}
+
+// The values are read out of the sentence, and may be sentences themselves; nothing where it is another sentence.
+function translate(sentence, before, now, reasons) {
+  if (!before || !now) return null;
+  const names = [...before.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  const form = before.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('(.+)');
+  const values = new RegExp(`^${form}$`, 's').exec(sentence)?.slice(1);
+  return values && now.replace(/\{(\w+)\}/g, (_whole, name) => translateValue(values[names.indexOf(name)], reasons));
+}
+
+function translateValue(value, reasons) {
+  for (const [before, now] of reasons) {
+    const found = translate(value, before, now, reasons);
+    if (found) return found;
+  }
+  return value;
+}
+
+// `from` and `to` are all words, in the language before and now.
 export function translatePage(from, to) {
   for (const element of document.querySelectorAll('[data-refusal]')) {
     element.textContent = translateRefusal(element.dataset.refusal, element.textContent, from, to);

@@ -16,6 +16,8 @@ from browser import Directed, choose, download, drop, file, keep, paste, photo, 
 from PIL import Image
 
 from modules import i18n
+from modules.errors import EngineUnavailable
+from modules.i18n import text
 from modules.web import errors
 
 SMALL = (
@@ -487,6 +489,22 @@ def test_an_error_names_the_file_and_follows_the_language(chromium, port):
         assert (words(page,
                       '#notice strong'), words(page,
                                                '#start')) == ('large.jpg', 'Choose another photo')
+
+
+def test_a_reason_within_an_error_follows_the_language_too(chromium, port):
+    lack = text('engines.no_weights', model = 'someone/some-model')
+    refusal = EngineUnavailable('engine', engine = 'svd', reason = lack)
+    with browser.opened(chromium, port, refusals = True) as page:
+        page.route(
+            '**/jobs', lambda route: route.fulfill(
+                status = 503, json = {
+                    **refusal.to_json('en'), 'request_id': ''
+                }))
+        choose(page)
+        page.click('#start')
+        for language in ('en', 'zh', 'en'):
+            page.locator('#notice p', has_text = refusal.text.in_(language)).wait_for()
+            page.click('#language')
 
 
 def test_an_error_does_not_move_the_button(directed):
