@@ -58,6 +58,8 @@ def _tap(page, x, y):
 def test_what_is_set_is_what_the_camera_is_asked(page):
     choose(page, photo(size = (400, 200)))
     assert _offered(page, 'seconds') == ['', '2', '3'] and _offered(page, 'move') == list(MOVES)
+    # what the owner has set
+    assert page.locator('.pill', has_text = 'Auto').inner_text() == 'Auto · 1 s'
     page.get_by_role('radio', name = 'Push in').check()
     page.get_by_role('radio', name = '2 s').check()
     page.fill('#blur', '0.5')
