@@ -58,6 +58,8 @@ export class Strip {
     this.listen(clip, tile);
     const after = this.clips.all.slice(this.clips.all.indexOf(clip) + 1).find((one) => this.tiles.has(one));
     this.list.insertBefore(tile, after ? this.tiles.get(after) : null);
+    // room for them below the photo; it stays when some go, so that nothing jumps
+    if (this.tiles.size > 1) this.section.closest('form').toggleAttribute('data-several', true);
     // the newest is seen, wherever the strip has been scrolled to
     if (tile === this.list.firstElementChild) this.list.scrollTo({left: 0, behavior: 'instant'});
     return tile;

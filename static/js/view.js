@@ -6,6 +6,7 @@ import {Downloads} from './downloads.js';
 import {FlowSetting} from './flow/setting.js';
 import {Focus} from './focus.js';
 import {Gathering} from './gathering.js';
+import {InUse} from './in-use.js';
 import {MainAction} from './main-action.js';
 import {Notice} from './notice.js';
 import {Phone} from './phone.js';
@@ -33,6 +34,7 @@ export class View {
     form.noValidate = true;
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
+    this.inUse = new InUse(byId('in-use'), byId('settings'));
     this.focus = new Focus(form, this.settings);
     this.flow = new FlowSetting(form, byId('flow-board'), this.settings, {
       // each photo has its own
@@ -120,9 +122,11 @@ export class View {
       this.progress.update();
     } else {
       this.bell.offer();
+      this.inUse.show();
       this.enter('working', {words: ['working'], focus: byId('cancel'), ...how});
       this.progress.start(clip);
     }
+    this.inUse.mayLeave(Boolean(clip.id));
     if (clip.isStopping) byId('cancel').setAttribute('aria-disabled', 'true');
     this.stage.preview(clip.job?.preview);
   }

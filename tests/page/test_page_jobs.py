@@ -867,3 +867,29 @@ def test_what_a_server_says_of_a_failure_follows_the_language(directed, held):
     see(directed, 'failed')
     directed.click('#language')
     expect(directed.locator('#notice')).to_contain_text('内存')
+
+
+@pytest.mark.parametrize('size', [(1366, 768), (1920, 1080)])
+def test_at_work_the_settings_in_use_stand_beside_it_and_the_strip_is_in_sight(
+        chromium, directed_port, held, size):
+    window = dict(zip(('width', 'height'), size, strict = True))
+    with browser.opened(chromium, directed_port, viewport = window) as page:
+        tall = photo(size = (180, 320))
+        page.set_input_files('#file', [file(tall, 'one.jpg'), file(tall, 'two.jpg')])
+        see(page, 'chosen')
+        stage = page.locator('.stage').bounding_box()
+        page.fill('#motion_bucket_id', '200')
+        page.click('#start')
+        working(page)
+        expect(page.locator('#in-use dl')).to_contain_text('200')
+        expect(page.locator('#in-use dl')).to_contain_text('Best quality')
+        assert page.is_visible('#in-use p') and page.is_hidden('#settings')
+        # as large as it was, and the pictures of the others below it
+        assert page.locator('.stage').bounding_box() == stage
+        frame = page.locator('.frame').first.bounding_box()
+        assert frame['y'] + 0.6 * frame['height'] < size[1]
+        page.click('#language')
+        expect(page.locator('#in-use dl')).to_contain_text('画质优先')
+        held.set()
+        see(page, 'done')
+        assert page.is_hidden('#in-use') and page.is_visible('#settings')

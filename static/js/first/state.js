@@ -3,20 +3,22 @@
 {
   const form = document.currentScript.parentElement;
   const clips = `turn-live-photos:${location.pathname}`;
-  // the shape of what was on the table in this tab
-  const ratio = () => {
+  // the shape of what was on the table in this tab, and how many clips there are
+  const recall = () => {
     try {
+      const entries = JSON.parse(localStorage.getItem(clips)) ?? [];
       const id = sessionStorage.getItem(`${clips}:table`);
-      if (!id) return Number(sessionStorage.getItem(`${clips}:photo`));
-      return JSON.parse(localStorage.getItem(clips))?.find((entry) => entry.id === id)?.ratio ?? 1.6;
+      if (!id) return [Number(sessionStorage.getItem(`${clips}:photo`)), entries.length];
+      return [entries.find((entry) => entry.id === id)?.ratio ?? 1.6, entries.length];
     } catch {
-      return 0;
+      return [0, 0];
     }
   };
   if ('noModule' in HTMLScriptElement.prototype) {
-    const shape = ratio();
+    const [shape, count] = recall();
     form.dataset.state = shape ? 'opening' : 'empty';
     if (shape) form.style.setProperty('--ratio', Math.min(3, Math.max(0.45, shape)));
+    form.toggleAttribute('data-several', count > 1);
     // the modules have run by then, or else they have not come
     addEventListener('load', () => 'live' in form.dataset || delete form.dataset.state);
   }
