@@ -74,8 +74,8 @@ class Engine(Protocol):
     parameters: tuple[str, ...]
     #: frames a second of what it makes
     fps: float
-    #: length of a clip whose request does not say how long; only of engines that understand ``seconds``
-    seconds: float
+    #: length of a clip whose request does not say how long; None for an engine that does not understand ``seconds``
+    usual_seconds: float | None = None
     #: the first frame would follow the last without a jump
     is_closed: bool
     #: a model invents what moves, which files have to say

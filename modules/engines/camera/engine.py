@@ -64,7 +64,7 @@ class CameraMotion(Engine):
                  are_libraries_coming: Callable[[], bool] = are_never_coming):  # noqa: ARG002
         self.model = configuration.model
         self._depth = depth or Depth(configuration)
-        self.seconds = self.model.seconds or min(SECONDS, self.model.max_seconds)
+        self.usual_seconds = self.model.seconds or min(SECONDS, self.model.max_seconds)
         #: the model that estimated depth in the last clip
         self._depth_used: str | None = None
 
@@ -89,7 +89,7 @@ class CameraMotion(Engine):
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         # the model that estimated depth in the last clip
         used = {'Depth': self._depth_used} if self._depth_used else {}
-        return {**recorded_options(self.model), 'Seconds': self.seconds, **used}
+        return {**recorded_options(self.model), 'Seconds': self.usual_seconds, **used}
 
     def animate(self, photo: Photo, request: 'AnimationRequest',
                 control: JobControl) -> Iterator['numpy.ndarray']:
@@ -110,7 +110,7 @@ class CameraMotion(Engine):
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
         import numpy as np
-        total = round(FPS * (request.seconds or self.seconds))
+        total = round(FPS * (request.seconds or self.usual_seconds))
         width, height = result_size(photo.full_size,
                                     self.model.image_prompt_width * self.model.image_prompt_height)
         control.stop_if_cancelled()
