@@ -64,7 +64,7 @@ class CameraMotion(Engine):
                  are_libraries_coming: Callable[[], bool] = are_never_coming):  # noqa: ARG002
         self.model = configuration.model
         self._depth = depth or Depth(configuration)
-        self.usual_seconds = self.model.seconds or min(SECONDS, self.model.max_seconds)
+        self.usual_seconds: float = self.model.seconds or min(SECONDS, self.model.max_seconds)
         #: the model that estimated depth in the last clip
         self._depth_used: str | None = None
 
