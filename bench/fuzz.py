@@ -34,7 +34,7 @@ from modules.request import parse_request  # noqa: E402
 
 #: examples between two looks at the clock, and parts of the time that each kind gets
 ROUND = 500
-SHARES = {'pictures': 0.6, 'parameters': 0.05, 'bodies': 0.2, 'heads': 0.15}
+SHARES = {'pictures': 0.5, 'parameters': 0.05, 'drawings': 0.1, 'bodies': 0.2, 'heads': 0.15}
 
 
 def until(end: float, values: some.SearchStrategy, check: Callable[[object], object]) -> int:
@@ -98,6 +98,7 @@ def main(minutes: float = 10) -> None:
                 'pictures': (fuzzing.damaged(fuzzing.originals()),
                              lambda content: fuzzing.check_picture(sandbox, content)),
                 'parameters': (some.lists(some.tuples(fuzzing.NAMES, fuzzing.VALUES)), parse),
+                'drawings': (fuzzing.DRAWINGS, lambda drawn: parse([('flow', drawn)])),
                 'bodies':
                 (fuzzing.BODIES, lambda body: fuzzing.check_request(port, fuzzing.posted(body))),
                 'heads': (fuzzing.HEADS, lambda head: fuzzing.check_request(port, head)),

@@ -152,6 +152,12 @@ class NotAPoint(BadRequest):
     code = 'not_a_point'
 
 
+class BadDrawing(BadRequest):
+    """Something is wrong with what was drawn; ``details``: ``place``, ``problem``."""
+
+    code = 'bad_drawing'
+
+
 class TooLong(BadRequest):
     """A text is too long; ``details``: ``length``, ``longest``."""
 

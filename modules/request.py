@@ -25,6 +25,7 @@ from modules.choices import (
     MOVES,
     PRESETS,
 )
+from modules.engines.camera.strokes import MOST_CHARACTERS, Flow, parse_flow, read_flow
 
 
 @dataclass(frozen = True)
@@ -48,6 +49,8 @@ class Parameter:
     aliases: tuple[str, ...] = ()
     #: characters of a text at most
     longest: int | None = None
+    #: on the command line it is the name of a file that holds the value
+    is_file: bool = False
 
 
 def _number(name: str, kind: type, default: float | None, minimum: float, maximum: float,
@@ -114,6 +117,7 @@ PARAMETERS = (
     _choice('move', 'auto', MOVES),
     _point('focus'),
     _number('blur', float, 0.0, 0, 1),
+    Parameter('flow', parse_flow, None, form = 'JSON', longest = MOST_CHARACTERS, is_file = True),
     _text('prompt', LONGEST_TEXT),
     _text('negative_prompt', LONGEST_TEXT),
 )
@@ -156,6 +160,8 @@ class AnimationRequest:
     focus: str | None = None
     #: how much is out of focus away from there, 0–1
     blur: float = 0.0
+    #: what flows, as JSON in the shortest form; None where nothing does
+    flow: str | None = None
     #: what should happen, and what should not, in any language; None leaves it to the options
     prompt: str | None = None
     negative_prompt: str | None = None
@@ -169,6 +175,11 @@ class AnimationRequest:
             return None
         x, y = map(float, self.focus.split(','))
         return x, y
+
+    @property
+    def drawn_flow(self) -> Flow | None:
+        """``flow`` in strokes."""
+        return read_flow(self.flow) if self.flow else None
 
 
 def parse_request(fields: Iterable[tuple[str, str]],

@@ -8,12 +8,14 @@ rather than XMP, because phones match the XMP of a Motion Photo letter by letter
 Libraries: Pillow, PyAV.
 """
 
+import base64
 import io
 import json
 import os
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +30,9 @@ from modules.i18n import Text, text
 
 #: bytes that the settings may have, the head of a GIF or JPEG in which they stand, and a file that is read as a whole
 LONGEST, LARGEST_HEAD, LARGEST_FILE = 65536, 1 << 20, 1 << 30
+#: characters of a parameter above which it is packed, because JPEG holds no more than 64 kB, what says that it is, and
+#: the most that is unpacked
+LONG, PACKED, MOST_UNPACKED = 4096, 'zlib', 1 << 17
 #: how EXIF says that a UserComment is ASCII
 ASCII = b'ASCII\0\0\0'
 #: what Pillow raises on files that contradict themselves, and zipfile
@@ -108,7 +113,8 @@ def settings_to_text(settings: Mapping[str, object]) -> str:
     :return: JSON in ASCII, on one line; the same settings give the same text
     :rtype: str
     """
-    return json.dumps(settings, allow_nan = False, separators = (', ', ': '))
+    return json.dumps(
+        _change_parameters(settings, _pack), allow_nan = False, separators = (', ', ': '))
 
 
 def read_settings(path: Path) -> dict[str, object]:
@@ -147,7 +153,34 @@ def _parse(content: bytes) -> dict[str, object]:
     found = json.loads(content.decode('ascii'), parse_constant = refuse)
     if not isinstance(found, dict):
         raise ValueError('settings without names')
-    return found
+    return _change_parameters(found, _unpack)
+
+
+def _change_parameters(settings: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    parameters = settings.get('parameters')
+    if not isinstance(parameters, dict):
+        return dict(settings)
+    return {**settings, 'parameters': {name: change(value) for name, value in parameters.items()}}
+
+
+def _pack(value: Any) -> Any:
+    if not isinstance(value, str) or len(value) <= LONG:
+        return value
+    return {PACKED: base64.b64encode(zlib.compress(value.encode(), 9)).decode()}
+
+
+def _unpack(value: Any) -> Any:
+    if not isinstance(value, dict) or list(value) != [PACKED]:
+        return value
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(
+            base64.b64decode(str(value[PACKED]), validate = True), MOST_UNPACKED)
+    except zlib.error as error:
+        raise ValueError('damaged') from error
+    if not unpacker.eof:
+        raise ValueError('too long, or broken off')
+    return content.decode()
 
 
 def _embedded(file: BinaryIO) -> bytes:

@@ -251,6 +251,18 @@ def _split_size(words: dict[str, str]) -> Callable[[str], int]:
     return parse
 
 
+def _content_of(words: dict[str, str]) -> Callable[[str], str]:
+
+    def read(name: str) -> str:
+        try:
+            return Path(name).read_text(encoding = 'utf-8-sig')
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(
+                words['flow_unreadable'].format(path = name)) from error
+
+    return read
+
+
 def _of_animate(group: argparse._ArgumentGroup, words: dict[str, str]) -> None:
     """Accepted by every sub-command, because they too may stand before ``animate``; no other makes use of them."""
     group.add_argument('-o', '--output', metavar = 'FILE_OR_FOLDER', help = words['output'])
@@ -261,7 +273,9 @@ def _of_animate(group: argparse._ArgumentGroup, words: dict[str, str]) -> None:
         group.add_argument(
             '--' + parameter.name.replace('_', '-'),
             dest = parameter.name,
-            metavar = '|'.join(parameter.choices) or parameter.form.upper() or 'N',
+            type = _content_of(words) if parameter.is_file else str,
+            metavar = 'FILE.json'
+            if parameter.is_file else '|'.join(parameter.choices) or parameter.form.upper() or 'N',
             help = words[parameter.name].format(
                 default = parameter.default,
                 minimum = parameter.minimum,

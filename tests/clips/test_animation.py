@@ -375,6 +375,9 @@ def test_a_gif_has_the_owners_frames_a_second_and_lasts_as_long(tmp_path, fps, f
         'seconds': '2',
         'preset': 'draft'
     }, 'preset, seconds'),
+    ({
+        'flow': '{"strokes": [{"points": [[0, 0], [1, 1]]}]}'
+    }, 'flow'),
 ])
 def test_fields_that_the_engine_does_not_understand_are_noted(tmp_path, fields, unused):
     animator, request = _flowing(tmp_path, 2, **fields)

@@ -6,12 +6,14 @@ What files tell of how they were made, as exiftool, ffprobe, webpmux and Pillow 
 Libraries: pytest, numpy, Pillow, hypothesis.
 """
 
+import base64
 import contextlib
 import json
 import re
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from PIL import Image, ImageSequence
 
 from modules.clips import provenance
 from modules.encoders import TABLE, Clip, live_photo
+from modules.engines.camera.strokes import parse_flow
 
 CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone.utc)
 #: more than one block of a GIF, letters beyond ASCII, every type JSON has
@@ -100,6 +103,50 @@ def test_ffprobe_reads_them(tmp_path, name):
     path = _written(tmp_path, name)
     found = json.loads(output_of('ffprobe', '-v', 'error', '-show_format', '-of', 'json', path))
     assert json.loads(found['format']['tags']['comment']) == SETTINGS
+
+
+def _drawing():
+    """The longest drawing that is taken, of numbers that repeat as little as may be, beside the longest texts."""
+    place = iter(f'0.{number * 7919 % 9000 + 1000}' for number in range(10000))
+    strokes = ','.join('{"points":[' + ','.join(f'[{next(place)},{next(place)}]'
+                                                for _ in range(61)) +
+                       '],"width":0.1234,"speed":1.234}' for _ in range(63))
+    flow = parse_flow('{"strokes":[' + strokes + ']}')
+    assert 63000 < len(flow) <= 65536
+    parameters = SETTINGS['parameters'] | {'flow': flow}
+    return SETTINGS | {
+        'parameters': parameters | dict.fromkeys(('prompt', 'negative_prompt'), '\U0001f600' * 1000)
+    }
+
+
+@pytest.mark.parametrize(('name', 'place'), [('gif', 'File:Comment'), ('mp4', 'ItemList:Comment'),
+                                             ('webp', 'ExifIFD:UserComment'),
+                                             ('live-photo', 'ExifIFD:UserComment'),
+                                             ('motion-photo', 'ExifIFD:UserComment')])
+def test_the_longest_drawing_has_room_in_every_file(tmp_path, name, place):
+    told = _drawing()
+    path = _written(tmp_path, name, told = told)
+    assert provenance.read_settings(path) == told
+    path = _photo(path) if name == 'live-photo' else path
+    found = json.loads(exiftool(path)[place])
+    packed = found['parameters'].pop('flow')['zlib']
+    flow = zlib.decompress(base64.b64decode(packed)).decode()
+    assert json.loads(flow) == json.loads(told['parameters']['flow'])
+    assert b'Warning' not in output_of('exiftool', '-validate', '-warning', '-a', path)
+
+
+@pytest.mark.parametrize('packed', [
+    base64.b64encode(zlib.compress(b'x' * 10**7)).decode(),
+    base64.b64encode(zlib.compress(b'x' * 10**4)[:-5]).decode(),
+    base64.b64encode(zlib.compress(b'\xff' * 10**4)).decode(),
+    base64.b64encode(b'no zlib').decode(), 'no base64', None, 7
+])
+def test_what_unpacks_to_something_else_is_no_settings(tmp_path, packed):
+    path = tmp_path / 'clip.gif'
+    told = json.dumps({'parameters': {'flow': {'zlib': packed}}})
+    TABLE['gif'].encode(Clip(CLIPS['still'], 15, settings = told, created = CREATED), path)
+    with pytest.raises(provenance.NoSettings):
+        provenance.read_settings(path)
 
 
 @pytest.mark.parametrize('frames', CLIPS.values(), ids = CLIPS)

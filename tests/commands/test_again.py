@@ -344,6 +344,22 @@ def test_a_result_remembers_how_the_camera_moved(tmp_path):
     assert one == other
 
 
+def test_a_result_remembers_what_flowed(tmp_path):
+    scenery(400, 150).save(tmp_path / 'a.jpg')
+    # more than stands in a file as it is
+    points = [[i / 500, 0.5 + (i * 7919 % 1000) / 5000] for i in range(400)]
+    drawn = {'strokes': [{'points': points}], 'pins': [{'points': [[0.5, 0.5]]}]}
+    (tmp_path / 'flow.json').write_text(json.dumps(drawn), encoding = 'utf-8')
+    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--flow', tmp_path / 'flow.json')
+    told = dict(again.read_result(tmp_path / 'a.gif').fields)
+    assert len(json.loads(told['flow'])['strokes'][0]['points']) == 400
+    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
+    assert one == other
+    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', told['seed'])
+    assert (tmp_path / 'a-3.gif').read_bytes() != one
+
+
 def test_every_move_makes_another_clip(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     made = set()

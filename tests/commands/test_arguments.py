@@ -124,6 +124,18 @@ def test_it_is_said_in_the_readers_language(capsys):
     assert capsys.readouterr().err.startswith('没有叫 --porrt 的选项。是想写 --port 吗？')
 
 
+def test_what_flows_stands_in_a_file(tmp_path, capsys):
+    path = tmp_path / 'flow.json'
+    path.write_text('\ufeff{"strokes": []}', encoding = 'utf-8')
+    given = arguments.parse(['animate', 'a.jpg', '--flow', str(path)], 'en')
+    assert given.fields == (('flow', '{"strokes": []}'), )
+    path.write_bytes(b'\xff')
+    for name in (path, tmp_path / 'nothing.json', tmp_path):
+        with pytest.raises(SystemExit):
+            arguments.parse(['animate', 'a.jpg', '--flow', str(name)], 'en')
+        assert str(name) in capsys.readouterr().err
+
+
 def test_a_photo_may_be_called_like_an_option():
     assert [str(path)
             for path in arguments.parse(['animate', '--', '--a.jpg'], 'en').photos] == ['--a.jpg']

@@ -78,6 +78,17 @@ def test_parameters_are_good_or_refused(fields):
         assert 0 <= request.seed <= GREATEST_SEED
 
 
+@FEW
+@given(drawn = fuzzing.DRAWINGS)
+def test_a_drawing_is_good_or_refused(drawn):
+    with contextlib.suppress(errors.BadDrawing):
+        request = parse_request([('flow', drawn)], Path('upload'), 'photo')
+        if request.flow:
+            assert request.drawn_flow.strokes
+            assert parse_request([('flow', request.flow)], Path('upload'),
+                                 'photo').flow == request.flow
+
+
 @SOME
 @given(body = fuzzing.BODIES)
 def test_a_strange_body_is_answered_in_order(port, body):

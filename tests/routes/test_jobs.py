@@ -176,7 +176,10 @@ def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
         'seconds': None,
         'move': 'auto',
         'focus': None,
-        'blur': 0.0
+        'blur': 0.0,
+        'flow': None,
+        'prompt': None,
+        'negative_prompt': None
     }
     assert job['created'] <= job['started'] <= job['finished']
     assert (job['position'], job['phase'], job['eta_seconds']) == (None, None, None)

@@ -8,6 +8,7 @@ Libraries: hypothesis, Pillow, pillow-heif.
 """
 
 import io
+import json
 import socket
 import tempfile
 import time
@@ -115,6 +116,27 @@ VALUES = some.one_of(
         '', '0', '-0', '1e3', 'nan', 'inf', '-1', '255', '256', '4294967295', '9' * 5000, '0x10',
         '１', '1_0', 'gif', 'auto', 'none', '1.', '.5', '1e-999', '\0', '\r\n'
     ]), some.text(max_size = 30))
+#: drawings that are right, nearly right, and any JSON
+NUMBERS = some.one_of(some.floats(0, 1), some.floats(), some.integers(), some.text(max_size = 3))
+POINTS = some.lists(some.lists(NUMBERS, min_size = 1, max_size = 3), max_size = 6)
+STROKES = some.lists(
+    some.fixed_dictionaries({'points': POINTS},
+                            optional = {
+                                'width': NUMBERS,
+                                'speed': NUMBERS,
+                                'more': some.none()
+                            }),
+    max_size = 4)
+ANY_JSON = some.recursive(
+    NUMBERS,
+    lambda inner: some.lists(inner, max_size = 4) | some.dictionaries(
+        some.sampled_from(['strokes', 'pins', 'points', 'width']), inner),
+    max_leaves = 20)
+DRAWINGS = some.one_of(
+    some.fixed_dictionaries({}, optional = {
+        'strokes': STROKES,
+        'pins': STROKES
+    }), ANY_JSON).map(json.dumps)
 NAMES = some.one_of(
     some.sampled_from([name for p in PARAMETERS for name in (p.name, *p.aliases)] + ['file', '']),
     some.text(max_size = 20))

@@ -52,7 +52,7 @@ class CameraMotion(Engine):
     :type are_libraries_coming: Callable[[], bool]
     """
 
-    parameters = ('motion_bucket_id', 'seed', 'seconds', 'move', 'focus', 'blur')
+    parameters = ('motion_bucket_id', 'seed', 'seconds', 'move', 'focus', 'blur', 'flow')
     fps: float = FPS
     is_closed = True
     #: with a depth model too: it decides where pixels go, and what comes into view is filled from the photo beside it
@@ -99,7 +99,7 @@ class CameraMotion(Engine):
         :param photo: the upright photo
         :type photo: Photo
         :param request: ``motion_bucket_id`` sets how far the camera travels, ``move`` and ``seed`` where to,
-            ``seconds`` how long; ``focus`` and ``blur`` what stays in place, and sharp
+            ``seconds`` how long; ``focus`` and ``blur`` what stays in place, and sharp; ``flow`` what flows
         :type request: AnimationRequest
         :param control: takes the progress after every frame and before a model estimates depth, and ends the work
             before every frame
@@ -116,7 +116,8 @@ class CameraMotion(Engine):
         control.stop_if_cancelled()
         travel = LEAST_TRAVEL + MORE_TRAVEL * request.motion_bucket_id / 255
         path = choose_path(request.move, request.seed, total)
-        shot = Shot(path, travel, request.focus_point, request.blur)
+        shot = Shot(path, travel, request.focus_point, request.blur, request.drawn_flow,
+                    total / FPS)
         renderer = prepare_renderer(photo.image, (width, height), shot,
                                     lambda still: self._estimate_depth(still, control.report))
         for number in range(total):
