@@ -208,8 +208,9 @@ class Animator:
                 **_by_section(engine.settings(request)), 'OutputOptions': self._writer.options()
             }
         }
+        is_blurred = request.blur > 0 and 'blur' in engine.parameters
         return Provenance(settings, created.isoformat(), engine.fps, engine.is_closed,
-                          engine.is_generative)
+                          engine.is_generative, is_blurred)
 
     def _explain_unused(self, engine: Engine, request: AnimationRequest) -> Text | None:
         """Name the fields that were given and that the engine does not understand."""

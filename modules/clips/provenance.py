@@ -53,6 +53,8 @@ class Provenance:
     is_closed: bool
     #: a model made up what moves
     is_generated: bool
+    #: the first frame is the photo changed on purpose, so that the photo in full would not fit it
+    is_photo_changed: bool = False
 
     @property
     def model(self) -> str | None:

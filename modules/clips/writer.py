@@ -3,7 +3,7 @@
 """
 From frames that were kept to a file of any kind; no engine is needed.
 
-Libraries: numpy, for types alone; Pillow, for the names of EXIF's tags.
+Libraries: numpy, for types alone; Pillow.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags
+from PIL import ExifTags, Image
 
 from modules import encoders
 from modules.clips import order
@@ -23,6 +23,7 @@ from modules.clips.provenance import Provenance, settings_to_text
 from modules.configuration import OutputOptions
 from modules.encoders.frames import Frames, LazyFrames
 from modules.i18n import Text
+from modules.photos import stills
 from modules.photos.reader import Reader
 from modules.progress import JobControl, Progress
 from modules.request import AnimationRequest
@@ -89,7 +90,7 @@ class ClipWriter:
             clip = encoders.Clip(
                 frames,
                 made.fps,
-                lambda: self._still(request, (frames.shape[2], frames.shape[1])),
+                lambda: self._still(request, frames, made),
                 is_generated = made.is_generated,
                 settings = settings_to_text(made.settings | dated),
                 created = datetime.fromisoformat(made.created),
@@ -99,9 +100,11 @@ class ClipWriter:
                 clip = order.lower_rate(clip, made.output_fps)
             return kind.encode(replace(clip, frames = _followed(clip.frames, control)), path)
 
-    def _still(self, request: AnimationRequest, size: tuple[int, int]) -> encoders.Still:
-        """The photo in full, read again only for the formats that hold it."""
-        still = self.reader.still(request.photo, size)
+    def _still(self, request: AnimationRequest, frames: Frames, made: Provenance) -> encoders.Still:
+        """The photo in full, read again only for the formats that hold it; the first frame where that differs."""
+        still = self.reader.still(request.photo, (frames.shape[2], frames.shape[1]))
+        if made.is_photo_changed:
+            still = stills.encode(Image.fromarray(frames[0]), still.exif)
         if self.output.keep_location:
             return still
         facts = {name: tags for name, tags in still.exif.items() if name != ExifTags.IFD.GPSInfo}

@@ -178,6 +178,23 @@ def test_a_turned_photo_is_upright_in_photo_and_movie(tmp_path, orientation):
         assert psnr(np.asarray(image.resize(size)), frames[-1]) > 24
 
 
+def test_where_frames_are_blurred_the_still_is_too(tmp_path):
+    photo, wanted = _photo(tmp_path, (1280, 768)), {'format': 'motion-photo', 'blur': '1'}
+    # an engine that does not know how to blur
+    sharp = _still(_animate(tmp_path, photo, wanted))
+    assert sharp.shape == (768, 1280, 3)
+    model = dataclasses.replace(
+        Configuration().model, engine = 'camera', seconds = 1, image_prompt_width = 256)
+    configuration = dataclasses.replace(Configuration(), model = model)
+    request = parse_request({'engine': 'camera', **wanted}.items(), photo, 'photo')
+    animator = Animator(configuration, PhotoReader(10**8), Engines(configuration))
+    animator.animate(request, tmp_path / 'result', JobControl())
+    soft = _still(tmp_path / 'result')
+    again = Image.fromarray(sharp).resize((soft.shape[1], soft.shape[0]), Image.Resampling.LANCZOS)
+    assert soft.shape[0] < 768
+    assert psnr(soft, np.asarray(again)) < 35
+
+
 def test_transparency_becomes_white(tmp_path):
     image = scenery(200, 120)
     image.putalpha(0)

@@ -7,6 +7,7 @@ Libraries: playwright, pytest.
 """
 
 import browser
+import program
 import pytest
 from browser import Directed, choose, file, photo, see, shown_size
 from playwright.sync_api import expect
@@ -85,6 +86,33 @@ def test_another_tab_does_not_find_it(page):
     other = page.context.new_page()
     other.goto(page.url)
     see(other, 'empty')
+
+
+def test_what_other_tabs_left_goes_when_it_is_a_day_old(page):
+    # as tabs that were closed leave it
+    page.evaluate(
+        '''async hours => {
+        const opening = indexedDB.open('turn-live-photos', 1);
+        opening.onupgradeneeded = () => opening.result.createObjectStore('tabs');
+        await new Promise((resolve) => { opening.onsuccess = resolve; });
+        const store = opening.result.transaction('tabs', 'readwrite').objectStore('tabs');
+        for (const age of hours) {
+            store.put({files: [new File(['x'], 'x.jpg')], since: Date.now() - 3600000 * age}, `${age} hours`);
+        }
+        await new Promise((resolve) => { store.transaction.oncomplete = resolve; });
+        opening.result.close();
+    }''', [1, 23, 25, 1000])
+    page.reload()
+    see(page, 'empty')
+    find = '''async () => {
+        const opening = indexedDB.open('turn-live-photos', 1);
+        await new Promise((resolve) => { opening.onsuccess = resolve; });
+        const asking = opening.result.transaction('tabs').objectStore('tabs').getAllKeys();
+        const keys = await new Promise((resolve) => { asking.onsuccess = () => resolve(asking.result); });
+        opening.result.close();
+        return keys;
+    }'''
+    program.until(lambda: page.evaluate(find) == ['1 hours', '23 hours'])
 
 
 def test_the_wordmark_leads_home_and_the_photo_waits_below(page):
