@@ -33,8 +33,8 @@ TABLE = re.compile(r'(<!-- table: (\w+) -->\n).*?(?=<!-- end of table -->)', re.
 #: options of the INI that fields without a default of their own take
 INI_DEFAULTS = {
     option.name: option.default
-    for section in ('ModelOptions', 'OutputOptions')
-    for option in configuration.OPTIONS[section].values()
+    for section in reversed(configuration.OPTIONS.values())
+    for option in section.values()
 }
 
 

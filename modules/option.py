@@ -133,6 +133,38 @@ def choice_parser(*names: str) -> Parser:
     return pattern_parser('|'.join(map(re.escape, names)), ', '.join(names))
 
 
+def text_parser(longest: int) -> Parser:
+    """
+    Make a parser of texts that people write.
+
+    :param longest: characters at most
+    :type longest: int
+    :return: text → one printable line
+    :rtype: Parser
+    """
+
+    def parse(value: str) -> str:
+        line = to_line(value)
+        if len(line) > longest:
+            raise InvalidValue(text('configuration.text', longest = longest))
+        return line
+
+    return parse
+
+
+def to_line(value: str) -> str:
+    """
+    Make one printable line of a text: no control character reaches a terminal or the settings inside a file, and models
+    read all space alike.
+
+    :param value: a text
+    :type value: str
+    :return: the line
+    :rtype: str
+    """
+    return ' '.join(''.join(c if c.isprintable() else ' ' for c in value).split())
+
+
 def pattern_parser(form: str, choices: str) -> Parser:
     """
     Make a parser of words of one form.

@@ -26,6 +26,7 @@ from modules.choices import (
     PRESETS,
 )
 from modules.engines.camera.strokes import MOST_CHARACTERS, Flow, parse_flow, read_flow
+from modules.option import to_line
 
 
 @dataclass(frozen = True)
@@ -93,8 +94,7 @@ def _point(name: str) -> Parameter:
 def _text(name: str, longest: int) -> Parameter:
 
     def parse(value: str) -> str | None:
-        # no control character reaches a terminal or the settings inside a file, and models read all space alike
-        words = ' '.join(''.join(c if c.isprintable() else ' ' for c in value).split())
+        words = to_line(value)
         if len(words) > longest:
             raise errors.TooLong(name, length = len(words), longest = longest)
         return words or None

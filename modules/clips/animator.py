@@ -228,10 +228,12 @@ class Animator:
 
 def _by_section(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Put what an engine has used under the sections of the INI."""
-    sections = {key: section for section, table in OPTIONS.items() for key in table}
+    # an engine may have a key that [ModelOptions] has too
+    sections = {key: section for section, table in reversed(OPTIONS.items()) for key in table}
     found: dict[str, dict[str, Any]] = {'ModelOptions': {}}
     for key, value in settings.items():
-        found.setdefault(sections[key], {})[key] = value
+        section, _, name = key.rpartition('.')
+        found.setdefault(section or sections[name], {})[name] = value
     return found
 
 

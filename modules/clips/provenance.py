@@ -59,8 +59,9 @@ class Provenance:
     @property
     def model(self) -> str | None:
         """The model's name, if one was at work, even if it estimated the depth only."""
-        options = self.settings['options']['ModelOptions']
-        return options.get('ModelName') or options.get('Depth')
+        options = self.settings['options']
+        names = (section.get('ModelName') for section in options.values())
+        return next(filter(None, names), None) or options['ModelOptions'].get('Depth')
 
     @property
     def output_fps(self) -> float:

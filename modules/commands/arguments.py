@@ -194,7 +194,7 @@ def _common(words: dict[str, str], language: str) -> Parser:
     common = Parser(language = language, add_help = False, argument_default = argparse.SUPPRESS)
     defaults = {
         name: option.default
-        for section in configuration.OPTIONS.values()
+        for section in reversed(configuration.OPTIONS.values())
         for name, option in section.items()
     }
     common.add_argument('--version', action = 'version', version = VERSION, help = words['version'])

@@ -31,7 +31,8 @@ from modules.weights.plan import free_bytes
 FLEET_LIBRARIES = ('dramatiq', 'redis')
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
-             'onnxruntime', 'huggingface-hub', 'torch', 'diffusers', 'transformers', 'accelerate')
+             'onnxruntime', 'huggingface-hub', 'torch', 'diffusers', 'transformers', 'accelerate',
+             'ftfy')
 
 
 def run(_arguments: Arguments, options: Configuration, language: str) -> int:

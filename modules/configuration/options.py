@@ -14,7 +14,7 @@ import importlib.util
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modules import engines
 from modules.choices import DEPTHS, FITS, KEY_FRAMES, MOST_SECONDS, PRESETS, RUNGS
@@ -131,6 +131,8 @@ def _find_engine_sections() -> tuple[type, ...]:
     return tuple(importlib.import_module(name).SECTION for name in found)
 
 
+Section = TypeVar('Section')
+
 ENGINE_SECTIONS = _find_engine_sections()
 
 
@@ -147,6 +149,17 @@ class Configuration:
     output: OutputOptions = OutputOptions()
     #: one for each of :data:`ENGINE_SECTIONS`
     engines: tuple[Any, ...] = tuple(kind() for kind in ENGINE_SECTIONS)
+
+    def find_section(self, kind: type[Section]) -> Section:
+        """
+        Find the section that an engine has of its own.
+
+        :param kind: its class
+        :type kind: type[Section]
+        :return: the options
+        :rtype: Section
+        """
+        return next(each for each in self.engines if isinstance(each, kind))
 
     @property
     def sections(self) -> tuple[Any, ...]:

@@ -12,4 +12,5 @@ Libraries: none; this file is read before anything is installed, for the names t
 TABLE = {
     'svd': ('modules.engines.stable_video.engine', 'StableVideo'),
     'camera': ('modules.engines.camera.engine', 'CameraMotion'),
+    'wan': ('modules.engines.wan.engine', 'Wan'),
 }

@@ -113,7 +113,8 @@ class Engine(Protocol):
 
         :param request: what was wanted
         :type request: AnimationRequest
-        :return: keys of the INI's ``[ModelOptions]`` and of its own section → the values that are used
+        :return: keys of the INI's ``[ModelOptions]`` and of its own section → the values that are used; ``Section.Key``
+            where both have a key
         :rtype: dict[str, object]
         """
         ...

@@ -29,7 +29,7 @@ from modules.weights import WeightsError, plan
 blueprint = Blueprint('pages', __name__)
 
 #: what is typed into a terminal, within a sentence
-COMMAND = re.compile(r'(?:\./START|START\.bat)(?: --[a-z]+| download(?: depth)?| doctor)*')
+COMMAND = re.compile(r'(?:\./START|START\.bat)(?: --[a-z]+| download(?: depth| wan)?| doctor)*')
 
 #: pixels of the picture shown for a photo the browser cannot decode
 SHOWN_PIXELS = 1600 * 1200
@@ -131,11 +131,15 @@ def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
     in_use = now['engine'] or preferred
     end = names.index(in_use) if in_use in names else len(names)
     known = services().animator.engines
+    # where nothing is in use, one that works is none that lacks anything
+    better = names[:end] if now['engine'] else [
+        name for name in names[:end + 1] if now['engines'][name]
+    ]
     return [{
         'name': name,
         'reason': now['engines'][name],
         'lack': known.status(name).lack
-    } for name in names[:end if now['engine'] else end + 1]]
+    } for name in better]
 
 
 def _lack(now: dict) -> str:

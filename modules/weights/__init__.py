@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +43,18 @@ class Model:
     size: int
     #: the licence's name; empty where it is one of its own
     licence: str = ''
-    #: on hubs, ``owner/name``; empty where the option ``ModelName`` has it
+    #: on hubs, ``owner/name``; empty where an option has it
     hub_name: str = ''
+    #: options → that option's value; None for ``ModelName`` of ``[ModelOptions]``
+    read_name: Callable[[Configuration], str] | None = None
     #: the descriptions that it needs, by their paths
     configs: tuple[str, ...] = ()
     #: descriptions that are fetched where there are any
     extras: tuple[str, ...] = ()
     #: safetensors: what the paths of each part's weights start with
     stems: tuple[str, ...] = ()
+    #: the same of parts that only some such models have
+    optional_stems: tuple[str, ...] = ()
     #: ONNX: files each of which is the whole model, the one to fetch first
     single_files: tuple[str, ...] = ()
     #: options, and the folder of a whole model, if any → what a person who fetches it should know, if anything
@@ -68,7 +72,23 @@ class Model:
         :return: a hub name, or a folder
         :rtype: str
         """
+        if self.read_name:
+            return self.read_name(configuration)
         return self.hub_name or configuration.model.model_name
+
+    def list_stems(self, files: Collection[str]) -> tuple[str, ...]:
+        """
+        List what the paths of each part's weights start with.
+
+        :param files: paths of one such model's files; those with the description of a part have the part
+        :type files: Collection[str]
+        :return: :attr:`stems`, and the optional ones that it has
+        :rtype: tuple[str, ...]
+        """
+        more = (
+            stem for stem in self.optional_stems
+            if f'{stem.rpartition("/")[0]}/config.json' in files)
+        return (*self.stems, *more)
 
 
 #: ``owner/name``; a part that begins with a dot could lead out of the folder of models; none begins with a dash
@@ -194,7 +214,9 @@ def variants(folder: Path, model: Model) -> tuple[str | None, ...]:
         from the plain ones, as diffusers does), None where the plain files are whole
     :rtype: tuple[str | None, ...]
     """
-    parts = [folder / stem for stem in model.stems]
+    # descriptions are small, and are there from the start where weights come by git
+    configs = [f'{config.parent.name}/{config.name}' for config in folder.glob('*/config.json')]
+    parts = [folder / stem for stem in model.list_stems(configs)]
     plain = all(_has_weights(part, None) for part in parts)
     halves = [part for part in parts if any(part.parent.glob('*.fp16*.safetensors*'))]
     half = halves and all(_has_weights(part, 'fp16' if part in halves else None) for part in parts)

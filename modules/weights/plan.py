@@ -197,10 +197,12 @@ def _choose_files(listing: Listing, model: Model) -> tuple[RemoteFile, ...]:
     Choose among a model's files: descriptions, and of the weights the first of the single files, or the half-precision
     safetensors, or the plain ones for a part that has no others. Small ones come first; nothing where one is missing.
     """
-    paths = [*model.configs, *(path for path in model.extras if path in listing.files)]
+    stems = model.list_stems(listing.files)
+    configs = [f'{stem.rpartition("/")[0]}/config.json' for stem in stems[len(model.stems):]]
+    paths = [*model.configs, *configs, *(path for path in model.extras if path in listing.files)]
     if model.single_files:
         paths.append(next((path for path in model.single_files if path in listing.files), ''))
-    for stem in model.stems:
+    for stem in stems:
         prefix = re.escape(stem)
         forms = (
             rf'{prefix}\.fp16\.safetensors',

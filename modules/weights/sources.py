@@ -253,7 +253,9 @@ def _read_endpoint(configuration: Configuration, model: Model) -> str:
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise LocalError(text('weights.no_url', url = url))
     name = configuration.model.model_name
-    path = '' if model.hub_name else re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
+    # it names the model of [ModelOptions]; for any other one only its host counts
+    is_other = model.hub_name or model.read_name
+    path = '' if is_other else re.sub(r'^models/|\.git$', '', parts.path.strip('/'))
     wanted = (name, f'{MODELSCOPE_MIRROR}/{name.split("/")[-1]}')
     if path and path not in (wanted if _is_modelscope(parts.hostname) else wanted[:1]):
         raise LocalError(text('weights.other_model', url = url, name = name))

@@ -59,7 +59,8 @@ def settings(**options):
     """The INI of the repository with some values changed."""
     ini = (ROOT / 'configuration.ini').read_text(encoding = 'utf-8')
     for key, value in options.items():
-        ini, count = re.subn(rf'(?m)^{key} =.*', f'{key} = {value}', ini)
+        # the first of two sections that have it
+        ini, count = re.subn(rf'(?m)^{key} =.*', f'{key} = {value}', ini, count = 1)
         assert count == 1, key
     return ini
 

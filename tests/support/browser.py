@@ -74,6 +74,12 @@ class Directed(Instant):
         return super().animate(photo, request, control)
 
 
+class Flowing(Instant):
+    """Understands what flows, and makes nothing of it."""
+
+    parameters = ('flow', 'seed')
+
+
 @contextmanager
 def chromium(program = CHROMIUM):
     """A browser; the test is left out where there is none."""

@@ -87,5 +87,5 @@ class FusedAttention(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args = (), kwargs = None):
         if func is torch.nn.functional.scaled_dot_product_attention:
-            return torch.empty_like(args[0])
+            return torch.empty_like(args[0] if args else kwargs['query'])
         return func(*args, **(kwargs or {}))

@@ -156,4 +156,4 @@ def test_the_models_are_described_before_any_library_is_installed():
         capture_output = True,
         text = True,
         check = False)
-    assert done.stdout.split() == ['video', 'depth'], done.stderr
+    assert done.stdout.split() == ['video', 'depth', 'wan'], done.stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from modules import errors
 from modules.engines.common import first_line
-from modules.engines.diffusion import devices, faults, ladder
+from modules.engines.diffusion import devices, faults
 from modules.engines.diffusion.selftest import Testable
 from modules.i18n import text
 from modules.progress import OnProgress, Progress
@@ -56,7 +56,7 @@ def make_clip(model: Testable, compute: 'Callable[[], numpy.ndarray]',
         devices.empty_cache(model.device)
         if isinstance(made, errors.Cancelled):
             raise made
-        lower = ladder.below(model.device, model.rung)
+        lower = model.find_lower_rung()
         if lower is None:
             raise made
         logger.warning('Going on with Memory = %s', lower.name)

@@ -11,6 +11,7 @@ Libraries: torch and diffusers, through what is handed in and imported when the 
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -115,13 +116,24 @@ class Sliced:
         :return: like ``hidden_states``
         :rtype: torch.Tensor
         """
-        with _slicing()(self.most):
+        with slicing(self.most):
             return self.processor(attention, hidden_states, encoder_hidden_states, **options)
 
 
+def slicing(most: int = MOST) -> AbstractContextManager:
+    """
+    Make a context in which torch's attention is computed in slices, in its own thread only.
+
+    :param most: bytes of scores that are in memory at once
+    :type most: int
+    :return: the context
+    :rtype: AbstractContextManager
+    """
+    return _make_mode()(most)
+
+
 @functools.cache
-def _slicing() -> type:
-    """Make a context in which torch's attention is computed in slices, in its own thread only."""
+def _make_mode() -> type:
     import torch
     from torch.overrides import TorchFunctionMode
 

@@ -32,6 +32,9 @@ class DeviceBudget:
     :type engine: str
     """
 
+    #: what is said where memory suffices for no clip, in the locale files
+    no_memory = 'engines.no_memory'
+
     def __init__(self, model: ModelOptions, engine: str):
         self.model = model
         self.engine = engine
@@ -131,4 +134,4 @@ class DeviceBudget:
         if self._has_fitted:
             return None
         gigabytes = {'needed': f'{needed / 1e9:.1f}', 'there': f'{available / 1e9:.1f}'}
-        return text('engines.no_memory', **gigabytes)
+        return text(self.no_memory, **gigabytes)

@@ -115,6 +115,17 @@ def read_free_memory(device: str, torch: ModuleType | None = None) -> int:
     return psutil.virtual_memory().available
 
 
+def read_main_memory() -> int:
+    """
+    Count the bytes of the machine's own memory.
+
+    :return: bytes
+    :rtype: int
+    """
+    import psutil
+    return psutil.virtual_memory().total
+
+
 def read_usable_memory(device: str, weights: int) -> int:
     """
     Count the bytes that weights and a clip may use. On a machine without a GPU of its own everything else is in

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from modules.engines.common import first_line
-from modules.engines.diffusion import devices, faults, ladder
+from modules.engines.diffusion import devices, faults
 from modules.engines.diffusion.ladder import Rung
 from modules.i18n import Text, text
 
@@ -46,6 +46,15 @@ class Testable(Protocol):
 
         :return: whether all that came out are finite numbers
         :rtype: bool
+        """
+        ...
+
+    def find_lower_rung(self) -> Rung | None:
+        """
+        Find the next rung down.
+
+        :return: the rung; None after the last
+        :rtype: Rung | None
         """
         ...
 
@@ -133,7 +142,7 @@ def find_fault(model: Testable) -> Text | None:
         # only here, after the exception and the tensors it held are gone
         model.restore()
         devices.empty_cache(model.device)
-        lower = ladder.below(model.device, model.rung)
+        lower = model.find_lower_rung()
         if lower is None:
             return found
         logger.warning('Going on with Memory = %s', lower.name)

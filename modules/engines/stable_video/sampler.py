@@ -15,7 +15,7 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ModelOptions
-from modules.engines.diffusion import compiling, devices, faults, toolchain
+from modules.engines.diffusion import compiling, devices, faults, ladder, toolchain
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
@@ -67,6 +67,9 @@ class Sampler(Testable):
     @property
     def rung(self) -> Rung:
         return self.placed.rung
+
+    def find_lower_rung(self) -> Rung | None:
+        return ladder.below(self.device, self.rung)
 
     def take(self, rung: Rung) -> None:
         self._chunks.clear()

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+What a clip needs on the device that computes, against the memory there is.
+
+Libraries: none; torch, where it is imported.
+"""
+
+from pathlib import Path
+
+from modules.configuration import Configuration
+from modules.engines.contract import MemoryUse
+from modules.engines.diffusion import checkpoints, devices, ladder
+from modules.engines.diffusion.budget import OVERHEAD, DeviceBudget
+from modules.engines.diffusion.ladder import Rung
+from modules.engines.wan import memory
+from modules.engines.wan.clip import PRESETS, Clip, plan_clip
+from modules.engines.wan.kinds import LARGE, Kind, read_kind
+from modules.engines.wan.memory import Needs
+from modules.engines.wan.options import WanOptions
+from modules.engines.wan.pipeline import Source
+from modules.i18n import Text, text
+
+#: the photo whose clip has as many pixels as any
+PHOTO = 16, 9
+
+
+class WanBudget(DeviceBudget):
+    """
+    Knows the device, as far as that is known.
+
+    :param configuration: the options
+    :type configuration: Configuration
+    """
+
+    no_memory = 'engines.wan_no_memory'
+
+    def __init__(self, configuration: Configuration):
+        super().__init__(configuration.model, 'wan')
+        self.own = configuration.find_section(WanOptions)
+
+    def find_source(self, folder: Path) -> Source:
+        """
+        Say what is read.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: what is read
+        :rtype: Source
+        """
+        return Source(folder, self.device, self.is_half)
+
+    def plan_usual(self, folder: Path) -> tuple[Kind, Clip]:
+        """
+        Say what clips are made where a request asks for nothing else.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the checkpoint's kind, and what is made
+        :rtype: tuple[Kind, Clip]
+        """
+        kind = read_kind(folder) or LARGE
+        return kind, plan_clip(self.own, kind, PRESETS[self.model.preset], PHOTO)
+
+    def read_needs(self, folder: Path, clip: Clip | None = None) -> Needs:
+        """
+        Work out what a clip needs on the device.
+
+        :param folder: a whole model
+        :type folder: Path
+        :param clip: what is made; None for what usually is
+        :type clip: Clip | None
+        :return: the bytes
+        :rtype: Needs
+        """
+        kind, usual = self.plan_usual(folder)
+        return memory.read_needs(folder, kind, clip or usual, 2 if self.is_half else 4)
+
+    def choose_rung(self, folder: Path) -> Rung:
+        """
+        Choose the rung that is set, or the fastest that fits what is free now.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the rung
+        :rtype: Rung
+        """
+        if self.model.memory != 'auto':
+            return ladder.named(self.device, self.model.memory, memory.RUNGS)
+        needs = self.read_needs(folder)
+        # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
+        placed = 0 if self.device.startswith('cuda') else needs.weights
+        available = devices.read_usable_memory(self.device, placed) - OVERHEAD
+        return memory.choose_rung(self.device, needs, available)
+
+    def is_tiled(self, folder: Path, rung: Rung, clip: Clip) -> bool:
+        """
+        Decide whether a clip is decoded in tiles.
+
+        :param folder: a whole model
+        :type folder: Path
+        :param rung: the way memory is used, the weights being placed
+        :type rung: Rung
+        :param clip: what is made
+        :type clip: Clip
+        :return: what is set, or whether memory would not suffice otherwise
+        :rtype: bool
+        """
+        if self.own.tiles is not None:
+            return self.own.tiles or rung.is_single
+        needs = self.read_needs(folder, clip)
+        placed = 0 if rung.is_offloaded else needs.weights
+        available = devices.read_usable_memory(self.device, placed) - OVERHEAD
+        return memory.is_tiled(rung, needs, available)
+
+    def predict_use(self, folder: Path, rung: Rung | None) -> MemoryUse | None:
+        """
+        Predict how memory is used.
+
+        :param folder: a whole model
+        :type folder: Path
+        :param rung: the way memory is used; None before loading
+        :type rung: Rung | None
+        :return: the prediction; None where nothing is known about a GPU yet
+        :rtype: MemoryUse | None
+        """
+        needs = self.read_needs(folder)
+        available = self.expect_memory(needs.weights)
+        if available is None:
+            return None
+        available -= OVERHEAD
+        if rung is None and self.model.memory != 'auto':
+            rung = ladder.named(self.device, self.model.memory, memory.RUNGS)
+        rung = rung or memory.choose_rung(self.device, needs, available)
+        tiles = self.own.tiles
+        is_tiled = memory.is_tiled(rung, needs, available) if tiles is None else tiles
+        return MemoryUse(rung.name, memory.predict_peak(rung, needs, is_tiled))
+
+    def explain_refusal(self, folder: Path) -> Text | None:
+        return super().explain_refusal(folder) or self._explain_main_memory(folder)
+
+    def _explain_main_memory(self, folder: Path) -> Text | None:
+        """Weights lie in main memory before they are anywhere else, and those that move stay there."""
+        needed, available = self.read_needs(folder).weights, devices.read_main_memory()
+        if needed <= available:
+            return None
+        return text(
+            'engines.no_main_memory',
+            needed = f'{needed / 1e9:.1f}',
+            there = f'{available / 1e9:.1f}')
+
+    def count_file_bytes(self, folder: Path) -> int:
+        return checkpoints.count_file_bytes(folder, None, 'transformer')
+
+    def predict_least(self, folder: Path) -> int:
+        last = ladder.rungs(self.device, memory.RUNGS)[-1]
+        return memory.predict_peak(last, self.read_needs(folder), True)

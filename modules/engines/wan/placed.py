@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+A pipeline on its rung of the memory ladder: what computes, and where its weights are. Used by one thread at a time.
+
+Libraries: numpy; torch and diffusers, imported when the engine loads.
+"""
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from modules.engines.diffusion import devices, faults, ladder, placing
+from modules.engines.diffusion.ladder import Rung
+from modules.engines.diffusion.streaming import LayerStreamer
+from modules.engines.wan.memory import RUNGS
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+
+class PlacedPipeline:
+    """
+    Goes to a rung, or further down where memory does not even suffice for the weights.
+
+    :param pipe: a ``WanImageToVideoPipeline``, in main memory
+    :type pipe: Any
+    :param device: ``cuda:N``, ``mps`` or ``cpu``
+    :type device: str
+    :param rung: the way memory is to be used
+    :type rung: Rung
+    """
+
+    def __init__(self, pipe: Any, device: str, rung: Rung):
+        self.pipe = pipe
+        self.device = device
+        #: what the VAE made of the photo of the clip that is being made, float32 [C, h, w]
+        self.photo_latents = numpy.empty((0, 0, 0), numpy.float32)
+        self._prepare_latents = pipe.prepare_latents
+        pipe.prepare_latents = self._prepare
+        #: pixels of a latent's side
+        self.scale: int = pipe.vae.config.scale_factor_spatial
+        self._streamer: LayerStreamer | None = None
+        self._placement: tuple[bool, bool] | None = None
+        self.rung = rung
+        while not self._try(self.rung):
+            # only here, after the exception and what it held are gone
+            pipe.to('cpu')
+            devices.empty_cache(device)
+            self.rung = self.find_lower_rung() or self.rung
+            logger.warning('Going on with Memory = %s', self.rung.name)
+
+    @property
+    def transformers(self) -> 'list[torch.nn.Module]':
+        """One, or two that take turns."""
+        found = self.pipe.transformer, self.pipe.transformer_2
+        return [each for each in found if each is not None]
+
+    def find_lower_rung(self) -> Rung | None:
+        """
+        Find the next rung down.
+
+        :return: the rung; None after the last
+        :rtype: Rung | None
+        """
+        return ladder.below(self.device, self.rung, RUNGS)
+
+    def take(self, rung: Rung) -> None:
+        """
+        Go to a rung; only downwards once clips were made.
+
+        :param rung: the way memory is to be used
+        :type rung: Rung
+        """
+        placement = rung.is_offloaded, rung.is_streamed
+        if placement != self._placement:
+            streamed = [*self.transformers, self.pipe.vae]
+            self._streamer = placing.place(self.pipe, streamed, self.device, rung)
+        # only now: where memory does not suffice for the weights, they are still to be placed
+        self._placement, self.rung = placement, rung
+
+    def _try(self, rung: Rung) -> bool:
+        """Go to a rung; False when memory does not suffice for the weights, and may further down."""
+        try:
+            self.take(rung)
+            return True
+        except (MemoryError, RuntimeError) as error:
+            if self.find_lower_rung() is None or not faults.is_out_of_memory(error):
+                raise
+            logger.warning('Out of memory: %s', str(error))
+            return False
+
+    def tile(self, is_tiled: bool) -> bool:
+        """
+        Choose how the VAE computes.
+
+        :param is_tiled: whether in tiles, whose seams are blended
+        :type is_tiled: bool
+        :return: the same
+        :rtype: bool
+        """
+        if is_tiled:
+            self.pipe.vae.enable_tiling()
+        else:
+            self.pipe.vae.disable_tiling()
+        return is_tiled
+
+    def count_parts(self, latents: 'torch.Tensor') -> int:
+        """
+        Count the parts that the VAE decodes one after the other.
+
+        :param latents: [1, C, T, h, w]
+        :type latents: torch.Tensor
+        :return: one for each T, of each tile
+        :rtype: int
+        """
+        vae, (parts, *sides) = self.pipe.vae, latents.shape[2:]
+        if not vae.use_tiling or max(sides) <= vae.tile_sample_min_width // self.scale:
+            return parts
+        step = vae.tile_sample_stride_width // self.scale
+        return parts * math.prod(math.ceil(side / step) for side in sides)
+
+    def decode_video(self, latents: 'torch.Tensor') -> 'torch.Tensor':
+        """
+        Decode latents as the pipeline does.
+
+        :param latents: [1, T, C, h, w]
+        :type latents: torch.Tensor
+        :return: [1, 3, frames, H, W], -1 to 1
+        :rtype: torch.Tensor
+        """
+        vae = self.pipe.vae
+        latents = latents.transpose(1, 2).to(vae.dtype)
+        mean, deviation = (
+            latents.new_tensor(numbers).view(1, -1, 1, 1, 1)
+            for numbers in (vae.config.latents_mean, vae.config.latents_std))
+        return vae.decode(latents / (1.0 / deviation) + mean, return_dict = False)[0]
+
+    def restore(self) -> None:
+        """Put all in order after a clip, also one that was cut short."""
+        self.pipe.vae.clear_cache()
+        self.pipe.maybe_free_model_hooks()
+        if self._streamer:
+            self._streamer.release()
+
+    def _prepare(self, *given: Any, **named: Any) -> Any:
+        """Make what a clip begins with as the pipeline does; the VAE then makes room for what comes next."""
+        made = self._prepare_latents(*given, **named)
+        # after the channels that say which frames are given
+        photo = made[1][0, -self.pipe.vae.config.z_dim:, 0]
+        self.photo_latents = photo.float().cpu().numpy()
+        if self.rung.is_offloaded and not self.rung.is_streamed:
+            self.pipe.vae.to('cpu')
+        return made

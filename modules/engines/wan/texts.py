@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+Texts as the model takes them. The model that reads them is larger than the one that makes the clip, so what it makes of
+a text is kept on the disk, and it is read for texts alone that were never seen, by itself, and let go.
+
+Libraries: torch and safetensors, imported when the engine loads; the model's own through what is handed in.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+#: texts whose embeddings are kept, 4 MB each at half precision
+MOST = 64
+
+#: tokens of a text
+TOKENS = 512
+
+#: what happens where nobody says it: with no text at all, the camera moves and nothing else does
+PROMPT = (
+    'The photo comes to life. People breathe, blink and move a little, hair and clothes stir in a '
+    'light breeze, leaves, water, clouds and smoke move as they do in nature. Smooth, natural, real '
+    'motion; the camera is steady.')
+
+#: the makers' own, https://github.com/Wan-Video/Wan2.2 (``sample_neg_prompt``): still pictures above all
+NEGATIVE_PROMPT = ('色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，'
+                   '低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，'
+                   '畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，'
+                   '背景人很多，倒着走')
+
+
+class TextCache:
+    """
+    Keeps embeddings of texts on the disk.
+
+    :param home: a folder for them, which is made
+    :type home: Path
+    :param identity: tells the model that reads texts, and the precision, from all others
+    :type identity: str
+    :param embed: reads the model from its files, makes embeddings [1, tokens, D] of texts, and lets the model go
+    :type embed: Callable[[list[str]], list[torch.Tensor]]
+    """
+
+    def __init__(self, home: Path, identity: str,
+                 embed: 'Callable[[list[str]], list[torch.Tensor]]'):
+        self._home = home
+        self._identity = identity
+        self._embed = embed
+
+    def embed(self, *texts: str) -> 'list[torch.Tensor]':
+        """
+        Give the embeddings of texts.
+
+        :param texts: the texts
+        :type texts: str
+        :return: [1, tokens, D] each, in main memory
+        :rtype: list[torch.Tensor]
+        """
+        found = {text: self._read(text) for text in texts}
+        missing = [text for text, embedding in found.items() if embedding is None]
+        if missing:
+            logger.info('Reading %d new texts', len(missing))
+            made = self._embed(missing)
+            for text, embedding in zip(missing, made, strict = True):
+                found[text] = embedding
+                self._write(text, embedding)
+            self._remove_oldest()
+        return [one for text in texts if (one := found[text]) is not None]
+
+    def has(self, *texts: str) -> bool:
+        """
+        Tell whether texts need no model.
+
+        :param texts: the texts
+        :type texts: str
+        :return: whether all were seen
+        :rtype: bool
+        """
+        return all(self._path(text).is_file() for text in texts)
+
+    def _path(self, text: str) -> Path:
+        key = hashlib.sha256(f'{self._identity}\n{text}'.encode()).hexdigest()
+        return self._home / f'{key}.safetensors'
+
+    def _read(self, text: str) -> 'torch.Tensor | None':
+        """Read an embedding; None where there is none, or a file that is not as it was written."""
+        import safetensors
+        import safetensors.torch
+        path = self._path(text)
+        try:
+            content = path.read_bytes()
+            checksum, content = content[:32], content[32:]
+            if hashlib.sha256(content).digest() != checksum:
+                raise ValueError('the checksum differs')
+            embedding = safetensors.torch.load(content)['embedding']
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+            logger.warning('%s is damaged and made anew: %s', path, str(error))
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return embedding
+
+    def _write(self, text: str, embedding: 'torch.Tensor') -> None:
+        """Write an embedding, whole or not at all; a clip does not fail where that fails."""
+        import safetensors.torch
+        content = safetensors.torch.save({'embedding': embedding.contiguous()})
+        try:
+            self._home.mkdir(parents = True, exist_ok = True)
+            with tempfile.NamedTemporaryFile(dir = self._home, delete = False) as file:
+                file.write(hashlib.sha256(content).digest() + content)
+            Path(file.name).replace(self._path(text))
+        except OSError as error:
+            logger.warning('An embedding is not kept: %s', str(error))
+
+    def _remove_oldest(self) -> None:
+        """Keep the texts that were used last; files that a killed program left go in their turn."""
+        with suppress(OSError):
+            files = sorted(self._home.iterdir(), key = lambda file: file.stat().st_mtime)
+            for file in files[:-MOST]:
+                file.unlink()
+
+
+def identify_encoder(folder: Path, precision: str) -> str:
+    """
+    Tell the model that reads texts from all others, without reading it.
+
+    :param folder: a whole model
+    :type folder: Path
+    :param precision: what is computed with
+    :type precision: str
+    :return: the same text for the same files
+    :rtype: str
+    """
+    files = sorted(
+        file for part in ('text_encoder', 'tokenizer') for file in (folder / part).iterdir())
+    facts = [(file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns)
+             for file in files]
+    return f'{folder.resolve()} {facts} {precision} {TOKENS}'

@@ -1,0 +1,447 @@
+#!/usr/bin/env python3
+# -*- coding: UTF-8 -*-
+"""
+The Wan engine, on the real classes with tiny checkpoints of both kinds.
+
+Libraries: pytest, torch, diffusers, numpy, Pillow.
+"""
+
+import dataclasses
+import json
+import shutil
+
+import numpy
+import pytest
+
+from modules import errors
+from modules.clips.animator import Animator
+from modules.clips.provenance import read_settings
+from modules.commands import again
+from modules.engines.diffusion import fitting, ladder
+from modules.engines.diffusion.budget import GIB, OVERHEAD
+from modules.engines.registry import Engines
+from modules.engines.wan import kinds, memory
+from modules.engines.wan.clip import PRESETS, Clip, choose_size, plan_clip
+from modules.engines.wan.options import WanOptions
+from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TextCache
+from modules.photos.reader import PhotoReader
+from modules.progress import JobControl, Progress
+from modules.request import parse_request
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('diffusers')
+
+import diffusers  # noqa: E402
+import tiny_wan  # noqa: E402
+from live_tensors import FusedAttention, LiveBytes  # noqa: E402
+from tiny_svd import animate, photo, pictures, reason, request  # noqa: E402
+
+from modules.engines.wan import pipeline  # noqa: E402
+from modules.engines.wan.placed import PlacedPipeline  # noqa: E402
+from modules.engines.wan.sampler import Sampler, Wanted  # noqa: E402
+
+
+@dataclasses.dataclass
+class Tiny:
+    """A kind of Wan, in small."""
+
+    folder: object
+    home: object
+    engine: object
+    #: the pipeline as anybody would load it
+    plain: object
+
+    def reference(self, picture, wanted, prompt = PROMPT, negative = NEGATIVE_PROMPT, **more):
+        """What a plain call makes of a photo."""
+        clip, fit = self.engine.plan(picture.full_size, wanted)
+        image = fitting.fit_to_model(picture.image, fit)
+        frames = tiny_wan.reference(
+            self.plain, image, prompt, negative, guidance_scale = clip.guidance, **more)
+        return fitting.fit_to_result(frames, fit)
+
+
+@pytest.fixture(scope = 'module', params = ['small', 'large'])
+def tiny(request, tmp_path_factory):
+    folder, home = tmp_path_factory.mktemp(request.param), tmp_path_factory.mktemp('home')
+    getattr(tiny_wan, f'make_{request.param}')(folder)
+    return Tiny(folder, home, tiny_wan.loaded(folder, home), tiny_wan.load_plainly(folder))
+
+
+@pytest.fixture(scope = 'module')
+def large(tmp_path_factory):
+    return tiny_wan.make_large(tmp_path_factory.mktemp('large'))
+
+
+@pytest.mark.parametrize('size', [(300, 200), (200, 300)])
+def test_frames_equal_a_plain_call(tiny, size):
+    picture = photo(*size)
+    wanted = request(prompt = 'wind blows', negative_prompt = '风')
+    seen = []
+    frames = animate(tiny.engine, picture, wanted, seen.append)
+    assert numpy.array_equal(frames, tiny.reference(picture, wanted, 'wind blows', '风'))
+    assert frames.std() > 1 and (frames[0] != frames[-1]).any()
+    steps = [progress for progress in seen if progress.phase == 'step']
+    assert [(progress.step, progress.steps) for progress in steps] == [(1, 3), (2, 3), (3, 3)]
+    assert all(picture.std() > 1 for picture in pictures(seen, 'step'))
+    decoded = [(each.step, each.steps) for each in seen if each.phase == 'decoding']
+    assert decoded == sorted(decoded) and decoded[-1] == (2, 2)
+
+
+def test_who_says_nothing_gets_natural_motion(tiny):
+    frames = animate(tiny.engine, photo(), request())
+    assert numpy.array_equal(frames, tiny.reference(photo(), request()))
+    assert not numpy.array_equal(frames, animate(tiny.engine, photo(), request(seed = 8)))
+
+
+def test_the_result_has_the_photos_own_ratio(tiny):
+    frames = animate(tiny.engine, photo(210, 100), request())
+    assert abs(frames.shape[2] / frames.shape[1] - 2.1) < 0.05 and frames.shape[0] == 5
+
+
+def test_half_precision_frames_equal_a_plain_call(tiny):
+    source = pipeline.Source(tiny.folder, 'cpu', True)
+    texts = TextCache(tiny.home, 'half', lambda texts: pipeline.embed_texts(source, texts))
+    placed = PlacedPipeline(pipeline.load_pipeline(source), 'cpu', ladder.RUNGS[0])
+    sampler = Sampler(placed, texts, lambda rung, clip: False, None)
+    clip, fit = tiny.engine.plan((96, 64), request())
+    wanted = Wanted(photo(96, 64).image, clip, ('wind', '风'), 7)
+    plain = tiny_wan.load_plainly(tiny.folder, torch.bfloat16)
+    expected = tiny_wan.reference(
+        plain, wanted.image, *wanted.texts, guidance_scale = clip.guidance)
+    with torch.no_grad():
+        assert numpy.array_equal(sampler.make(wanted, fitted(fit)), expected)
+
+
+def fitted(fit):
+    from modules.engines.diffusion.decoding import ClipControl
+    return ClipControl(finish = lambda frames: fitting.fit_to_result(frames, fit))
+
+
+def test_a_text_that_was_seen_needs_nothing_that_reads_it(tiny, tmp_path):
+    folder = shutil.copytree(tiny.folder, tmp_path / 'copy')
+    engine = tiny_wan.loaded(folder, tmp_path / 'home')
+    expected = animate(engine, photo(), request(prompt = 'waves'))
+    (folder / 'text_encoder' / 'model.safetensors').rename(tmp_path / 'aside')
+    assert numpy.array_equal(animate(engine, photo(), request(prompt = 'waves')), expected)
+    with pytest.raises(OSError, match = 'text_encoder'):
+        animate(engine, photo(), request(prompt = 'other waves'))
+
+
+@pytest.mark.parametrize('at', [Progress('step', 2, 3), Progress('decoding', 1, 2)])
+def test_it_ends_between_steps_and_parts_and_the_next_clip_is_right(tiny, at):
+    expected, seen = tiny.reference(photo(), request()), []
+
+    def stop():
+        if seen and (seen[-1].phase, seen[-1].step) == (at.phase, at.step):
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        animate(tiny.engine, photo(), request(), seen.append, stop)
+    assert numpy.array_equal(animate(tiny.engine, photo(), request()), expected)
+
+
+@pytest.mark.parametrize('name', ['offload', 'streamed'])
+def test_weights_that_move_give_the_same_frames(tiny, name):
+    engine = tiny_wan.loaded(tiny.folder, tiny.home)
+    engine.holder.model.take(ladder.named('cuda', name, memory.RUNGS))
+    for _clip in range(2):
+        frames = animate(engine, photo(), request())
+        assert numpy.array_equal(frames, tiny.reference(photo(), request()))
+
+
+def test_tiles_are_those_of_a_plain_call(tiny):
+    engine = tiny_wan.loaded(tiny.folder, tiny.home, {'width': 288, 'height': 32, 'tiles': True})
+    picture, seen = photo(900, 100), []
+    clip, fit = engine.plan(picture.full_size, request())
+    frames = animate(engine, picture, request(), seen.append)
+    try:
+        tiny.plain.vae.enable_tiling()
+        expected = dataclasses.replace(tiny, engine = engine).reference(picture, request())
+    finally:
+        tiny.plain.vae.disable_tiling()
+    assert clip.width > 256 and numpy.array_equal(frames, expected)
+    assert engine.settings(request())['Tiles'] is True
+    assert [each.step for each in seen if each.phase == 'decoding'] == [0, 0, 1, 2, 3, 4]
+
+
+def test_out_of_memory_goes_one_rung_down_with_the_same_seed(tiny):
+    engine, seen = tiny_wan.loaded(tiny.folder, tiny.home), []
+    faults = [torch.OutOfMemoryError('CUDA out of memory')]
+    engine.holder.model.placed.pipe.transformer.register_forward_pre_hook(
+        lambda *given: fail(faults))
+    frames = animate(engine, photo(), request(), seen.append)
+    assert numpy.array_equal(frames, tiny.reference(photo(), request()))
+    assert [progress.note.key for progress in seen
+            if progress.note] == ['engines.memory_stepped_down']
+    assert engine.settings(request())['Memory'] == 'single'
+
+
+def fail(faults):
+    if faults:
+        raise faults.pop()
+
+
+def test_the_large_kind_can_end_where_it_began(large, tmp_path):
+    engine, plain = tiny_wan.loaded(large, tmp_path), tiny_wan.load_plainly(large)
+    clip, fit = engine.plan((96, 64), request())
+    wanted = Wanted(photo(96, 64).image, clip, ('wind', '风'), 7, is_closed = True)
+    with torch.no_grad():
+        frames = engine.holder.model.make(wanted, fitted(fit))
+    expected = tiny_wan.reference(
+        plain,
+        wanted.image,
+        *wanted.texts,
+        guidance_scale = clip.guidance,
+        last_image = wanted.image)
+    assert numpy.array_equal(frames, expected)
+
+
+def test_what_gives_no_numbers_is_no_clip(large, tmp_path):
+    engine = tiny_wan.loaded(large, tmp_path)
+    torch.nn.init.constant_(engine.holder.model.placed.pipe.transformer.proj_out.bias, float('nan'))
+    with pytest.raises(errors.UnusablePicture):
+        animate(engine, photo(), request())
+    assert not engine.holder.model.gives_numbers()
+
+
+def test_a_file_tells_how_it_was_made_and_is_made_again(large, tmp_path):
+    options = tiny_wan.configured(large, tmp_path, {'steps': 2})
+    engines = Engines(options, {'wan': ('modules.engines.wan.engine', 'Wan')})
+    animator = Animator(options, PhotoReader(10**8), engines)
+    path = tmp_path / 'photo.png'
+    photo(120, 80).image.save(path)
+
+    def make(fields, name):
+        wanted = animator.with_defaults(parse_request(fields, path, 'photo'))
+        outcome = animator.animate(wanted, tmp_path / name, JobControl())
+        assert outcome.note is None and outcome.model == large.name
+        return (tmp_path / name).read_bytes()
+
+    made = make([('prompt', 'wind'), ('format', 'webp'), ('seed', '5')], 'one.webp')
+    found = read_settings(tmp_path / 'one.webp')
+    assert found['options']['WanOptions'] == {
+        'ModelName': large.name,
+        'Width': 96,
+        'Height': 64,
+        'Frames': 5,
+        'Steps': 2,
+        'Guidance': 3.5,
+        'Tiles': False,
+        'Prompt': 'wind',
+        'NegativePrompt': NEGATIVE_PROMPT
+    }
+    assert 'ModelName' not in found['options']['ModelOptions']
+    recorded = again.read_result(tmp_path / 'one.webp')
+    assert recorded.overrides['WanOptions', 'Steps'] == '2'
+    fields = [field for field in recorded.fields if field[0] != 'engine']
+    assert make(fields, 'two.webp') == made
+
+
+def test_what_cannot_be_used_is_said(large, tmp_path):
+    assert reason(tiny_wan.made(tmp_path / 'nothing', tmp_path)).startswith('There is no complete')
+    folder = shutil.copytree(large, tmp_path / 'other')
+    (folder / 'transformer_2' / 'diffusion_pytorch_model.safetensors').unlink()
+    engine = tiny_wan.made(folder, tmp_path)
+    assert engine.status().lack == 'wan' and engine.status().reason.key == 'engines.no_weights'
+    folder = shutil.copytree(large, tmp_path / 'reads')
+    config = folder / 'transformer' / 'config.json'
+    config.write_text(json.dumps({**json.loads(config.read_text()), 'image_dim': 32}))
+    assert 'cannot be used' not in reason(tiny_wan.made(folder, tmp_path))
+    assert tiny_wan.made(folder, tmp_path).status().reason.key == 'engines.wan_other_kind'
+
+
+def numbers(value):
+    return torch.full((1, 4, 3), float(value))
+
+
+def test_texts_are_kept_by_text_and_by_model(tmp_path):
+    read = []
+
+    def embed(texts):
+        read.append(texts)
+        return [numbers(len(text)) for text in texts]
+
+    cache = TextCache(tmp_path / 'home', 'one', embed)
+    assert [each[0, 0, 0] for each in cache.embed('abc', '风')] == [3, 1]
+    assert [each[0, 0, 0]
+            for each in TextCache(tmp_path / 'home', 'one', embed).embed('风', 'ab')] == [1, 2]
+    TextCache(tmp_path / 'home', 'another', embed).embed('abc')
+    assert read == [['abc', '风'], ['ab'], ['abc']]
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: b'', lambda content: content[:-1], lambda content: content[:-1] + b'\1',
+    lambda content: b'\1' + content[1:]
+])
+def test_a_damaged_file_is_made_anew(tmp_path, damage):
+    read = []
+
+    def embed(texts):
+        read.append(texts)
+        return [numbers(5) for text in texts]
+
+    cache = TextCache(tmp_path, 'one', embed)
+    cache.embed('a')
+    file, = tmp_path.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert torch.equal(cache.embed('a')[0], numbers(5)) and len(read) == 2
+    assert torch.equal(cache.embed('a')[0], numbers(5)) and len(read) == 2
+
+
+def test_the_texts_that_were_used_last_are_kept_and_a_full_disk_stops_nobody(tmp_path):
+    cache = TextCache(tmp_path / 'home', 'one', lambda texts: [numbers(0)] * len(texts))
+    for number in range(MOST + 9):
+        cache.embed(str(number))
+    assert len(list((tmp_path / 'home').iterdir())) == MOST and cache.has(str(MOST + 8))
+    (tmp_path / 'file').touch()
+    nowhere = TextCache(tmp_path / 'file', 'one', lambda texts: [numbers(1)])
+    assert torch.equal(nowhere.embed('a')[0], numbers(1)) and not nowhere.has('a')
+
+
+@pytest.mark.parametrize(('size', 'chosen'), [((16, 9), (1248, 704)), ((9, 16), (704, 1248)),
+                                              ((4, 3), (1088, 800)), ((1, 1), (928, 928)),
+                                              ((3, 2), (1152, 768)), ((100, 1), (9376, 96))])
+def test_sides_are_multiples_in_the_photos_ratio(size, chosen):
+    assert choose_size(size, 1280 * 704, 32) == chosen
+
+
+@pytest.mark.parametrize('size', [(4000, 3000), (3000, 4000), (21, 9), (1, 1), (997, 1009)])
+@pytest.mark.parametrize('multiple', [16, 32])
+def test_sides_keep_to_the_pixels_and_stretch_little(size, multiple):
+    width, height = choose_size(size, 832 * 480, multiple)
+    assert width % multiple == height % multiple == 0
+    assert 0.9 * 832 * 480 <= width * height <= 832 * 480
+    assert abs(width / height / (size[0] / size[1]) - 1) < 0.05
+
+
+@pytest.mark.parametrize(('wanted', 'made'), [(None, 81), (5, 5), (6, 5), (8, 5), (9, 9),
+                                              (120, 117)])
+def test_frames_are_one_more_than_a_multiple_of_four(wanted, made):
+    own = WanOptions(frames = wanted)
+    assert plan_clip(own, kinds.SMALL, PRESETS['quality'], (16, 9)).frames == made
+
+
+@pytest.mark.parametrize(('preset', 'steps', 'frames'), [('quality', 50, 81), ('balanced', 30, 81),
+                                                         ('fast', 20, 81), ('draft', 20, 49)])
+def test_presets_make_fewer_steps(preset, steps, frames):
+    clip = plan_clip(WanOptions(), kinds.SMALL, PRESETS[preset], (16, 9))
+    assert (clip.steps, clip.frames) == (steps, frames)
+    assert (clip.width * clip.height < 1280 * 704 * 0.9) is (preset == 'draft')
+
+
+#: the published models: bytes of their transformers' files, and what their descriptions say
+PUBLISHED = {
+    'small': (kinds.SMALL, 4_999_787_712, {
+        'num_attention_heads': 24,
+        'in_channels': 48,
+        'out_channels': 48,
+        'ffn_dim': 14336,
+        'num_layers': 30
+    }, {
+        'base_dim': 160,
+        'decoder_base_dim': 256,
+        'z_dim': 48,
+        'is_residual': True,
+        'in_channels': 12,
+        'out_channels': 12,
+        'patch_size': 2,
+        'scale_factor_spatial': 16,
+        'latents_mean': [0.0] * 48,
+        'latents_std': [1.0] * 48
+    }),
+    'large': (kinds.LARGE, 14_288_901_184, {
+        'in_channels': 36
+    }, {})
+}
+
+
+@pytest.fixture(scope = 'module', params = PUBLISHED)
+def published(request, tmp_path_factory):
+    """A published model's descriptions, its files as holes of the right length, and its kind."""
+    kind, weights, transformer, vae = PUBLISHED[request.param]
+    folder = tmp_path_factory.mktemp('published')
+    sizes = {'transformer': 4 * weights, 'vae': 2_818_754_672 if vae else 507_570_124}
+    if not vae:
+        sizes['transformer_2'] = sizes['transformer']
+    for part, size in sizes.items():
+        (folder / part).mkdir()
+        with (folder / part / 'diffusion_pytorch_model.safetensors').open('wb') as file:
+            file.truncate(size)
+    described = {'num_attention_heads': 40, 'attention_head_dim': 128, **transformer}
+    (folder / 'transformer' / 'config.json').write_text(json.dumps(described))
+    (folder / 'vae' / 'config.json').write_text(json.dumps(vae))
+    (folder / 'model_index.json').write_text(json.dumps({'expand_timesteps': bool(vae)}))
+    return folder, kinds.read_kind(folder), transformer, vae
+
+
+def needs_of(published, width, height, frames, precision = 2):
+    folder, kind, *_others = published
+    clip = Clip(width, height, frames, 50, 5.0)
+    return memory.read_needs(folder, kind, clip, precision)
+
+
+def counted(work):
+    with torch.device('meta'), torch.no_grad(), FusedAttention(), LiveBytes() as live:
+        work()
+    return live.peak
+
+
+@pytest.mark.parametrize(('width', 'height', 'frames'), [(1280, 704, 81), (832, 480, 49)])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32])
+def test_what_the_transformer_is_said_to_hold_is_what_it_holds(published, width, height, frames,
+                                                               dtype):
+    _folder, kind, config, _vae = published
+    with torch.device('meta'):
+        whole = diffusers.WanTransformer3DModel(**{**config, 'num_layers': 2}).eval()
+    for name, parameter in whole.named_parameters():
+        is_kept = set(whole._keep_in_fp32_modules) & set(name.split('.'))
+        parameter.data = parameter.data.to(torch.float32 if is_kept else dtype)
+    parts, side = frames // 4 + 1, kind.multiple // 2
+    tokens = parts * (width // kind.multiple) * (height // kind.multiple)
+
+    def step():
+        shape = (1, whole.config.in_channels, parts, height // side, width // side)
+        times = torch.empty((1, tokens) if kind.has_own_time else (1, ))
+        text = torch.empty(1, 512, 4096, dtype = dtype)
+        whole(torch.empty(shape, dtype = dtype), times, text, return_dict = False)
+
+    needs = needs_of(published, width, height, frames, dtype.itemsize)
+    # never less than is needed, and never so much that a rung is wasted
+    assert counted(step) <= needs.denoising * 1.01 <= counted(step) * 1.05
+
+
+def test_what_the_vae_is_said_to_hold_is_what_it_holds(published):
+    _folder, kind, _config, description = published
+    with torch.device('meta'):
+        vae = diffusers.AutoencoderKLWan(**description).eval()
+    width, height, frames = 640, 384, 13
+    needs, side = needs_of(published, width, height, frames), kind.multiple // 2
+    shape = (1, vae.config.z_dim, frames // 4 + 1, height // side, width // side)
+    held = counted(lambda: vae.decode(torch.empty(shape)))
+    assert held <= needs.decoding <= 1.05 * held
+    vae.clear_cache()
+    given = 1 if kind.has_own_time else frames
+    held = counted(lambda: vae.encode(torch.empty(1, 3, given, height, width)))
+    assert held <= needs.encoding <= 1.05 * held
+    vae.clear_cache()
+    vae.enable_tiling()
+    shape = (1, vae.config.z_dim, 3, 288 // side, 256 // side)
+    held = counted(lambda: vae.decode(torch.empty(shape)))
+    assert held <= needs_of(published, 256, 288, 9).tiled <= 1.1 * held
+
+
+@pytest.mark.parametrize(('gibibytes', 'small', 'large'), [(80, 'resident', 'resident'),
+                                                           (24, 'resident', 'streamed'),
+                                                           (16, 'offload', 'streamed'),
+                                                           (12, 'streamed', 'streamed'),
+                                                           (8, 'streamed', 'streamed'),
+                                                           (6, 'streamed', 'streamed')])
+def test_the_published_models_take_the_fastest_rung_of_a_gpu(published, gibibytes, small, large):
+    _folder, kind, *_others = published
+    is_small = kind.has_own_time
+    size = (1248, 704) if is_small else (832, 480)
+    needs = needs_of(published, *size, 81)
+    available = gibibytes * GIB - OVERHEAD
+    rung = memory.choose_rung('cuda:0', needs, available)
+    assert rung.name == (small if is_small else large)
+    assert memory.predict_peak(rung, needs, True) <= available
