@@ -3,18 +3,68 @@
 """
 What flows, drawn on the page: by mouse, finger and keys, with the picture moving under it or without.
 
-Libraries: axe-playwright-python, playwright, pytest.
+Libraries: axe-playwright-python, numpy, OpenCV, Pillow, playwright, pytest.
 """
 
+import base64
+import io
 import json
+from pathlib import Path
 
+import cv2
+import numpy
 import program
 import pytest
-from browser import choose, file, opened, photo
+from browser import choose, file, opened, photo, see
+from PIL import Image
 
-from app import create_app
-from modules.configuration import Configuration, WebOptions
-from modules.engines.registry import Engines
+from modules.configuration import Configuration, ModelOptions
+from modules.engines.camera.engine import CameraMotion
+from modules.photos.sizes import Photo
+from modules.progress import JobControl
+from modules.request import parse_request
+
+SMALL = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 128\nImagePromptHeight = 64\n'
+         'Seconds = 1\nOutputFPS = 6\n')
+
+#: across the picture and back, with something that stays between
+DRAWN = json.dumps({
+    'strokes': [{
+        'points': [[0.1, 0.2], [0.4, 0.3], [0.8, 0.15]],
+        'width': 0.2,
+        'speed': 1
+    }, {
+        'points': [[0.8, 0.7], [0.5, 0.85], [0.2, 0.75]],
+        'width': 0.12,
+        'speed': 1.5
+    }],
+    'pins': [{
+        'points': [[0.5, 0.25]],
+        'width': 0.08
+    }]
+})
+
+#: the photo as the page shows it at some parts of the loop: the picture that moves over it
+FRAMES = '''async ([content, field, parts]) => {
+    const {Player} = await import('./static/js/flow/player.js');
+    const {parse} = await import('./static/js/flow/marks.js');
+    const photo = new Image();
+    photo.src = `data:image/png;base64,${content}`;
+    await photo.decode();
+    const player = new Player(document.createElement('canvas'));
+    await player.open(photo);
+    player.show(parse(field));
+    player.find();
+    return parts.map((part) => {
+        player.shader.render(part);
+        const seen = document.createElement('canvas');
+        [seen.width, seen.height] = [player.canvas.width, player.canvas.height];
+        for (const layer of [photo, player.canvas]) {
+            seen.getContext('2d').drawImage(layer, 0, 0, seen.width, seen.height);
+        }
+        return seen.toDataURL('image/png').split(',')[1];
+    });
+}'''
 
 #: a browser without WebGL 2
 NO_WEBGL = '''HTMLCanvasElement.prototype.getContext = new Proxy(HTMLCanvasElement.prototype.getContext, {
@@ -36,11 +86,7 @@ FINDINGS = '''axe.run({resultTypes: ['violations']}).then(
 
 @pytest.fixture(scope = 'module')
 def port(tmp_path_factory):
-    """The program with an engine that understands flow."""
-    options = Configuration(web = WebOptions(port = 0))
-    engines = Engines(options, {'camera': ('browser', 'Flowing')})
-    app = create_app(options, tmp_path_factory.mktemp('flow'), engines = engines)
-    with program.served(app, options.web) as port:
+    with program.started(tmp_path_factory.mktemp('flow'), SMALL) as (_process, port):
         program.ready(port)
         yield port
 
@@ -281,6 +327,27 @@ def test_another_photo_has_its_own(page):
     assert page.locator('#flow-marks li').count() == 0
 
 
+def test_what_is_drawn_arrives_and_returns_with_the_clip(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    _brush(page, 'stays')
+    _draw(page, (0.5, 0.2))
+    page.click('#flow-done')
+    drawn = _field(page)
+    with page.expect_response(lambda answer: answer.request.method == 'POST') as answer:
+        page.click('#start')
+    assert json.loads(answer.value.json()['parameters']['flow']) == drawn
+    see(page, 'done')
+    # an earlier clip's settings return with it, and go on with the next
+    page.reload()
+    see(page, 'done')
+    assert _field(page) == drawn
+    assert page.inner_text('[data-setting=flow] output') == '1 flowing, 1 staying'
+    with page.expect_response(lambda answer: answer.request.method == 'POST') as answer:
+        page.click('#again')
+    assert json.loads(answer.value.json()['parameters']['flow']) == drawn
+
+
 def test_an_engine_that_knows_no_flow_offers_none(chromium, directed_port):
     with opened(chromium, directed_port) as page:
         choose(page)
@@ -315,4 +382,49 @@ def test_of_several_photos_each_has_its_own(page):
     page.wait_for_function("document.getElementById('flow').value === ''")
     page.locator('.tile .open', has_text = 'photo').click()
     page.wait_for_function("document.getElementById('flow').value !== ''")
-    assert len(_field(page)['strokes']) == 1
+    drawn = _field(page)
+    assert len(drawn['strokes']) == 1
+    asked = []
+    page.on(
+        'response', lambda answer: asked.append(answer.json()['parameters']['flow'])
+        if answer.request.method == 'POST' else None)
+    page.click('#start')
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
+    assert [flow and json.loads(flow)['strokes'] for flow in asked] == [drawn['strokes'], None]
+
+
+def _texture(size):
+    """A picture in which every movement can be seen: uint8 [H, W, 3]."""
+    noise = numpy.random.default_rng(1).standard_normal((size[1], size[0], 3))
+    noise = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    broad = cv2.GaussianBlur(noise, (0, 0), 20)
+    return (128 + 30 * noise / noise.std() + 40 * broad / broad.std()).clip(0,
+                                                                            255).astype(numpy.uint8)
+
+
+def _png(image):
+    content = io.BytesIO()
+    image.save(content, 'PNG')
+    return content.getvalue()
+
+
+def _psnr(first, second):
+    return 10 * numpy.log10(255**2 / max(1e-9, ((first.astype(float) - second)**2).mean()))
+
+
+def test_the_page_moves_the_photo_as_the_engine_does(page):
+    pixels = _texture((512, 288))
+    engine = CameraMotion(
+        Configuration(model = ModelOptions(image_prompt_width = 512, image_prompt_height = 288)))
+    engine.load()
+    request = parse_request([('flow', DRAWN), ('move', 'still'), ('seconds', '3'), ('seed', '1')],
+                            Path(), 'photo')
+    image = Image.fromarray(pixels)
+    made = list(engine.animate(Photo(image, image.size), request, JobControl()))
+    content = base64.b64encode(_png(image)).decode()
+    parts = (0, 0.5, 0.8)
+    shown = page.evaluate(FRAMES, [content, DRAWN, parts])
+    for part, each in zip(parts, shown, strict = True):
+        seen = numpy.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert('RGB'))
+        assert _psnr(seen, made[round(part * len(made))]) >= 40, part
+    assert _psnr(made[45], pixels) < 25

@@ -74,12 +74,6 @@ class Directed(Instant):
         return super().animate(photo, request, control)
 
 
-class Flowing(Instant):
-    """Understands what flows, and makes nothing of it."""
-
-    parameters = ('flow', 'seed')
-
-
 @contextmanager
 def chromium(program = CHROMIUM):
     """A browser; the test is left out where there is none."""

@@ -7,7 +7,7 @@ const NAMESPACE = 'http://www.w3.org/2000/svg';
 const LONG = 1000;
 // of an arrow's two sides, and between arrows along a line; in pixels
 const HEAD = 8;
-const STEP = 44;
+const STEP = 60;
 
 // `pixel` is how many units of the picture are as long as a pixel of the screen.
 export function drawLines(svg, marks, {ratio, pixel, chosen = null}) {
