@@ -316,6 +316,15 @@ def test_without_webgl_lines_alone_are_seen(chromium, port):
         assert len(_field(page)['strokes']) == 1
 
 
+def test_a_board_that_cannot_be_fetched_says_so(chromium, port):
+    with opened(chromium, port, refusals = True) as page:
+        page.route('**/flow/board.js', lambda route: route.abort())
+        choose(page)
+        page.click('#flow-draw')
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        assert page.is_hidden('#flow-board')
+
+
 def test_another_photo_has_its_own(page):
     _open(page)
     _draw(page, (0.2, 0.5), (0.8, 0.5))

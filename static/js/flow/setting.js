@@ -45,15 +45,15 @@ export class FlowSetting {
 
   async open() {
     const {field, photo} = this;
-    try {
-      await photo.decode();
-      const {Board} = await import('./board.js');
-      this.board ??= new Board(this.dialog, document.getElementById('flow-mark'), (value) => this.take(value));
-    } catch {
+    const module = await import('./board.js').catch(() => null);
+    if (!module) {
       this.acts.complain();
       return;
     }
-    if (!photo.hidden && field === this.field) this.board.open(photo, field.value);
+    this.board ??= new module.Board(this.dialog, document.getElementById('flow-mark'), (value) => this.take(value));
+    await photo.decode().catch(() => {});
+    // something else may be on the table by now
+    if (!photo.hidden && photo.naturalWidth && field === this.field) this.board.open(photo, field.value);
   }
 
   take(value) {
