@@ -78,17 +78,6 @@ class TextCache:
             self._remove_oldest()
         return [one for text in texts if (one := found[text]) is not None]
 
-    def has(self, *texts: str) -> bool:
-        """
-        Tell whether texts need no model.
-
-        :param texts: the texts
-        :type texts: str
-        :return: whether all were seen
-        :rtype: bool
-        """
-        return all(self._path(text).is_file() for text in texts)
-
     def _path(self, text: str) -> Path:
         key = hashlib.sha256(f'{self._identity}\n{text}'.encode()).hexdigest()
         return self._home / f'{key}.safetensors'
