@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.engines.camera.flow import _noise, make_stream
+from modules.engines.camera.flow import _noise, _trace, make_stream
 from modules.engines.camera.flow_field import make_field, sum_around
 from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
@@ -87,6 +87,17 @@ def test_it_follows_a_curve():
         towards = np.array((-np.sin(angle), np.cos(angle)))
         assert velocity @ towards > 0.98 * np.linalg.norm(velocity)
         assert np.linalg.norm(velocity) == pytest.approx(25.6, rel = 0.05)
+
+
+def test_a_trace_goes_round():
+    rows, columns = np.mgrid[:101, :101] - 50.0
+    quarter = np.stack([-rows, columns], 2) * np.pi / 2
+    for direction, below in ((1, 20), (-1, -20)):
+        ways = _trace(quarter, direction, 32)
+        assert ways.shape == (33, 2, 101, 101)
+        # from the right of the middle to below it, or above
+        assert ways[-1][:, 50, 70] == pytest.approx((-20, below), abs = 0.1)
+        assert np.hypot(*(ways[16][:, 50, 70] + (20, 0))) == pytest.approx(20, abs = 0.1)
 
 
 def contrast(frame):
