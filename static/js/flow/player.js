@@ -11,7 +11,7 @@ const LOOP = 3000;
 const SLOW = 45;
 // frames that are waited for before that is decided
 const PATIENCE = 12;
-const LEAST_PIXELS = 256;
+const LEAST_PIXELS = 480;
 
 export class Player {
   constructor(canvas) {

@@ -28,6 +28,7 @@ vec2 velocity(vec2 cell) {
 vec2 follow(vec2 cell, float part, float direction, int steps) {
   float count = float(steps);
   vec2 place = cell;
+  if (velocity(cell) == vec2(0)) return cell;
   for (int i = 0; i < 65; i += 1) {
     float rest = min(1., part * count - float(i));
     if (rest <= 0.) break;
@@ -125,10 +126,12 @@ out vec4 result;
 void main() {
   // rows of pictures go down, those of the canvas up
   vec2 part = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) / size;
-  vec4 factors = texture(edge, part);
   float reach = texture(low, part).a;
+  result = vec4(0);
+  if (time <= 0. || reach <= 0.) return;
+  vec4 factors = texture(edge, part);
   float where = dot(factors, vec4(texture(still, part).rgb, 1));
-  float alpha = time > 0. ? smoothstep(0., 1., (where - .5) / .45) * reach : 0.;
+  float alpha = smoothstep(0., 1., (where - .5) / .45) * reach;
   vec4 path = texture(paths, part), mixed = texture(blend, part);
   vec3 first = texture(photo, fold(part * grid + path.xy)).rgb;
   vec3 second = texture(photo, fold(part * grid + path.zw)).rgb;
