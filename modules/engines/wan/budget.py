@@ -14,7 +14,7 @@ from modules.engines.diffusion import checkpoints, devices, ladder
 from modules.engines.diffusion.budget import OVERHEAD, DeviceBudget
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.wan import memory
-from modules.engines.wan.clip import PRESETS, Clip, plan_clip
+from modules.engines.wan.clip import PRESETS, Asked, Clip, plan_clip
 from modules.engines.wan.kinds import LARGE, Kind, read_kind
 from modules.engines.wan.memory import Needs
 from modules.engines.wan.options import WanOptions
@@ -60,7 +60,8 @@ class WanBudget(DeviceBudget):
         :rtype: tuple[Kind, Clip]
         """
         kind = read_kind(folder) or LARGE
-        return kind, plan_clip(self.own, kind, PRESETS[self.model.preset], PHOTO)
+        return kind, plan_clip(self.own, kind,
+                               Asked(PHOTO, PRESETS[self.model.preset], self.model.seconds))
 
     def read_needs(self, folder: Path, clip: Clip | None = None) -> Needs:
         """

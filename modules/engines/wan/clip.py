@@ -45,13 +45,26 @@ class Clip:
     #: sides of the model's picture
     width: int
     height: int
-    #: 4 · k + 1
+    #: of its longest part, 4 · k + 1
     frames: int
     steps: int
     guidance: float
+    #: frames of each part; every part but the first begins with the last frame of the one before
+    parts: tuple[int, ...]
 
 
-def plan_clip(own: WanOptions, kind: Kind, preset: Preset, photo: tuple[int, int]) -> Clip:
+@dataclass(frozen = True)
+class Asked:
+    """What a person wants of a clip."""
+
+    #: width and height of the upright photo
+    photo: tuple[int, int]
+    preset: Preset = PRESETS['quality']
+    #: length; None for as many frames as usual
+    seconds: float | None = None
+
+
+def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
     """
     Decide on what is made of a photo: at most as many pixels as the options say, in the photo's own ratio.
 
@@ -59,20 +72,40 @@ def plan_clip(own: WanOptions, kind: Kind, preset: Preset, photo: tuple[int, int
     :type own: WanOptions
     :param kind: the checkpoint's
     :type kind: Kind
-    :param preset: what is given up for speed
-    :type preset: Preset
-    :param photo: width and height of the upright photo
-    :type photo: tuple[int, int]
+    :param asked: what is wanted
+    :type asked: Asked
     :return: what is made
     :rtype: Clip
     """
     pixels = (own.width or kind.width) * (own.height or kind.height)
-    width, height = choose_size(photo, round(pixels * preset.pixels), kind.multiple)
-    frames = min(own.frames or FRAMES, preset.frames or own.frames or FRAMES)
+    preset, frames = asked.preset, own.frames or FRAMES
+    width, height = choose_size(asked.photo, round(pixels * preset.pixels), kind.multiple)
+    if asked.seconds:
+        frames = round(asked.seconds * kind.fps / 4) * 4 + 1
+    elif preset.frames:
+        frames = min(frames, preset.frames)
+    parts = divide(frames, max(kind.longest, own.frames or 0))
     steps = own.steps or kind.steps
-    return Clip(width, height, (frames - 1) // 4 * 4 + 1,
+    return Clip(width, height, max(parts),
                 max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
-                kind.guidance if own.guidance is None else own.guidance)
+                kind.guidance if own.guidance is None else own.guidance, parts)
+
+
+def divide(frames: int, longest: int) -> tuple[int, ...]:
+    """
+    Divide a clip into parts as even as possible. The model makes four frames of everything but the first.
+
+    :param frames: of the clip
+    :type frames: int
+    :param longest: frames that the model makes at most
+    :type longest: int
+    :return: frames of each part, 4 · k + 1; every part but the first begins with the last frame of the one before
+    :rtype: tuple[int, ...]
+    """
+    fours, most = (frames - 1) // 4, (longest - 1) // 4
+    count = max(1, -(-fours // most))
+    return tuple(4 * (fours * (number + 1) // count - fours * number // count) + 1
+                 for number in range(count))
 
 
 def choose_size(photo: tuple[int, int], pixels: int, multiple: int) -> tuple[int, int]:

@@ -30,13 +30,13 @@ from modules.engines.diffusion.fitting import Fit
 from modules.engines.diffusion.holder import ModelHolder
 from modules.engines.wan import pipeline
 from modules.engines.wan.budget import WanBudget
-from modules.engines.wan.clip import FRAMES, PRESETS, Clip, plan_clip
+from modules.engines.wan.clip import FRAMES, PRESETS, Asked, Clip, plan_clip
 from modules.engines.wan.files import WAN, find_checkpoint
-from modules.engines.wan.kinds import SMALL, read_kind
+from modules.engines.wan.kinds import SMALL, Kind, read_kind
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.sampler import Sampler, Wanted
-from modules.engines.wan.texts import NEGATIVE_PROMPT, PROMPT, TextCache, identify_encoder
+from modules.engines.wan.texts import TextCache, choose_texts, identify_encoder
 from modules.i18n import Text, text
 from modules.progress import JobControl, Progress, StopIfCancelled
 
@@ -69,7 +69,7 @@ class Wan(Engine):
     :type are_libraries_coming: Callable[[], bool]
     """
 
-    parameters = ('seed', 'preset', 'prompt', 'negative_prompt')
+    parameters = ('seed', 'preset', 'seconds', 'prompt', 'negative_prompt')
     is_closed = False
     is_generative = True
 
@@ -79,7 +79,6 @@ class Wan(Engine):
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
         self.own = configuration.find_section(WanOptions)
-        self.fps: float = SMALL.fps
         self.budget = WanBudget(configuration)
         self.holder: ModelHolder[Sampler] = ModelHolder('wan')
         self._home = configuration.store.models_home / 'texts'
@@ -87,7 +86,7 @@ class Wan(Engine):
         self._find = partial(find, configuration)
         #: what was loaded
         self._folder: Path | None = None
-        self._kind = SMALL
+        self._use_kind(SMALL)
 
     def status(self) -> EngineStatus:
         if failure := self.holder.failure:
@@ -134,10 +133,10 @@ class Wan(Engine):
         self.budget.is_full = is_full
         source = self.budget.find_source(folder)
         kind, usual = self.budget.plan_usual(folder)
-        self._kind, self.fps = kind, kind.fps
+        self._use_kind(kind)
         identity = identify_encoder(folder, str(source.get_dtype()))
         texts = TextCache(self._home, identity, partial(pipeline.embed_texts, source))
-        usual_texts = self._choose_texts(None, None)
+        usual_texts = choose_texts(self.own)
         # what reads texts needs the memory that the rest will take
         texts.embed(*usual_texts)
         pipe = pipeline.load_pipeline(source)
@@ -147,6 +146,11 @@ class Wan(Engine):
         shortest = Wanted(image, dataclasses.replace(usual, steps = 1), usual_texts, 0)
         return Sampler(placed, texts, partial(self.budget.is_tiled, folder), shortest)
 
+    def _use_kind(self, kind: Kind) -> None:
+        self._kind, self.fps = kind, float(kind.fps)
+        usual = plan_clip(self.own, kind, Asked((1, 1)))
+        self.usual_seconds: float = self.model.seconds or round(usual.frames / kind.fps, 2)
+
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         # nothing would make later clips faster
         pass
@@ -154,10 +158,13 @@ class Wan(Engine):
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
         # what was used where that differs from what was set; what a preset makes of it follows from it
         sampler = self.holder.require()
-        positive, negative = self._choose_texts(request.prompt, request.negative_prompt)
+        positive, negative = choose_texts(self.own, request.prompt, request.negative_prompt)
         kind = self._kind
         return {
-            **recorded_options(self.model, *OPTIONS), 'Memory': sampler.rung.name,
+            **recorded_options(self.model, *OPTIONS),
+            'Memory': sampler.rung.name,
+            # shorter clips are not asked for in this way
+            'Seconds': self.usual_seconds if self.usual_seconds >= 1 else None,
             'WanOptions.ModelName': get_public_name(self.own.model_name),
             'Width': self.own.width or kind.width,
             'Height': self.own.height or kind.height,
@@ -182,7 +189,7 @@ class Wan(Engine):
         clip_control = ClipControl(report_in_shape, control.stop_if_cancelled,
                                    partial(fitting.fit_to_result, fit = fit))
 
-        texts = self._choose_texts(request.prompt, request.negative_prompt)
+        texts = choose_texts(self.own, request.prompt, request.negative_prompt)
         wanted = Wanted(fitting.fit_to_model(photo.image, fit), clip, texts, request.seed)
         return self.holder.make_clip(lambda sampler: sampler.make(wanted, clip_control),
                                      clip_control)
@@ -199,15 +206,11 @@ class Wan(Engine):
         :rtype: tuple[Clip, Fit]
         """
         preset = PRESETS[request.preset or self.model.preset]
-        clip = plan_clip(self.own, self._kind, preset, photo)
+        seconds = request.seconds or self.model.seconds
+        clip = plan_clip(self.own, self._kind, Asked(photo, preset, seconds))
         sized = dataclasses.replace(
             self.model, image_prompt_width = clip.width, image_prompt_height = clip.height)
         return clip, fitting.plan(photo, sized)
-
-    def _choose_texts(self, prompt: str | None, negative: str | None) -> tuple[str, str]:
-        """Choose what should happen and what should not: as asked, as set, or what is good for most photos."""
-        return (prompt or self.own.prompt or PROMPT, negative or self.own.negative_prompt
-                or NEGATIVE_PROMPT)
 
     def _require_checkpoint(self) -> Path:
         folder = self._find()

@@ -23,6 +23,8 @@ class Kind:
     height: int
     steps: int
     guidance: float
+    #: frames that the model was trained for
+    longest: int
     #: sides of the model's picture are multiples of this
     multiple: int = 16
     #: the first frame is the photo itself, so that its time differs; the other kind can be told the last picture too
@@ -30,8 +32,8 @@ class Kind:
 
 
 #: one model, and two that take turns
-SMALL = Kind(24, 1280, 704, 50, 5.0, has_own_time = True)
-LARGE = Kind(16, 832, 480, 40, 3.5)
+SMALL = Kind(24, 1280, 704, 50, 5.0, 121, has_own_time = True)
+LARGE = Kind(16, 832, 480, 40, 3.5, 81)
 
 
 def read_kind(folder: Path) -> Kind | None:

@@ -24,6 +24,7 @@ from modules.engines.wan import preview
 from modules.engines.wan.clip import Clip
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.texts import TextCache
+from modules.i18n import text
 from modules.progress import Progress
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Sampler(Testable):
         self.placed.restore()
 
     def gives_numbers(self) -> bool:
-        latents = self._denoise(self._sample, None)
+        latents = self._denoise(self._sample, 0, None)
         return bool(latents.isfinite().all()) and self._make_decoder().gives_numbers(
             latents.transpose(1, 2))
 
@@ -100,6 +101,20 @@ class Sampler(Testable):
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
+        made: list[numpy.ndarray] = []
+        for number in range(len(wanted.clip.parts)):
+            if number:
+                note = text('engines.wan_continued', parts = len(wanted.clip.parts))
+                control.report(Progress('encoding', note = note))
+            part = self._make_part(wanted, number, control)
+            # the next part goes on from the last frame
+            wanted = replace(wanted, image = Image.fromarray(part[-1]))
+            made.append(control.finish(part[min(number, 1):]))
+        return numpy.concatenate(made)
+
+    def _make_part(self, wanted: Wanted, number: int, control: ClipControl) -> numpy.ndarray:
+        """Make one part of a clip, of the model's size."""
+        steps, count = wanted.clip.steps, len(wanted.clip.parts)
         previews: preview.Previews | None = None
 
         def on_step_end(pipe, step, _time, tensors):
@@ -109,23 +124,23 @@ class Sampler(Testable):
             nonlocal previews
             previews = previews or preview.Previews(wanted.image, self.placed.photo_latents)
             picture = previews.draw(preview.read_prediction(pipe.scheduler, tensors['latents']))
-            control.report(Progress('step', step + 1, wanted.clip.steps, picture))
+            control.report(Progress('step', number * steps + step + 1, count * steps, picture))
             control.stop_if_cancelled()
             return tensors
 
         control.report(Progress('encoding'))
-        latents = self._denoise(wanted, on_step_end)
+        latents = self._denoise(wanted, number, on_step_end)
         parts = self.placed.count_parts(latents)
 
         def report(progress: Progress) -> None:
             control.report(replace(progress, step = progress.step * parts, steps = parts))
 
-        of_whole = replace(control, report = report)
+        of_whole = ClipControl(report, control.stop_if_cancelled)
         with self._reporting(parts, control):
             return self._make_decoder().decode(latents.transpose(1, 2), latents.shape[2], of_whole)
 
-    def _denoise(self, wanted: Wanted, on_step_end: Callable | None) -> 'torch.Tensor':
-        """Make the clip's latents, [1, C, T, h, w]."""
+    def _denoise(self, wanted: Wanted, number: int, on_step_end: Callable | None) -> 'torch.Tensor':
+        """Make the latents of one part of a clip, [1, C, T, h, w]."""
         import torch
         clip = wanted.clip
         # without guidance nothing is kept from being seen
@@ -138,13 +153,13 @@ class Sampler(Testable):
                 wanted.image,
                 height = clip.height,
                 width = clip.width,
-                num_frames = clip.frames,
+                num_frames = clip.parts[number],
                 num_inference_steps = clip.steps,
                 guidance_scale = clip.guidance,
                 prompt_embeds = positive.to(self.device),
                 negative_prompt_embeds = negative[0].to(self.device) if negative else None,
                 last_image = wanted.image if wanted.is_closed else None,
-                generator = torch.Generator().manual_seed(wanted.seed),
+                generator = torch.Generator().manual_seed(wanted.seed + number),
                 callback_on_step_end = on_step_end,
                 output_type = 'latent').frames
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.engines.wan.options import WanOptions
+
 if TYPE_CHECKING:
     import torch
 
@@ -38,6 +40,24 @@ NEGATIVE_PROMPT = ('色调艳丽，过曝，静态，细节模糊不清，字幕
                    '低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，'
                    '畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，'
                    '背景人很多，倒着走')
+
+
+def choose_texts(own: WanOptions,
+                 prompt: str | None = None,
+                 negative: str | None = None) -> tuple[str, str]:
+    """
+    Choose what should happen and what should not be seen.
+
+    :param own: the options
+    :type own: WanOptions
+    :param prompt: what a request says should happen
+    :type prompt: str | None
+    :param negative: what it says should not be seen
+    :type negative: str | None
+    :return: both, as asked, as set, or as is good for most photos
+    :rtype: tuple[str, str]
+    """
+    return (prompt or own.prompt or PROMPT, negative or own.negative_prompt or NEGATIVE_PROMPT)
 
 
 class TextCache:

@@ -14,6 +14,7 @@ import shutil
 import numpy
 import program
 import pytest
+from PIL import Image
 
 from app import create_app
 from modules import errors
@@ -25,7 +26,7 @@ from modules.engines.diffusion import fitting, ladder
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
 from modules.engines.wan import kinds, memory
-from modules.engines.wan.clip import PRESETS, Clip, choose_size, plan_clip
+from modules.engines.wan.clip import PRESETS, Asked, Clip, choose_size, divide, plan_clip
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TextCache
 from modules.photos.reader import PhotoReader
@@ -322,13 +323,13 @@ def test_sides_keep_to_the_pixels_and_stretch_little(size, multiple):
                                               (120, 117)])
 def test_frames_are_one_more_than_a_multiple_of_four(wanted, made):
     own = WanOptions(frames = wanted)
-    assert plan_clip(own, kinds.SMALL, PRESETS['quality'], (16, 9)).frames == made
+    assert plan_clip(own, kinds.SMALL, Asked((16, 9))).parts == (made, )
 
 
 @pytest.mark.parametrize(('preset', 'steps', 'frames'), [('quality', 50, 81), ('balanced', 30, 81),
                                                          ('fast', 20, 81), ('draft', 20, 49)])
 def test_presets_make_fewer_steps(preset, steps, frames):
-    clip = plan_clip(WanOptions(), kinds.SMALL, PRESETS[preset], (16, 9))
+    clip = plan_clip(WanOptions(), kinds.SMALL, Asked((16, 9), PRESETS[preset]))
     assert (clip.steps, clip.frames) == (steps, frames)
     assert (clip.width * clip.height < 1280 * 704 * 0.9) is (preset == 'draft')
 
@@ -380,7 +381,7 @@ def published(request, tmp_path_factory):
 
 def needs_of(published, width, height, frames, precision = 2):
     folder, kind, *_others = published
-    clip = Clip(width, height, frames, 50, 5.0)
+    clip = Clip(width, height, frames, 50, 5.0, (frames, ))
     return memory.read_needs(folder, kind, clip, precision)
 
 
@@ -472,3 +473,44 @@ def test_the_page_asks_what_should_happen_and_the_program_makes_it(large, tmp_pa
                                                                                  'prompt')
     # viewers tell people by this that a model made it up
     assert b'trainedAlgorithmicMedia' in answer.body
+
+
+@pytest.mark.parametrize(('seconds', 'parts'), [(1, (25, )), (3.38, (81, )), (5, (121, )),
+                                                (10, (121, 121)), (6, (73, 73)), (7, (85, 85)),
+                                                (12, (97, 97, 97))])
+def test_long_clips_have_even_parts(seconds, parts):
+    clip = plan_clip(WanOptions(), kinds.SMALL, Asked((16, 9), seconds = seconds))
+    assert clip.parts == parts and clip.frames == max(parts)
+
+
+def test_parts_make_all_frames():
+    for frames in range(5, 400, 4):
+        parts = divide(frames, 81)
+        assert sum(parts) - len(parts) + 1 == frames
+        assert max(parts) <= 81 and max(parts) - min(parts) <= 4
+        assert all(part % 4 == 1 for part in parts)
+
+
+def test_a_long_clip_goes_on_from_its_last_frame(tiny):
+    engine = tiny_wan.loaded(tiny.folder, tiny.home)
+    clip, fit = engine.plan((96, 64), request())
+    seen = []
+    image = photo(96, 64).image
+    wanted = Wanted(image, dataclasses.replace(clip, parts = (5, 9)), ('wind', '风'), 7)
+    with torch.no_grad():
+        frames = engine.holder.model.make(wanted,
+                                          dataclasses.replace(fitted(fit), report = seen.append))
+    of_plain = {'guidance_scale': clip.guidance}
+    first = tiny_wan.reference(tiny.plain, image, 'wind', '风', **of_plain)
+    then = tiny_wan.reference(
+        tiny.plain, Image.fromarray(first[-1]), 'wind', '风', 8, num_frames = 9, **of_plain)
+    assert numpy.array_equal(frames, numpy.concatenate([first, then[1:]]))
+    assert [each.step for each in seen if each.phase == 'step'] == [1, 2, 3, 4, 5, 6]
+    assert [each.note.key for each in seen if each.note] == ['engines.wan_continued']
+
+
+def test_the_usual_length_is_said(tiny):
+    engine = tiny_wan.made(tiny.folder, tiny.home, {'frames': None})
+    assert engine.usual_seconds == 3.38
+    assert tiny_wan.made(tiny.folder, tiny.home, seconds = 2.5).usual_seconds == 2.5
+    assert len(set(tiny.engine.plan((96, 64), request(seconds = 1))[0].parts)) == 1
