@@ -217,6 +217,20 @@ def test_nobody_learns_of_other_peoples_jobs(api, path):
     assert identity.encode() not in answer.body + str(answer.headers).encode()
 
 
+def test_what_flows_is_told_as_it_was_drawn_and_what_is_wrong_with_it_by_its_place(api):
+    points = [[round(i / 500, 4), 0.5] for i in range(490)]
+    drawn = {'strokes': [{'points': points, 'width': 0.1, 'speed': 1}] * 9}
+    told = api.submit(fields = [('flow', json.dumps(drawn))])
+    assert json.loads(told['parameters']['flow']) == drawn
+    api.until(told['id'], state = 'done')
+    drawn['strokes'][3] = {'points': [[0, 0], [0, 'x']]}
+    for flow, place in ((json.dumps(drawn), 'flow.strokes[3].points[1]'), ('[' * 65000, 'flow')):
+        body, headers = program.form([('flow', flow)], [('file', 'a.jpg', photo())])
+        answer = refused(api.call('POST', '/jobs', body, headers), 400, 'bad_drawing')
+        assert answer.json['field'] == 'flow'
+        assert answer.json['message'].startswith(f'{place}: ')
+
+
 def test_an_id_is_no_prefix_and_knows_one_spelling(held):
     identity = held.submit()['id']
     for other in (identity[:-1], identity + '0', identity + '%00', identity + '/',

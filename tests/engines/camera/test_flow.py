@@ -60,6 +60,21 @@ def test_beyond_the_strokes_every_frame_is_the_photo():
     assert psnr(frames_of(pixels, ACROSS, [45])[0][MIDDLE], pixels[MIDDLE]) < 20
 
 
+def test_no_colour_draws_flow_beyond_a_stroke_or_onto_a_pin():
+    pixels = np.random.default_rng(0).choice(np.array((0, 255), np.uint8), (576, 1024, 3))
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.1), ), (Stroke(((0.5, 0.5), ), 0.05), ))
+    guide = cv2.resize(pixels, (256, 144), interpolation = cv2.INTER_AREA) / 255
+    limit = make_field(flow, guide).limit
+    rows, columns = np.mgrid[:144, :256]
+    # a tenth of 256 cells, and three cells more; a twentieth
+    assert (limit[np.abs(rows - 72) > 12.8 + 3] == 0).all()
+    assert (limit[np.hypot(rows - 72, columns - 128) <= 6.4] == 0).all()
+    assert (limit[62:82, 20:100] == 1).all()
+    alpha, reach = make_stream(flow, pixels, 90, 3).alpha, cv2.resize(limit, (1024, 576))
+    assert (alpha[reach == 0] == 0).all()
+    assert (alpha[270:306, 100:400] > 0.9).mean() > 0.9
+
+
 @pytest.mark.parametrize('speed', [0.5, 1.0, 2.0])
 def test_what_flows_is_the_photo_carried_along(speed):
     pixels = texture(0)
@@ -113,6 +128,16 @@ def test_contrast_is_kept_all_along_the_loop(speed, blur):
     found = [contrast(frame) for frame in frames_of(pixels, flow, range(0, FRAMES, 5))]
     assert min(found) > 0.9 * found[0]
     assert max(found) < 1.12 * found[0]
+
+
+def test_streaks_along_the_flow_do_not_pulse():
+    noise = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 3))
+    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX = 30, sigmaY = 2)
+    pixels = (128 + 40 * noise / noise.std()).clip(0, 255).astype(np.uint8)
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.5, 0.6), ))
+    found = [contrast(frame) for frame in frames_of(pixels, flow, range(0, FRAMES, 5))]
+    assert min(found) > 0.93 * found[0]
+    assert max(found) < 1.07 * found[0]
 
 
 def test_the_loop_has_no_seam():
