@@ -197,7 +197,7 @@ def test_everything_is_done_by_keys(page):
     page.keyboard.press('Enter')
     assert _field(page) == {'strokes': [], 'pins': [{'points': [[0.5, 0.5]], 'width': 0.1}]}
     page.keyboard.press('Escape')
-    page.wait_for_function("document.activeElement.id === 'flow-draw'")
+    page.wait_for_function("() => document.activeElement.id === 'flow-draw'")
 
 
 def test_all_of_it_flows_one_way_and_another_way_takes_its_place(page):
@@ -330,7 +330,7 @@ def test_another_photo_has_its_own(page):
     _draw(page, (0.2, 0.5), (0.8, 0.5))
     page.click('#flow-done')
     page.set_input_files('#file', file(photo('PNG', (120, 200)), 'other.png'))
-    page.wait_for_function("document.getElementById('flow').value === ''")
+    page.wait_for_function("() => document.getElementById('flow').value === ''")
     page.click('#flow-draw')
     page.wait_for_selector('#flow-board[open]')
     assert page.locator('#flow-marks li').count() == 0
@@ -388,9 +388,9 @@ def test_of_several_photos_each_has_its_own(page):
     _draw(page, (0.2, 0.5), (0.8, 0.5))
     page.click('#flow-done')
     page.locator('.tile .open', has_text = 'two').click()
-    page.wait_for_function("document.getElementById('flow').value === ''")
+    page.wait_for_function("() => document.getElementById('flow').value === ''")
     page.locator('.tile .open', has_text = 'photo').click()
-    page.wait_for_function("document.getElementById('flow').value !== ''")
+    page.wait_for_function("() => document.getElementById('flow').value !== ''")
     drawn = _field(page)
     assert len(drawn['strokes']) == 1
     asked = []
