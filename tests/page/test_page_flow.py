@@ -316,6 +316,23 @@ def test_without_webgl_lines_alone_are_seen(chromium, port):
         assert len(_field(page)['strokes']) == 1
 
 
+def test_a_line_is_given_up_when_the_board_closes(page):
+    _open(page)
+    page.mouse.move(*_place(page, 0.2, 0.5))
+    page.mouse.down()
+    page.mouse.move(*_place(page, 0.8, 0.5))
+    page.keyboard.press('Escape')
+    page.wait_for_selector('#flow-board', state = 'hidden')
+    page.mouse.up()
+    page.evaluate('''() => {
+        for (let time = 0; time < 2; time += 1) document.getElementById('flow-draw').click();
+    }''')
+    page.wait_for_selector('#flow-board[open]')
+    _draw(page, (0.5, 0.2), (0.5, 0.8))
+    assert [one['points'] for one in _field(page)['strokes']] == [_near([(0.5, 0.2), (0.5, 0.8)])]
+    page.wait_for_function("() => document.querySelectorAll('.sheet .mark').length === 1")
+
+
 def test_a_board_that_cannot_be_fetched_says_so(chromium, port):
     with opened(chromium, port, refusals = True) as page:
         page.route('**/flow/board.js', lambda route: route.abort())

@@ -49,7 +49,10 @@ export class Board {
         else this.show();
       });
     }
-    this.dialog.addEventListener('close', () => this.player.close());
+    this.dialog.addEventListener('close', () => {
+      this.surface.release();
+      this.player.close();
+    });
     this.dialog.addEventListener('keydown', (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key === 'z') this.undo();
     });

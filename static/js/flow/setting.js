@@ -52,8 +52,8 @@ export class FlowSetting {
     }
     this.board ??= new module.Board(this.dialog, document.getElementById('flow-mark'), (value) => this.take(value));
     await photo.decode().catch(() => {});
-    // something else may be on the table by now
-    if (!photo.hidden && photo.naturalWidth && field === this.field) this.board.open(photo, field.value);
+    // something else may be on the table by now; two quick presses open one board
+    if (!this.dialog.open && !photo.hidden && photo.naturalWidth && field === this.field) this.board.open(photo, field.value);
   }
 
   take(value) {

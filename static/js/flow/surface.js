@@ -55,6 +55,12 @@ export class Surface {
     if (this.drawing?.id === event.pointerId) this.stop(isCancelled);
   }
 
+  // Whatever is pressed just now draws no more.
+  release() {
+    this.pointers.clear();
+    this.stop(true);
+  }
+
   stop(isCancelled) {
     if (!this.drawing) return;
     this.drawing = null;
