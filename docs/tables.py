@@ -30,6 +30,9 @@ INI, NOTEBOOK = 'configuration.ini', 'turn_live_photos.ipynb'
 #: a generated table of a README
 TABLE = re.compile(r'(<!-- table: (\w+) -->\n).*?(?=<!-- end of table -->)', re.S)
 
+#: fields that are left to the options and the format, where nobody says anything
+BY_FORMAT = ('smooth', )
+
 #: options of the INI that fields without a default of their own take
 INI_DEFAULTS = {
     option.name: option.default
@@ -218,11 +221,11 @@ def _form_line(parameter: Parameter) -> str:
     """Write a field as the form of a notebook has it; a number without a default may stay empty."""
     default = parameter.default
     if default is None:
-        default = INI_DEFAULTS.get(parameter.name)
+        default = INI_DEFAULTS.get(parameter.name) if parameter.name not in BY_FORMAT else None
     default = '' if default is None else default
     form = '{type: "string"}'
     if parameter.choices:
-        form = json.dumps(list(parameter.choices))
+        form = json.dumps([''] * (parameter.name in BY_FORMAT) + list(parameter.choices))
     elif parameter.maximum is not None and parameter.minimum is not None and default != '':
         span = parameter.maximum - parameter.minimum
         step = 1 if _kind(parameter) == 'int' else 10**math.ceil(math.log10(span)) / 100

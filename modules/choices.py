@@ -19,6 +19,8 @@ LONGEST_TEXT = 1000
 LOOPS = ('none', 'pingpong', 'crossfade')
 #: where in a live photo's clip the still sits
 KEY_FRAMES = ('start', 'middle', 'end')
+#: frames shown for each frame that a model made
+SMOOTH = (1, 2, 4)
 #: how much exactness is given for speed
 PRESETS = ('quality', 'balanced', 'fast', 'draft')
 #: how much is given up to fit the GPU; each rung gives up what those before it do

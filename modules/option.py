@@ -133,6 +133,19 @@ def choice_parser(*names: str) -> Parser:
     return pattern_parser('|'.join(map(re.escape, names)), ', '.join(names))
 
 
+def count_parser(*counts: int) -> Parser:
+    """
+    Make a parser of one whole number out of several.
+
+    :param counts: the numbers
+    :type counts: int
+    :return: text → one of ``counts``
+    :rtype: Parser
+    """
+    parse = choice_parser(*map(str, counts))
+    return lambda value: int(parse(value))
+
+
 def text_parser(longest: int) -> Parser:
     """
     Make a parser of texts that people write.

@@ -11,7 +11,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from modules.choices import (
     MOST_SECONDS,
     MOVES,
     PRESETS,
+    SMOOTH,
 )
 from modules.engines.camera.strokes import MOST_CHARACTERS, Flow, parse_flow, read_flow
 from modules.option import to_line
@@ -80,6 +81,11 @@ def _choice(name: str, default: str | None, choices: tuple[str, ...]) -> Paramet
     return Parameter(name, parse, default, choices = choices)
 
 
+def _count(name: str, counts: tuple[int, ...]) -> Parameter:
+    word = _choice(name, None, tuple(map(str, counts)))
+    return replace(word, parse = lambda value: int(word.parse(value)), form = 'int')
+
+
 def _point(name: str) -> Parameter:
     coordinate = r'(?:0|1|0?\.\d+|0\.|1\.0*)'
 
@@ -112,6 +118,7 @@ PARAMETERS = (
     _choice('engine', None, ('auto', *engines.TABLE)),
     _choice('loop', 'none', LOOPS),
     _choice('key_frame', None, KEY_FRAMES),
+    _count('smooth', SMOOTH),
     _choice('preset', None, PRESETS),
     _number('seconds', float, None, 1, MOST_SECONDS),
     _choice('move', 'auto', MOVES),
@@ -123,7 +130,7 @@ PARAMETERS = (
 )
 
 #: fields that say which file is made of an engine's frames, and which engine makes them
-FILE_FIELDS = ('format', 'engine', 'loop', 'key_frame')
+FILE_FIELDS = ('format', 'engine', 'loop', 'key_frame', 'smooth')
 
 
 @dataclass(frozen = True)
@@ -150,6 +157,8 @@ class AnimationRequest:
     loop: str = 'none'
     #: one of :data:`KEY_FRAMES`; None leaves it to the options
     key_frame: str | None = None
+    #: frames shown for each that was made, one of :data:`SMOOTH`; None leaves it to the options and the format
+    smooth: int | None = None
     #: one of :data:`PRESETS`; None leaves it to the options
     preset: str | None = None
     #: length of the clip; None leaves it to the options and the engine

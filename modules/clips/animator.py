@@ -72,7 +72,7 @@ class Animator:
         self.output = configuration.output
         self.reader = reader
         self.engines = engines
-        self._writer = ClipWriter(configuration.output, reader, open_frames)
+        self._writer = ClipWriter(configuration, reader, open_frames)
 
     def load(self) -> None:
         """

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image
 
 from modules import encoders
-from modules.clips import order
+from modules.clips import order, smooth
 from modules.clips.lossless import KeptFrames
 from modules.clips.provenance import Provenance, settings_to_text
-from modules.configuration import OutputOptions
+from modules.configuration import Configuration
 from modules.encoders.frames import Frames, LazyFrames
 from modules.i18n import Text
 from modules.photos import stills
@@ -41,16 +41,20 @@ class ClipWriter:
     """
     Writes clips.
 
-    :param output: the options
-    :type output: OutputOptions
+    :param configuration: the options
+    :type configuration: Configuration
     :param reader: opens photos
     :type reader: Reader
     :param open_frames: opens kept frames
     :type open_frames: OpenFrames
     """
 
-    def __init__(self, output: OutputOptions, reader: Reader, open_frames: OpenFrames = KeptFrames):
-        self.output = output
+    def __init__(self,
+                 configuration: Configuration,
+                 reader: Reader,
+                 open_frames: OpenFrames = KeptFrames):
+        self.output = configuration.output
+        self.smooth = configuration.model.smooth
         self.reader = reader
         self._open_frames = open_frames
 
@@ -86,19 +90,31 @@ class ClipWriter:
         kind = encoders.TABLE[request.format]
         # the date is in live photos anyway; in others it would be the only thing that makes each of them different
         dated = {'created': made.created} if kind.has_still else {}
+        factor = self._choose_factor(request, made.fps)
+        parameters = made.settings['parameters'] | {'smooth': factor}
         with self._open_frames(kept / FRAMES) as frames:
             clip = encoders.Clip(
                 frames,
                 made.fps,
                 lambda: self._still(request, frames, made),
                 is_generated = made.is_generated,
-                settings = settings_to_text(made.settings | dated),
+                settings = settings_to_text(made.settings | {'parameters': parameters} | dated),
                 created = datetime.fromisoformat(made.created),
                 max_bytes = self.output.gif_max_bytes)
             clip = self._in_order(clip, request, is_closed = made.is_closed)
+            loops = not kind.has_still and (made.is_closed or request.loop != 'none')
+            clip = smooth.smooth_frames(clip, factor, loops = loops)
             if kind.has_own_rate:
-                clip = order.lower_rate(clip, made.output_fps)
+                clip = order.lower_rate(clip, made.output_fps * factor)
             return kind.encode(replace(clip, frames = _followed(clip.frames, control)), path)
+
+    def _choose_factor(self, request: AnimationRequest, fps: float) -> int:
+        """How many frames are shown for each that was made: where nobody says, more only where it costs little."""
+        wanted = request.smooth
+        if wanted is None:
+            costs_much = encoders.TABLE[request.format].has_own_rate
+            wanted = 1 if costs_much or fps >= smooth.FLUENT else self.smooth
+        return smooth.choose_factor(wanted, fps)
 
     def _still(self, request: AnimationRequest, frames: Frames, made: Provenance) -> encoders.Still:
         """The photo in full, read again only for the formats that hold it; the first frame where that differs."""

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modules import engines
-from modules.choices import DEPTHS, FITS, KEY_FRAMES, MOST_SECONDS, PRESETS, RUNGS
+from modules.choices import DEPTHS, FITS, KEY_FRAMES, MOST_SECONDS, PRESETS, RUNGS, SMOOTH
 from modules.option import (
     Network,
     choice_parser,
+    count_parser,
     list_parser,
     number_parser,
     option,
@@ -103,6 +104,7 @@ class ModelOptions:
     output_frames: int = option('OutputFrames', number_parser(int, 1, 200), 25)
     seconds: float | None = option('Seconds', number_parser(float, 1, 10), None)
     max_seconds: float = option('MaxSeconds', number_parser(float, 1, MOST_SECONDS), 10.0)
+    smooth: int = option('Smooth', count_parser(*SMOOTH), 2, unrecorded = '1')
     conditioning_fps: int = option('ConditioningFPS', number_parser(int, 1, 30), 7)
     inference_steps: int = option('InferenceSteps', number_parser(int, 1, 200), 25)
     decode_chunk_size: int | None = option('DecodeChunkSize', number_parser(int, 1, 200), None)

@@ -150,7 +150,8 @@ def test_the_owner_says_where_the_still_sits_unless_the_request_does(tmp_path, g
 def test_a_closed_clip_is_not_played_backwards(tmp_path):
     path = _animate(tmp_path, _photo(tmp_path), {
         'format': 'motion-photo',
-        'loop': 'pingpong'
+        'loop': 'pingpong',
+        'smooth': '1'
     }, 'Closed')
     data = path.read_bytes()
     (tmp_path / 'clip.mp4').write_bytes(data[data.index(b'ftyp') - 4:])
@@ -313,7 +314,7 @@ def _flowing(tmp_path, frames, **fields):
 def test_a_long_clip_is_never_in_memory_as_a_whole(tmp_path, format):
     peaks = []
     for frames in (2, 40, 160):
-        fields = {'format': format, 'key_frame': 'middle', 'loop': 'crossfade'}
+        fields = {'format': format, 'key_frame': 'middle', 'loop': 'crossfade', 'smooth': '1'}
         animator, request = _flowing(tmp_path, frames, **fields)
         tracemalloc.start()
         try:
@@ -328,7 +329,7 @@ def test_a_long_clip_is_never_in_memory_as_a_whole(tmp_path, format):
 
 @pytest.mark.parametrize('format', ['gif', 'webp', 'mp4', 'live-photo', 'motion-photo'])
 def test_writing_goes_on_step_by_step_and_ends_where_the_clip_is_no_longer_wanted(tmp_path, format):
-    animator, request = _flowing(tmp_path, 40, format = format)
+    animator, request = _flowing(tmp_path, 40, format = format, smooth = '1')
     steps = []
 
     def follow(progress):

@@ -296,16 +296,17 @@ def test_what_was_accepted_although_it_was_called_back_is_removed(directed, dire
     assert remembered(directed) == []
 
 
-def test_the_loop_is_chosen_where_the_engine_makes_none_of_its_own(directed, held, page):
+def test_loop_and_smoothness_are_chosen_where_the_engine_makes_none_of_its_own(directed, held, page):
     choose(page)
     expect(page.locator('#motion_bucket_id')).to_be_visible()
-    assert page.locator('#loop').count() == 0
+    assert page.locator('#loop').count() == page.locator('#smooth').count() == 0
     choose(directed)
     directed.select_option('#loop', 'pingpong')
+    directed.select_option('#smooth', '4')
     directed.click('#start')
     held.set()
     see(directed, 'done')
-    assert Directed.asked[-1].loop == 'pingpong'
+    assert (Directed.asked[-1].loop, Directed.asked[-1].smooth) == ('pingpong', 4)
     directed.get_by_role('button', name = 'Reset Loop').click()
     assert directed.input_value('#loop') == 'none'
 
