@@ -46,7 +46,7 @@ def _slide(time):
     return _cut(_picture(), 20 + 5 * time, 20 + 2 * time)
 
 
-def _turn(time):
+def _rotate(time):
     turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 2 * time, 1 + 0.01 * time)
     return cv2.warpAffine(_picture()[:HEIGHT, :WIDTH], turn, (WIDTH, HEIGHT), borderMode = 4)
 
@@ -82,7 +82,7 @@ def _blend(time, first, second):
     return np.rint((1 - time) * first.astype(float) + time * second).astype(np.uint8)
 
 
-@pytest.mark.parametrize(('scene', 'least', 'gain'), [(_slide, 45, 12), (_turn, 47, 11),
+@pytest.mark.parametrize(('scene', 'least', 'gain'), [(_slide, 45, 12), (_rotate, 47, 11),
                                                       (_pass_by, 41, 6), (_stand, 35, -0.1),
                                                       (_another, 15, -0.1)])
 @pytest.mark.parametrize('time', [0.25, 0.5, 0.75])
@@ -107,7 +107,7 @@ def test_the_number_of_threads_changes_nothing():
     try:
         for threads in (1, 2, 5):
             cv2.setNumThreads(threads)
-            found.add(Motion(_turn(0), _turn(1)).between(0.5).tobytes())
+            found.add(Motion(_rotate(0), _rotate(1)).between(0.5).tobytes())
     finally:
         cv2.setNumThreads(before)
     assert len(found) == 1

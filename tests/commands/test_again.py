@@ -95,7 +95,7 @@ def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
     exif.get_ifd(0x8825).update({1: 'N', 2: (1.0, 2.0, 3.0)})
     scenery(400, 150).save(photo, exif = exif)
     _animated(tmp_path, MADE, photo, '--format', name, '--motion-bucket-id', 200, '--loop',
-              'pingpong')
+              'pingpong', '--smooth', 2)
     _animated(tmp_path, OTHER, '--again', result, photo)
     anew = tmp_path / f'a-2{extension}'
     assert anew.read_bytes() == result.read_bytes()
@@ -130,6 +130,8 @@ def test_what_holds_is_taken(tmp_path):
         ('ModelOptions', 'UNet'): 'True',
         # what tells of no depth model was made without one
         ('ModelOptions', 'Depth'): 'prior',
+        # nor had frames between frames
+        ('ModelOptions', 'Smooth'): '1',
         ('OutputOptions', 'GifMaxBytes'): '0'
     }
     assert configuration.read(None, found.overrides).model.image_fit == 'crop'
