@@ -296,7 +296,7 @@ def test_what_was_accepted_although_it_was_called_back_is_removed(directed, dire
     assert remembered(directed) == []
 
 
-def test_loop_and_smoothness_are_chosen_where_the_engine_makes_none_of_its_own(directed, held, page):
+def test_loop_and_smoothness_are_chosen_where_the_engine_loops_not_by_itself(directed, held, page):
     choose(page)
     expect(page.locator('#motion_bucket_id')).to_be_visible()
     assert page.locator('#loop').count() == page.locator('#smooth').count() == 0
