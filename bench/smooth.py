@@ -40,7 +40,7 @@ SIZE = WIDTH, HEIGHT = 1024, 576
 Way = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def film(path: str) -> Iterator[np.ndarray]:
+def _film(path: str) -> Iterator[np.ndarray]:
     """The first five seconds or so of a film, without frames that are there twice."""
     reader, last = cv2.VideoCapture(path), None
     for _ in range(130):
@@ -48,12 +48,12 @@ def film(path: str) -> Iterator[np.ndarray]:
         if not is_read:
             return
         frame = cv2.resize(frame[..., ::-1], SIZE, interpolation = cv2.INTER_AREA)
-        if last is None or psnr(frame, last) < 50:
+        if last is None or _psnr(frame, last) < 50:
             yield frame
         last = frame
 
 
-def motion() -> Iterator[np.ndarray]:
+def _motion() -> Iterator[np.ndarray]:
     """Camera motion at sixty frames a second."""
     camera.FPS = 60
     engine = camera.CameraMotion(Configuration())
@@ -66,7 +66,7 @@ def motion() -> Iterator[np.ndarray]:
         yield from engine.animate(read, request, JobControl())
 
 
-def passing() -> Iterator[np.ndarray]:
+def _passing() -> Iterator[np.ndarray]:
     """A texture that slides and turns, and a disc that passes before it the other way."""
     chance = np.random.default_rng(3)
     grain = [
@@ -86,13 +86,13 @@ def passing() -> Iterator[np.ndarray]:
         yield np.rint(far + mask * (near.astype(np.float32) - far)).astype(np.uint8)
 
 
-def cut() -> Iterator[np.ndarray]:
+def _cut() -> Iterator[np.ndarray]:
     """The second half of one after the first half of the other."""
-    yield from list(motion())[:21]
-    yield from list(passing())[:20]
+    yield from list(_motion())[:21]
+    yield from list(_passing())[:20]
 
 
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
+def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     """In dB, 99 at the most."""
     error = np.mean((one.astype(np.float32) - other)**2)
     return 10 * float(np.log10(255**2 / max(error, 1e-5)))
@@ -105,7 +105,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-def interpolate(frames: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
+def _interpolate(frames: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
     """By FFmpeg's ``minterpolate``: the frames between, and the CPU seconds it took."""
     raw = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{WIDTH}x{HEIGHT}', '-r', '30']
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +126,7 @@ def interpolate(frames: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
     return list(made[1::2]), spent[1] - spent[0]
 
 
-def measure(frames: list[np.ndarray]) -> Iterator[tuple[str, list[float], float]]:
+def _measure(frames: list[np.ndarray]) -> Iterator[tuple[str, list[float], float]]:
     """Of each way its name, the PSNR of each frame, and CPU milliseconds a frame."""
     kept, truth = frames[::2], frames[1::2]
     truth = truth[:len(kept) - 1]
@@ -134,20 +134,20 @@ def measure(frames: list[np.ndarray]) -> Iterator[tuple[str, list[float], float]
         began = time.process_time()
         found = [way(*pair) for pair in zip(kept, kept[1:], strict = False)]
         spent = time.process_time() - began
-        yield name, list(map(psnr, found, truth)), 1000 * spent / len(found)
-    found, spent = interpolate(kept)
-    yield 'minterpolate', list(map(psnr, found, truth)), 1000 * spent / len(truth)
+        yield name, list(map(_psnr, found, truth)), 1000 * spent / len(found)
+    found, spent = _interpolate(kept)
+    yield 'minterpolate', list(map(_psnr, found, truth)), 1000 * spent / len(truth)
 
 
 def main(films: list[str]) -> None:
     cv2.setNumThreads(1)
-    made = {'camera at 60': motion, 'passing': passing, 'a cut': cut}
+    made = {'camera at 60': _motion, 'passing': _passing, 'a cut': _cut}
     scenes: dict[str, Iterator[np.ndarray]] = {name: scene() for name, scene in made.items()}
-    scenes |= {Path(path).stem: film(path) for path in films}
+    scenes |= {Path(path).stem: _film(path) for path in films}
     print('| film | frames | way | PSNR | worst | worst beside the blend | CPU ms |')
     print('|---|---|---|---|---|---|---|')
     for scene, frames in scenes.items():
-        found = list(measure(list(frames)))
+        found = list(_measure(list(frames)))
         blend = next(values for name, values, _spent in found if name == 'blend')
         for name, values, spent in found:
             beside = min(value - other for value, other in zip(values, blend, strict = False))

@@ -97,7 +97,7 @@ class Motion:
         :param time: when, from 0, the first, to 1, the second
         :type time: float
         :return: uint8 [H, W, 3]; the same for the same frames with any number of threads
-        :rtype: numpy.ndarray
+        :rtype: np.ndarray
         """
         import cv2
         height, width = self.first.shape[:2]
