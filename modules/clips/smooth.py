@@ -131,13 +131,13 @@ class Motion:
         """Where each pixel of the small first frame is in the second, float32 [h, w, 2], x and y in pixels."""
         import cv2
         first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self._small)
-        still = np.zeros((*first.shape, 2), np.float32)
         if min(first.shape) < LEAST_SIDE:
-            return still
+            return np.zeros((*first.shape, 2), np.float32)
         search = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM)
         # costs half as much again and finds the same
         search.setVariationalRefinementIterations(0)
-        return search.calc(first, second, still)
+        # its types have no None, but a first guess of no motion would find less
+        return search.calc(first, second, None)  # type: ignore[call-overload]
 
     def _flow_at(self, time: float) -> np.ndarray:
         """The flow of what is at each place at a time between, rather than in the first frame."""
@@ -175,7 +175,8 @@ def _sample(picture: np.ndarray, places: np.ndarray, *, is_shown: bool = False) 
     import cv2
     # softer frames between sharp ones would flicker
     way = cv2.INTER_CUBIC if is_shown else cv2.INTER_LINEAR
-    return cv2.remap(picture, places[..., 0], places[..., 1], way, borderMode = cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        picture, places[..., 0], places[..., 1], way, borderMode = cv2.BORDER_REPLICATE)
 
 
 def _differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
