@@ -351,7 +351,7 @@ def test_photos_chosen_with_ipywidgets_are_taken(studio, capsys):
 
 
 @pytest.mark.parametrize(('path', 'reason'), [('none.jpg', 'No such file'),
-                                              (__file__, 'not a picture')])
+                                              (__file__, 'cannot be opened as a photo')])
 def test_what_is_no_photo_is_told_at_once(studio, path, reason):
     with pytest.raises(Stopped, match = reason):
         studio.choose(path)
@@ -365,7 +365,7 @@ def test_a_photo_that_cannot_be_read_stops_no_other(studio, monkeypatch, tmp_pat
     judges.scenery(64, 36).save(tmp_path / 'given' / 'b.jpg')
     studio.choose()
     assert [photo.name for photo in studio.chooser.photos] == ['b.jpg']
-    assert 'a.jpg: This is not a picture' in capsys.readouterr().out
+    assert 'a.jpg: This file cannot be opened as a photo' in capsys.readouterr().out
 
 
 def test_frames_go_with_their_clips(studio):

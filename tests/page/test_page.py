@@ -390,7 +390,7 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_server(chromium, port
     with browser.opened(chromium, port, refusals = True) as page:
         page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
         page.wait_for_selector('.notice[data-kind=wrong]')
-        assert words(page, '#notice p').startswith('This is not a picture that can be read.')
+        assert words(page, '#notice p').startswith('This file cannot be opened as a photo.')
         assert page.get_attribute('#studio', 'data-state') == 'empty'
         choose(page)
         assert words(page, '#notice') == ''
@@ -419,7 +419,7 @@ def test_too_many_pixels_lead_to_another_photo(chromium, port):
         choose(page, photo(size = (2000, 1500)))
         page.click('#start')
         see(page, 'failed')
-        assert words(page, '#notice p').startswith('The photo has 3.0 megapixels; at most 2')
+        assert words(page, '#notice p').startswith('The photo has 3.0 megapixels; the limit is 2')
         assert (words(page,
                       '#start'), page.is_visible('#another')) == ('Choose another photo', False)
         with page.expect_file_chooser() as chooser:
@@ -454,7 +454,7 @@ def test_a_clip_that_did_not_work_can_be_asked_for_again(directed):
     directed.fill('#seed', '503')
     directed.click('#start')
     see(directed, 'failed')
-    assert words(directed, '#notice p').startswith('There is not enough memory.')
+    assert words(directed, '#notice p').startswith('Not enough memory.')
     assert words(directed, '#start') == 'Try again'
     directed.fill('#seed', '1')
     directed.click('#start')
@@ -485,7 +485,7 @@ def test_an_error_names_the_file_and_follows_the_language(chromium, port):
         see(page, 'failed')
         assert '3.0' in words(page, '#notice p')
         page.click('#language')
-        page.locator('#notice', has_text = 'The photo has 3.0 megapixels; at most 2').wait_for()
+        page.locator('#notice', has_text = 'The photo has 3.0 megapixels; the limit is 2').wait_for()
         assert (words(page,
                       '#notice strong'), words(page,
                                                '#start')) == ('large.jpg', 'Choose another photo')
@@ -629,7 +629,7 @@ def test_without_javascript_a_refusal_is_a_page_that_leads_back(chromium, port):
         page.set_input_files('#file', file(b'Dear Sir', 'letter.jpg'))
         page.get_by_role('button', name = 'Bring it to life').click()
         page.get_by_role('heading', name = 'That did not work').wait_for()
-        assert 'This is not a picture that can be read' in words(page, 'main')
+        assert 'This file cannot be opened as a photo' in words(page, 'main')
         page.get_by_role('link', name = 'Back to the page').click()
         page.wait_for_selector('#studio')
 

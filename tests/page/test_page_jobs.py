@@ -781,7 +781,7 @@ def test_what_did_not_work_is_shown_so_and_can_be_tried_again_after_a_reload(dir
     see(directed, 'failed')
     directed.reload()
     see(directed, 'failed')
-    expect(directed.locator('#notice')).to_contain_text('There is not enough memory.')
+    expect(directed.locator('#notice')).to_contain_text('Not enough memory.')
     directed.click('#start')
     see(directed, 'done')
     expect(directed.locator('.tile .caption').last).to_have_text('Failed')

@@ -229,10 +229,11 @@ def disk_full(server):
 
 
 @pytest.mark.parametrize(('mood', 'en', 'zh'), [
-    (gated, r'does not let us \(403\): accept the licence at http', r'不让下载（403）.+同意许可协议'),
+    (gated, r'refuses the download \(403\): accept the licence at http', r'拒绝下载（403）.+同意许可协议'),
     (not_found, r'does not have this model or file \(404\): check ModelName',
-     r'没有这个模型或文件（404），请检查 ModelName'),
-    (disk_full, r'too small: \d+\.\d GB needed, .+ GB free; make room', r'放不下：需要 .+ GB.+请清理磁盘'),
+     r'没有这个模型或文件（404）：如果改过 ModelName'),
+    (disk_full, r'Not enough space for .+: \d+\.\d GB needed, .+ GB free; make room',
+     r'空间不足：需要 .+ GB.+请清理磁盘'),
 ])
 def test_a_failure_is_told_in_the_readers_language_and_can_be_tried_again(
         chromium, moody, mood, en, zh):
@@ -261,7 +262,7 @@ def test_a_machine_without_network_is_told_so(chromium, tmp_path):
             browser.opened(chromium, port) as page:
         open_card(page)
         page.click('#fetch')
-        page.locator('.card .fault', has_text = 'No connection to 127.0.0.1').wait_for()
+        page.locator('.card .fault', has_text = 'Cannot connect to 127.0.0.1').wait_for()
         switch(page, 'zh')
         open_card(page)
         page.locator('.card .fault', has_text = '连不上 127.0.0.1').wait_for()
@@ -350,7 +351,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
     with browser.opened(chromium, staged[0]) as page:
         open_card(page)
         assert words(page).startswith('No AI model is loaded')
-        assert 'The depth model a/model is not on this machine; ./START download' in words(page)
+        assert 'The depth model a/model is not on this computer; ./START download' in words(page)
         assert 'Why no AI' in words(page)
         assert words(page, '#fetch-more') == 'Get sharper depth (99 MB, Apache-2.0)'
         page.set_viewport_size({'width': 320, 'height': 640})
@@ -428,7 +429,7 @@ def test_a_page_in_the_background_asks_for_nothing(chromium, staged, stage):
 def test_settings_that_give_mush_are_warned_about_beside_them(chromium, staged, stage):
     with browser.opened(chromium, staged[0]) as page:
         choose(page)
-        assert 'trained for 25 frames and OutputFrames is 72' in words(page, '#warnings')
+        assert 'trained for 25 frames, and OutputFrames is 72' in words(page, '#warnings')
         page.fill('#seed', '7')
         switch(page, 'zh')
         page.locator('#warnings', has_text = '按 25 帧训练').wait_for(timeout = 5000)

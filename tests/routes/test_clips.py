@@ -217,7 +217,7 @@ def test_the_plain_form_is_answered_by_a_page_programs_by_json(port):
     body, headers = program.form([], [('file', 'letter.jpg', b'Dear Sir')])
     page = program.call(port, 'POST', '/generate', body, {**headers, **BROWSER})
     assert (page.status, page.headers['Content-Type']) == (415, 'text/html; charset=utf-8')
-    assert 'This is not a picture that can be read' in page.body.decode()
+    assert 'This file cannot be opened as a photo' in page.body.decode()
     assert 'Back to the page' in page.body.decode()
     for accept in ('*/*', 'application/json', ''):
         answer = program.call(port, 'POST', '/generate', body, {**headers, 'Accept': accept})

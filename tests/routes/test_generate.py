@@ -247,7 +247,7 @@ def test_an_oversized_body_is_refused_before_it_is_read(port):
         answer = everything(client)
     assert ' 413 ' in answer.splitlines()[0]
     assert '"code": "upload_too_large"' in answer
-    assert '照片太大了' in answer
+    assert '照片太大' in answer
     assert '0.2 MB' in answer
 
 
@@ -294,7 +294,7 @@ def test_what_the_server_itself_refuses_is_json(port, request_, status):
 def test_what_the_server_itself_refuses_follows_the_language_switched_to(port):
     headers = {'Cookie': 'lang=zh', 'Accept-Language': 'en', 'Content-Length': '1000000000'}
     answer = program.call(port, 'POST', '/generate', b'x', headers)
-    assert '照片太大了' in answer.json['message']
+    assert '照片太大' in answer.json['message']
 
 
 @pytest.mark.parametrize(

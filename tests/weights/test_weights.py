@@ -852,4 +852,4 @@ def test_the_shell_says_what_will_come_and_where_it_is(configuration, server, ca
 def test_the_shell_says_in_one_sentence_why_not(configuration, server, capsys):
     server.status = 404
     assert shell.fetch(configuration, 'zh', terms(server)) == 1
-    assert capsys.readouterr().err.splitlines()[-1].endswith('请检查 ModelName（如果改过）')
+    assert capsys.readouterr().err.splitlines()[-1].endswith('如果改过 ModelName，请检查是否正确')

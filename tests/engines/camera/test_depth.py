@@ -557,7 +557,7 @@ def test_says_that_it_cannot_be_made_anew_where_the_model_is_not(laid, tmp_path,
     made(tmp_path, laid.store.models_home, photo, '--seed', 2)
     made(tmp_path, tmp_path / 'none', '--again', tmp_path / 'a.gif', photo)
     said = capsys.readouterr().err
-    assert 'is not on this machine' in said and 'guessed by rules instead' in said
+    assert 'is not on this computer' in said and 'estimated by rules instead' in said
     assert 'Depth' not in provenance.read_settings(tmp_path / 'a-2.gif')['options']['ModelOptions']
 
 
@@ -693,9 +693,9 @@ def test_it_comes_by_itself_and_clips_made_meanwhile_say_so(server, tmp_path):
             return program.call(port, 'GET', '/health?lang=en').json
 
         program.until(lambda: server.paths() != [])
-        assert 'is just being fetched' in health()['depth']['reason']
+        assert 'is being downloaded' in health()['depth']['reason']
         model, (note, ) = clip()
-        assert model is None and 'is just being fetched' in note and 'guessed by rules' in note
+        assert model is None and 'is being downloaded' in note and 'estimated by rules' in note
         server.gate.set()
         program.until(lambda: health()['models']['depth']['here'])
         assert health()['depth'] == {'model': MODEL, 'reason': None}

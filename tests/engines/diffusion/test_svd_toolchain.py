@@ -59,23 +59,23 @@ def test_where_all_is_there_a_gpu_is_compiled_for(machine):
 def test_without_a_compiler_the_way_out_is_told(machine, monkeypatch):
     (machine.programs / 'gcc').unlink()
     headers = f'python3.{sys.version_info.minor}-dev'
-    assert f'gcc is not there. On Debian and Ubuntu: sudo apt install build-essential {headers}' in missing_reason(
+    assert f'gcc is missing. On Debian and Ubuntu: sudo apt install build-essential {headers}' in missing_reason(
     )
     (machine.programs / 'clang').touch(0o755)
     assert missing_reason() is None
     monkeypatch.setenv('CC', 'one-that-is-not-there')
-    assert 'one-that-is-not-there is not there' in missing_reason()
+    assert 'one-that-is-not-there is missing' in missing_reason()
 
 
 def test_without_headers_the_way_out_is_told(machine, monkeypatch):
     header = machine.headers / 'Python.h'
     header.rename(machine.programs / 'Python.h')
-    assert 'Python.h is not there' in missing_reason()
+    assert 'Python.h is missing' in missing_reason()
     monkeypatch.setenv('CPATH', os.pathsep.join(['', str(machine.programs)]))
     assert missing_reason() is None
     (machine.programs / 'gcc').unlink()
     monkeypatch.delenv('CPATH')
-    assert 'gcc, Python.h is not there' in missing_reason()
+    assert 'gcc, Python.h is missing' in missing_reason()
 
 
 def test_without_triton_the_library_is_named(machine, monkeypatch):
@@ -113,7 +113,7 @@ def test_the_log_tells_it_once_for_all_gpus(machine, caplog):
     (machine.programs / 'gcc').unlink()
     with caplog.at_level(logging.WARNING):
         assert not any(toolchain.can_compile(f'cuda:{number}') for number in range(3))
-    assert caplog.text.count('gcc is not there') == 1
+    assert caplog.text.count('gcc is missing') == 1
 
 
 @pytest.mark.parametrize(('capability', 'hip', 'can'), [
@@ -130,7 +130,7 @@ def test_a_card_that_triton_does_not_know_is_not_compiled_for(machine, monkeypat
         monkeypatch.setattr(torch.cuda, name, lambda *_device, answer = answer: answer)
     with caplog.at_level(logging.WARNING):
         assert toolchain.can_compile('cuda:0') is can
-    assert ('triton makes none for A Card 1080' in caplog.text) is not can
+    assert ('triton does not support A Card 1080' in caplog.text) is not can
 
 
 @pytest.mark.parametrize('language', i18n.LANGUAGES)

@@ -661,7 +661,7 @@ def test_weights_that_cannot_be_loaded_are_refused_with_the_reason(tmp_path):
 def test_warns_of_settings_that_give_mush(checkpoint, caplog):
     with caplog.at_level(logging.WARNING):
         loaded(checkpoint, output_frames = 72, conditioning_fps = 24)
-    assert '25 frames and OutputFrames is 72' in caplog.text and 'is 24' in caplog.text
+    assert '25 frames, and OutputFrames is 72' in caplog.text and 'is 24' in caplog.text
     assert made(checkpoint).status().warnings == ()
 
 
