@@ -485,7 +485,8 @@ def test_an_error_names_the_file_and_follows_the_language(chromium, port):
         see(page, 'failed')
         assert '3.0' in words(page, '#notice p')
         page.click('#language')
-        page.locator('#notice', has_text = 'The photo has 3.0 megapixels; the limit is 2').wait_for()
+        page.locator(
+            '#notice', has_text = 'The photo has 3.0 megapixels; the limit is 2').wait_for()
         assert (words(page,
                       '#notice strong'), words(page,
                                                '#start')) == ('large.jpg', 'Choose another photo')
