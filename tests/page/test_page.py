@@ -137,8 +137,9 @@ def test_every_setting_the_engine_understands_is_sent(directed):
 
 def test_only_what_the_engine_understands_is_offered(page):
     names = page.eval_on_selector_all('#settings input', 'all => all.map(one => one.name)')
-    assert list(
-        dict.fromkeys(names)) == ['move', 'motion_bucket_id', 'seconds', 'focus', 'blur', 'seed']
+    assert list(dict.fromkeys(names)) == [
+        'flow', 'move', 'motion_bucket_id', 'seconds', 'focus', 'blur', 'seed'
+    ]
 
 
 def test_a_slider_tells_its_value_to_keyboard_and_touch(directed):
