@@ -193,7 +193,7 @@ def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
         page.evaluate('window.same = true')
         choose(page, name = '奶奶.jpg')
         page.fill('#motion_bucket_id', '90')
-        assert page.locator('#settings .setting').count() == 7
+        assert page.locator('#settings .setting').count() == 8
         open_card(page)
         page.click('#fetch')
         page.wait_for_selector('#arrival [aria-valuenow]')
