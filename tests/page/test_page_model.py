@@ -18,6 +18,7 @@ import stand_ins
 from browser import choose, download
 
 from modules.engines.contract import DepthUse, EngineStatus
+from modules.engines.models import MODELS
 from modules.i18n import text
 from modules.weights.download import State
 
@@ -141,11 +142,11 @@ def staged(tmp_path_factory):
     table = {'svd': (__name__, 'LacksModel'), 'camera': ('stand_ins', 'IllSet')}
     app = create_app(
         configuration, tmp_path_factory.mktemp('staged'), engines = Engines(configuration, table))
-    fetched = {name: Fetched() for name in ('video', 'depth', 'libraries')}
+    fetched = {name: Fetched() for name in (*MODELS, 'libraries')}
     app.extensions['services'] = dataclasses.replace(
         app.extensions['services'],
         fetchers = {name: fetched[name]
-                    for name in ('video', 'depth')},
+                    for name in MODELS},
         libraries = fetched['libraries'])
     with program.served(app, configuration.web) as port:
         program.ready(port)
