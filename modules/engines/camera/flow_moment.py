@@ -123,4 +123,8 @@ def fold(places: 'numpy.ndarray', side: int) -> 'numpy.ndarray':
     """
     import numpy as np
     half = np.float32(0.5)
-    return (side - half) - np.abs(side - np.abs(places + half))
+    # large arrays: what is new costs more than what is computed
+    found = np.abs(places + half)
+    np.subtract(side, found, out = found)
+    np.abs(found, out = found)
+    return np.subtract(side - half, found, out = found)

@@ -113,10 +113,10 @@ def line(**changes):
     }]), 'flow.pins[0].width', 'no_number'),
 ])
 def test_what_is_wrong_is_refused_at_once_naming_its_place(word, place, problem):
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(errors.BadDrawing) as refused:
         parse_request([('flow', word)], Path('upload'), 'cat')
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 2
     refusal = refused.value
     assert (refusal.field, refusal.details['place']) == ('flow', place)
     assert refusal.details['problem'].key == f'flow.{problem}'
