@@ -64,6 +64,9 @@ class _Without(TorchFunctionMode):
         on_gpu = args and isinstance(args[0], torch.Tensor) and args[0].device.type == 'cuda'
         if on_gpu and func is torch.Tensor.__getitem__:
             return _taken(*args)
+        if on_gpu and func is torch.Tensor.__setitem__:
+            # there are no numbers to be changed
+            return None
         if on_gpu and func is torch.Tensor.contiguous and not args[0].is_contiguous():
             return args[0].clone(memory_format = torch.contiguous_format)
         if on_gpu and func is torch.equal:

@@ -3,14 +3,12 @@
 """
 A pipeline on its rung of the memory ladder: what computes, and where its weights are. Used by one thread at a time.
 
-Libraries: numpy; torch and diffusers, imported when the engine loads.
+Libraries: torch and diffusers, imported when the engine loads.
 """
 
 import logging
 import math
 from typing import TYPE_CHECKING, Any
-
-import numpy
 
 from modules.engines.diffusion import devices, faults, ladder, placing
 from modules.engines.diffusion.ladder import Rung
@@ -18,6 +16,7 @@ from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.wan.memory import RUNGS
 
 if TYPE_CHECKING:
+    import numpy
     import torch
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class PlacedPipeline:
         self.pipe = pipe
         self.device = device
         #: what the VAE made of the photo of the clip that is being made, float32 [C, h, w]
-        self.photo_latents = numpy.empty((0, 0, 0), numpy.float32)
+        self.photo_latents: torch.Tensor | None = None
         self._prepare_latents = pipe.prepare_latents
         pipe.prepare_latents = self._prepare
         #: pixels of a latent's side
@@ -109,6 +108,16 @@ class PlacedPipeline:
             self.pipe.vae.disable_tiling()
         return is_tiled
 
+    def get_photo_latents(self) -> 'numpy.ndarray':
+        """
+        Give what the VAE made of the photo of the clip that is being made.
+
+        :return: float32 [C, h, w]
+        :rtype: numpy.ndarray
+        """
+        assert self.photo_latents is not None  # noqa: S101  # every clip begins with them
+        return self.photo_latents.numpy()
+
     def count_parts(self, latents: 'torch.Tensor') -> int:
         """
         Count the parts that the VAE decodes one after the other.
@@ -133,10 +142,11 @@ class PlacedPipeline:
         :return: [1, 3, frames, H, W], -1 to 1
         :rtype: torch.Tensor
         """
+        import torch
         vae = self.pipe.vae
         latents = latents.transpose(1, 2).to(vae.dtype)
         mean, deviation = (
-            latents.new_tensor(numbers).view(1, -1, 1, 1, 1)
+            torch.tensor(numbers).view(1, -1, 1, 1, 1).to(latents.device, latents.dtype)
             for numbers in (vae.config.latents_mean, vae.config.latents_std))
         return vae.decode(latents / (1.0 / deviation) + mean, return_dict = False)[0]
 
@@ -152,7 +162,7 @@ class PlacedPipeline:
         made = self._prepare_latents(*given, **named)
         # after the channels that say which frames are given
         photo = made[1][0, -self.pipe.vae.config.z_dim:, 0]
-        self.photo_latents = photo.float().cpu().numpy()
+        self.photo_latents = photo.float().cpu()
         if self.rung.is_offloaded and not self.rung.is_streamed:
             self.pipe.vae.to('cpu')
         return made

@@ -122,7 +122,7 @@ class Sampler(Testable):
                 # no later step makes numbers of them
                 raise errors.UnusablePicture
             nonlocal previews
-            previews = previews or preview.Previews(wanted.image, self.placed.photo_latents)
+            previews = previews or preview.Previews(wanted.image, self.placed.get_photo_latents())
             picture = previews.draw(preview.read_prediction(pipe.scheduler, tensors['latents']))
             control.report(Progress('step', number * steps + step + 1, count * steps, picture))
             control.stop_if_cancelled()

@@ -37,6 +37,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
+import pretended_gpu  # noqa: E402
 import tiny_wan  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
 from tiny_svd import animate, photo, pictures, reason, request  # noqa: E402
@@ -514,3 +515,58 @@ def test_the_usual_length_is_said(tiny):
     assert engine.usual_seconds == 3.38
     assert tiny_wan.made(tiny.folder, tiny.home, seconds = 2.5).usual_seconds == 2.5
     assert len(set(tiny.engine.plan((96, 64), request(seconds = 1))[0].parts)) == 1
+
+
+def walk(pipe, placed, kind):
+    """Make every kind of step once, where the pipeline would look at numbers."""
+    gpu, size = pretended_gpu.GPU, 4 * kind.multiple
+    channels, width = pipe.vae.config.z_dim, 2 * size
+    picture = torch.empty(1, 3, size, width, device = gpu)
+    given = 1, channels, size, width, 5, torch.float32, gpu
+    latents, condition, *_mask = pipe.prepare_latents(picture, *given)
+    assert placed.photo_latents.shape == (channels, *latents.shape[3:])
+    inputs = condition.expand(latents.shape) if kind.has_own_time else torch.cat(
+        [latents, condition], 1)
+    tokens = 2 * size * width // kind.multiple**2
+    times = torch.empty((1, tokens) if kind.has_own_time else (1, ), device = gpu)
+    text = torch.empty(1, 512, tiny_wan.EMBEDDING, dtype = torch.bfloat16, device = gpu)
+    for transformer in placed.transformers:
+        made, = transformer(inputs.to(torch.bfloat16), times, text, return_dict = False)
+    assert placed.decode_video(made.transpose(1, 2)).device == gpu
+
+
+@pytest.mark.parametrize('name', ['resident', 'offload', 'streamed'])
+def test_weights_are_where_they_are_computed_with(tiny, name):
+    kind, live = kinds.read_kind(tiny.folder), LiveBytes(None, 'cuda')
+    source = pipeline.Source(tiny.folder, 'cpu', True)
+    numbers = pipeline.load_pipeline(source)
+    weights = sum(
+        each.nbytes for part in (numbers.transformer, numbers.transformer_2, numbers.vae)
+        if part is not None for each in (*part.parameters(), *part.buffers()))
+    with pretended_gpu.pretended(), live:
+        pipe = pretend(numbers)
+        placed = PlacedPipeline(pipe, str(pretended_gpu.GPU),
+                                ladder.named('cuda', name, memory.RUNGS))
+        walk(pipe, placed, kind)
+        placed.restore()
+    assert live.now == (weights if name == 'resident' else 0)
+
+
+def pretend(pipe):
+    """The same pipeline, whose weights have no numbers."""
+    parts = {}
+    for name in ('vae', 'transformer', 'transformer_2'):
+        part = getattr(pipe, name)
+        parts[name] = part and type(part)(**part.config).eval()
+        for one, other in zip(
+                part.parameters() if part else (),
+                parts[name].parameters() if part else (),
+                strict = True):
+            other.data = other.data.to(one.dtype)
+    return diffusers.WanImageToVideoPipeline(
+        tokenizer = None,
+        text_encoder = None,
+        scheduler = pipe.scheduler,
+        boundary_ratio = pipe.config.boundary_ratio,
+        expand_timesteps = pipe.config.expand_timesteps,
+        **parts)
