@@ -647,7 +647,7 @@ def test_a_cancelled_clip_does_not_stay(directed, directed_port, held):
     # its photo is still there to begin with
     state_of(directed, 'two', 'ready')
     program.until(lambda: program.call(directed_port, 'GET', f'/jobs/{two}').status == 404)
-    assert len(remembered(directed)) == 1
+    program.until(lambda: len(remembered(directed)) == 1)
     directed.reload()
     expect(directed.locator('.tile[data-state=running] .name')).to_have_text(['one'])
     expect(directed.locator('.tile[data-state=cancelled]')).to_have_count(0)
