@@ -28,6 +28,8 @@ LEAST_RADIUS, LEAST_PIN = 1.5, 1.0
 SMOOTHED = 6.0
 #: guided filter: radius in cells, and the variance of colour below which nothing is an edge
 GUIDE_RADIUS, GUIDE_EPSILON = 4, 0.001
+#: radius, in cells, up to which a stroke is too thin for the guided filter, and from twice which it is not at all
+THIN = 6.0
 #: share of flow from which a cell moves, and how much above it moves in full
 STAYS, RAMP = 0.5, 0.45
 #: histograms of colour: bins a channel, what every bin is given in advance, and between which ratios a colour becomes
@@ -97,15 +99,20 @@ def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
         pinned = np.maximum(pinned, smooth_step((line.radius + 2 - line.distance) / 2))
     lines = [_draw(stroke, shape, LEAST_RADIUS) for stroke in flow.strokes]
     lines = [line for line in lines if line.tangents.any()]
-    cover, reach = np.zeros(shape), np.zeros(shape)
+    cover, reach, thin = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for line, likeness in zip(lines, _find_likeness(lines, pinned, guide), strict = True):
         soft = smooth_step((line.radius - line.distance) / min(line.radius, SOFT))
-        cover = np.maximum(cover, soft * likeness)
+        part = soft * likeness
+        cover = np.maximum(cover, part)
+        thin = np.maximum(thin, part * (1 - smooth_step((line.radius - THIN) / THIN)))
         reach = np.maximum(reach, smooth_step((line.radius + MARGIN - line.distance) / MARGIN))
     limit = reach * (1 - pinned)
+    thin *= 1 - pinned
     slope, level = _fit_to_edges(cover * (1 - pinned), guide)
+    slope, level = slope * (1 - thin)[..., None], level * (1 - thin) + (STAYS + RAMP) * thin
     share = limit_share((slope * guide).sum(2) + level) * limit
-    return Field(_blend(lines, shape) * _narrow(share)[..., None], share, slope, level, limit)
+    moves = np.maximum(_narrow(share), thin * share)
+    return Field(_blend(lines, shape) * moves[..., None], share, slope, level, limit)
 
 
 def limit_share(values: 'numpy.ndarray') -> 'numpy.ndarray':

@@ -11,6 +11,8 @@ const CELLS = 256;
 const [STAYS, RAMP] = [0.5, 0.45];
 // cells over which contrast is measured
 const AROUND = 8;
+// radius in cells up to which a stroke is too thin for the guided filter, and from twice which it is not at all
+const THIN = 6;
 const LEAST = 1e-4;
 // cells that one step along the field may take, and how many steps
 const STRIDE = 1.5;
@@ -44,10 +46,11 @@ export class Field {
     const patch = findPatch(layers.flows, this);
     const of = (plane) => cut(plane, patch, this);
     const guide = this.guide.map(of);
-    const {cover, reach} = this.cover(layers, patch);
+    const {cover, reach, thin} = this.cover(layers, patch);
     const factors = this.edges.fit(cover, patch);
+    hold(factors, thin);
     const moving = findMoving(factors, guide, reach);
-    const {x, y, fastest} = findMotion(layers.flows, narrow(moving, patch), patch);
+    const {x, y, fastest} = findMotion(layers.flows, narrow(moving, thin, patch), patch);
     const low = average(guide, moving, patch);
     return {
       motion: pack([x, y, moving, of(this.noise)], patch, this),
@@ -69,9 +72,9 @@ export class Field {
     return layers;
   }
 
-  // Where the strokes are, but for what stays and what looks like what stays; and how far they may reach.
+  // Where the strokes are, but for what stays and what looks like what stays; how far they may reach; where they are thin.
   cover({flows, stays}, patch) {
-    const [cover, reach, still] = [planeOf(patch), planeOf(patch), planeOf(patch)];
+    const [cover, reach, still, thin] = [planeOf(patch), planeOf(patch), planeOf(patch), planeOf(patch)];
     for (const layer of stays) {
       forCells(layer, patch, (cell, index) => { still[cell] = Math.max(still[cell], layer.stays[index]); });
     }
@@ -79,13 +82,17 @@ export class Field {
     const around = this.likeness.countOthers(findNear(flows, still, patch).map(place));
     for (const layer of flows) {
       const middle = this.likeness.count(findMiddle(layer, still, patch).map(place));
+      const lone = 1 - step((layer.radius - THIN) / THIN);
       forCells(layer, patch, (cell, index) => {
         reach[cell] = Math.max(reach[cell], layer.reach[index] * (1 - still[cell]));
         const soft = layer.soft[index] * (1 - still[cell]);
-        if (soft > cover[cell]) cover[cell] = Math.max(cover[cell], soft * this.likeness.find(place(cell), middle, around));
+        if (soft <= cover[cell] && soft * lone <= thin[cell]) return;
+        const part = soft * this.likeness.find(place(cell), middle, around);
+        cover[cell] = Math.max(cover[cell], part);
+        thin[cell] = Math.max(thin[cell], part * lone);
       });
     }
-    return {cover, reach};
+    return {cover, reach, thin};
   }
 }
 
@@ -127,6 +134,14 @@ function findMiddle(layer, still, patch) {
   return cells;
 }
 
+// A thin stroke moves whatever the colours around it are.
+function hold([a, b, c, constant], thin) {
+  for (let cell = 0; cell < thin.length; cell += 1) {
+    for (const plane of [a, b, c, constant]) plane[cell] *= 1 - thin[cell];
+    constant[cell] += (STAYS + RAMP) * thin[cell];
+  }
+}
+
 // How much of each cell moves.
 function findMoving([a, b, c, constant], [red, green, blue], reach) {
   const moving = new Float64Array(reach.length);
@@ -138,10 +153,12 @@ function findMoving([a, b, c, constant], [red, green, blue], reach) {
   return moving;
 }
 
-// The same without its rim, so that an edge within a cell stands still.
-function narrow(moving, patch) {
+// The same without its rim, so that an edge within a cell stands still; of a thin stroke nothing else would be left.
+function narrow(moving, thin, patch) {
   const sums = overNeighbours(overNeighbours(moving, patch, Math.min), patch, (one, other) => one + other);
-  for (let cell = 0; cell < sums.length; cell += 1) sums[cell] = Math.min(sums[cell] / 9, moving[cell]);
+  for (let cell = 0; cell < sums.length; cell += 1) {
+    sums[cell] = Math.max(Math.min(sums[cell] / 9, moving[cell]), thin[cell] * moving[cell]);
+  }
   return sums;
 }
 

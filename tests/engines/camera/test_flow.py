@@ -91,6 +91,20 @@ def test_what_flows_is_the_photo_carried_along(speed):
     assert psnr(frame[MIDDLE, 80:240], exact[MIDDLE, 80:240]) > 32
 
 
+@pytest.mark.parametrize('width', [0.005, 0.02, 0.04, 0.06, 0.1])
+def test_a_thin_stroke_flows_too(width):
+    pixels = texture(0, (1024, 288), blur = 3)
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), width), ))
+    stream = make_stream(flow, pixels, 90, 3)
+    # the row of cells through which it goes
+    assert stream.alpha[145:147, 100:900].mean() > 0.85
+    # a tenth of the longer side, in cells
+    ways = stream.forth[-1][0, 36, 40:200]
+    assert 0.75 * 25.6 < ways.mean() < 25.7
+    half = width * 512
+    assert stream.alpha[:int(144 - half - 20)].max() == 0
+
+
 def test_it_follows_a_curve():
     angles = np.linspace(-np.pi / 2, np.pi / 2, 40)
     points = tuple(
@@ -226,6 +240,18 @@ def test_first_it_flows_then_the_camera_looks_at_it(move, near):
     assert psnr(seen[MIDDLE, 40:280], flowing[1][MIDDLE, 40:280]) > 24
 
 
+def test_what_comes_into_view_is_not_once_more_what_hid_it():
+    pixels = (texture(0) // 4 + (0, 60, 120)).astype(np.uint8)
+    near = np.full((HEIGHT, WIDTH), 0.1, np.float32)
+    pixels[60:120, 130:190], near[60:120, 130:190] = (220, 30, 30), 0.9
+    flow = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.5, 0.1), ))
+    counts = [
+        np.count_nonzero(frame[..., 0] > 140) for each in (None, flow)
+        for frame in frames_of(pixels, each, [45], move = 'pan-right', near = near)
+    ]
+    assert abs(counts[1] - counts[0]) < 0.04 * counts[0]
+
+
 def test_blur_and_flow_go_together():
     pixels = texture(0)
     near = np.linspace(0, 1, HEIGHT, dtype = np.float32)[:, None].repeat(WIDTH, 1)
@@ -246,17 +272,21 @@ def test_threads_do_not_change_the_bytes_of_what_flows():
 
 
 def test_the_noise_is_the_one_that_the_page_computes():
-    values = _noise(25, 25)
-    # at half of ten cells there is no lattice point; at one, its hash alone counts
-    assert values.min() > 0 and values.max() < 1
-    lattice = []
-    for column, row in ((0, 0), (1, 0), (0, 1)):
+
+    def lattice(column, row):
         hashed = (column * 374761393 + row * 668265263) % 2**32
         hashed = (hashed ^ hashed >> 13) * 1274126177 % 2**32
-        lattice.append((hashed ^ hashed >> 16) / 2**32)
-    near = 0.05 * 0.05 * (3 - 0.1)
-    expected = ((lattice[0] * (1 - near) + lattice[1] * near) * (1 - near) + lattice[2] * near)
-    assert values[0, 0] == pytest.approx(expected, abs = 0.01)
+        return (hashed ^ hashed >> 16) / 2**32
+
+    values = _noise(30, 40)
+    assert values.shape == (30, 40)
+    for x, y in ((3, 7), (17, 4), (25, 28), (39, 29)):
+        (column, across), (row, down) = (divmod((place + 0.5) / 10, 1) for place in (x, y))
+        across, down = (part * part * (3 - 2 * part) for part in (across, down))
+        upper, lower = ((1 - across) * lattice(int(column), line) +
+                        across * lattice(int(column) + 1, line)
+                        for line in (int(row), int(row) + 1))
+        assert values[y, x] == pytest.approx((1 - down) * upper + down * lower, abs = 1e-9)
 
 
 def test_sums_of_whole_numbers_are_exact():
