@@ -104,7 +104,7 @@ def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
         soft = smooth_step((line.radius - line.distance) / min(line.radius, SOFT))
         part = soft * likeness
         cover = np.maximum(cover, part)
-        thin = np.maximum(thin, part * (1 - smooth_step((line.radius - THIN) / THIN)))
+        thin = np.maximum(thin, part * (1 - smooth_step(np.array(line.radius / THIN - 1))))
         reach = np.maximum(reach, smooth_step((line.radius + MARGIN - line.distance) / MARGIN))
     limit = reach * (1 - pinned)
     thin *= 1 - pinned
