@@ -99,8 +99,9 @@ def kinds(kind = errors.Refusal):
 
 @pytest.mark.parametrize('kind', list(kinds()), ids = lambda kind: kind.__name__)
 def test_every_refusal_comes_back_with_its_words(kind):
-    details = dict.fromkeys(('value', 'choices', 'minimum', 'maximum', 'host', 'method', 'allowed',
-                             'limit', 'pixels', 'engine', 'kind'), 'x')
+    details = dict.fromkeys(
+        ('value', 'choices', 'minimum', 'maximum', 'host', 'method', 'allowed', 'limit', 'pixels',
+         'engine', 'kind', 'place', 'problem', 'length', 'longest'), 'x')
     refusal = kind('seed', **details, reason = text('doctor.not_installed'))
     found = errors.Refusal.from_dict(refusal.to_dict())
     assert type(found) is kind
