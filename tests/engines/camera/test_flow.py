@@ -240,6 +240,21 @@ def test_first_it_flows_then_the_camera_looks_at_it(move, near):
     assert psnr(seen[MIDDLE, 40:280], flowing[1][MIDDLE, 40:280]) > 24
 
 
+def test_what_flows_goes_along_with_what_the_camera_sees():
+    pixels = texture(0)
+    # against each other, so that nothing fits if it is a few pixels away
+    flow = Flow(
+        tuple(
+            Stroke(((x, 0.2 + 0.6 * up), (x, 0.8 - 0.6 * up)), 0.08, 0.6)
+            for x, up in ((0.3, 0), (0.4, 1), (0.5, 0), (0.6, 1), (0.7, 0))))
+    near = np.ones((HEIGHT, WIDTH), np.float32)
+    made = frames_of(pixels, flow, [20], move = 'pan-right', near = near)[0]
+    flowed = renderer_of(frames_of(pixels, flow, [20])[0], None, move = 'pan-right', near = near)
+    seen = np.zeros_like(pixels)
+    flowed.draw(20, seen)
+    assert psnr(seen[MIDDLE, 80:240], made[MIDDLE, 80:240]) > 27
+
+
 def test_what_comes_into_view_is_not_once_more_what_hid_it():
     pixels = (texture(0) // 4 + (0, 60, 120)).astype(np.uint8)
     near = np.full((HEIGHT, WIDTH), 0.1, np.float32)
