@@ -8,6 +8,7 @@ Libraries: none but the standard one.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -65,13 +66,16 @@ def parse_flow(value: str) -> str | None:
         'speed': _short(stroke.speed)
     } for stroke in flow.strokes]
     pins = [{'points': _short(pin.points), 'width': _short(pin.width)} for pin in flow.pins]
-    return json.dumps({
+    short = json.dumps({
         'strokes': strokes,
         **({
             'pins': pins
         } if pins else {})
     },
-                      separators = (',', ':'))
+                       separators = (',', ':'))
+    # what was left out, or written with an exponent, is longer here
+    _check_length(short)
+    return short
 
 
 def read_flow(value: str) -> Flow:
@@ -84,8 +88,7 @@ def read_flow(value: str) -> Flow:
     :rtype: Flow
     :raises modules.errors.BadDrawing: when it is wrong, naming the place in it
     """
-    if len(value) > MOST_CHARACTERS:
-        raise _refusal('', 'too_long', most = MOST_CHARACTERS)
+    _check_length(value)
     try:
         # every number is one that may be too large, but none is slow to read
         found = json.loads(
@@ -110,6 +113,11 @@ def read_flow(value: str) -> Flow:
     return Flow(strokes, pins)
 
 
+def _check_length(value: str) -> None:
+    if len(value) > MOST_CHARACTERS:
+        raise _refusal('', 'too_long', most = MOST_CHARACTERS)
+
+
 def _read_stroke(found: Any, place: str, *, has_speed: bool) -> Stroke:
     names = _check_names(found, place, ('points', 'width', *(['speed'] if has_speed else [])))
     at = f'{place}.points'
@@ -131,8 +139,8 @@ def _read_stroke(found: Any, place: str, *, has_speed: bool) -> Stroke:
 def _read_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise _refusal('', 'repeated', name = _shown(twice))
     return found
 

@@ -59,6 +59,28 @@ def test_as_much_as_may_be_is_taken(strokes):
     assert len(read_flow(word).strokes) == strokes
 
 
+def test_the_shortest_form_is_never_longer_than_what_is_taken():
+    # written out, 5e-4 takes two characters more
+    points = ','.join(['[5e-4,5e-4]'] * 512)
+    word = '{"strokes":[' + ','.join(['{"points":[' + points + ']}'] * 10) + ']}'
+    assert len(word) <= 65536
+    assert read_flow(word).strokes
+    with pytest.raises(errors.BadDrawing) as refused:
+        parse_flow(word)
+    assert refused.value.details['problem'].key == 'flow.too_long'
+
+
+def test_many_names_are_told_apart_at_once():
+    names = [f'{number:x}' for number in range(7600)]
+    word = '{' + ','.join(f'"{name}":1' for name in [*names, names[-1]]) + '}'
+    assert len(word) <= 65536
+    start = time.thread_time()
+    with pytest.raises(errors.BadDrawing) as refused:
+        parse_flow(word)
+    assert time.thread_time() - start < 0.5
+    assert refused.value.details['problem'].key == 'flow.repeated'
+
+
 def line(**changes):
     return drawn({**LINE, **changes})
 
