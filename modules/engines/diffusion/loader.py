@@ -19,6 +19,9 @@ from modules.i18n import Text, text
 
 logger = logging.getLogger(__name__)
 
+#: what libraries raise when files, they and each other do not fit
+FAULTS = (*selftest.FAULTS, ImportError, KeyError, NameError)
+
 Model = TypeVar('Model', bound = Testable)
 
 
@@ -88,7 +91,7 @@ def load_model(load: Callable[[Path, bool], Model], folder: Path, is_tested: boo
             model, reason = selftest.load_tested(lambda is_full: load(folder, is_full))
         else:
             model, reason = load(folder, False), None
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+    except FAULTS as error:
         logger.exception('%s cannot be loaded', folder)
         reason = text('engines.cannot_load', folder = folder, error = first_line(error))
     if model is None or reason is not None:

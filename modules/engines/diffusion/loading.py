@@ -9,10 +9,14 @@ computes in another precision.
 Libraries: torch and diffusers, imported by whoever loads.
 """
 
+import importlib
 import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+#: library → the version that renamed the argument for the precision
+RENAMED = {'diffusers': (0, 40), 'transformers': (4, 56)}
 
 #: held by the one thread that loads
 _LOCK = threading.Lock()
@@ -42,17 +46,18 @@ def _ignore(_dtype: object) -> None:
     """Take the place of what changes the precision of every thread."""
 
 
-def dtype_argument() -> str:
+def dtype_argument(library: str = 'diffusers') -> str:
     """
-    Name the argument of ``from_pretrained`` for the precision: diffusers 0.40 renamed it and warns about the old name;
-    older versions do not know the new one.
+    Name the argument of ``from_pretrained`` for the precision: later versions renamed it and warn about the old name;
+    older ones do not know the new one.
 
+    :param library: ``diffusers`` or ``transformers``, whichever reads
+    :type library: str
     :return: ``dtype`` or ``torch_dtype``
     :rtype: str
     """
-    import diffusers
-    major, minor = diffusers.__version__.split('.')[:2]
-    return 'dtype' if (int(major), int(minor)) >= (0, 40) else 'torch_dtype'
+    major, minor = importlib.import_module(library).__version__.split('.')[:2]
+    return 'dtype' if (int(major), int(minor)) >= RENAMED[library] else 'torch_dtype'
 
 
 def hide_needless_warnings() -> None:

@@ -129,6 +129,9 @@ class WanBudget(DeviceBudget):
         available = self.expect_memory(needs.weights)
         if available is None:
             return None
+        if rung and self.device.startswith('cuda') and not rung.is_offloaded:
+            # the weights have taken their room already
+            available += needs.weights
         available -= OVERHEAD
         if rung is None and self.model.memory != 'auto':
             rung = ladder.named(self.device, self.model.memory, memory.RUNGS)

@@ -14,6 +14,9 @@ from modules.engines.wan.options import WanOptions
 #: frames of a clip where nobody says how many
 FRAMES = 81
 
+#: multiples of a side that the model has places for (``rope_max_seq_len``)
+PLACES = 1024
+
 #: a preset does not make fewer steps than this
 FEWEST_STEPS = 12
 
@@ -129,7 +132,7 @@ def choose_size(photo: tuple[int, int], pixels: int, multiple: int) -> tuple[int
         # a tenth fewer pixels weigh as much as a twentieth of stretching
         return max(stretched, 1 / stretched) * (most / (size[0] * size[1]))**0.5
 
-    sizes = ((width, max(1, min(most // width, round(width / ratio))))
-             for width in range(1, most + 1))
+    widths = range(1, min(most, PLACES) + 1)
+    sizes = ((width, max(1, min(most // width, PLACES, round(width / ratio)))) for width in widths)
     width, height = min(sizes, key = judge)
     return width * multiple, height * multiple

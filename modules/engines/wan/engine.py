@@ -148,8 +148,12 @@ class Wan(Engine):
 
     def _use_kind(self, kind: Kind) -> None:
         self._kind, self.fps = kind, float(kind.fps)
-        usual = plan_clip(self.own, kind, Asked((1, 1)))
-        self.usual_seconds: float = self.model.seconds or round(usual.frames / kind.fps, 2)
+        self.usual_seconds: float = self._find_usual_seconds(self.model.preset)
+
+    def _find_usual_seconds(self, preset: str) -> float:
+        """Say how long clips are where a request asks for no length."""
+        usual = plan_clip(self.own, self._kind, Asked((1, 1), PRESETS[preset], self.model.seconds))
+        return self.model.seconds or round(usual.frames / self._kind.fps, 2)
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         # nothing would make later clips faster
@@ -159,12 +163,12 @@ class Wan(Engine):
         # what was used where that differs from what was set; what a preset makes of it follows from it
         sampler = self.holder.require()
         positive, negative = choose_texts(self.own, request.prompt, request.negative_prompt)
-        kind = self._kind
+        kind, seconds = self._kind, self._find_usual_seconds(request.preset or self.model.preset)
         return {
             **recorded_options(self.model, *OPTIONS),
             'Memory': sampler.rung.name,
-            # shorter clips are not asked for in this way
-            'Seconds': self.usual_seconds if self.usual_seconds >= 1 else None,
+            # other lengths are not asked for in this way: they follow from Frames
+            'Seconds': seconds if 1 <= seconds <= 10 else None,
             'WanOptions.ModelName': get_public_name(self.own.model_name),
             'Width': self.own.width or kind.width,
             'Height': self.own.height or kind.height,

@@ -140,9 +140,10 @@ def _load(kind: Any, folder: Path, dtype: 'torch.dtype', **parts: Any) -> Any:
     import transformers
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
+    library = 'transformers' if issubclass(kind, transformers.PreTrainedModel) else 'diffusers'
     try:
         with loading():
             return kind.from_pretrained(
-                folder, local_files_only = True, **{dtype_argument(): dtype}, **parts)
+                folder, local_files_only = True, **{dtype_argument(library): dtype}, **parts)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error

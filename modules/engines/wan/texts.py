@@ -10,7 +10,7 @@ Libraries: torch and safetensors, imported when the engine loads; the model's ow
 import hashlib
 import logging
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: texts whose embeddings are kept, 4 MB each at half precision
 MOST = 64
+
+#: the same in memory, where they cannot be kept on the disk
+MOST_IN_MEMORY = 8
 
 #: tokens of a text
 TOKENS = 512
@@ -62,7 +65,7 @@ def choose_texts(own: WanOptions,
 
 class TextCache:
     """
-    Keeps embeddings of texts on the disk.
+    Keeps embeddings of texts on the disk, or the last few in memory where that fails. Used by one thread at a time.
 
     :param home: a folder for them, which is made
     :type home: Path
@@ -77,6 +80,8 @@ class TextCache:
         self._home = home
         self._identity = identity
         self._embed = embed
+        # those that could not be written, in the order of their last use
+        self._unwritten: dict[str, torch.Tensor] = {}
 
     def embed(self, *texts: str) -> 'list[torch.Tensor]':
         """
@@ -87,14 +92,16 @@ class TextCache:
         :return: [1, tokens, D] each, in main memory
         :rtype: list[torch.Tensor]
         """
-        found = {text: self._read(text) for text in texts}
+        found = {text: self._find(text) for text in texts}
         missing = [text for text, embedding in found.items() if embedding is None]
         if missing:
             logger.info('Reading %d new texts', len(missing))
             made = self._embed(missing)
             for text, embedding in zip(missing, made, strict = True):
                 found[text] = embedding
-                self._write(text, embedding)
+                # the next attempt, in another precision or way to compute, may make numbers
+                if embedding.isfinite().all():
+                    self._keep(text, embedding)
             self._remove_oldest()
         return [one for text in texts if (one := found[text]) is not None]
 
@@ -122,17 +129,38 @@ class TextCache:
             os.utime(path)
         return embedding
 
+    def _find(self, text: str) -> 'torch.Tensor | None':
+        embedding = self._unwritten.pop(text, None)
+        if embedding is None:
+            return self._read(text)
+        self._unwritten[text] = embedding
+        return embedding
+
+    def _keep(self, text: str, embedding: 'torch.Tensor') -> None:
+        """Keep an embedding; a clip does not fail where the disk does."""
+        try:
+            self._write(text, embedding)
+        except OSError as error:
+            logger.warning('An embedding is kept in memory alone: %s', str(error))
+            self._unwritten[text] = embedding
+            if len(self._unwritten) > MOST_IN_MEMORY:
+                del self._unwritten[next(iter(self._unwritten))]
+
     def _write(self, text: str, embedding: 'torch.Tensor') -> None:
-        """Write an embedding, whole or not at all; a clip does not fail where that fails."""
+        """Write an embedding, whole or not at all."""
         import safetensors.torch
         content = safetensors.torch.save({'embedding': embedding.contiguous()})
+        self._home.mkdir(parents = True, exist_ok = True)
+        path = self._path(text)
+        # unlike those of tempfile, it may be read by whomever the umask lets
+        unfinished = path.with_suffix(f'.{uuid.uuid4().hex}')
         try:
-            self._home.mkdir(parents = True, exist_ok = True)
-            with tempfile.NamedTemporaryFile(dir = self._home, delete = False) as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            Path(file.name).replace(self._path(text))
-        except OSError as error:
-            logger.warning('An embedding is not kept: %s', str(error))
+            unfinished.write_bytes(hashlib.sha256(content).digest() + content)
+            unfinished.replace(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
 
     def _remove_oldest(self) -> None:
         """Keep the texts that were used last; files that a killed program left go in their turn."""

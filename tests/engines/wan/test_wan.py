@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy
 import program
@@ -21,11 +22,12 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.commands import again
-from modules.configuration import WebOptions
-from modules.engines.diffusion import fitting, ladder
+from modules.configuration import Configuration, WebOptions
+from modules.engines.diffusion import fitting, ladder, loading
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
 from modules.engines.wan import kinds, memory
+from modules.engines.wan.budget import WanBudget
 from modules.engines.wan.clip import PRESETS, Asked, Clip, choose_size, divide, plan_clip
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TextCache
@@ -39,6 +41,7 @@ pytest.importorskip('diffusers')
 import diffusers  # noqa: E402
 import pretended_gpu  # noqa: E402
 import tiny_wan  # noqa: E402
+import transformers  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
 from tiny_svd import animate, photo, pictures, reason, request  # noqa: E402
 
@@ -304,6 +307,79 @@ def test_the_texts_that_were_used_last_are_kept_and_a_full_disk_stops_nobody(tmp
     assert torch.equal(nowhere.embed('a')[0], numbers(1))
 
 
+def test_where_nothing_can_be_written_texts_are_not_read_for_every_clip(tmp_path):
+    (tmp_path / 'file').touch()
+    read = []
+
+    def embed(texts):
+        read.extend(texts)
+        return [numbers(len(text)) for text in texts]
+
+    cache = TextCache(tmp_path / 'file', 'one', embed)
+    for number in range(20):
+        made = cache.embed('x' * (number + 30), 'always')
+        assert [each[0, 0, 0] for each in made] == [number + 30, 6]
+    assert read.count('always') == 1 and len(read) == 21
+    cache.embed('x' * 30)
+    assert len(read) == 22
+
+
+def test_what_is_no_number_is_not_kept(tmp_path):
+    made = [numbers(2), numbers('nan')]
+    cache = TextCache(tmp_path, 'one', lambda texts: [made.pop()])
+    assert cache.embed('a')[0].isnan().all() and not list(tmp_path.iterdir())
+    assert torch.equal(cache.embed('a')[0], numbers(2))
+
+
+def test_others_may_read_what_is_kept_as_the_mask_says(tmp_path):
+    cache = TextCache(tmp_path, 'one', lambda texts: [numbers(1)])
+    (tmp_path / 'plain').touch()
+    cache.embed('a')
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1
+
+
+def test_nothing_is_left_of_what_could_not_be_kept(tmp_path):
+    cache = TextCache(tmp_path, 'one', lambda texts: [numbers(1)])
+    cache._path('a').mkdir()
+    cache.embed('a')
+    assert [file.is_dir() for file in tmp_path.iterdir()] == [True]
+
+
+@pytest.mark.parametrize(('version', 'argument'), [('4.55.4', 'torch_dtype'), ('4.56.0', 'dtype'),
+                                                   ('5.0.0', 'dtype')])
+def test_the_precision_has_the_name_that_the_library_knows(monkeypatch, version, argument):
+    monkeypatch.setattr(transformers, '__version__', version)
+    assert loading.dtype_argument('transformers') == argument
+
+
+@pytest.mark.parametrize('fault', [TypeError, AttributeError, ImportError, KeyError, NameError])
+def test_whatever_a_library_raises_while_it_loads_is_a_reason(large, tmp_path, fault):
+    engine = tiny_wan.made(large, tmp_path)
+
+    def load(folder, is_full):
+        raise fault('unexpected')
+
+    engine._load_sampler = load
+    with pytest.raises(errors.EngineUnavailable):
+        engine.load()
+    assert engine.status().reason.key == 'engines.cannot_load'
+
+
+@pytest.mark.parametrize(('name', 'is_placed'), [('resident', True), ('offload', False),
+                                                 ('streamed', False)])
+def test_weights_that_are_placed_count_as_memory_that_is_there(published, monkeypatch, name,
+                                                               is_placed):
+    folder, kind, *_others = published
+    budget = WanBudget(Configuration())
+    budget.use_device('cuda:0', 80 * GIB)
+    needs = budget.read_needs(folder)
+    rung = ladder.named('cuda:0', name, memory.RUNGS)
+    whole = memory.predict_peak(rung, needs, False)
+    placed = needs.weights if is_placed else 0
+    monkeypatch.setattr(budget, 'expect_memory', lambda weights: whole - placed + OVERHEAD)
+    assert budget.predict_use(folder, rung).peak == whole
+
+
 @pytest.mark.parametrize(('size', 'chosen'), [((16, 9), (1248, 704)), ((9, 16), (704, 1248)),
                                               ((4, 3), (1088, 800)), ((1, 1), (928, 928)),
                                               ((3, 2), (1152, 768)), ((100, 1), (9376, 96))])
@@ -318,6 +394,13 @@ def test_sides_keep_to_the_pixels_and_stretch_little(size, multiple):
     assert width % multiple == height % multiple == 0
     assert 0.9 * 832 * 480 <= width * height <= 832 * 480
     assert abs(width / height / (size[0] / size[1]) - 1) < 0.05
+
+
+@pytest.mark.parametrize('size', [(40000, 20), (20, 40000)])
+def test_no_side_has_more_parts_than_the_model_knows_places(size):
+    for pixels, multiple in ((1280 * 704, 32), (832 * 480, 16), (4096 * 4096, 16)):
+        width, height = choose_size(size, pixels, multiple)
+        assert max(width, height) <= 1024 * multiple and min(width, height) >= multiple
 
 
 @pytest.mark.parametrize(('wanted', 'made'), [(None, 81), (5, 5), (6, 5), (8, 5), (9, 9),
@@ -515,6 +598,28 @@ def test_the_usual_length_is_said(tiny):
     assert engine.usual_seconds == 3.38
     assert tiny_wan.made(tiny.folder, tiny.home, seconds = 2.5).usual_seconds == 2.5
     assert len(set(tiny.engine.plan((96, 64), request(seconds = 1))[0].parts)) == 1
+
+
+@pytest.mark.parametrize(('frames', 'preset', 'seconds'),
+                         [(None, 'quality', 3.38), (None, 'draft', 2.04), (9, 'draft', None),
+                          (401, 'quality', None), (401, 'draft', 2.04)])
+def test_the_length_that_is_recorded_makes_as_many_frames_again(tmp_path, frames, preset, seconds):
+    engine = tiny_wan.made(tmp_path, tmp_path, {'frames': frames})
+    engine.holder.model = SimpleNamespace(rung = ladder.RUNGS[0], was_tiled = False)
+    wanted = request(preset = preset)
+    recorded = engine.settings(wanted)
+    assert recorded['Seconds'] == seconds
+    again_engine = tiny_wan.made(
+        tmp_path, tmp_path, {'frames': recorded['Frames']}, seconds = recorded['Seconds'])
+    size = 96, 64
+    assert again_engine.plan(size, wanted)[0].parts == engine.plan(size, wanted)[0].parts
+
+
+def test_the_usual_length_is_that_of_the_usual_preset(tmp_path):
+    assert tiny_wan.made(
+        tmp_path, tmp_path, {
+            'frames': None
+        }, preset = 'draft').usual_seconds == 2.04
 
 
 def walk(pipe, placed, kind):
