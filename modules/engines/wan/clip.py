@@ -94,6 +94,22 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
                 kind.guidance if own.guidance is None else own.guidance, parts)
 
 
+def find_usual_seconds(own: WanOptions, kind: Kind, preset: str) -> float:
+    """
+    Say how long clips are where nobody asks for a length.
+
+    :param own: the options
+    :type own: WanOptions
+    :param kind: the checkpoint's
+    :type kind: Kind
+    :param preset: one of :data:`PRESETS`
+    :type preset: str
+    :return: seconds
+    :rtype: float
+    """
+    return round(plan_clip(own, kind, Asked((1, 1), PRESETS[preset])).frames / kind.fps, 2)
+
+
 def divide(frames: int, longest: int) -> tuple[int, ...]:
     """
     Divide a clip into parts as even as possible. The model makes four frames of everything but the first.

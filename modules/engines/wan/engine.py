@@ -30,7 +30,7 @@ from modules.engines.diffusion.fitting import Fit
 from modules.engines.diffusion.holder import ModelHolder
 from modules.engines.wan import pipeline
 from modules.engines.wan.budget import WanBudget
-from modules.engines.wan.clip import FRAMES, PRESETS, Asked, Clip, plan_clip
+from modules.engines.wan.clip import FRAMES, PRESETS, Asked, Clip, find_usual_seconds, plan_clip
 from modules.engines.wan.files import WAN, find_checkpoint
 from modules.engines.wan.kinds import SMALL, Kind, read_kind
 from modules.engines.wan.options import WanOptions
@@ -148,12 +148,8 @@ class Wan(Engine):
 
     def _use_kind(self, kind: Kind) -> None:
         self._kind, self.fps = kind, float(kind.fps)
-        self.usual_seconds: float = self._find_usual_seconds(self.model.preset)
-
-    def _find_usual_seconds(self, preset: str) -> float:
-        """Say how long clips are where a request asks for no length."""
-        usual = plan_clip(self.own, self._kind, Asked((1, 1), PRESETS[preset], self.model.seconds))
-        return self.model.seconds or round(usual.frames / self._kind.fps, 2)
+        self.usual_seconds: float = self.model.seconds or find_usual_seconds(
+            self.own, kind, self.model.preset)
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         # nothing would make later clips faster
@@ -163,7 +159,9 @@ class Wan(Engine):
         # what was used where that differs from what was set; what a preset makes of it follows from it
         sampler = self.holder.require()
         positive, negative = choose_texts(self.own, request.prompt, request.negative_prompt)
-        kind, seconds = self._kind, self._find_usual_seconds(request.preset or self.model.preset)
+        kind = self._kind
+        seconds = self.model.seconds or find_usual_seconds(self.own, kind, request.preset
+                                                           or self.model.preset)
         return {
             **recorded_options(self.model, *OPTIONS),
             'Memory': sampler.rung.name,
