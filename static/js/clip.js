@@ -18,9 +18,9 @@ const TRANSIENT = ['queue_full', 'shutting_down'];
 const ACTIVE = ['queued', 'running'];
 
 export class Clip extends EventTarget {
-  constructor({file = null, photo = null, name = stem(file.name), id = null, created = null, ratio = null}) {
+  constructor({file = null, photo = null, name = stem(file.name), id = null, created = null, ratio = null, flow = ''}) {
     super();
-    Object.assign(this, {file, photo, name, id, created, ratio, job: null, error: null, own: 'ready'});
+    Object.assign(this, {file, photo, name, id, created, ratio, flow, job: null, error: null, own: 'ready'});
   }
 
   get state() {
@@ -180,11 +180,10 @@ export class Clip extends EventTarget {
 
   // The same photo, to be made into another clip.
   another() {
-    const {file, photo, name, ratio} = this;
-    const next = new Clip({file: file ?? photo?.file, photo, name, ratio});
+    const {file, photo, name, ratio, flow} = this;
+    const next = new Clip({file: file ?? photo?.file, photo, name, ratio, flow});
     // a photo that is not at hand is fetched from the job that has it
     next.origin = this.id ? this : this.origin;
-    next.flow = this.flow;
     return next;
   }
 }

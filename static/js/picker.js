@@ -1,4 +1,5 @@
-// The ways in: choose, drop, paste. Each hands over a list of files that is not empty.
+// The ways in: choose, drop, paste. Each hands over a list of files that is not empty. What a dialog is open for goes on:
+// nothing comes in behind it.
 
 export function listen(studio, field, take) {
   // the plain form takes one
@@ -17,7 +18,7 @@ export function listen(studio, field, take) {
     const files = [...event.clipboardData?.files ?? []];
     if (!files.length) return;
     event.preventDefault();
-    take(files);
+    if (!isCovered()) take(files);
   });
 }
 
@@ -35,7 +36,8 @@ function listenToDrops(studio, take) {
       if (!carriesFiles(event)) return;
       event.preventDefault();
       clearTimeout(leaving);
-      event.dataTransfer.dropEffect = 'copy';
+      event.dataTransfer.dropEffect = isCovered() ? 'none' : 'copy';
+      if (isCovered()) return;
       studio.toggleAttribute('data-dragging', true);
     });
   }
@@ -48,6 +50,10 @@ function listenToDrops(studio, take) {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     const files = [...event.dataTransfer.files];
-    if (files.length) take(files);
+    if (files.length && !isCovered()) take(files);
   });
+}
+
+function isCovered() {
+  return document.querySelector('dialog[open]') !== null;
 }

@@ -23,7 +23,8 @@ export class Settings {
       field.addEventListener('input', () => this.follow(field));
       reset(field).addEventListener('click', () => {
         this.set(field, usual(field));
-        field.focus();
+        // what the label names: of a field that is not seen, the button beside it
+        (document.getElementById(`${field.name}-name`).control ?? field).focus();
       });
       show(field);
     }
@@ -61,7 +62,7 @@ export class Settings {
 
   // `other` is a clip that is not on the table: what is drawn there is not meant for it.
   values(other = null) {
-    const flow = other ? other.flow : this.flow?.value;
+    const flow = this.flow && (other ?? {flow: this.flow.value}).flow;
     const fields = this.fields.filter(({name, value}) => value && name !== 'flow');
     const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
     return flow ? {...values, flow} : values;
@@ -69,7 +70,10 @@ export class Settings {
 
   // Another photo is on the table.
   forgetPhoto() {
-    for (const field of this.fields.filter(({name, value}) => value && OF_PHOTO.includes(name))) this.set(field, '');
+    for (const field of this.fields.filter(({name, value}) => value && OF_PHOTO.includes(name))) {
+      field.value = '';
+      show(field);
+    }
   }
 
   // Of a clip that has not been sent yet, what is drawn on it.

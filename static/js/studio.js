@@ -87,8 +87,8 @@ export class Studio {
     const earlier = this.clips.ready;
     clips.forEach((clip, place) => this.clips.add(clip, place));
     const [clip] = clips;
-    this.settings.forgetPhoto();
     this.put(clip);
+    this.settings.forgetPhoto();
     earlier.forEach((one) => this.clips.drop(one));
     this.view.enter('chosen', {words: ['chosen', {name: clip.title}], focus: byId('start')});
   }

@@ -99,6 +99,7 @@ export class View {
   // Puts a clip on the table, or nothing; `count` is how many photos the primary button sends.
   lay(clip, count = 1) {
     if (!clip || this.clip?.photo !== clip.photo) this.downloads.clear();
+    if (this.clip !== clip) this.flow.leave();
     this.clip = clip;
     this.stage.rest();
     this.badge.clear();
@@ -112,6 +113,7 @@ export class View {
   layPhoto() {
     const {photo, ratio, title} = this.clip ?? {};
     this.stage.lay(photo?.isOpen ? photo : null, ratio, title);
+    this.flow.showPhoto();
   }
 
   // ---- the clip on the table at work, done, failed ----

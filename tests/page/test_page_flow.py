@@ -9,13 +9,15 @@ Libraries: axe-playwright-python, numpy, OpenCV, Pillow, playwright, pytest.
 import base64
 import io
 import json
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy
 import program
 import pytest
-from browser import choose, file, opened, photo, see
+from browser import choose, drop, file, opened, paste, photo, see
 from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
@@ -458,3 +460,118 @@ def test_the_page_moves_the_photo_as_the_engine_does(page):
         seen = numpy.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert('RGB'))
         assert _psnr(seen, made[round(part * len(made))]) >= 40, part
     assert _psnr(made[45], pixels) < 25
+
+
+def _choose_two(page):
+    page.set_input_files('#file', [file(photo()), file(photo('PNG', (120, 200)), 'two.png')])
+    page.locator('.tile', has_text = 'two').wait_for()
+
+
+def _open_board(page):
+    page.wait_for_selector('#flow-draw:enabled')
+    page.click('#flow-draw')
+    page.wait_for_selector('#flow-board[open]')
+
+
+def test_behind_the_board_no_photo_comes(page):
+    _open(page)
+    page.evaluate('''() => {
+        window.shown = [];
+        new MutationObserver(() => shown.push(photo.alt)).observe(photo, {attributes: true});
+    }''')
+    paste(page, ('pasted.png', photo('PNG', (120, 200))))
+    drop(page, ('dropped.png', photo('PNG', (120, 200))))
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    assert len(_field(page)['strokes']) == 1
+    page.click('#flow-done')
+    page.evaluate('photo.decode()')
+    assert page.evaluate('shown') == []
+    paste(page, ('third.png', photo('PNG', (120, 200))))
+    page.wait_for_function("() => photo.alt.includes('third')")
+    assert not any('pasted' in alt or 'dropped' in alt for alt in page.evaluate('shown'))
+
+
+def test_the_board_closes_when_another_clip_is_laid(page):
+    _choose_two(page)
+    _open_board(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.locator('.tile .open', has_text = 'two').evaluate('button => button.click()')
+    page.wait_for_selector('#flow-board', state = 'hidden')
+    assert _field(page) is None
+    page.locator('.tile .open', has_text = 'photo').click()
+    assert len(_field(page)['strokes']) == 1
+
+
+def test_what_is_drawn_stays_with_a_clip_that_has_gone_elsewhere(page):
+    _choose_two(page)
+    page.click('#start')
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
+    _open_board(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    name = page.get_attribute('#photo', 'alt')
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.evaluate('localStorage.clear()')
+    page.wait_for_selector('#flow-board', state = 'hidden')
+    see(page, 'chosen')
+    assert page.get_attribute('#photo', 'alt') == name
+    assert len(_field(page)['strokes']) == 1
+
+
+def test_what_is_drawn_stays_with_a_clip_that_could_not_be_sent(chromium, port):
+    with opened(chromium, port, refusals = True) as page:
+        page.route('**/jobs', lambda route: route.abort())
+        _open(page)
+        _draw(page, (0.2, 0.5), (0.8, 0.5))
+        page.click('#flow-done')
+        drawn = _field(page)
+        page.click('#start')
+        see(page, 'failed')
+        page.set_input_files('#file', file(photo('PNG', (120, 200)), 'two.png'))
+        page.wait_for_function("() => document.getElementById('flow').value === ''")
+        page.locator('.tile .open', has_text = 'photo').click()
+        page.wait_for_function("() => document.getElementById('flow').value !== ''")
+        assert _field(page) == drawn
+
+
+def test_where_a_setting_is_a_place_on_the_photo_nothing_can_be_typed(page):
+    choose(page, photo(size = (400, 200)))
+    for name, button in (('flow', 'Draw what flows'), ('focus', 'Pick on the photo')):
+        assert page.get_attribute(f'#{name}', 'readonly') == ''
+        assert page.evaluate(f"document.getElementById('{name}').labels.length") == 0
+        page.get_by_role('button', name = button, exact = True).wait_for()
+    page.click('#focus-name')
+    page.wait_for_selector('#focus-mark:focus')
+    page.click('#focus-reset')
+    page.wait_for_selector('#focus-choose:focus')
+    page.click('#flow-name')
+    page.wait_for_selector('#flow-board[open]')
+
+
+def test_the_board_closes_when_an_engine_comes_that_knows_no_flow(page):
+    _choose_two(page)
+    page.locator('.tile .open', has_text = 'two').click()
+    _open_board(page)
+    _draw(page, (0.5, 0.2), (0.5, 0.8))
+    page.click('#flow-done')
+    page.locator('.tile .open', has_text = 'photo').click()
+    _open_board(page)
+
+    def leave_out(route):
+        answer = route.fetch()
+        body, count = re.subn(r'<div class="setting" data-setting="flow">.*?</p>\s*</div>', '',
+                              answer.text(), 1, re.DOTALL)
+        assert count == 1
+        route.fulfill(response = answer, body = body)
+
+    page.route(lambda address: not urlsplit(address).path.strip('/'), leave_out)
+    page.evaluate("document.getElementById('language').click()")
+    page.wait_for_selector('[data-setting=flow]', state = 'detached')
+    page.wait_for_selector('#flow-board', state = 'hidden')
+    asked = []
+    page.on(
+        'response', lambda answer: asked.append(answer.json()['parameters']['flow'])
+        if answer.request.method == 'POST' else None)
+    page.click('#start')
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
+    assert asked == [None, None]

@@ -14,8 +14,11 @@ export class FlowSetting {
     settings.fieldset.addEventListener('click', (event) => {
       if (event.target.closest('#flow-draw')) this.open();
     });
-    settings.fieldset.addEventListener('shown', ({target}) => target.name === 'flow' && this.show());
-    this.photo.addEventListener('load', () => this.show());
+    settings.fieldset.addEventListener('shown', ({target}) => {
+      if (!this.field) this.leave();
+      else if (target.name === 'flow') this.show();
+    });
+    this.photo.addEventListener('load', () => this.showPhoto());
     this.show();
   }
 
@@ -25,7 +28,7 @@ export class FlowSetting {
   }
 
   show() {
-    const {field, photo} = this;
+    const {field} = this;
     if (!field) return;
     this.acts.note(field.value);
     const place = field.closest('.setting');
@@ -35,12 +38,29 @@ export class FlowSetting {
     const words = !marks.length ? 'flow_none' : !stays ? 'flow_flowing' : !flows ? 'flow_staying' : 'flow_both';
     put(place.querySelector('output'), words, {flows, stays});
     place.toggleAttribute('data-drawn', marks.length > 0);
-    place.querySelector('.draw').disabled = photo.hidden || !photo.naturalWidth;
-    if (photo.hidden || !photo.naturalWidth) return;
-    const small = place.querySelector('.drawn');
-    const picture = small.querySelector('img');
+    this.showPhoto();
+  }
+
+  get isPhotoSeen() {
+    return !this.photo.hidden && this.photo.naturalWidth > 0;
+  }
+
+  // The small picture, with what is drawn on it.
+  showPhoto() {
+    const {field, isPhotoSeen, photo} = this;
+    if (!field) return;
+    const button = field.closest('.setting').querySelector('.draw');
+    const picture = button.querySelector('img');
+    const lines = button.querySelector('.marks');
+    button.disabled = !isPhotoSeen;
+    if (!isPhotoSeen) {
+      picture.removeAttribute('src');
+      lines.replaceChildren();
+      return;
+    }
     if (picture.src !== photo.src) picture.src = photo.src;
-    drawLines(small.querySelector('.marks'), marks, {ratio: photo.naturalWidth / photo.naturalHeight, pixel: PIXEL});
+    const ratio = photo.naturalWidth / photo.naturalHeight;
+    drawLines(lines, parse(field.value), {ratio, pixel: PIXEL});
   }
 
   async open() {
@@ -53,10 +73,15 @@ export class FlowSetting {
     this.board ??= new module.Board(this.dialog, document.getElementById('flow-mark'), (value) => this.take(value));
     await photo.decode().catch(() => {});
     // something else may be on the table by now; two quick presses open one board
-    if (!this.dialog.open && !photo.hidden && photo.naturalWidth && field === this.field) this.board.open(photo, field.value);
+    if (!this.dialog.open && this.isPhotoSeen && field === this.field) this.board.open(photo, field.value);
+  }
+
+  // What the board shows is no longer what is on the table.
+  leave() {
+    if (this.dialog.open) this.dialog.close();
   }
 
   take(value) {
-    if (this.field && this.field.value !== value) this.settings.set(this.field, value);
+    if (this.field && this.dialog.open && this.field.value !== value) this.settings.set(this.field, value);
   }
 }
