@@ -559,8 +559,12 @@ def test_the_board_closes_when_an_engine_comes_that_knows_no_flow(page):
 
     def leave_out(route):
         answer = route.fetch()
-        body, count = re.subn(r'<div class="setting" data-setting="flow">.*?</p>\s*</div>', '',
-                              answer.text(), 1, re.DOTALL)
+        body, count = re.subn(
+            r'<div class="setting" data-setting="flow">.*?</p>\s*</div>',
+            '',
+            answer.text(),
+            count = 1,
+            flags = re.DOTALL)
         assert count == 1
         route.fulfill(response = answer, body = body)
 
