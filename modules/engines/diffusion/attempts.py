@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from modules import errors
 from modules.engines.common import first_line
-from modules.engines.diffusion import devices, faults
+from modules.engines.diffusion import faults, selftest
 from modules.engines.diffusion.selftest import Testable
 from modules.i18n import text
 from modules.progress import OnProgress, Progress
@@ -53,7 +53,7 @@ def make_clip(model: Testable, compute: 'Callable[[], numpy.ndarray]',
             raise made
         # only here, after the exception and the tensors it held are gone
         model.restore()
-        devices.empty_cache(model.device)
+        selftest.release(model.device)
         if isinstance(made, errors.Cancelled):
             raise made
         lower = model.find_lower_rung()

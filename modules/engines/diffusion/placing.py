@@ -37,7 +37,7 @@ def place(pipe: 'DiffusionPipeline', streamed: 'list[torch.nn.Module]', device: 
         pipe.remove_all_hooks()
         for model in streamed:
             model.to('cpu')
-            _compute_on(model, device)
+            compute_on(model, device)
         return LayerStreamer(streamed, device, copying.choose_copier(device))
     if rung.is_offloaded:
         pipe.enable_model_cpu_offload(device = device)
@@ -46,8 +46,15 @@ def place(pipe: 'DiffusionPipeline', streamed: 'list[torch.nn.Module]', device: 
     return None
 
 
-def _compute_on(model: 'torch.nn.Module', device: str) -> None:
-    """Let diffusers make a model's inputs where it computes, which is not where its weights are."""
+def compute_on(model: 'torch.nn.Module', device: str) -> None:
+    """
+    Let diffusers make a model's inputs where it computes, which is not where its weights are.
+
+    :param model: the model
+    :type model: torch.nn.Module
+    :param device: where it computes
+    :type device: str
+    """
     import torch
     from accelerate.hooks import ModelHook, add_hook_to_module
     hook = ModelHook()

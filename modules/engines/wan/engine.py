@@ -98,6 +98,7 @@ class Wan(Engine):
             reason = self._explain(folder)
             if folder is None or reason:
                 return EngineStatus(reason, LACKS.get(reason.key, '') if reason else '')
+            self._use_kind(read_kind(folder) or SMALL)
         rung = None if sampler is None else sampler.rung
         return EngineStatus(predict_memory = partial(self.budget.predict_use, folder, rung))
 

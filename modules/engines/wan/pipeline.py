@@ -6,21 +6,25 @@ The pipeline: loading it from a folder without what reads texts, and that by its
 Libraries: torch, diffusers, transformers, safetensors, all imported when the engine loads.
 """
 
-import gc
+import logging
+import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.engines.diffusion import devices, placing
-from modules.engines.diffusion.ladder import Rung
+from modules import errors
+from modules.engines.diffusion import placing, selftest
+from modules.engines.diffusion.copying import Copier
 from modules.engines.diffusion.loading import dtype_argument, loading
+from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.wan.texts import TOKENS
+from modules.progress import StopIfCancelled
 
 if TYPE_CHECKING:
     import torch
 
-#: how what reads texts comes to a GPU: a layer at a time, whatever room the rest leaves
-STREAMED = Rung('streamed', is_streamed = True)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen = True)
@@ -75,7 +79,8 @@ def load_pipeline(source: Source) -> Any:
     return pipe
 
 
-def embed_texts(source: Source, texts: 'list[str]') -> 'list[torch.Tensor]':
+def embed_texts(source: Source, texts: 'list[str]',
+                stop_if_cancelled: StopIfCancelled) -> 'list[torch.Tensor]':
     """
     Embed texts with the model that reads them, which is read from its files for that and let go.
 
@@ -83,9 +88,26 @@ def embed_texts(source: Source, texts: 'list[str]') -> 'list[torch.Tensor]':
     :type source: Source
     :param texts: the texts
     :type texts: list[str]
+    :param stop_if_cancelled: called before the model is read, and before each of its blocks computes
+    :type stop_if_cancelled: StopIfCancelled
     :return: [1, tokens, D] each, in main memory
     :rtype: list[torch.Tensor]
+    :raises modules.errors.Cancelled: when the job is no longer wanted
     """
+    stop_if_cancelled()
+    try:
+        return _embed(source, texts, stop_if_cancelled)
+    except (errors.Cancelled, *selftest.FAULTS) as error:
+        if not isinstance(error, errors.Cancelled):
+            logger.warning('Texts cannot be read: %s', traceback.format_exc())
+        # the error would hold what was computing as long as a job keeps it
+        raise error.with_traceback(None) from None
+    finally:
+        selftest.release(source.device)
+
+
+def _embed(source: Source, texts: 'list[str]',
+           stop_if_cancelled: StopIfCancelled) -> 'list[torch.Tensor]':
     import diffusers
     import torch
     dtype = source.get_dtype()
@@ -98,22 +120,38 @@ def embed_texts(source: Source, texts: 'list[str]') -> 'list[torch.Tensor]':
         vae = None,
         transformer = None,
         transformer_2 = None)
-    streamer = None
-    if source.device != 'cpu':
-        streamer = placing.place(reader, [reader.text_encoder], source.device, STREAMED)
-    with torch.no_grad():
-        made = [
-            reader.encode_prompt(
-                text, do_classifier_free_guidance = False, max_sequence_length = TOKENS)[0].cpu()
-            for text in texts
-        ]
-    if streamer:
-        streamer.release()
-    # parts of a pipeline refer to each other
-    del encoder, reader, streamer
-    gc.collect()
-    devices.empty_cache(source.device)
-    return made
+    for block in encoder.encoder.block:
+        block.register_forward_pre_hook(lambda *_unused: stop_if_cancelled())
+    embed = partial(
+        reader.encode_prompt, do_classifier_free_guidance = False, max_sequence_length = TOKENS)
+    streamer = None if source.device == 'cpu' else stream_encoder(encoder, source.device)
+    try:
+        with torch.no_grad():
+            return [embed(text)[0].cpu() for text in texts]
+    finally:
+        if streamer:
+            streamer.release()
+
+
+def stream_encoder(encoder: Any, device: str) -> LayerStreamer:
+    """
+    Let the model that reads texts compute on a device, a layer at a time, whatever room the rest leaves there. Its
+    table of words is many times as large as any layer, so words are looked up in main memory.
+
+    :param encoder: a ``UMT5EncoderModel``, in main memory
+    :type encoder: Any
+    :param device: ``cuda:N`` or ``mps``
+    :type device: str
+    :return: what brings the layers' weights
+    :rtype: LayerStreamer
+    """
+    placing.compute_on(encoder, device)
+    stack = encoder.encoder
+    table = stack.embed_tokens
+    table.register_forward_pre_hook(lambda _table, given: (given[0].cpu(), ))
+    table.register_forward_hook(lambda _table, _given, found: found.to(device))
+    # each layer is used once for each text: pinning its memory would take longer than that saves
+    return LayerStreamer([stack.block, stack.final_layer_norm], device, Copier())
 
 
 def _make_encoder_class(dtype: 'torch.dtype') -> type:

@@ -25,7 +25,7 @@ from modules.engines.wan.clip import Clip
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.texts import TextCache
 from modules.i18n import text
-from modules.progress import Progress
+from modules.progress import Progress, StopIfCancelled, do_nothing
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +85,7 @@ class Sampler(Testable):
         self.placed.restore()
 
     def gives_numbers(self) -> bool:
-        latents = self._denoise(self._sample, 0, None)
+        latents = self._denoise(self._sample, 0, None, do_nothing)
         return bool(latents.isfinite().all()) and self._make_decoder().gives_numbers(
             latents.transpose(1, 2))
 
@@ -129,7 +129,7 @@ class Sampler(Testable):
             return tensors
 
         control.report(Progress('encoding'))
-        latents = self._denoise(wanted, number, on_step_end)
+        latents = self._denoise(wanted, number, on_step_end, control.stop_if_cancelled)
         parts = self.placed.count_parts(latents)
 
         def report(progress: Progress) -> None:
@@ -139,12 +139,14 @@ class Sampler(Testable):
         with self._reporting(parts, control):
             return self._make_decoder().decode(latents.transpose(1, 2), latents.shape[2], of_whole)
 
-    def _denoise(self, wanted: Wanted, number: int, on_step_end: Callable | None) -> 'torch.Tensor':
+    def _denoise(self, wanted: Wanted, number: int, on_step_end: Callable | None,
+                 stop_if_cancelled: StopIfCancelled) -> 'torch.Tensor':
         """Make the latents of one part of a clip, [1, C, T, h, w]."""
         import torch
         clip = wanted.clip
         # without guidance nothing is kept from being seen
-        positive, *negative = self._texts.embed(*wanted.texts[:1 + (clip.guidance > 1)])
+        texts = wanted.texts[:1 + (clip.guidance > 1)]
+        positive, *negative = self._texts.embed(*texts, stop_if_cancelled = stop_if_cancelled)
         self.was_tiled = self.placed.tile(self._is_tiled(self.rung, clip))
         kept = contextlib.nullcontext() if attention.is_fused(self.device,
                                                               torch) else attention.slicing()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modules.engines.wan.options import WanOptions
+from modules.progress import StopIfCancelled, do_nothing
 
 if TYPE_CHECKING:
     import torch
@@ -72,23 +73,27 @@ class TextCache:
     :param identity: tells the model that reads texts, and the precision, from all others
     :type identity: str
     :param embed: reads the model from its files, makes embeddings [1, tokens, D] of texts, and lets the model go
-    :type embed: Callable[[list[str]], list[torch.Tensor]]
+    :type embed: Callable[[list[str], StopIfCancelled], list[torch.Tensor]]
     """
 
     def __init__(self, home: Path, identity: str,
-                 embed: 'Callable[[list[str]], list[torch.Tensor]]'):
+                 embed: 'Callable[[list[str], StopIfCancelled], list[torch.Tensor]]'):
         self._home = home
         self._identity = identity
         self._embed = embed
         # those that could not be written, in the order of their last use
         self._unwritten: dict[str, torch.Tensor] = {}
 
-    def embed(self, *texts: str) -> 'list[torch.Tensor]':
+    def embed(self,
+              *texts: str,
+              stop_if_cancelled: StopIfCancelled = do_nothing) -> 'list[torch.Tensor]':
         """
         Give the embeddings of texts.
 
         :param texts: the texts
         :type texts: str
+        :param stop_if_cancelled: called while texts are read that were never seen
+        :type stop_if_cancelled: StopIfCancelled
         :return: [1, tokens, D] each, in main memory
         :rtype: list[torch.Tensor]
         """
@@ -96,7 +101,7 @@ class TextCache:
         missing = [text for text, embedding in found.items() if embedding is None]
         if missing:
             logger.info('Reading %d new texts', len(missing))
-            made = self._embed(missing)
+            made = self._embed(missing, stop_if_cancelled)
             for text, embedding in zip(missing, made, strict = True):
                 found[text] = embedding
                 # the next attempt, in another precision or way to compute, may make numbers

@@ -7,9 +7,11 @@ Libraries: pytest, torch, diffusers, numpy, Pillow.
 """
 
 import dataclasses
+import gc
 import io
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import numpy
@@ -30,7 +32,7 @@ from modules.engines.wan import kinds, memory
 from modules.engines.wan.budget import WanBudget
 from modules.engines.wan.clip import PRESETS, Asked, Clip, choose_size, divide, plan_clip
 from modules.engines.wan.options import WanOptions
-from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TextCache
+from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TOKENS, TextCache
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, Progress
 from modules.request import parse_request
@@ -109,7 +111,7 @@ def test_the_result_has_the_photos_own_ratio(tiny):
 
 def test_half_precision_frames_equal_a_plain_call(tiny):
     source = pipeline.Source(tiny.folder, 'cpu', True)
-    texts = TextCache(tiny.home, 'half', lambda texts: pipeline.embed_texts(source, texts))
+    texts = TextCache(tiny.home, 'half', partial(pipeline.embed_texts, source))
     placed = PlacedPipeline(pipeline.load_pipeline(source), 'cpu', ladder.RUNGS[0])
     sampler = Sampler(placed, texts, lambda rung, clip: False, None)
     clip, fit = tiny.engine.plan((96, 64), request())
@@ -183,6 +185,73 @@ def test_out_of_memory_goes_one_rung_down_with_the_same_seed(tiny):
     assert [progress.note.key for progress in seen
             if progress.note] == ['engines.memory_stepped_down']
     assert engine.settings(request())['Memory'] == 'single'
+
+
+def count_encoders():
+    return sum(isinstance(each, transformers.UMT5EncoderModel) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize('calls', [0, 1, 2, 3, 4])
+def test_reading_texts_ends_before_each_block_and_holds_nothing(large, tmp_path, calls):
+    source, left = pipeline.Source(large, 'cpu', False), [None] * calls
+    gc.collect()
+    before = count_encoders()
+
+    def stop():
+        if not left:
+            raise errors.Cancelled
+        left.pop()
+
+    # two texts, two blocks each
+    with pytest.raises(errors.Cancelled) as kept:
+        pipeline.embed_texts(source, ['a', 'b'], stop)
+    # while the error is still there
+    assert kept.value and count_encoders() == before
+
+
+def test_a_clip_is_cancelled_while_its_texts_are_read(large, tmp_path):
+    engine, seen = tiny_wan.loaded(large, tmp_path), []
+
+    def stop():
+        seen.append(None)
+        # once before the encoder is read, then before each of its two blocks
+        if len(seen) == 3:
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        animate(engine, photo(), request(prompt = 'ab'), stop = stop)
+    assert len(seen) == 3
+    assert len(list((tmp_path / 'texts').iterdir())) == 2
+
+
+def test_words_are_looked_up_in_main_memory():
+    config = transformers.UMT5Config(
+        vocab_size = 4096, d_model = 64, d_kv = 16, d_ff = 128, num_layers = 3, num_heads = 4)
+    ids, gpu = torch.randint(1, 4000, (1, 24)), pretended_gpu.GPU
+    live = LiveBytes(None, 'cuda')
+    with pretended_gpu.pretended(), live:
+        encoder = transformers.UMT5EncoderModel(config).eval()
+        streamer = pipeline.stream_encoder(encoder, str(gpu))
+        given = torch.empty_like(ids, device = gpu), torch.empty(1, 1, 24, 24, device = gpu)
+        made = encoder(*given).last_hidden_state
+        assert made.device == gpu and made.shape == (1, 24, 64)
+        streamer.release()
+    assert live.peak < encoder.shared.weight.nbytes / 2
+
+
+def test_an_encoder_that_is_streamed_gives_the_same_embeddings(large):
+    whole = pipeline.Source(large, 'cpu', False)
+    expected, = pipeline.embed_texts(whole, ['wind'], lambda: None)
+    encoder = transformers.UMT5EncoderModel.from_pretrained(large / 'text_encoder').eval()
+    pipe = tiny_wan.load_plainly(large)
+    pipe.text_encoder = encoder
+    given = {'do_classifier_free_guidance': False, 'max_sequence_length': TOKENS}
+    streamer = pipeline.stream_encoder(encoder, 'cpu')
+    for _time in range(2):
+        with torch.no_grad():
+            made = pipe.encode_prompt('wind', **given)[0]
+        assert torch.equal(made, expected)
+    streamer.release()
 
 
 def fail(faults):
@@ -266,7 +335,7 @@ def numbers(value):
 def test_texts_are_kept_by_text_and_by_model(tmp_path):
     read = []
 
-    def embed(texts):
+    def embed(texts, _stop):
         read.append(texts)
         return [numbers(len(text)) for text in texts]
 
@@ -285,7 +354,7 @@ def test_texts_are_kept_by_text_and_by_model(tmp_path):
 def test_a_damaged_file_is_made_anew(tmp_path, damage):
     read = []
 
-    def embed(texts):
+    def embed(texts, _stop):
         read.append(texts)
         return [numbers(5) for text in texts]
 
@@ -298,12 +367,12 @@ def test_a_damaged_file_is_made_anew(tmp_path, damage):
 
 
 def test_the_texts_that_were_used_last_are_kept_and_a_full_disk_stops_nobody(tmp_path):
-    cache = TextCache(tmp_path / 'home', 'one', lambda texts: [numbers(0)] * len(texts))
+    cache = TextCache(tmp_path / 'home', 'one', lambda texts, _stop: [numbers(0)] * len(texts))
     for number in range(MOST + 9):
         cache.embed(str(number))
     assert len(list((tmp_path / 'home').iterdir())) == MOST
     (tmp_path / 'file').touch()
-    nowhere = TextCache(tmp_path / 'file', 'one', lambda texts: [numbers(1)])
+    nowhere = TextCache(tmp_path / 'file', 'one', lambda texts, _stop: [numbers(1)])
     assert torch.equal(nowhere.embed('a')[0], numbers(1))
 
 
@@ -311,7 +380,7 @@ def test_where_nothing_can_be_written_texts_are_not_read_for_every_clip(tmp_path
     (tmp_path / 'file').touch()
     read = []
 
-    def embed(texts):
+    def embed(texts, _stop):
         read.extend(texts)
         return [numbers(len(text)) for text in texts]
 
@@ -326,20 +395,20 @@ def test_where_nothing_can_be_written_texts_are_not_read_for_every_clip(tmp_path
 
 def test_what_is_no_number_is_not_kept(tmp_path):
     made = [numbers(2), numbers('nan')]
-    cache = TextCache(tmp_path, 'one', lambda texts: [made.pop()])
+    cache = TextCache(tmp_path, 'one', lambda texts, _stop: [made.pop()])
     assert cache.embed('a')[0].isnan().all() and not list(tmp_path.iterdir())
     assert torch.equal(cache.embed('a')[0], numbers(2))
 
 
 def test_others_may_read_what_is_kept_as_the_mask_says(tmp_path):
-    cache = TextCache(tmp_path, 'one', lambda texts: [numbers(1)])
+    cache = TextCache(tmp_path, 'one', lambda texts, _stop: [numbers(1)])
     (tmp_path / 'plain').touch()
     cache.embed('a')
     assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1
 
 
 def test_nothing_is_left_of_what_could_not_be_kept(tmp_path):
-    cache = TextCache(tmp_path, 'one', lambda texts: [numbers(1)])
+    cache = TextCache(tmp_path, 'one', lambda texts, _stop: [numbers(1)])
     cache._path('a').mkdir()
     cache.embed('a')
     assert [file.is_dir() for file in tmp_path.iterdir()] == [True]
@@ -620,6 +689,12 @@ def test_the_usual_length_is_that_of_the_usual_preset(tmp_path):
         tmp_path, tmp_path, {
             'frames': None
         }, preset = 'draft').usual_seconds == 2.04
+
+
+def test_the_usual_length_is_that_of_the_kind_before_it_is_loaded(large, tmp_path):
+    engine = tiny_wan.made(large, tmp_path, {'frames': None})
+    assert engine.status().reason is None
+    assert (engine.fps, engine.usual_seconds) == (16, 5.06)
 
 
 def walk(pipe, placed, kind):
