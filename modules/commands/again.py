@@ -121,7 +121,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 if key != 'ModelName' or HUB_NAME.fullmatch(word):
                     yield (section, key), word
     recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}
-    if 'Seconds' not in recorded:
+    if recorded.get('Seconds') is None:
         yield from _length(recorded)
     for key, option in configuration.OPTIONS['ModelOptions'].items():
         if option.metadata['unrecorded'] and key not in recorded:
@@ -132,7 +132,10 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
 def _length(recorded: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], str]]:
     """Clips once were as long as their number of frames said, of all engines; the range is that of ``Seconds``."""
     frames, fps = recorded.get('OutputFrames'), recorded.get('OutputFPS')
-    if isinstance(frames, int) and isinstance(fps, int) and fps:
+    if 'ModelName' in recorded or 'Seconds' in recorded:
+        # as many frames as the model makes in one go
+        yield ('ModelOptions', 'Seconds'), ''
+    elif isinstance(frames, int) and isinstance(fps, int) and fps:
         yield ('ModelOptions', 'Seconds'), f'{min(10, max(1, frames / fps)):.6g}'
 
 

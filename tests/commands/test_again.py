@@ -315,6 +315,15 @@ def test_a_clip_of_a_number_of_frames_is_made_again_as_long_as_it_was(tmp_path, 
     assert configuration.read(None, found.overrides).model.seconds == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize('recorded', [{'ModelName': 'a/b'}, {'Seconds': None}])
+def test_a_models_clip_is_made_again_of_as_many_frames(tmp_path, recorded):
+    told = copy.deepcopy(SETTINGS)
+    told['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 14, **recorded}
+    found = again.read_result(_result(tmp_path, told))
+    assert found.overrides['ModelOptions', 'Seconds'] == ''
+    assert configuration.read(None, found.overrides).model.seconds is None
+
+
 def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     told = copy.deepcopy(SETTINGS)

@@ -72,7 +72,8 @@ class StableVideo(Engine):
     #: kinds of devices whose faults would show in the first clip; a processor that cannot compute runs no program
     tested = ('cuda', 'mps')
 
-    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset')
+    parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset',
+                  'seconds')
     is_closed = False
     is_generative = True
 
@@ -82,6 +83,8 @@ class StableVideo(Engine):
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
         self.model = configuration.model
         self.fps = self.model.output_fps
+        usual = presets.apply(self.model.preset, self.model, self.model.seconds)
+        self.usual_seconds: float = round(usual.frames / self.fps, 2)
         self.budget = MemoryBudget(self.model)
         self._are_libraries_coming = are_libraries_coming
         self._find = partial(find, configuration)
@@ -167,7 +170,8 @@ class StableVideo(Engine):
                     logger.info('Compiled for %d x %d', *sizes[0])
 
     def settings(self, request: 'AnimationRequest') -> dict[str, object]:
-        applied = presets.apply(request.preset or self.model.preset, self.model)
+        applied = self._apply(request, self.model.seconds)
+        usual = applied.frames / self.fps
         sampler = self.holder.require()
         # what was used where that differs from what was set: no path on this machine, the number of frames decoded at
         # once, whether compiled code had a part in the last clip, the rung. What the preset makes of it follows from it
@@ -175,13 +179,15 @@ class StableVideo(Engine):
             'ModelName': get_public_name(self.model.model_name),
             'DecodeChunkSize': sampler.choose_chunk(applied.model),
             'UNet': sampler.placed.was_compiled,
-            'Memory': sampler.rung.name
+            'Memory': sampler.rung.name,
+            # shorter clips are not asked for in this way
+            'Seconds': usual if usual >= 1 else None
         }
         return {**recorded_options(self.model, *OPTIONS), **as_used}
 
     def animate(self, photo: 'Photo', request: 'AnimationRequest',
                 control: JobControl) -> 'numpy.ndarray':
-        applied = presets.apply(request.preset or self.model.preset, self.model)
+        applied = self._apply(request, None)
         fit = fitting.plan(photo.full_size, applied.model)
 
         def report_in_shape(progress):
@@ -212,9 +218,12 @@ class StableVideo(Engine):
         :raises modules.errors.OutOfMemory: when memory does not suffice on the last rung
         :raises modules.errors.EngineUnavailable: when the device fails
         """
-        applied = presets.apply(request.preset or self.model.preset, self.model)
+        applied = self._apply(request, request.seconds or self.model.seconds)
         return self.holder.make_clip(lambda sampler: sampler.make(image, request, applied, control),
                                      control)
+
+    def _apply(self, request: 'AnimationRequest', seconds: float | None) -> presets.Applied:
+        return presets.apply(request.preset or self.model.preset, self.model, seconds)
 
     def _require_checkpoint(self) -> Path:
         folder = self._find()

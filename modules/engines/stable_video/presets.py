@@ -55,6 +55,8 @@ class Applied:
 
     preset: Preset
     model: ModelOptions
+    #: of the clip, which may be longer than the model makes in one go
+    frames: int
 
     def without_preset(self) -> 'Applied':
         """
@@ -63,10 +65,10 @@ class Applied:
         :return: the options, with a preset that gives up nothing
         :rtype: Applied
         """
-        return Applied(Preset(), self.model)
+        return dataclasses.replace(self, preset = Preset())
 
 
-def apply(name: str, model: ModelOptions) -> Applied:
+def apply(name: str, model: ModelOptions, seconds: float | None = None) -> Applied:
     """
     Change the options as a preset does.
 
@@ -74,18 +76,20 @@ def apply(name: str, model: ModelOptions) -> Applied:
     :type name: str
     :param model: the options as they are set
     :type model: ModelOptions
+    :param seconds: length of the clip; None for what the model makes in one go
+    :type seconds: float | None
     :return: those that are computed with
     :rtype: Applied
     """
     preset, steps = TABLE[name], model.inference_steps
-    return Applied(
-        preset,
-        dataclasses.replace(
-            model,
-            inference_steps = max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
-            output_frames = min(model.output_frames, preset.frames or model.output_frames),
-            image_prompt_width = _scale_side(model.image_prompt_width, preset.sides),
-            image_prompt_height = _scale_side(model.image_prompt_height, preset.sides)))
+    frames = min(model.output_frames, preset.frames or model.output_frames)
+    changed = dataclasses.replace(
+        model,
+        inference_steps = max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
+        output_frames = frames,
+        image_prompt_width = _scale_side(model.image_prompt_width, preset.sides),
+        image_prompt_height = _scale_side(model.image_prompt_height, preset.sides))
+    return Applied(preset, changed, round(seconds * model.output_fps) if seconds else frames)
 
 
 def _scale_side(side: int, share: float) -> int:

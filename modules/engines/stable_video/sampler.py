@@ -8,7 +8,8 @@ Libraries: numpy, Pillow; torch and diffusers, imported when the engine loads.
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from PIL import Image
@@ -20,9 +21,11 @@ from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.stable_video import memory, preview, warmup
+from modules.engines.stable_video.joining import Joint, count_parts, report_part
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.presets import Applied
+from modules.i18n import text
 from modules.progress import Progress, StopIfCancelled
 
 if TYPE_CHECKING:
@@ -112,13 +115,13 @@ class Sampler(Testable):
     def make(self, image: Image.Image, request: 'AnimationRequest', applied: Applied,
              control: ClipControl) -> numpy.ndarray:
         """
-        Make a clip.
+        Make a clip; one longer than the model makes in one go in parts, each from the last frame of the one before.
 
         :param image: RGB, of the model's size
         :type image: Image.Image
         :param request: what is wanted
         :type request: AnimationRequest
-        :param applied: what is given up for speed, and the options
+        :param applied: what is given up for speed, the options and the length
         :type applied: Applied
         :param control: called after every step and every chunk of frames
         :type control: ClipControl
@@ -126,6 +129,24 @@ class Sampler(Testable):
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
+        steps, count = applied.model.inference_steps, count_parts(applied.frames,
+                                                                  applied.model.output_frames)
+        parts: list[numpy.ndarray] = []
+        before: numpy.ndarray | None = None
+        for number in range(count):
+            report = report_part(control.report, number, count, steps)
+            if before is not None:
+                report(Progress('encoding', note = text('engines.continued', parts = count)))
+                image = Image.fromarray(before)
+            joint = Joint(before, control.finish)
+            part = self._make_part(image, replace(request, seed = request.seed + number), applied,
+                                   replace(control, report = report, finish = joint.take))
+            parts.append(part[min(number, 1):])
+            before = joint.last
+        return numpy.concatenate(parts)[:applied.frames]
+
+    def _make_part(self, image: Image.Image, request: 'AnimationRequest', applied: Applied,
+                   control: ClipControl) -> numpy.ndarray:
         model = applied.model
 
         def on_step_end(pipe, step, _time, tensors):
@@ -140,7 +161,7 @@ class Sampler(Testable):
         control.report(Progress('encoding'))
         try:
             self.placed.prepare(applied)
-            latents = self._denoise(image, request, model, on_step_end)
+            latents = _denoise(self.placed.pipe, image, request, model, on_step_end)
         finally:
             self.placed.denoiser.end()
         return self.placed.decoder.decode(latents, self.choose_chunk(model), control)
@@ -199,30 +220,31 @@ class Sampler(Testable):
             self.restore()
             devices.empty_cache(self.device)
 
-    def _denoise(self, image: Image.Image, request: 'AnimationRequest', model: ModelOptions,
-                 on_step_end: Callable) -> 'torch.Tensor':
-        """Make the clip's latents, [1, T, C, H / 8, W / 8]."""
-        import torch
-        width, height = image.size
-        return self.placed.pipe(
-            image,
-            height = height,
-            width = width,
-            num_frames = model.output_frames,
-            num_inference_steps = model.inference_steps,
-            fps = model.conditioning_fps,
-            motion_bucket_id = request.motion_bucket_id,
-            noise_aug_strength = request.noise_aug_strength,
-            min_guidance_scale = 1.0,
-            max_guidance_scale = request.max_guidance_scale,
-            generator = torch.Generator().manual_seed(request.seed),
-            callback_on_step_end = on_step_end,
-            callback_on_step_end_tensor_inputs = preview.TENSORS,
-            output_type = 'latent').frames
-
 
 def _make_noise(model: ModelOptions) -> Image.Image:
     """Make a landscape picture of noise: what is even may come out even by chance."""
     height, width = sorted((model.image_prompt_width, model.image_prompt_height))
     values = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
     return Image.fromarray(values)
+
+
+def _denoise(pipe: Any, image: Image.Image, request: 'AnimationRequest', model: ModelOptions,
+             on_step_end: Callable) -> 'torch.Tensor':
+    """Make the clip's latents, [1, T, C, H / 8, W / 8]."""
+    import torch
+    width, height = image.size
+    return pipe(
+        image,
+        height = height,
+        width = width,
+        num_frames = model.output_frames,
+        num_inference_steps = model.inference_steps,
+        fps = model.conditioning_fps,
+        motion_bucket_id = request.motion_bucket_id,
+        noise_aug_strength = request.noise_aug_strength,
+        min_guidance_scale = 1.0,
+        max_guidance_scale = request.max_guidance_scale,
+        generator = torch.Generator().manual_seed(request.seed),
+        callback_on_step_end = on_step_end,
+        callback_on_step_end_tensor_inputs = preview.TENSORS,
+        output_type = 'latent').frames

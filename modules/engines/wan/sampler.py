@@ -104,7 +104,7 @@ class Sampler(Testable):
         made: list[numpy.ndarray] = []
         for number in range(len(wanted.clip.parts)):
             if number:
-                note = text('engines.wan_continued', parts = len(wanted.clip.parts))
+                note = text('engines.continued', parts = len(wanted.clip.parts))
                 control.report(Progress('encoding', note = note))
             part = self._make_part(wanted, number, control)
             # the next part goes on from the last frame

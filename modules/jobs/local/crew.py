@@ -15,16 +15,16 @@ from modules.jobs.job import Job
 from modules.jobs.pace import Pace, assign
 
 
-def kind_of(job: Job) -> tuple[str, str | None]:
+def kind_of(job: Job) -> tuple[str, str | None, float | None]:
     """
     Tell what jobs of one length have in common.
 
     :param job: a job
     :type job: Job
-    :return: its engine and its preset
-    :rtype: tuple[str, str | None]
+    :return: its engine, its preset and its length
+    :rtype: tuple[str, str | None, float | None]
     """
-    return job.request.engine, job.request.preset
+    return job.request.engine, job.request.preset, job.request.seconds
 
 
 class Crew:

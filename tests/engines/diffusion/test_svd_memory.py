@@ -23,6 +23,7 @@ from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.compiling import Layers
 from modules.engines.registry import Engines
 from modules.engines.stable_video import memory, pipeline, presets
+from modules.engines.stable_video import sampler as samplers
 from modules.engines.stable_video.engine import StableVideo
 from modules.engines.stable_video.placed import choose_forward_chunk
 
@@ -174,7 +175,8 @@ def latents(engine, wanted):
     sampler.placed.prepare(presets.apply('quality', engine.model))
     with torch.no_grad():
         image = photo().image.resize((128, 64))
-        seen = sampler._denoise(image, wanted, engine.model, lambda *told: told[3])
+        seen = samplers._denoise(sampler.placed.pipe, image, wanted, engine.model,
+                                 lambda *told: told[3])
     sampler.restore()
     return seen
 

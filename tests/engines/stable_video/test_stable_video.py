@@ -24,7 +24,7 @@ from modules.engines.diffusion import checkpoints, devices, fitting, ladder
 from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.preview import project_latents
-from modules.engines.stable_video import memory, presets
+from modules.engines.stable_video import joining, memory, presets
 from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
 from modules.engines.stable_video.engine import StableVideo
@@ -121,6 +121,49 @@ def test_a_checkpoint_without_half_precision_files_works(plain_checkpoint):
     frames = animate(loaded(plain_checkpoint), photo(), request())
     expected = reference(load_plainly(plain_checkpoint, None), photo(), request())
     assert numpy.array_equal(frames, expected)
+
+
+def test_a_long_clip_goes_on_from_its_last_frame(checkpoint, plain, expected):
+    engine, seen = loaded(checkpoint, output_fps = 9, decode_chunk_size = 2), []
+    first = reference(plain, photo(), request(), chunk = 2)
+    then = reference(
+        plain, Photo(Image.fromarray(first[-1]), (128, 64)), request(seed = 8), chunk = 2)
+    frames = animate(engine, photo(), request(seconds = 1.0), seen.append)
+    assert numpy.array_equal(frames[:5], first)
+    # the second part has the colours of the frame it begins with, and begins with the next
+    wanted, found = (each.reshape(-1, 3).astype(float) for each in (first[-1], then[0]))
+    gain = (wanted.std(0) / found.std(0)).clip(0.8, 1.25)
+    joined = (then - found.mean(0)) * gain + wanted.mean(0)
+    assert numpy.abs(frames[5:] - joined.clip(0, 255)[1:]).max() <= 0.51
+    assert numpy.abs(then[1:] - joined[1:]).max() > 2
+    steps = [(each.step, each.steps) for each in seen if each.phase == 'step']
+    assert steps == sorted(steps) and steps[-1] == (6, 6)
+    phases = [each.phase for each in seen]
+    assert [name for name, before in zip(phases, ['', *phases], strict = False)
+            if name != before] == ['encoding', 'step', 'decoding']
+    assert [each.note.key for each in seen if each.note] == ['engines.continued']
+    assert engine.settings(request(seconds = 1.0))['Seconds'] is None
+
+
+@pytest.mark.parametrize(('wanted', 'usual', 'preset', 'count'), [(None, None, 'quality', 25),
+                                                                  (None, 2, 'quality', 30),
+                                                                  (1, 2, 'quality', 15),
+                                                                  (None, None, 'draft', 14),
+                                                                  (10, None, 'draft', 150)])
+def test_a_clip_has_as_many_frames_as_its_length_says(wanted, usual, preset, count):
+    applied = presets.apply(preset, ModelOptions(), wanted or usual)
+    assert applied.frames == count
+    assert joining.count_parts(
+        count, applied.model.output_frames) == -(-(count - 1) // (applied.model.output_frames - 1))
+
+
+def test_a_short_clip_ends_early(checkpoint, expected):
+    engine = loaded(checkpoint, output_fps = 3)
+    assert numpy.array_equal(animate(engine, photo(), request(seconds = 1.0)), expected[:3])
+
+
+def test_a_model_that_makes_one_frame_makes_no_long_clip():
+    assert joining.count_parts(9, 1) == 1
 
 
 @pytest.mark.parametrize('size', [(300, 200), (200, 300), (200, 200), (60, 40), (1000, 100)])

@@ -659,7 +659,7 @@ def test_a_long_clip_goes_on_from_its_last_frame(tiny):
         tiny.plain, Image.fromarray(first[-1]), 'wind', '风', 8, num_frames = 9, **of_plain)
     assert numpy.array_equal(frames, numpy.concatenate([first, then[1:]]))
     assert [each.step for each in seen if each.phase == 'step'] == [1, 2, 3, 4, 5, 6]
-    assert [each.note.key for each in seen if each.note] == ['engines.wan_continued']
+    assert [each.note.key for each in seen if each.note] == ['engines.continued']
 
 
 def test_the_usual_length_is_said(tiny):

@@ -136,9 +136,9 @@ def test_a_device_whose_pace_is_not_known_is_tried(devices):
 def test_presets_are_learnt_apart(team, devices):
     fast, slow = devices
     team.learn(fast, 2, waiting(preset = 'draft'))
-    assert team.pace.whole(('svd', 'quality'), fast) == 20
-    assert team.pace.whole(('svd', 'draft'), fast) == 2
-    assert team.pace.whole(('svd', 'draft'), slow) is None
+    assert team.pace.whole(('svd', 'quality', None), fast) == 20
+    assert team.pace.whole(('svd', 'draft', None), fast) == 2
+    assert team.pace.whole(('svd', 'draft', None), slow) is None
 
 
 def test_who_cannot_do_a_job_is_not_given_it_unless_nobody_can():
