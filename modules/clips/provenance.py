@@ -116,8 +116,7 @@ def settings_to_text(settings: Mapping[str, object]) -> str:
     :return: JSON in ASCII, on one line; the same settings give the same text
     :rtype: str
     """
-    return json.dumps(
-        _change_parameters(settings, _pack), allow_nan = False, separators = (', ', ': '))
+    return json.dumps(_change_values(settings, _pack), allow_nan = False, separators = (', ', ': '))
 
 
 def read_settings(path: Path) -> dict[str, object]:
@@ -156,18 +155,27 @@ def _parse(content: bytes) -> dict[str, object]:
     found = json.loads(content.decode('ascii'), parse_constant = refuse)
     if not isinstance(found, dict):
         raise ValueError('settings without names')
-    return _change_parameters(found, _unpack)
+    return _change_values(found, _unpack)
 
 
-def _change_parameters(settings: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    parameters = settings.get('parameters')
-    if not isinstance(parameters, dict):
-        return dict(settings)
-    return {**settings, 'parameters': {name: change(value) for name, value in parameters.items()}}
+def _change_values(settings: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Change the values of parameters, and of the options of each section."""
+
+    def change_table(table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        return {name: change(value) for name, value in table.items()}
+
+    changed = {**settings, 'parameters': change_table(settings.get('parameters'))}
+    options = settings.get('options')
+    if isinstance(options, dict):
+        changed['options'] = {name: change_table(table) for name, table in options.items()}
+    return {name: changed[name] for name in settings}
 
 
 def _pack(value: Any) -> Any:
-    if not isinstance(value, str) or len(value) <= LONG:
+    # a character may be six bytes of ASCII, or twelve
+    if not isinstance(value, str) or len(json.dumps(value)) <= LONG:
         return value
     return {PACKED: base64.b64encode(zlib.compress(value.encode(), 9)).decode()}
 

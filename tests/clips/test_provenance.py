@@ -113,9 +113,15 @@ def _drawing():
                        '],"width":0.1234,"speed":1.234}' for _ in range(63))
     flow = parse_flow('{"strokes":[' + strokes + ']}')
     assert 63000 < len(flow) <= 65536
-    parameters = SETTINGS['parameters'] | {'flow': flow}
+    texts = dict.fromkeys(('prompt', 'negative_prompt'), '\U0001f600' * 1000)
+    used = {'Prompt': texts['prompt'], 'NegativePrompt': texts['prompt']}
     return SETTINGS | {
-        'parameters': parameters | dict.fromkeys(('prompt', 'negative_prompt'), '\U0001f600' * 1000)
+        'parameters': SETTINGS['parameters'] | {
+            'flow': flow
+        } | texts,
+        'options': SETTINGS['options'] | {
+            'WanOptions': used
+        }
     }
 
 

@@ -41,11 +41,15 @@ def common(configuration: Configuration) -> dict[str, str]:
     """
     shared = {'version': VERSION}
     for section in (configuration.model, configuration.output, *configuration.engines):
+        # engines have keys of the same names
+        prefix = f'{type(section).__name__}.' if section in configuration.engines else ''
         for field in dataclasses.fields(section):
+            value = str(getattr(section, field.name))
+            if field.metadata['is_model']:
+                # a folder lies elsewhere on every machine
+                value = value.replace('\\', '/').rstrip('/').split('/')[-1]
             if field.name not in OWN:
-                shared[field.metadata['key']] = str(getattr(section, field.name))
-    # a folder lies elsewhere on every machine
-    shared['ModelName'] = shared['ModelName'].replace('\\', '/').rstrip('/').split('/')[-1]
+                shared[prefix + field.metadata['key']] = value
     return shared
 
 

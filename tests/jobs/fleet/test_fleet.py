@@ -11,6 +11,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import fleet
 import program
@@ -236,9 +237,11 @@ def test_what_makes_another_clip_makes_another_queue():
         Configuration(model = ModelOptions(output_frames = 14)),
         Configuration(model = ModelOptions(model_name = 'an/other')),
         Configuration(output = OutputOptions(gif_max_bytes = 1)),
+        *(Configuration(engines = (replace(own, model_name = 'an/other'), ))
+          for own in plain.engines),
     ]
     names = {queue_name('camera', common(each)) for each in (plain, *others)}
-    assert len(names) == 4
+    assert len(names) == 5
     assert queue_name('svd', common(plain)) not in names
     same = Configuration(model = ModelOptions(device = 'cuda:1', engine = 'camera'))
     assert common(same) == common(plain)
