@@ -71,8 +71,13 @@ class Page:
     def see(self, selector):
         return self.until('document.querySelector(arguments[0])?.checkVisibility()', selector)
 
+    def give(self, *paths):
+        """Choose files, when the page can take several."""
+        self.until('file.multiple')
+        self.find('#file').send_keys('\n'.join(map(str, paths)))
+
     def choose(self, path):
-        self.find('#file').send_keys(str(path))
+        self.give(path)
         self.see('#studio[data-state=chosen]')
 
     def press(self, *keys):
@@ -152,7 +157,7 @@ def test_by_keyboard_alone(page, picture):
 def test_a_photo_that_is_none_is_told_and_the_page_goes_on(page, picture, tmp_path):
     letter = tmp_path / 'letter.jpg'
     letter.write_bytes(b'Dear photo')
-    page.find('#file').send_keys(str(letter))
+    page.give(letter)
     page.see('.notice[data-kind=wrong]')
     page.choose(picture)
 
@@ -161,7 +166,7 @@ def test_several_photos_and_the_way_to_the_phone(page, picture, tmp_path):
     letter, second = tmp_path / 'letter.pdf', tmp_path / 'second.jpg'
     letter.write_bytes(b'Dear photo')
     second.write_bytes(photo(size = (200, 300)))
-    page.find('#file').send_keys('\n'.join(map(str, (picture, letter, second))))
+    page.give(picture, letter, second)
     page.see('#studio[data-state=chosen]')
     assert page.until('notice.textContent.includes("letter.pdf")')
     page.find('#start').click()

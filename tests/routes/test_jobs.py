@@ -172,6 +172,7 @@ def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
         'engine': 'camera',
         'loop': 'none',
         'key_frame': 'end',
+        'smooth': None,
         'preset': 'quality',
         'seconds': None,
         'move': 'auto',

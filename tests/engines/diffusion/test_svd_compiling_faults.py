@@ -213,7 +213,7 @@ def test_what_another_thread_compiles_changes_no_clip(uniform_checkpoint):
 
 
 def test_weights_that_move_are_not_computed_with_by_compiled_code(uniform_checkpoint, monkeypatch):
-    monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
+    monkeypatch.setattr(ladder, 'rungs', lambda *_device: ladder.RUNGS)
     engine, seen = loaded(uniform_checkpoint, image_prompt_width = 64), []
     expected = animate(engine, photo(128, 128), request())
     prepare(engine)
@@ -232,7 +232,7 @@ def test_weights_that_move_are_not_computed_with_by_compiled_code(uniform_checkp
 
 @pytest.mark.parametrize('options', [{'unet': False}, {'memory': 'offload'}])
 def test_what_cannot_or_must_not_be_compiled_is_not(uniform_checkpoint, monkeypatch, options):
-    monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
+    monkeypatch.setattr(ladder, 'rungs', lambda *_device: ladder.RUNGS)
     prepare(loaded(uniform_checkpoint, **options))
     assert graphs() == 0
 

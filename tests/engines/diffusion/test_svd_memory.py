@@ -240,7 +240,7 @@ def test_when_the_last_rung_does_not_suffice_that_is_said(checkpoint):
 @pytest.mark.parametrize('phase', ['encoding', 'step', 'decoding'])
 def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
     """Weights move between a processor and itself, by the ladder of a GPU."""
-    monkeypatch.setattr(ladder, 'rungs', lambda device: ladder.RUNGS)
+    monkeypatch.setattr(ladder, 'rungs', lambda *_device: ladder.RUNGS)
     engine, seen = loaded(checkpoint, **SMALLEST), []
 
     def report(progress):
