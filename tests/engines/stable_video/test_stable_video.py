@@ -312,8 +312,10 @@ def test_tells_the_options_that_change_the_clip_as_they_were_used(checkpoint):
         'Memory': 'resident',
         'ImagePromptWidth': 128,
         'ImagePromptHeight': 64,
-        'ImageFit': 'pad'
+        'ImageFit': 'pad',
+        'Seconds': None
     }
+    assert loaded(checkpoint, output_fps = 4).settings(request())['Seconds'] == 1.25
     assert loaded(checkpoint, decode_chunk_size = 2).settings(request())['DecodeChunkSize'] == 2
 
 
