@@ -3,6 +3,9 @@
 
 const ATTRIBUTES = ['aria-label', 'placeholder', 'alt'];
 
+// of a value in a sentence of the server, with the form of a number
+const PLACE = /\{(\w+)(?::\w+)?\}/g;
+
 let dictionary = {};
 
 export function setWords(words) {
@@ -57,7 +60,7 @@ export function translateRefusal(code, message, from, to) {
 
 // What may stand inside a refusal: [before, now], those first that leave least open.
 function pairReasons(from, to) {
-  return ['engines', 'weights']
+  return ['engines', 'weights', 'flow']
     .flatMap((section) => Object.keys(from[section]).map((key) => [from[section][key], to[section][key]]))
     .sort(([one], [other]) => other.length - one.length);
 }
@@ -65,10 +68,16 @@ function pairReasons(from, to) {
 // The values are read out of the sentence, and may be sentences themselves; nothing where it is another sentence.
 function translate(sentence, before, now, reasons) {
   if (!before || !now) return null;
-  const names = [...before.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
-  const form = before.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('(.+)');
+  const names = [...before.matchAll(PLACE)].map(([, name]) => name);
+  const parts = before.replace(PLACE, '\0').split('\0').map(writeBraces);
+  const form = parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('(.+?)');
   const values = new RegExp(`^${form}$`, 's').exec(sentence)?.slice(1);
-  return values && now.replace(/\{(\w+)\}/g, (_whole, name) => translateValue(values[names.indexOf(name)], reasons));
+  return values && now.split(PLACE)
+    .map((part, index) => index % 2 ? translateValue(values[names.indexOf(part)], reasons) : writeBraces(part)).join('');
+}
+
+function writeBraces(words) {
+  return words.replaceAll('{{', '{').replaceAll('}}', '}');
 }
 
 function translateValue(value, reasons) {

@@ -22,6 +22,7 @@ from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.camera.engine import CameraMotion
+from modules.errors import BadDrawing
 from modules.photos.sizes import Photo
 from modules.progress import JobControl
 from modules.request import parse_request
@@ -579,3 +580,101 @@ def test_the_board_closes_when_an_engine_comes_that_knows_no_flow(page):
     page.click('#start')
     page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
     assert asked == [None, None]
+
+
+def test_another_brush_is_for_the_next_line(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    _draw(page, (0.5, 0.5))
+    assert page.locator('#flow-marks [data-chosen]').count() == 1
+    _brush(page, 'stays')
+    assert page.locator('#flow-marks [data-chosen]').count() == 0
+    page.fill('#flow-width', '5')
+    assert page.is_checked('[value=stays]')
+    assert [one['width'] for one in _field(page)['strokes']] == [0.1]
+
+
+def test_no_other_photo_is_seen_beside_the_setting(page):
+    _open(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.click('#flow-done')
+    page.wait_for_selector('.drawn .mark', state = 'attached')
+    page.click('.wordmark')
+    see(page, 'empty')
+    assert page.locator('.drawn img[src]').count() == 0
+    assert page.locator('.drawn .mark').count() == 0
+
+
+def test_the_picture_moves_again_when_the_graphics_card_is_back(chromium, port):
+    with opened(chromium, port, reduced_motion = 'no-preference') as page:
+        _open(page, photo('PNG', (400, 200)))
+        _draw(page, (0.2, 0.5), (0.8, 0.5))
+        page.wait_for_selector('.sheet canvas', state = 'visible')
+        canvas = page.locator('.sheet canvas')
+        tell = "(canvas, name) => canvas.dispatchEvent(new Event(name, {cancelable: true}))"
+        # it comes back to those alone who ask for it
+        assert canvas.evaluate(tell, 'webglcontextlost') is False
+        page.wait_for_selector('.sheet canvas', state = 'hidden')
+        assert page.is_hidden('#flow-still') and page.is_visible('#flow-play')
+        canvas.evaluate(tell, 'webglcontextrestored')
+        page.wait_for_selector('.sheet canvas', state = 'visible')
+
+
+def test_a_line_of_very_many_points_becomes_one_of_few(page):
+    counts = page.evaluate('''async () => {
+        const {simplify} = await import('./static/js/flow/marks.js');
+        const points = Array.from({length: 150000}, (_none, index) => [
+            0.5 + 0.4 * Math.cos(index / 40), 0.5 + 0.4 * Math.sin(index / 4000)]);
+        return [points, [[0, 0.5], [0.5, 0.5001], [1, 0.5]], [[0, 0], [0.5, 0.5], [1, 0]]]
+            .map((each) => simplify({points: each}, 1).length);
+    }''')
+    assert 2 < counts[0] <= 512 and counts[1:] == [2, 3]
+
+
+def test_where_the_pointer_hardly_moves_no_points_are_added(page):
+    _open(page)
+    x, y = _place(page, 0.3, 0.5)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(1, 200):
+        page.mouse.move(x + step / 100, y)
+    page.mouse.move(x + 50, y)
+    page.wait_for_function("() => document.querySelector('.sheet .band')?.getAttribute('d').length")
+    page.wait_for_function("() => document.querySelector('.sheet .band').getBBox().width > 10")
+    assert page.locator('.sheet .band').get_attribute('d').count('L') < 20
+    page.mouse.up()
+    assert len(_field(page)['strokes']) == 1
+
+
+def test_beside_the_photo_nothing_is_drawn(page):
+    _open(page, photo(size = (100, 800)))
+    box, view = page.locator('.sheet').bounding_box(), page.locator('#flow-view').bounding_box()
+    assert box['x'] - view['x'] > 0.2 * box['height']
+    page.mouse.move(view['x'] + 5, box['y'] + box['height'] / 2)
+    page.mouse.down()
+    page.mouse.move(*_place(page, 0.5, 0.5), steps = 4)
+    page.mouse.up()
+    assert _field(page) is None
+    page.mouse.move(box['x'] - 5, box['y'] + box['height'] / 2)
+    page.mouse.down()
+    page.mouse.move(*_place(page, 0.5, 0.7), steps = 4)
+    page.mouse.up()
+    assert len(_field(page)['strokes']) == 1
+
+
+@pytest.mark.parametrize(('word', 'problem'),
+                         [('x', 'not_json'), ('[]', 'no_object'), ('{"strokes": 1}', 'no_list'),
+                          ('{"a": 1}', 'unknown'),
+                          ('{"strokes": [{"points": [[0, 2]]}]}', 'out_of_range')])
+def test_a_refusal_of_a_drawing_follows_the_language(page, word, problem):
+    with pytest.raises(BadDrawing) as refused:
+        parse_request([('flow', word)], Path(), 'photo')
+    assert refused.value.details['problem'].key == f'flow.{problem}'
+    found = page.evaluate(
+        """async ([code, message]) => {
+            const [api, words] = await Promise.all(['api', 'words'].map((name) => import(`./static/js/${name}.js`)));
+            const [from, to] = await Promise.all(['en', 'zh'].map(api.words));
+            const there = words.translateRefusal(code, message, from, to);
+            return [there, words.translateRefusal(code, there, to, from)];
+        }""", ['bad_drawing', refused.value.text.in_('en')])
+    assert found == [refused.value.text.in_('zh'), refused.value.text.in_('en')]

@@ -5,12 +5,14 @@ import {put, putAttribute} from '../words.js';
 import {Drawing} from './drawing.js';
 import {drawLines} from './lines.js';
 import {List, nameOf} from './list.js';
-import {length, sides} from './marks.js';
+import {length, lineOf, sides} from './marks.js';
 import {Player} from './player.js';
 import {Surface} from './surface.js';
 
 // a line that is shorter flows nowhere: it is a tap
 const LEAST_LENGTH = 0.012;
+// between two points of a line
+const LEAST_STEP = 0.0005;
 // of a mark that is set by keys, in parts of the photo's width
 const SHORT = 0.2;
 
@@ -22,7 +24,7 @@ export class Board {
     this.photo = dialog.querySelector('.sheet img');
     this.lines = dialog.querySelector('.sheet svg');
     this.ring = dialog.querySelector('.ring');
-    this.player = new Player(dialog.querySelector('.sheet canvas'));
+    this.player = new Player(dialog.querySelector('.sheet canvas'), () => this.show());
     this.surface = new Surface(this.find('view'), dialog.querySelector('.sheet'), this);
     this.sliders = {width: this.find('width'), speed: this.find('speed')};
     this.listen();
@@ -42,7 +44,11 @@ export class Board {
       const button = target.closest('[data-degrees]');
       if (button) this.flood(Number(button.dataset.degrees), button);
     });
-    this.find('brush').addEventListener('change', () => this.show());
+    this.find('brush').addEventListener('change', () => {
+      // the next line has this brush, not the one that is chosen
+      if (this.drawing.chosen) this.choose(null);
+      this.show();
+    });
     for (const [name, slider] of Object.entries(this.sliders)) {
       slider.addEventListener('input', () => {
         if (this.drawing.chosen) this.drawing.edit({[name]: this[name]}, name);
@@ -84,6 +90,7 @@ export class Board {
     this.drawing.addEventListener('change', () => this.follow());
     this.find('marks').replaceChildren();
     this.list = new List(this.find('marks'), this.template, this.drawing, (...words) => this.tell(...words));
+    this.find('still').hidden = true;
     this.dialog.showModal();
     this.surface.fit();
     this.player.open(picture).then(() => {
@@ -113,7 +120,10 @@ export class Board {
   }
 
   draw(points) {
-    this.line.push(...points);
+    for (const point of points) {
+      const [[x, y], [lastX, lastY]] = lineOf({points: [point, this.line.at(-1)]}, this.drawing.ratio);
+      if (Math.hypot(x - lastX, y - lastY) >= LEAST_STEP) this.line.push(point);
+    }
     this.show();
   }
 

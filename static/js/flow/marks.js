@@ -127,20 +127,32 @@ function inside(part) {
 // After Ramer, Douglas and Peucker: the point farthest from the straight line stays if it is farther than `tolerance`.
 function thin(line, tolerance) {
   if (line.length < 3) return line;
-  const ends = [line[0], line.at(-1)];
-  const distances = line.map((point) => distanceTo(point, ends));
-  const farthest = Math.max(...distances);
-  if (farthest <= tolerance) return ends;
-  const index = distances.indexOf(farthest);
-  return [...thin(line.slice(0, index + 1), tolerance).slice(0, -1), ...thin(line.slice(index), tolerance)];
+  const kept = new Uint8Array(line.length);
+  const open = [[0, line.length - 1]];
+  kept[0] = kept[line.length - 1] = 1;
+  while (open.length) {
+    const [start, end] = open.pop();
+    let [farthest, most] = [0, tolerance];
+    for (let index = start + 1; index < end; index += 1) {
+      const far = distanceToPart(line[index], line[start], line[end]);
+      if (far > most) [farthest, most] = [index, far];
+    }
+    if (farthest) {
+      kept[farthest] = 1;
+      open.push([start, farthest], [farthest, end]);
+    }
+  }
+  return line.filter((_point, index) => kept[index]);
 }
 
-function distanceTo([x, y], line) {
-  return Math.min(...line.map(([startX, startY], index) => {
-    const [endX, endY] = line[index + 1] ?? [startX, startY];
-    const [alongX, alongY] = [endX - startX, endY - startY];
-    const square = alongX ** 2 + alongY ** 2;
-    const part = square && Math.min(1, Math.max(0, ((x - startX) * alongX + (y - startY) * alongY) / square));
-    return Math.hypot(x - startX - part * alongX, y - startY - part * alongY);
-  }));
+function distanceTo(point, line) {
+  return Math.min(...line.map((start, index) => distanceToPart(point, start, line[index + 1] ?? start)));
+}
+
+// From the straight line between two points.
+function distanceToPart([x, y], [startX, startY], [endX, endY]) {
+  const [alongX, alongY] = [endX - startX, endY - startY];
+  const square = alongX ** 2 + alongY ** 2;
+  const part = square && Math.min(1, Math.max(0, ((x - startX) * alongX + (y - startY) * alongY) / square));
+  return Math.hypot(x - startX - part * alongX, y - startY - part * alongY);
 }

@@ -14,9 +14,16 @@ const PATIENCE = 12;
 const LEAST_PIXELS = 480;
 
 export class Player {
-  constructor(canvas) {
-    Object.assign(this, {canvas, isPlaying: false, marks: []});
-    canvas.addEventListener('webglcontextlost', () => this.give());
+  // `onRestored` is called when what was drawn has to be shown again.
+  constructor(canvas, onRestored = () => {}) {
+    Object.assign(this, {canvas, onRestored, isPlaying: false, marks: []});
+    canvas.addEventListener('webglcontextlost', (event) => {
+      // only then does it come back
+      event.preventDefault();
+      this.shader = null;
+      canvas.hidden = true;
+    });
+    canvas.addEventListener('webglcontextrestored', () => this.restore());
   }
 
   // Whether anything can move here at all; without WebGL 2, lines alone are seen.
@@ -34,13 +41,24 @@ export class Player {
   async open(picture) {
     Object.assign(this, {picture, field: null, marks: []});
     await new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
-    if (picture !== this.picture) return;
+    if (picture === this.picture) this.begin();
+  }
+
+  begin() {
     try {
       this.shader ??= new Shader(this.canvas);
-      this.prepare(picture);
+      this.prepare(this.picture);
     } catch {
       this.give();
     }
+  }
+
+  // The graphics card has been taken away for a while.
+  restore() {
+    if (!this.picture) return;
+    this.begin();
+    this.wake();
+    this.onRestored();
   }
 
   prepare(picture) {
@@ -86,7 +104,7 @@ export class Player {
 
   step(now) {
     this.next = 0;
-    const isMoving = this.isPlaying && this.canPlay && this.find().flows;
+    const isMoving = this.isPlaying && this.canPlay && this.shader && this.find().flows;
     this.canvas.hidden = !isMoving;
     if (!isMoving) return;
     this.shader.render((now - this.since) % LOOP / LOOP);

@@ -5,7 +5,7 @@ const STEP = 1.5;
 
 export class Surface {
   // `view` is the window onto `sheet`, which lies in it and shows the photo. `acts` has begin, draw, end and cancel, each
-  // given points in parts of the photo, and zoom.
+  // given points in parts of the photo, zoom, and width, that of the brush in parts of the photo's longer side.
   constructor(view, sheet, acts) {
     Object.assign(this, {view, sheet, acts, pointers: new Map(), drawing: null});
     view.addEventListener('pointerdown', (event) => this.press(event));
@@ -32,10 +32,17 @@ export class Surface {
     this.view.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, {x: event.clientX, y: event.clientY, isPan: event.button === 1});
     if (this.pointers.size > 1) this.stop(true);
-    else if (event.button === 0) {
+    else if (event.button === 0 && this.isNear(event)) {
       this.drawing = {id: event.pointerId, type: event.pointerType};
       this.acts.begin(this.find(event));
     }
+  }
+
+  // Whether the brush touches the photo there.
+  isNear({clientX, clientY}) {
+    const {left, top, right, bottom, width, height} = this.sheet.getBoundingClientRect();
+    const reach = this.acts.width * Math.max(width, height);
+    return Math.max(left - clientX, clientX - right, top - clientY, clientY - bottom) <= reach;
   }
 
   follow(event) {
