@@ -61,7 +61,8 @@ def _motion() -> Iterator[np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder, 'photo.png')
         Image.open(ROOT / 'static' / 'examples' / 'lake.webp').crop((0, 60, 1280, 780)).save(photo)
-        request = parse_request([('motion_bucket_id', '255'), ('seconds', '2')], photo, 'photo')
+        request = parse_request([('motion_bucket_id', '255'), ('seconds', '2'), ('seed', '1')],
+                                photo, 'photo')
         read = PhotoReader(10**8).read(photo, 2 * WIDTH * HEIGHT)
         yield from engine.animate(read, request, JobControl())
 
