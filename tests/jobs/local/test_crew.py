@@ -34,9 +34,9 @@ class Device:
         self.engines = types.SimpleNamespace(own_reasons = lambda: able)
 
 
-def waiting(engine = 'svd', preset = 'quality'):
+def waiting(engine = 'svd', preset = 'quality', seconds = None):
     wanted = parse_request([], Path(), 'a', engine)
-    return Job(new_id(), Path(), replace(wanted, preset = preset))
+    return Job(new_id(), Path(), replace(wanted, preset = preset, seconds = seconds))
 
 
 class Team:
@@ -139,6 +139,14 @@ def test_presets_are_learnt_apart(team, devices):
     assert team.pace.whole(('svd', 'quality', None), fast) == 20
     assert team.pace.whole(('svd', 'draft', None), fast) == 2
     assert team.pace.whole(('svd', 'draft', None), slow) is None
+
+
+def test_lengths_are_learnt_apart(team, devices):
+    short, long = ([waiting(seconds = seconds)] for seconds in (2, 10))
+    for device in devices:
+        team.learn(device, 7, short[0])
+    assert team.crew.seconds_left(short) is not None
+    assert team.crew.seconds_left(long) is None
 
 
 def test_who_cannot_do_a_job_is_not_given_it_unless_nobody_can():
