@@ -30,9 +30,9 @@ from PIL import Image  # noqa: E402
 
 from modules.engines.camera.path import Shot, choose_path  # noqa: E402
 from modules.engines.camera.renderer import prepare_renderer  # noqa: E402
-from modules.engines.camera.strokes import Flow, Stroke  # noqa: E402
 from modules.photos.reader import PhotoReader  # noqa: E402
 from modules.photos.sizes import result_size  # noqa: E402
+from modules.request.drawing import Flow, Stroke  # noqa: E402
 
 SIZE, FRAMES, SECONDS = (1024, 576), 90, 3.0
 #: the stroke, and rows and columns in the middle of it

@@ -22,7 +22,7 @@ if __name__ == '__main__':
 from modules import configuration, i18n  # noqa: E402
 from modules.commands import arguments  # noqa: E402
 from modules.configuration.ini import format_value  # noqa: E402
-from modules.request import PARAMETERS, Parameter  # noqa: E402
+from modules.request.parameters import PARAMETERS, Parameter  # noqa: E402
 
 READMES = {'README.md': 'en', 'README.zh-CN.md': 'zh'}
 INI, NOTEBOOK = 'configuration.ini', 'turn_live_photos.ipynb'

@@ -18,7 +18,7 @@ from repository import tracked
 
 from modules import configuration
 from modules.commands import arguments
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,13 +112,14 @@ FLOORS = [
     (r'modules/(__init__|choices|progress|i18n|errors|logs|homes|option|terminal)\.py', 0),
     (r'modules/configuration', 0),
     (r'modules/engines/(__init__|\w+/options|diffusion/allocator)\.py', 0),
+    (r'modules/request/drawing\.py', 1),
     (r'modules/install', 1),
     (r'modules/weights', 1),
     # read by the launcher, before anything is installed
     (r'modules/engines/(common|models|\w+/files)\.py', 1),
     (r'modules/photos', 1),
     (r'modules/(engines|encoders)', 2),
-    (r'modules/request\.py', 3),
+    (r'modules/request', 3),
     (r'modules/clips', 4),
     (r'modules/jobs', 5),
     (r'modules/(web|routes|commands)', 6),

@@ -13,7 +13,7 @@ import pytest
 
 from docs import tables
 from modules import configuration, i18n
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 

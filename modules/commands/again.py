@@ -17,7 +17,7 @@ from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, text
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 from modules.weights import HUB_NAME
 
 #: sections of the INI that a result may set; the rest is the owner's alone

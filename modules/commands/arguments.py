@@ -18,7 +18,7 @@ from modules.commands import again
 from modules.commands.again import Recorded
 from modules.commands.usage import Parser
 from modules.engines import models
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 
 #: option → the INI's section and key it overrides
 OVERRIDES = {

@@ -17,7 +17,7 @@ from modules import encoders, errors
 from modules.clips.animator import PREVIEW, preview_jpeg
 from modules.homes import read_no_follow
 from modules.jobs.job import Job
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 from modules.routes import generate
 from modules.web.access.guards import heavy_work_slot
 from modules.web.files import file_response

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, jsonify
 
 from modules import VERSION, encoders, errors
 from modules.jobs.job import FINAL_STATES
-from modules.request import PARAMETERS, Parameter
+from modules.request.parameters import PARAMETERS, Parameter
 
 blueprint = Blueprint('openapi', __name__)
 

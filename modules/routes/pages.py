@@ -17,7 +17,7 @@ from modules import VERSION, errors, i18n
 from modules.engines.models import MAIN, MODELS
 from modules.jobs.job import new_id
 from modules.photos.sandbox import calls
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 from modules.routes import generate, health, model
 from modules.web import static_files
 from modules.web.access import proxies

@@ -26,7 +26,7 @@ from PIL import Image, ImageSequence
 
 from modules.clips import provenance
 from modules.encoders import TABLE, Clip, live_photo
-from modules.engines.camera.strokes import parse_flow
+from modules.request.drawing import parse_flow
 
 CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone.utc)
 #: more than one block of a GIF, letters beyond ASCII, every type JSON has

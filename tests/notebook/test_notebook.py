@@ -34,7 +34,7 @@ from modules.engines.models import MAIN
 from modules.notebook.program import Program, ProgramFailed
 from modules.notebook.studio import Studio
 from modules.notebook.surroundings import Stopped
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 COLAB = ROOT / 'tests' / 'support' / 'colab'

@@ -21,7 +21,7 @@ from PIL import Image
 from app import create_app
 from modules import encoders
 from modules.configuration import Configuration
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 from modules.routes import openapi
 
 INI = (

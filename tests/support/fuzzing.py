@@ -22,7 +22,7 @@ from PIL import Image
 from modules import errors
 from modules.photos import reader
 from modules.photos.sandbox import calls
-from modules.request import PARAMETERS
+from modules.request.parameters import PARAMETERS
 
 FORMATS = ('AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 MAX_PIXELS = 4_000_000

@@ -21,7 +21,7 @@ from modules.engines.camera.flow_field import (
     sum_around,
 )
 from modules.engines.camera.flow_moment import Moment, fold, sample
-from modules.engines.camera.strokes import Flow
+from modules.request.drawing import Flow
 
 if TYPE_CHECKING:
     import numpy

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modules.engines.camera.strokes import Flow, Stroke
+from modules.request.drawing import Flow, Stroke
 
 if TYPE_CHECKING:
     import numpy

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.choices import MOVES
-from modules.engines.camera.strokes import Flow
+from modules.request.drawing import Flow
 
 #: how much longer the way out takes than the way back, where a move has a direction; below 1, or time would run back
 LEAN = 0.5

@@ -15,7 +15,7 @@ from modules.engines.camera.flow import _noise, _trace, make_stream
 from modules.engines.camera.flow_field import make_field, sum_around
 from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
-from modules.engines.camera.strokes import Flow, Stroke
+from modules.request.drawing import Flow, Stroke
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 90
 ACROSS = Flow((Stroke(((0.0, 0.5), (1.0, 0.5)), 0.3), ))

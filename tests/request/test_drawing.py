@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from modules import errors
-from modules.engines.camera.strokes import Flow, Stroke, parse_flow, read_flow
 from modules.request import parse_request
+from modules.request.drawing import Flow, Stroke, parse_flow, read_flow
 
 LINE = {'points': [[0.25, 0.5], [0.75, 0.5]], 'width': 0.2, 'speed': 1.5}
 PIN = {'points': [[0.5, 0.5]], 'width': 0.1}
