@@ -53,12 +53,12 @@ def parse_flow(value: str) -> str | None:
 
     :param value: JSON from anywhere
     :type value: str
-    :return: the same in its shortest form, which this takes too; None where nothing flows
+    :return: the same in its shortest form, which this takes too; None where nothing is drawn
     :rtype: str | None
     :raises modules.errors.BadDrawing: when it is wrong, naming the place in it
     """
     flow = read_flow(value)
-    if not flow.strokes:
+    if not flow.strokes and not flow.pins:
         return None
     strokes = [{
         'points': _short(stroke.points),

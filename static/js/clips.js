@@ -24,6 +24,7 @@ export class Clips extends EventTarget {
 
   add(clip, place = 0) {
     this.all.splice(place, 0, clip);
+    if (clip.file) clip.flow ||= this.kept.takeDrawing(clip.file);
     clip.addEventListener('change', () => this.note(clip));
     clip.addEventListener('gone', () => this.drop(clip));
     this.keepUnsent();
@@ -52,9 +53,14 @@ export class Clips extends EventTarget {
     this.dispatch('gone', clip);
   }
 
+  // Each photo has a drawing of its own.
+  draw(clip, flow) {
+    clip.flow = flow;
+    this.keepUnsent();
+  }
+
   keepUnsent() {
-    const unsent = this.all.filter(({id, file}) => !id && file);
-    this.kept.keep(unsent.map(({file}) => file), unsent[0]?.ratio ?? 1.6);
+    this.kept.keep(this.all.filter(({id, file}) => !id && file));
   }
 
   dispatch(kind, detail) {

@@ -1,7 +1,7 @@
-// Photos that are chosen and not sent yet, kept by the browser for this tab, so that a reload finds them again. Where
-// storage is blocked, nothing is kept, and all else works.
+// Photos that are chosen and not sent yet, and what is drawn on them, kept by the browser for this tab, so that a reload
+// finds them again. Where storage is blocked, nothing is kept, and all else works.
 
-import {setKept, tabId} from './memory.js';
+import {drawings, setDrawings, setKept, tabId} from './memory.js';
 
 const DATABASE = 'turn-live-photos';
 const TABS = 'tabs';
@@ -10,11 +10,19 @@ const DAY = 86400000;
 export class KeptPhotos {
   constructor() {
     this.files = [];
+    // what is drawn now, and what was drawn before a reload
+    this.drawn = new Map();
+    this.earlier = new Map(drawings());
     this.writing = Promise.resolve();
   }
 
-  // `ratio` is the shape of the first of them.
-  keep(files, ratio) {
+  // Clips of photos that are not sent yet.
+  keep(clips) {
+    const files = clips.map(({file}) => file);
+    const drawn = clips.filter(({flow}) => flow).map(({file, flow}) => [nameOf(file), flow]);
+    if (drawn.length || this.drawn.size) setDrawings(drawn);
+    this.drawn = new Map(drawn);
+    const ratio = clips[0]?.ratio ?? 1.6;
     if (files.length === this.files.length && files.every((file, place) => file === this.files[place])) return;
     this.files = files;
     this.writing = this.writing.then(async () => {
@@ -34,6 +42,18 @@ export class KeptPhotos {
       return [];
     }
   }
+
+  // What was drawn on a photo before a reload, once.
+  takeDrawing(file) {
+    const drawn = this.earlier.get(nameOf(file)) ?? '';
+    this.earlier.delete(nameOf(file));
+    return drawn;
+  }
+}
+
+// One is told from another by it.
+function nameOf({name, size, lastModified}) {
+  return `${name} ${size} ${lastModified}`;
 }
 
 async function write(files) {

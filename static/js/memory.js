@@ -4,6 +4,7 @@
 const CLIPS = `turn-live-photos:${location.pathname}`;
 const CURRENT = `${CLIPS}:table`;
 const PHOTO = `${CLIPS}:photo`;
+const DRAWINGS = `${CLIPS}:drawings`;
 const TAB = `${CLIPS}:tab`;
 const LEARNED = `${CLIPS}:learned`;
 const MOST = 50;
@@ -62,6 +63,23 @@ export function setCurrentId(id) {
 export function setKept(ratio) {
   if (ratio) sessionStorage.setItem(PHOTO, ratio);
   else sessionStorage.removeItem(PHOTO);
+}
+
+// What is drawn on photos that are kept unsent: [name of the photo, what is drawn].
+export function drawings() {
+  try {
+    return JSON.parse(sessionStorage.getItem(DRAWINGS)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+export function setDrawings(list) {
+  try {
+    sessionStorage.setItem(DRAWINGS, JSON.stringify(list));
+  } catch {
+    // then they are not kept
+  }
 }
 
 // A name of this tab, the same after a reload.

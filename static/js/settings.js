@@ -68,10 +68,10 @@ export class Settings {
     return flow ? {...values, flow} : values;
   }
 
-  // Another photo is on the table.
-  forgetPhoto() {
-    for (const field of this.fields.filter(({name, value}) => value && OF_PHOTO.includes(name))) {
-      field.value = '';
+  // Another photo is on the table; `flow` is what is drawn on it.
+  forgetPhoto(flow) {
+    for (const field of this.fields.filter(({name}) => OF_PHOTO.includes(name))) {
+      field.value = field === this.flow ? flow : '';
       show(field);
     }
   }

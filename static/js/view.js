@@ -37,8 +37,7 @@ export class View {
     this.inUse = new InUse(byId('in-use'), byId('settings'));
     this.focus = new Focus(form, this.settings);
     this.flow = new FlowSetting(form, byId('flow-board'), this.settings, {
-      // each photo has its own
-      note: (flow) => Object.assign(this.clip ?? {}, {flow}),
+      note: (flow) => this.clip && clips.draw(this.clip, flow),
       complain: () => this.notice.show('wrong', 'unreachable'),
     });
     this.primary = new Primary(form, byId('start'));

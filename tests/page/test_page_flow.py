@@ -535,6 +535,42 @@ def test_what_is_drawn_stays_with_a_clip_that_could_not_be_sent(chromium, port):
         assert _field(page) == drawn
 
 
+def test_what_is_drawn_on_photos_not_sent_yet_survives_a_reload(page):
+    _choose_two(page)
+    _open_board(page)
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    page.click('#flow-done')
+    drawn = _field(page)
+    page.locator('.tile .open', has_text = 'two').click()
+    _open_board(page)
+    _brush(page, 'stays')
+    _draw(page, (0.5, 0.5))
+    page.click('#flow-done')
+    stays = _field(page)
+    assert drawn['strokes'] and stays == {'strokes': [], 'pins': stays['pins']}
+    page.wait_for_function(
+        "() => Object.keys(sessionStorage).some((key) => key.endsWith(':photo'))")
+    for _time in range(2):
+        page.reload()
+        see(page, 'chosen')
+        assert _field(page) == drawn
+        assert page.inner_text('[data-setting=flow] output') == '1 flowing'
+        page.locator('.tile .open', has_text = 'two').click()
+        page.wait_for_function("() => document.getElementById('flow').value.includes('pins')")
+        assert _field(page) == stays
+        page.locator('.tile .open', has_text = 'photo').click()
+    page.click('#start')
+    see(page, 'done')
+    # sent, it is kept no longer, and returns with its clip
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
+    assert not page.evaluate(
+        "() => Object.keys(sessionStorage).some((key) => key.endsWith(':drawings') && sessionStorage[key] !== '[]')"
+    )
+    page.locator('.tile .open', has_text = 'two').click()
+    page.wait_for_function("() => document.getElementById('flow').value.includes('0.5')")
+    assert _field(page) == stays
+
+
 def test_where_a_setting_is_a_place_on_the_photo_nothing_can_be_typed(page):
     choose(page, photo(size = (400, 200)))
     for name, button in (('flow', 'Draw what flows'), ('focus', 'Pick on the photo')):

@@ -36,12 +36,16 @@ def test_width_and_speed_have_defaults():
     assert (flow.strokes[0].width, flow.strokes[0].speed, flow.pins[0].width) == (0.1, 1.0, 0.1)
 
 
-@pytest.mark.parametrize('word', [
-    '{}', '{"strokes": []}', '{"pins": []}',
-    json.dumps({'pins': [PIN]}), ' {\n"strokes" : [ ] } '
-])
-def test_where_nothing_flows_nothing_was_drawn(word):
+@pytest.mark.parametrize('word',
+                         ['{}', '{"strokes": []}', '{"pins": []}', ' {\n"strokes" : [ ] } '])
+def test_an_empty_drawing_is_none(word):
     assert parse_flow(word) is None
+
+
+def test_what_stays_is_kept_where_nothing_flows_yet():
+    short = parse_flow(drawn(pins = [PIN]))
+    assert json.loads(short) == {'strokes': [], 'pins': [PIN]}
+    assert parse_flow(short) == short
 
 
 def test_the_shortest_form_is_the_same_drawing():

@@ -90,5 +90,4 @@ def look_up_in(live: 'numpy.ndarray') -> LookUp:
     """
     import cv2
     # what flows in from beyond a border is mirrored
-    return lambda place, _part: cv2.remap(
-        live, *place, cv2.INTER_LINEAR, borderMode = cv2.BORDER_REFLECT)
+    return lambda place: cv2.remap(live, *place, cv2.INTER_LINEAR, borderMode = cv2.BORDER_REFLECT)

@@ -119,7 +119,8 @@ class CameraMotion(Engine):
         shot = Shot(path, travel, request.focus_point, request.blur, request.drawn_flow,
                     total / FPS)
         renderer = prepare_renderer(photo.image, (width, height), shot,
-                                    lambda still: self._estimate_depth(still, control.report))
+                                    lambda still: self._estimate_depth(still, control.report),
+                                    control.stop_if_cancelled)
         for number in range(total):
             control.stop_if_cancelled()
             frame = np.empty((height, width, 3), np.uint8)

@@ -20,7 +20,8 @@ from modules.engines.camera.flow_field import (
     smooth_step,
     sum_around,
 )
-from modules.engines.camera.flow_moment import Moment, fold, sample
+from modules.engines.camera.flow_moment import Moment, sample
+from modules.progress import StopIfCancelled, do_nothing
 from modules.request.drawing import Flow
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ class Stream:
     #: float32 [steps + 1, 2, h, w]
     back: 'numpy.ndarray'
     forth: 'numpy.ndarray'
-    #: float64 [h, w]: when a place fades, in loops; how alike both copies are, 0–1
+    #: float32 [h, w]: when a place fades, in loops; how alike both copies are, 0–1
     fade: 'numpy.ndarray'
     likeness: 'numpy.ndarray'
-    #: float64 [h, w, 3], 0–255, the photo without details
+    #: float32 [h, w, 4], 0–255, the photo without details
     plain: 'numpy.ndarray'
+    #: how far beyond a border a way may lead, in half pixels
+    reach: int
 
     def at(self, frame: int) -> Moment | None:
         """
@@ -76,18 +79,38 @@ class Stream:
         weight = smooth_step((time - self.fade) / FADE + 0.5)
         rest = 1 - weight
         gain = 1 / np.sqrt(weight**2 + rest**2 + 2 * weight * rest * self.likeness)
-        plain = [_sample_cells(self.plain, way) for way in (back, forth)]
-        mixed = plain[0] * rest[..., None] + plain[1] * weight[..., None]
-        mixed *= (1 - gain)[..., None]
+        before, after = (_sample_cells(self.plain, way) for way in (back, forth))
         (height, width), (rows, columns) = self.alpha.shape, weight.shape
         ways = tuple(way[axis] * np.float32(2 * (width / columns, height / rows)[axis])
                      for way in (back, forth) for axis in (0, 1))
-        gain, weight = gain.astype(np.float32), weight.astype(np.float32)
-        return Moment(self.alpha, ways, weight, cv2.merge([gain] * 4),
-                      cv2.cvtColor(mixed.astype(np.float32), cv2.COLOR_RGB2RGBA))
+        mixed = cv2.blendLinear(before, after, rest, weight)
+        return Moment(ways, weight, gain, mixed.round().astype(np.uint8))
+
+    def mark(self, colours: 'numpy.ndarray') -> 'numpy.ndarray':
+        """
+        Add to colours how much of each flows.
+
+        :param colours: uint8 [2H - 1, 2W - 1, 3], the photo sampled twice as densely as a frame
+        :type colours: numpy.ndarray
+        :return: uint8 [2H - 1, 2W - 1, 4]
+        :rtype: numpy.ndarray
+        """
+        import cv2
+        import numpy as np
+        height, width = self.alpha.shape
+        alpha = (255 * self.alpha).round().astype(np.uint8)
+        twice = cv2.warpAffine(
+            alpha,
+            np.array(((0.5, 0, 0), (0, 0.5, 0))), (2 * width - 1, 2 * height - 1),
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        return cv2.merge([*cv2.split(colours), twice])
 
 
-def make_stream(flow: Flow, still: 'numpy.ndarray', frames: int, seconds: float) -> Stream | None:
+def make_stream(flow: Flow,
+                still: 'numpy.ndarray',
+                frames: int,
+                seconds: float,
+                stop_if_cancelled: StopIfCancelled = do_nothing) -> Stream | None:
     """
     Prepare a photo that flows.
 
@@ -99,6 +122,8 @@ def make_stream(flow: Flow, still: 'numpy.ndarray', frames: int, seconds: float)
     :type frames: int
     :param seconds: how long it is
     :type seconds: float
+    :param stop_if_cancelled: called between strokes
+    :type stop_if_cancelled: StopIfCancelled
     :return: the photo, flowing; None where nothing flows
     :rtype: Stream | None
     """
@@ -107,7 +132,7 @@ def make_stream(flow: Flow, still: 'numpy.ndarray', frames: int, seconds: float)
     size = still.shape[1::-1]
     guide = cv2.resize(still.astype(np.float32), grid_size(size), interpolation = cv2.INTER_AREA)
     guide = guide.astype(float) / 255
-    field = make_field(flow, guide)
+    field = make_field(flow, guide, stop_if_cancelled)
     alpha = _find_alpha(field, still)
     if not field.velocity.any() or not alpha.any():
         return None
@@ -120,10 +145,12 @@ def make_stream(flow: Flow, still: 'numpy.ndarray', frames: int, seconds: float)
     plain = guide
     for _ in range(2):
         plain = sum_around(weights * plain, DETAIL) / sum_around(weights, DETAIL)
-    detail = (guide - plain).mean(2)
+    detail = (guide - plain).mean(2).astype(np.float32)
     likeness = _compare(detail, _sample_cells(detail, forth[-1]), weights[..., 0])
-    return Stream(frames / loops, alpha, back, forth, _plan_fade(back[-1], forth[-1]), likeness,
-                  255 * plain)
+    fade = _plan_fade(back[-1], forth[-1]).astype(np.float32)
+    return Stream(frames / loops, alpha, back, forth, fade, likeness.astype(np.float32),
+                  cv2.cvtColor((255 * plain).astype(np.float32), cv2.COLOR_RGB2RGBA),
+                  _find_reach(back, forth, size))
 
 
 def _find_alpha(field: Field, still: 'numpy.ndarray') -> 'numpy.ndarray':
@@ -185,6 +212,20 @@ def _noise(height: int, width: int) -> 'numpy.ndarray':
     return values
 
 
+def _find_reach(back: 'numpy.ndarray', forth: 'numpy.ndarray', size: tuple[int, int]) -> int:
+    """Find how far beyond a border ways lead, in half pixels, with a few to spare."""
+    import numpy as np
+    farthest = 0.0
+    for axis, side in enumerate(size):
+        cells = back.shape[-1 - axis]
+        at = np.arange(cells).reshape((1, -1) if axis == 0 else (-1, 1))
+        for ways in (back, forth):
+            ends = ways[:, axis] + at
+            beyond = max(-float(ends.min()), float(ends.max()) - cells + 1) + 2
+            farthest = max(farthest, 2 * beyond * side / cells)
+    return math.ceil(farthest)
+
+
 def _compare(first: 'numpy.ndarray', second: 'numpy.ndarray',
              weights: 'numpy.ndarray') -> 'numpy.ndarray':
     """Correlate two pictures place by place, 0–1."""
@@ -203,6 +244,13 @@ def _at(ways: 'numpy.ndarray', time: float) -> 'numpy.ndarray':
     return ways[lower] + (ways[lower + 1] - ways[lower]) * (place - lower)
 
 
+def _fold(places: 'numpy.ndarray', side: int) -> 'numpy.ndarray':
+    """Mirror what lies beyond the borders, which are half a cell outside the outermost centres."""
+    import numpy as np
+    half = np.float32(0.5)
+    return side - half - np.abs(side - np.abs(places + half))
+
+
 def _sample_cells(values: 'numpy.ndarray',
                   way: 'numpy.ndarray',
                   *,
@@ -213,5 +261,5 @@ def _sample_cells(values: 'numpy.ndarray',
     x = way[0] + np.arange(width, dtype = np.float32)
     y = way[1] + np.arange(height, dtype = np.float32)[:, None]
     if is_mirrored:
-        x, y = fold(x, width), fold(y, height)
-    return sample(values.astype(np.float32), (x, y))
+        x, y = _fold(x, width), _fold(y, height)
+    return sample(values, (x, y))

@@ -8,9 +8,11 @@ Libraries: numpy, OpenCV, both imported when a clip is made.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modules.progress import StopIfCancelled, do_nothing
 from modules.request.drawing import Flow, Stroke
 
 if TYPE_CHECKING:
@@ -66,6 +68,11 @@ class _Line:
     #: cells in three seconds
     speed: float
 
+    @property
+    def smoothing(self) -> int:
+        """Radius, in cells, of the squares over which its velocity is smoothed three times."""
+        return math.ceil((self.radius + MARGIN) / 3)
+
 
 def grid_size(size: tuple[int, int]) -> tuple[int, int]:
     """
@@ -80,7 +87,9 @@ def grid_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, math.floor(size[0] * part + 0.5)), max(1, math.floor(size[1] * part + 0.5))
 
 
-def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
+def make_field(flow: Flow,
+               guide: 'numpy.ndarray',
+               stop_if_cancelled: StopIfCancelled = do_nothing) -> Field:
     """
     Make the field.
 
@@ -88,6 +97,8 @@ def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
     :type flow: Flow
     :param guide: the photo on the grid, float64 [h, w, 3], 0–1, sRGB
     :type guide: numpy.ndarray
+    :param stop_if_cancelled: called between strokes
+    :type stop_if_cancelled: StopIfCancelled
     :return: the field
     :rtype: Field
     """
@@ -95,12 +106,17 @@ def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
     shape = guide.shape[:2]
     pinned = np.zeros(shape)
     for pin in flow.pins:
+        stop_if_cancelled()
         line = _draw(pin, shape, LEAST_PIN)
         pinned = np.maximum(pinned, smooth_step((line.radius + 2 - line.distance) / 2))
-    lines = [_draw(stroke, shape, LEAST_RADIUS) for stroke in flow.strokes]
-    lines = [line for line in lines if line.tangents.any()]
+    lines = []
+    for stroke in flow.strokes:
+        stop_if_cancelled()
+        line = _draw(stroke, shape, LEAST_RADIUS)
+        lines += [line] if line.tangents.any() else []
     cover, reach, thin = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for line, likeness in zip(lines, _find_likeness(lines, pinned, guide), strict = True):
+        stop_if_cancelled()
         soft = smooth_step((line.radius - line.distance) / min(line.radius, SOFT))
         part = soft * likeness
         cover = np.maximum(cover, part)
@@ -112,7 +128,8 @@ def make_field(flow: Flow, guide: 'numpy.ndarray') -> Field:
     slope, level = slope * (1 - thin)[..., None], level * (1 - thin) + (STAYS + RAMP) * thin
     share = limit_share((slope * guide).sum(2) + level) * limit
     moves = np.maximum(_narrow(share), thin * share)
-    return Field(_blend(lines, shape) * moves[..., None], share, slope, level, limit)
+    return Field(
+        _blend(lines, shape, stop_if_cancelled) * moves[..., None], share, slope, level, limit)
 
 
 def limit_share(values: 'numpy.ndarray') -> 'numpy.ndarray':
@@ -152,15 +169,14 @@ def sum_around(values: 'numpy.ndarray', radius: int) -> 'numpy.ndarray':
     :return: the sums, of the same shape; exact where values are whole
     :rtype: numpy.ndarray
     """
-    import numpy as np
-    for axis in (0, 1):
-        side = values.shape[axis]
-        sums = np.cumsum(values, axis)
-        sums = np.concatenate([np.zeros_like(np.take(sums, [0], axis)), sums], axis)
-        at = np.arange(side)
-        values = np.take(sums, np.minimum(side, at + radius + 1), axis)
-        values = values - np.take(sums, np.maximum(0, at - radius), axis)
-    return values
+    import cv2
+    side = 2 * radius + 1
+    sums = cv2.boxFilter(
+        values.reshape(*values.shape[:2], -1),
+        -1, (side, side),
+        normalize = False,
+        borderType = cv2.BORDER_CONSTANT)
+    return sums.reshape(values.shape)
 
 
 def _draw(stroke: Stroke, shape: tuple[int, ...], least: float) -> _Line:
@@ -188,7 +204,7 @@ def _draw(stroke: Stroke, shape: tuple[int, ...], least: float) -> _Line:
 
 
 def _find_likeness(lines: list[_Line], pinned: 'numpy.ndarray',
-                   guide: 'numpy.ndarray') -> list['numpy.ndarray']:
+                   guide: 'numpy.ndarray') -> Iterator['numpy.ndarray']:
     """Compare each stroke's own colours with those around: 0 where it reaches over something else, 1 where not."""
     import numpy as np
     number = sum_around(np.ones((*pinned.shape, 1)), 1)
@@ -201,13 +217,12 @@ def _find_likeness(lines: list[_Line], pinned: 'numpy.ndarray',
 
     around = pinned >= 1
     around |= np.all([line.distance > line.radius + MARGIN for line in lines], 0)
-    stays, found = (weights * count(around)[bins]).sum(0), []
+    stays = (weights * count(around)[bins]).sum(0)
     for line in lines:
         core = (line.distance <= max(1, line.radius / 3)) & (pinned < 1)
         flows = (weights * count(core)[bins]).sum(0)
         ratio = (flows + PRIOR) / (flows + stays + 2 * PRIOR)
-        found.append(smooth_step((ratio - UNLIKE) / (LIKE - UNLIKE)).reshape(pinned.shape))
-    return found
+        yield smooth_step((ratio - UNLIKE) / (LIKE - UNLIKE)).reshape(pinned.shape)
 
 
 def _soft_bins(colours: 'numpy.ndarray') -> tuple['numpy.ndarray', 'numpy.ndarray']:
@@ -253,16 +268,27 @@ def _narrow(share: 'numpy.ndarray') -> 'numpy.ndarray':
     return np.minimum(share, cv2.blur(inner, (3, 3), borderType = cv2.BORDER_REPLICATE))
 
 
-def _blend(lines: list[_Line], shape: tuple[int, ...]) -> 'numpy.ndarray':
+def _count_samples(line: _Line, shape: tuple[int, ...]) -> 'numpy.ndarray':
+    """Count a cell's samples and add up their velocities, [h, w, 3]."""
+    import numpy as np
+    return np.stack([
+        np.bincount(line.cells, weights, shape[0] * shape[1])
+        for weights in (None, *(line.speed * line.tangents.T))
+    ], 1).reshape(*shape, 3)
+
+
+def _blend(lines: list[_Line], shape: tuple[int, ...],
+           stop_if_cancelled: StopIfCancelled) -> 'numpy.ndarray':
     """Blend the velocities of strokes (normalised convolution), [h, w, 2]."""
     import numpy as np
     total = np.zeros((*shape, 3))
-    for line in lines:
-        radius = math.ceil((line.radius + MARGIN) / 3)
-        values = np.stack([
-            np.bincount(line.cells, weights, shape[0] * shape[1])
-            for weights in (None, *(line.speed * line.tangents.T))
-        ], 1).reshape(*shape, 3)
+    # strokes that are smoothed alike are smoothed together
+    for radius in sorted({line.smoothing for line in lines}):
+        values = np.zeros((*shape, 3))
+        for line in lines:
+            if line.smoothing == radius:
+                stop_if_cancelled()
+                values += _count_samples(line, shape)
         for _ in range(3):
             values = sum_around(values, radius)
         total += values * (2 * radius + 1.0)**-6

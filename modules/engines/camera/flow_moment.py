@@ -15,24 +15,36 @@ if TYPE_CHECKING:
 
 #: columns and rows, float32 [h, w] each
 Place = tuple['numpy.ndarray', 'numpy.ndarray']
-#: gives the photo's colours, uint8 [h, w, 4], at places in it in half pixels; the slices say which part of the frame
-LookUp = Callable[[Place, tuple[slice, slice]], 'numpy.ndarray']
+#: gives a photo's colours, uint8 [h, w, 4], at places in it
+LookUp = Callable[[Place], 'numpy.ndarray']
+
+
+@dataclass(frozen = True)
+class Sight:
+    """What of a flowing photo a frame shows."""
+
+    #: float32 [H, W], 0–1, how much of what flows is seen
+    alpha: 'numpy.ndarray'
+    #: float32 [H, W] each, where a pixel has its colour from while nothing flows, in half pixels of the photo
+    place: Place
+    #: float32 [h, w] each, the cells of the grid that are seen, evenly over the frame; None for all as they are
+    cells: Place | None = None
+    #: what is added to the places of what flows
+    rim: int = 0
 
 
 @dataclass(frozen = True)
 class Moment:
     """The flowing photo at one moment."""
 
-    #: float32 [H, W], 0–1, how much of what flows is seen
-    alpha: 'numpy.ndarray'
-    #: on the grid, float32: the ways to both copies in half pixels, across and down each, [h, w]; the weight of the
-    #: second, [h, w]; colour becomes ``gain * colour + rest``, [h, w, 4] each
+    #: on the grid: the ways to both copies in half pixels, across and down each, float32 [h, w]; the weight of the
+    #: second, and how far colours go away from those without details, float32 [h, w]; those, uint8 [h, w, 4]
     ways: tuple['numpy.ndarray', ...]
     weight: 'numpy.ndarray'
     gain: 'numpy.ndarray'
-    rest: 'numpy.ndarray'
+    plain: 'numpy.ndarray'
 
-    def paint(self, into: 'numpy.ndarray', look_up: LookUp, place: Place | None = None) -> None:
+    def paint(self, into: 'numpy.ndarray', look_up: LookUp, sight: Sight) -> None:
         """
         Paint what flows into a frame.
 
@@ -40,59 +52,62 @@ class Moment:
         :type into: numpy.ndarray
         :param look_up: gives the photo's colours
         :type look_up: LookUp
-        :param place: what of the photo the frame shows, in pixels; None for all of it as it is
-        :type place: Place | None
+        :param sight: what the frame shows
+        :type sight: Sight
         """
         import cv2
         import numpy as np
-        alpha = self.alpha if place is None else sample(self.alpha, place)
-        left, upper, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+        mask = (sight.alpha > 0).view(np.uint8)
+        left, upper, width, height = cv2.boundingRect(mask)
         if not width:
             return
         part = (slice(upper, upper + height), slice(left, left + width))
-        alpha = np.ascontiguousarray(alpha[part])
-        cells = place and self._find_cells(place)
 
         def spread(values: 'numpy.ndarray') -> 'numpy.ndarray':
             # the field is too smooth for more than a look-up a cell
-            shown = values if cells is None else sample(values, cells)
-            return np.ascontiguousarray(cv2.resize(shown, self.alpha.shape[::-1])[part])
+            shown = values if sight.cells is None else sample(values, sight.cells)
+            return cv2.resize(shown, mask.shape[::-1])[part]
 
-        first, second = (
-            look_up(self._find_copy(number, place, part, spread), part) for number in (0, 1))
-        weight = spread(self.weight)
-        mixed = cv2.blendLinear(first, second, 1 - weight, weight)
-        mixed = cv2.multiply(mixed, spread(self.gain), dtype = cv2.CV_32F)
-        mixed = cv2.add(mixed, spread(self.rest), dtype = cv2.CV_8U)
+        def find_copy(number: int) -> 'numpy.ndarray':
+            across, down = self.ways[2 * number:2 * number + 2]
+            return look_up((cv2.add(sight.place[0][part], spread(across + sight.rim)),
+                            cv2.add(sight.place[1][part], spread(down + sight.rim))))
+
+        mixed = _blend(find_copy(0), find_copy(1), spread(self.weight))
+        mixed = _blend(spread(self.plain), mixed, spread(self.gain))
         mixed = cv2.cvtColor(mixed, cv2.COLOR_RGBA2RGB)
-        still = np.ascontiguousarray(into[part])
-        mixed = cv2.blendLinear(still, mixed, 1 - alpha, alpha)
-        cv2.copyTo(mixed, (alpha > 0).view(np.uint8), still)
-        into[part] = still
+        still = into[part]
+        mixed = _blend(still, mixed, sight.alpha[part])
+        cv2.copyTo(mixed, mask[part], still)
 
-    def _find_cells(self, place: Place) -> Place:
-        """Find what of the grid the frame shows, a cell each."""
-        import cv2
-        import numpy as np
-        rows, columns = self.weight.shape
-        height, width = self.alpha.shape
-        x, y = (cv2.resize(values, (columns, rows)) for values in place)
-        half = np.float32(0.5)
-        return (x + half) * np.float32(columns / width) - half, (y + half) * np.float32(
-            rows / height) - half
 
-    def _find_copy(self, number: int, place: Place | None, part: tuple[slice, slice],
-                   spread: Callable[['numpy.ndarray'], 'numpy.ndarray']) -> Place:
-        """Find where a copy has its colours from, in half pixels."""
-        import cv2
-        import numpy as np
-        across, down = (spread(way) for way in self.ways[2 * number:2 * number + 2])
-        if place is not None:
-            return cv2.scaleAdd(place[0][part], 2, across), cv2.scaleAdd(place[1][part], 2, down)
-        height, width = self.alpha.shape
-        across += 2 * np.arange(width, dtype = np.float32)[part[1]]
-        down += 2 * np.arange(height, dtype = np.float32)[part[0], None]
-        return across, down
+def place_on_grid(place: Place, rim: int, grid: tuple[int, ...]) -> Place:
+    """
+    Find what of the grid a frame shows.
+
+    :param place: what of the photo it shows, in half pixels, float32 [H, W] each
+    :type place: Place
+    :param rim: where the photo begins in them
+    :type rim: int
+    :param grid: rows and columns of the grid
+    :type grid: tuple[int, ...]
+    :return: columns and rows, a cell each
+    :rtype: Place
+    """
+    import cv2
+    import numpy as np
+    found = []
+    for values, cells, side in zip(place, grid[::-1], place[0].shape[::-1], strict = True):
+        at = (cv2.resize(values, grid[::-1]) - np.float32(rim)) / 2
+        found.append((at + np.float32(0.5)) * np.float32(cells / side) - np.float32(0.5))
+    return found[0], found[1]
+
+
+def _blend(first: 'numpy.ndarray', second: 'numpy.ndarray',
+           weight: 'numpy.ndarray') -> 'numpy.ndarray':
+    """Blend two pictures; a weight above 1 goes on beyond the second."""
+    import cv2
+    return cv2.blendLinear(first, second, 1 - weight, weight)
 
 
 def sample(values: 'numpy.ndarray', place: Place) -> 'numpy.ndarray':
@@ -108,23 +123,3 @@ def sample(values: 'numpy.ndarray', place: Place) -> 'numpy.ndarray':
     """
     import cv2
     return cv2.remap(values, *place, cv2.INTER_LINEAR, borderMode = cv2.BORDER_REPLICATE)
-
-
-def fold(places: 'numpy.ndarray', side: int) -> 'numpy.ndarray':
-    """
-    Mirror at the borders, half a step outside the outermost centres, what lies beyond them.
-
-    :param places: columns or rows, float32
-    :type places: numpy.ndarray
-    :param side: how many there are
-    :type side: int
-    :return: the same within the borders
-    :rtype: numpy.ndarray
-    """
-    import numpy as np
-    half = np.float32(0.5)
-    # large arrays: what is new costs more than what is computed
-    found = np.abs(places + half)
-    np.subtract(side, found, out = found)
-    np.abs(found, out = found)
-    return np.subtract(side - half, found, out = found)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from modules.engines.camera.dense import sharpen
 from modules.engines.camera.edges import EDGE, find_mixed
 from modules.engines.camera.fill import fill_behind, find_hiding, smallest_step
-from modules.engines.camera.flow_moment import LookUp, Moment, Place, fold
+from modules.engines.camera.flow import Stream
+from modules.engines.camera.flow_moment import Moment, Sight, place_on_grid
+from modules.engines.camera.pair import Pair, pair_up
 from modules.engines.camera.view import View
 
 if TYPE_CHECKING:
@@ -47,17 +49,16 @@ class Layers:
     #: all, and without the pixels that mix near and far, which would stay behind as an outline
     rest: Points
     moved: Points
-    #: both layers, the photo first; nearness, float32, and colour twice as dense, uint8 [.., .., 3]; each with a rim
-    near: 'numpy.ndarray'
-    colour: 'numpy.ndarray'
-    #: where the second layer begins, in columns and rows of the first
-    offset: tuple[int, int]
+    #: nearness, float32
+    near: Pair
+    #: twice as dense, uint8 [.., .., 3]; where something flows [.., .., 4], the last of which is how much
+    colour: Pair
     #: the smallest step of nearness that is an edge
     step: float
     #: nearness of both layers at the left, right, upper and lower border
     rims: list['numpy.ndarray']
-    #: uint8 [.., .., 4], :attr:`colour` for what flows; None where nothing does
-    live: 'numpy.ndarray | None' = None
+    #: :attr:`colour` with as much around it as flows in; None where nothing flows
+    live: Pair | None = None
 
     def draw(self, view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
         """
@@ -101,7 +102,7 @@ class Layers:
         closed = cv2.morphologyEx(code, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         near = closed.astype(np.float32)
         near *= 1 / STEPS
-        exact = self._sample(self.near, near, closed, view)
+        exact = self.near.take(source_of(view, near, 1, 1), closed)
         agrees = (cv2.absdiff(exact, near) < self.step).view(np.uint8)
         cv2.copyTo(closed, agrees, code)
         if cv2.countNonZero(code) < code.size:
@@ -116,9 +117,7 @@ class Layers:
         import cv2
         import numpy as np
         near, code = self.find_depth(points, view, into.shape)
-        self._sample(self.colour, near, code, view, into)
-        if moment and self.live is not None:
-            moment.paint(into, self._look_up_in(self.live, code), source_of(view, near, 1, 0))
+        self._colour(view, near, code, into, moment)
         # pixels are near or far as a whole, edges are not
         edges = cv2.morphologyEx(near, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > EDGE
         soft = cv2.GaussianBlur(into, (3, 3), 0.8)
@@ -126,38 +125,22 @@ class Layers:
             soft = cv2.addWeighted(soft, softness, into, 1 - softness, 0)
         cv2.copyTo(soft, edges.view(np.uint8), into)
 
-    def _sample(self,
-                source: 'numpy.ndarray',
-                near: 'numpy.ndarray',
-                code: 'numpy.ndarray',
-                view: View,
-                into: 'numpy.ndarray | None' = None) -> 'numpy.ndarray':
-        """Take values of both layers from where pixels of a nearness come from."""
+    def _colour(self, view: View, near: 'numpy.ndarray', code: 'numpy.ndarray',
+                into: 'numpy.ndarray', moment: Moment | None) -> None:
+        """Take colours of both layers from where pixels of a nearness come from."""
         import cv2
-        scale = 1 if source.ndim == 2 else 2
-        maps = source_of(view, near, scale, 1)
-        self._add_offset(maps, code, scale)
-        return cv2.remap(
-            source, *maps, cv2.INTER_LINEAR, dst = into, borderMode = cv2.BORDER_REPLICATE)
-
-    def _look_up_in(self, live: 'numpy.ndarray', code: 'numpy.ndarray') -> LookUp:
-        import cv2
-        height, width = code.shape
-
-        def look_up(place: Place, part: tuple[slice, slice]) -> 'numpy.ndarray':
-            # what flows in from beyond a border is mirrored
-            maps = fold(place[0], 2 * width) + 1, fold(place[1], 2 * height) + 1
-            self._add_offset(maps, code[part], 2)
-            return cv2.remap(live, *maps, cv2.INTER_LINEAR, borderMode = cv2.BORDER_REPLICATE)
-
-        return look_up
-
-    def _add_offset(self, maps: Place, code: 'numpy.ndarray', scale: int) -> None:
-        """Turn places in the photo into places in the layers; what lies behind is in the second."""
-        import cv2
-        axis = int(self.offset[1] > 0)
-        behind = ((code & 1) ^ 1).astype('float32')
-        cv2.scaleAdd(behind, float(scale * self.offset[axis]), maps[axis], dst = maps[axis])
+        import numpy as np
+        place = source_of(view, near, 2, 1)
+        if self.live is None:
+            self.colour.take(place, code, into)
+            return
+        seen = self.colour.take(place, code)
+        cv2.cvtColor(seen, cv2.COLOR_RGBA2RGB, dst = into)
+        if moment:
+            alpha = cv2.extractChannel(seen, 3) * np.float32(1 / 255)
+            cells = place_on_grid(place, 1, moment.weight.shape)
+            sight = Sight(alpha, self.live.find(place, code), cells, self.live.rim - 1)
+            moment.paint(into, self.live.take, sight)
 
 
 def source_of(view: View, near: 'numpy.ndarray', scale: int,
@@ -189,8 +172,11 @@ def source_of(view: View, near: 'numpy.ndarray', scale: int,
     return found[0], found[1]
 
 
-def make_layers(still: 'numpy.ndarray', fine: 'numpy.ndarray', near: 'numpy.ndarray',
-                travel: float) -> Layers:
+def make_layers(still: 'numpy.ndarray',
+                fine: 'numpy.ndarray',
+                near: 'numpy.ndarray',
+                travel: float,
+                stream: Stream | None = None) -> Layers:
     """
     Make the layers of a photo.
 
@@ -202,6 +188,8 @@ def make_layers(still: 'numpy.ndarray', fine: 'numpy.ndarray', near: 'numpy.ndar
     :type near: numpy.ndarray
     :param travel: how far the nearest will move against the farthest, in pixels
     :type travel: float
+    :param stream: what flows; None where nothing does
+    :type stream: Stream | None
     :return: the layers
     :rtype: Layers
     """
@@ -220,22 +208,16 @@ def make_layers(still: 'numpy.ndarray', fine: 'numpy.ndarray', near: 'numpy.ndar
         hiding.astype(np.uint8), (2 * width, 2 * height), interpolation = cv2.INTER_NEAREST)
     below = fine.copy()
     cv2.copyTo(twice, mask[:-1, :-1], below)
-    axis = 0 if height <= width else 1
     step = smallest_step(travel)
-    colour = np.concatenate([_with_rim(sharpen(each)) for each in (fine, below)], axis)
+    photo, filled = sharpen(fine), sharpen(below)
+    if stream:
+        photo, filled = stream.mark(photo), stream.mark(filled)
     rest = _sort(near, behind, mixed | (hiding & (near - behind > step / 2)))
     keeps = ~mixed[rest.y.astype(np.intp), rest.x.astype(np.intp)].ravel() | (rest.code & 1 == 0)
     moved = Points(rest.x[:, keeps], rest.y[:, keeps], rest.near[:, keeps], rest.code[keeps])
-    return Layers(rest, moved, np.concatenate([_with_rim(near), _with_rim(behind)],
-                                              axis), colour, (0, height + 2) if axis == 0 else
-                  (width + 2, 0), step, [np.concatenate([near[rim], behind[rim]]) for rim in RIMS])
-
-
-def _with_rim(values: 'numpy.ndarray') -> 'numpy.ndarray':
-    import cv2
-    # colour is twice as dense and has an odd size: so both layers lie at whole multiples
-    after = 1 if values.ndim == 2 else 4
-    return cv2.copyMakeBorder(values, 1, after, 1, after, cv2.BORDER_REPLICATE)
+    return Layers(rest, moved, pair_up(near, behind), pair_up(photo, filled), step,
+                  [np.concatenate([near[rim], behind[rim]]) for rim in RIMS],
+                  pair_up(photo, filled, stream.reach) if stream else None)
 
 
 def _sort(near: 'numpy.ndarray', behind: 'numpy.ndarray', hidden: 'numpy.ndarray') -> Points:

@@ -8,7 +8,7 @@ Libraries: Pillow; numpy and OpenCV, imported when a clip is made.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
@@ -17,7 +17,7 @@ from modules.engines.camera.blur import blur_away
 from modules.engines.camera.dense import make_live, sample_twice, sharpen
 from modules.engines.camera.edges import fit_edges
 from modules.engines.camera.flow import Stream, make_stream
-from modules.engines.camera.flow_moment import Moment
+from modules.engines.camera.flow_moment import Moment, Sight
 from modules.engines.camera.layers import Layers, make_layers
 from modules.engines.camera.path import Shot
 from modules.engines.camera.sheet import Flat, Sheet, guess_depth
@@ -28,6 +28,7 @@ from modules.engines.camera.view import (
     plan_views,
     travel_in_pixels,
 )
+from modules.progress import StopIfCancelled, do_nothing
 
 if TYPE_CHECKING:
     import numpy
@@ -84,8 +85,11 @@ class Renderer:
             self.drawing.draw(self.views[frame], into, moment)
 
 
-def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
-                     estimate_depth: EstimateDepth) -> Renderer:
+def prepare_renderer(image: Image.Image,
+                     size: tuple[int, int],
+                     shot: Shot,
+                     estimate_depth: EstimateDepth,
+                     stop_if_cancelled: StopIfCancelled = do_nothing) -> Renderer:
     """
     Do what is the same for every frame of a clip.
 
@@ -97,6 +101,8 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     :type shot: Shot
     :param estimate_depth: called with frame 0 where depth matters
     :type estimate_depth: EstimateDepth
+    :param stop_if_cancelled: called between the strokes of what flows
+    :type stop_if_cancelled: StopIfCancelled
     :return: what draws the frames
     :rtype: Renderer
     """
@@ -108,7 +114,9 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     fine = sample_twice(image, size)
     still = np.ascontiguousarray(fine[::2, ::2])
     frames = len(shot.path.ease)
-    stream = make_stream(shot.flow, still, frames, shot.seconds) if shot.flow else None
+    stream = None
+    if shot.flow:
+        stream = make_stream(shot.flow, still, frames, shot.seconds, stop_if_cancelled)
     if is_still and not shot.blur:
         return _stand_still(still, fine, frames, stream)
     modelled = estimate_depth(still)
@@ -125,20 +133,22 @@ def prepare_renderer(image: Image.Image, size: tuple[int, int], shot: Shot,
     shot, near = hold_size(shot, near)
     drawing: Sheet | Layers
     if modelled is None:
-        drawing = Sheet(fine, near, make_live(sharpen(fine)) if stream else None)
-    else:
-        drawing = make_layers(still, fine, near, travel_in_pixels(shot, size))
+        drawing = Sheet(fine, near)
         if stream:
-            drawing = replace(drawing, live = make_live(drawing.colour))
+            drawing = Sheet(fine, near, make_live(sharpen(fine)), stream.alpha)
+    else:
+        drawing = make_layers(still, fine, near, travel_in_pixels(shot, size), stream)
     return Renderer(still, drawing, plan_views(shot, near, drawing.rims), stream)
 
 
 def _stand_still(still: 'numpy.ndarray', fine: 'numpy.ndarray', frames: int,
                  stream: Stream | None) -> Renderer:
     """What draws a photo seen from where it was taken."""
+    import numpy as np
     if not stream:
         return Renderer(still)
-    flat = Flat(still, make_live(sharpen(fine)))
+    rows, columns = (2 * each for each in np.indices(still.shape[:2], np.float32))
+    flat = Flat(still, make_live(sharpen(fine)), Sight(stream.alpha, (columns, rows)))
     return Renderer(still, flat, [View((0, 0))] * frames, stream)
 
 

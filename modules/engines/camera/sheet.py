@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from modules.engines.camera import depth_guess
 from modules.engines.camera.dense import look_up_in
-from modules.engines.camera.flow_moment import Moment
+from modules.engines.camera.flow_moment import Moment, Sight, place_on_grid, sample
 from modules.engines.camera.layers import RIMS, source_of
 from modules.engines.camera.view import View
 
@@ -33,6 +33,8 @@ class Sheet:
     near: 'numpy.ndarray'
     #: uint8 [2H - 1, 2W - 1, 4], the same sharpened, for what flows; None where nothing does
     colour: 'numpy.ndarray | None' = None
+    #: float32 [H, W], 0–1, how much of a pixel flows; None where nothing does
+    alpha: 'numpy.ndarray | None' = None
 
     @property
     def rims(self) -> list['numpy.ndarray']:
@@ -59,8 +61,10 @@ class Sheet:
         maps = source_of(view, self.near, 2, 0)
         # no view looks beyond the border; the cubic's neighbourhood does, by a pixel
         cv2.remap(self.fine, *maps, cv2.INTER_CUBIC, dst = into, borderMode = cv2.BORDER_REFLECT)
-        if moment and self.colour is not None:
-            moment.paint(into, look_up_in(self.colour), (maps[0] / 2, maps[1] / 2))
+        if moment and self.colour is not None and self.alpha is not None:
+            alpha = sample(self.alpha, (maps[0] / 2, maps[1] / 2))
+            cells = place_on_grid(maps, 0, moment.weight.shape)
+            moment.paint(into, look_up_in(self.colour), Sight(alpha, maps, cells))
 
 
 @dataclass(frozen = True)
@@ -71,6 +75,8 @@ class Flat:
     still: 'numpy.ndarray'
     #: uint8 [2H - 1, 2W - 1, 4], the same sampled twice as densely and sharpened
     colour: 'numpy.ndarray'
+    #: all of it
+    sight: Sight
 
     def draw(self, _view: View, into: 'numpy.ndarray', moment: Moment | None = None) -> None:
         """
@@ -85,7 +91,7 @@ class Flat:
         """
         into[:] = self.still
         if moment:
-            moment.paint(into, look_up_in(self.colour))
+            moment.paint(into, look_up_in(self.colour), self.sight)
 
 
 def guess_depth(picture: 'numpy.ndarray', travel: float) -> 'numpy.ndarray':

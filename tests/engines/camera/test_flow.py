@@ -15,6 +15,7 @@ from modules.engines.camera.flow import _noise, _trace, make_stream
 from modules.engines.camera.flow_field import make_field, sum_around
 from modules.engines.camera.path import Shot, choose_path
 from modules.engines.camera.renderer import prepare_renderer
+from modules.errors import Cancelled
 from modules.request.drawing import Flow, Stroke
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 90
@@ -315,3 +316,28 @@ def test_many_long_strokes_are_bearable():
     zigzag = tuple((i % 2, i / 511) for i in range(512))
     flow = Flow(tuple(Stroke(zigzag, 0.5, 3.0) for _ in range(6)))
     assert make_stream(flow, texture(0), 90, 3)
+
+
+def test_strokes_that_are_prepared_can_be_cancelled():
+    flow = Flow(tuple(Stroke(((0.0, y / 8), (1.0, y / 8)), 0.5) for y in range(8)), ACROSS.strokes)
+    calls = []
+    make_field(flow, np.full((144, 256, 3), 0.5), lambda: calls.append(None))
+    # for a pin once; for a stroke when it is laid on the grid, told from what is around, and blended
+    assert len(calls) == 1 + 3 * 8
+
+    def stop():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        prepare_renderer(
+            Image.fromarray(texture(0)), (WIDTH, HEIGHT),
+            Shot(choose_path('still', 1, 90), 0, flow = flow), lambda _still: None, stop)
+
+
+def test_strokes_of_one_width_are_blended_as_if_each_were_alone():
+    guide = np.full((144, 256, 3), 0.5)
+    lines = [
+        Stroke(((0.1, y), (0.9, 1 - y)), width) for y, width in ((0.2, 0.1), (0.5, 0.1), (0.9, 0.3))
+    ]
+    field = make_field(Flow(tuple(lines)), guide)
+    assert np.allclose(field.velocity, make_field(Flow(tuple(lines[::-1])), guide).velocity)
