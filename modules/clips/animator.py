@@ -80,7 +80,7 @@ class Animator:
 
         :raises modules.errors.EngineUnavailable: when it cannot work here
         """
-        self.engines.get(self.engines.choose(self.engines.preferred))
+        self.engines.load_preferred()
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         """
@@ -125,8 +125,9 @@ class Animator:
         :rtype: tuple[AnimationRequest, Text]
         :raises modules.errors.EngineUnavailable: when no other one may or can
         """
-        able = [name for name, reason in self.engines.own_reasons().items() if not reason]
-        engine = next((name for name in able if name != request.engine), None)
+        reasons = self.engines.own_reasons()
+        reasons[request.engine] = refusal.text
+        engine = self.engines.find_best(reasons)
         if engine is None or not request.is_auto:
             raise refusal
         note = text('engines.redirected', reason = refusal.details['reason'], engine = engine)

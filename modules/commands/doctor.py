@@ -113,6 +113,8 @@ def report(configuration: Configuration, engines: Engines,
     yield words['asked'], engines.preferred
     for name, reason in engines.reasons().items():
         yield f'{words["engine"]} {name}', reason.in_(language) if reason else words['works']
+        if slow := None if reason else engines.status(name).slow:
+            yield words['warning'], slow
         if use := None if reason else engines.status(name).predict_memory():
             peak = f'{use.peak / 2**30:.1f}'
             yield words['uses'], words['rung'].format(rung = use.rung, peak = peak)

@@ -10,7 +10,7 @@ Libraries: none; this file is read before anything is installed, for the names t
 
 #: name → module and class (see :class:`modules.engines.contract.Engine`), in the order in which ``auto`` prefers them
 TABLE = {
+    'wan': ('modules.engines.wan.engine', 'Wan'),
     'svd': ('modules.engines.stable_video.engine', 'StableVideo'),
     'camera': ('modules.engines.camera.engine', 'CameraMotion'),
-    'wan': ('modules.engines.wan.engine', 'Wan'),
 }

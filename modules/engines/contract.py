@@ -58,6 +58,8 @@ class EngineStatus:
     warnings: tuple[Text, ...] = ()
     #: None for an engine that does not estimate depth
     depth: DepthUse | None = None
+    #: why clips take so long here that ``auto`` takes another engine, though this one can work; None where they do not
+    slow: Text | None = None
     #: for an engine that can work: how it uses memory, None where it needs hardly any or nothing is known. Slower than
     #: the rest, so called only for who wants to see it
     predict_memory: Callable[[], MemoryUse | None] = predict_nothing

@@ -114,11 +114,22 @@ class Engines:
         """
         reasons = self.reasons()
         if name == 'auto':
-            name = next((able for able, reason in reasons.items() if not reason),
-                        next(iter(reasons)))
+            name = self.find_best(reasons) or next(iter(reasons))
         if reasons[name]:
             raise errors.EngineUnavailable('engine', engine = name, reason = reasons[name])
         return name
+
+    def find_best(self, reasons: Mapping[str, Text | None]) -> str | None:
+        """
+        Find the engine that ``auto`` takes: the first of the table that can work, a slow one only where all are.
+
+        :param reasons: name → why it cannot work, or None when it can
+        :type reasons: Mapping[str, Text | None]
+        :return: its name; None where none can work
+        :rtype: str | None
+        """
+        able = [name for name, reason in reasons.items() if not reason]
+        return next((name for name in able if not self.status(name).slow), next(iter(able), None))
 
     def get(self, name: str, stop_if_cancelled: StopIfCancelled = do_nothing) -> Engine:
         """
@@ -145,6 +156,21 @@ class Engines:
         if reason := engine.status().reason:
             raise errors.EngineUnavailable('engine', engine = name, reason = reason)
         return engine
+
+    def load_preferred(self) -> None:
+        """
+        Load the engine that does jobs which name none.
+
+        :raises modules.errors.EngineUnavailable: when it cannot work here
+        """
+        name = self.choose(self.preferred)
+        try:
+            self.get(name)
+        except errors.EngineUnavailable:
+            # that it is slow here may have become known just now
+            if not self.status(name).slow:
+                raise
+            self.get(self.choose(self.preferred))
 
     def has_failed(self, name: str) -> bool:
         """

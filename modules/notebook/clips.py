@@ -121,8 +121,12 @@ class ClipMaker:
                 self.clips.append(self._make(request, path))
 
     def _explain_engine(self, asked: str, chosen: str) -> None:
-        first, reason = next(iter(self.animator.engines.reasons().items()))
-        if asked == 'auto' and chosen != first and reason:
+        engines = self.animator.engines
+        reasons = engines.reasons()
+        better = list(reasons)[:list(reasons).index(chosen)]
+        # where a model makes the clip, nobody misses another one
+        reason = reasons[better[-1]] if better else None
+        if asked == 'auto' and reason and not engines.describe(chosen).is_generative:
             engine = text(f'page.{chosen}')
             self._reader.say(text('notebook.engine', engine = engine, reason = reason))
 

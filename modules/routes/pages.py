@@ -67,7 +67,7 @@ def index() -> Response:
         now = now,
         preferred = known.preferred,
         may_download = model.may_download(request),
-        better = _better(now, known.preferred),
+        better = _better(now, known.preferred, reader),
         in_use = in_use,
         sources = {key: _find_source(key, reader)
                    for key in MODELS},
@@ -125,21 +125,21 @@ def _state(reader: str) -> dict:
     }
 
 
-def _better(now: dict, preferred: str) -> list[dict[str, str | None]]:
-    """The engines that ``auto`` would rather take than the one in use, or than nothing, and what each lacks."""
+def _better(now: dict, preferred: str, reader: str) -> list[dict[str, str | None]]:
+    """The engines of the table before the one in use, or all where there is none: why not, and what each lacks."""
     names = list(now['engines'])
     in_use = now['engine'] or preferred
     end = names.index(in_use) if in_use in names else len(names)
-    known = services().animator.engines
     # where nothing is in use, one that works is none that lacks anything
     better = names[:end] if now['engine'] else [
         name for name in names[:end + 1] if now['engines'][name]
     ]
+    statuses = {name: services().animator.engines.status(name) for name in better}
     return [{
         'name': name,
-        'reason': now['engines'][name],
-        'lack': known.status(name).lack
-    } for name in better]
+        'reason': now['engines'][name] or (status.slow and status.slow.in_(reader)),
+        'lack': status.lack
+    } for name, status in statuses.items()]
 
 
 def _lack(now: dict) -> str:

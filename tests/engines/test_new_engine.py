@@ -104,7 +104,7 @@ def served(script, tmp_path, ini):
 
 
 def test_help_and_doctor_name_it(script):
-    assert 'auto, dawdle, svd, camera' in ' '.join(printed(script, '--help').split())
+    assert 'auto, dawdle, wan, svd, camera' in ' '.join(printed(script, '--help').split())
     lines = [line.split() for line in printed(script, 'doctor').splitlines()]
     assert ['engine', 'dawdle', 'works'] in lines and ['engine', 'in', 'use', 'dawdle'] in lines
 
@@ -126,7 +126,7 @@ def test_the_page_says_why_another_is_in_use(script, tmp_path):
     with served(script, tmp_path, '[ModelOptions]\nEngine = camera\n') as (_process, port):
         program.ready(port)
         page = program.call(port, 'GET', '/').body.decode()
-        assert 'data-better=\'["dawdle", "svd"]\'' in page
+        assert 'data-better=\'["dawdle", "wan", "svd"]\'' in page
         assert '(Engine = camera)' in page and 'Engine = auto' in page
 
 

@@ -437,6 +437,19 @@ def test_auto_takes_the_first_engine_that_can(tmp_path):
         assert program.generate(port, jpeg()).headers['X-Engine'] == 'svd'
 
 
+def test_auto_passes_over_a_slow_engine_which_whoever_names_it_gets(tmp_path):
+    table = {'wan': 'Lingering', 'svd': 'Instant', 'camera': 'Instant'}
+    stand_ins.Lingering.is_known = False
+    with serve(tmp_path, table) as port:
+        program.ready(port)
+        health = program.call(port, 'GET', '/health').json
+        assert (health['engine'], health['engines']['wan']) == ('svd', None)
+        page = program.call(port, 'GET', '/').body.decode()
+        assert 'a clip takes very long' in page
+        for fields, used in (([], 'svd'), ([('engine', 'wan')], 'wan'), ([], 'svd')):
+            assert program.generate(port, jpeg(), fields).headers['X-Engine'] == used
+
+
 def test_shutting_down_answers_those_who_wait(tmp_path):
     stand_ins.Held.go.clear()
     answers = []

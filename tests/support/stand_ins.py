@@ -158,6 +158,21 @@ class FailsToLoad(Instant):
             'engine', engine = 'svd', reason = text('doctor.not_installed'))
 
 
+class Lingering(Instant):
+    """Takes long for a clip, which is known from the first attempt to load it on."""
+
+    is_known = False
+
+    def status(self):
+        return EngineStatus(
+            slow = text('engines.slow_gpu', engine = 'wan') if self.is_known else None)
+
+    def load(self):
+        was_known, type(self).is_known = self.is_known, True
+        if not was_known:
+            raise errors.EngineUnavailable('engine', engine = 'wan', reason = self.status().slow)
+
+
 class BreaksWhileLoading(Instant):
     """Its library is broken."""
 

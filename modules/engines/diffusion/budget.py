@@ -84,6 +84,19 @@ class DeviceBudget:
         """
         raise NotImplementedError
 
+    def find_gpu_bytes(self) -> int | None:
+        """
+        Count the bytes of the GPU; only torch knows, where it is imported.
+
+        :return: bytes; None for other devices, and where nothing is known yet
+        :rtype: int | None
+        """
+        if self.gpu_bytes is None and self.device.startswith('cuda'):
+            torch = installed_torch.find_imported()
+            device = devices.find_device(self.model.device, torch) if torch else None
+            return devices.read_total_memory(device, torch) if torch and device else None
+        return self.gpu_bytes
+
     def expect_memory(self, weights: int) -> int | None:
         """
         Count what weights and clips will be able to use; of a GPU only torch knows, where it is imported.
@@ -112,9 +125,16 @@ class DeviceBudget:
 
     def _explain_slow(self, folder: Path) -> Text | None:
         """Left to itself, the program does not take an hour for a clip; its owner may want that."""
+        return None if self.count_file_bytes(folder) <= SMALL else self.explain_processor()
+
+    def explain_processor(self) -> Text | None:
+        """
+        Explain why a large model is not used on a CPU.
+
+        :return: the reason; None for other devices, and where the owner has named the engine
+        :rtype: Text | None
+        """
         if self.device != 'cpu' or self.model.engine == self.engine:
-            return None
-        if self.count_file_bytes(folder) <= SMALL:
             return None
         reason = unseen_gpu.explain(self.model.device)
         if reason:

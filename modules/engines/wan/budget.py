@@ -11,7 +11,7 @@ from pathlib import Path
 from modules.configuration import Configuration
 from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import checkpoints, devices, ladder
-from modules.engines.diffusion.budget import OVERHEAD, DeviceBudget
+from modules.engines.diffusion.budget import OVERHEAD, SMALL, DeviceBudget
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.wan import memory
 from modules.engines.wan.clip import PRESETS, Asked, Clip, plan_clip
@@ -86,13 +86,11 @@ class WanBudget(DeviceBudget):
         :return: the rung
         :rtype: Rung
         """
-        if self.model.memory != 'auto':
-            return ladder.named(self.device, self.model.memory, memory.RUNGS)
-        needs = self.read_needs(folder)
         # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
+        needs = self.read_needs(folder)
         placed = 0 if self.device.startswith('cuda') else needs.weights
         available = devices.read_usable_memory(self.device, placed) - OVERHEAD
-        return memory.choose_rung(self.device, needs, available)
+        return memory.choose_rung(self.device, needs, available, self.model.memory)
 
     def is_tiled(self, folder: Path, rung: Rung, clip: Clip) -> bool:
         """
@@ -133,12 +131,33 @@ class WanBudget(DeviceBudget):
             # the weights have taken their room already
             available += needs.weights
         available -= OVERHEAD
-        if rung is None and self.model.memory != 'auto':
-            rung = ladder.named(self.device, self.model.memory, memory.RUNGS)
-        rung = rung or memory.choose_rung(self.device, needs, available)
+        rung = rung or memory.choose_rung(self.device, needs, available, self.model.memory)
         tiles = self.own.tiles
         is_tiled = memory.is_tiled(rung, needs, available) if tiles is None else tiles
         return MemoryUse(rung.name, memory.predict_peak(rung, needs, is_tiled))
+
+    def explain_slow(self, folder: Path) -> Text | None:
+        """
+        Explain why clips take so long that the program, left to itself, takes another engine: weights move for every
+        step, or the device is no GPU of its own.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the reason; None where they do not, where the owner has named this engine, and before anything is known
+        :rtype: Text | None
+        """
+        if self.model.engine == self.engine or self.count_file_bytes(folder) <= SMALL:
+            return None
+        if self.device.startswith('cuda'):
+            size = self.find_gpu_bytes()
+            if size is None:
+                return None
+            needs = self.read_needs(folder)
+            is_slow = memory.choose_rung(self.device, needs, size - OVERHEAD,
+                                         self.model.memory).is_streamed
+        else:
+            is_slow = self.device == 'mps'
+        return text('engines.slow_gpu', engine = self.engine) if is_slow else None
 
     def explain_refusal(self, folder: Path) -> Text | None:
         return super().explain_refusal(folder) or self._explain_main_memory(folder)

@@ -100,7 +100,9 @@ class Wan(Engine):
                 return EngineStatus(reason, LACKS.get(reason.key, '') if reason else '')
             self._use_kind(read_kind(folder) or SMALL)
         rung = None if sampler is None else sampler.rung
-        return EngineStatus(predict_memory = partial(self.budget.predict_use, folder, rung))
+        return EngineStatus(
+            slow = self.budget.explain_slow(folder),
+            predict_memory = partial(self.budget.predict_use, folder, rung))
 
     def _explain(self, folder: Path | None) -> Text | None:
         """Explain why the engine cannot work; None when it can."""
@@ -111,7 +113,8 @@ class Wan(Engine):
                 'engines.no_libraries', engine = text('page.wan'), libraries = ', '.join(missing))
         name = get_public_name(self.own.model_name)
         if folder is None:
-            return text('engines.no_weights', model = name)
+            # nobody should fetch gigabytes that are of no use here
+            return self.budget.explain_processor() or text('engines.no_weights', model = name)
         if read_kind(folder) is None:
             return text('engines.wan_other_kind', model = name)
         return self.budget.explain_refusal(folder)
@@ -120,11 +123,15 @@ class Wan(Engine):
         self.holder.load(self._load)
 
     def _load(self) -> Sampler:
-        self._require_checkpoint()
+        was_slow = self.budget.explain_slow(self._require_checkpoint())
         device = loader.find_device(self.model.device, 'WanImageToVideoPipeline')
         self.budget.use_device(*device)
         # the device may not be the one that was expected
-        folder = self._folder = self._require_checkpoint()
+        folder = self._require_checkpoint()
+        if (slow := self.budget.explain_slow(folder)) and not was_slow:
+            # most likely nobody has asked for this engine; whoever does is not refused again
+            raise errors.EngineUnavailable('engine', engine = 'wan', reason = slow)
+        self._folder = folder
         is_tested = not self.budget.device.startswith('cpu')
         sampler = loader.load_model(self._load_sampler, folder, is_tested)
         logger.info('Wan is ready; Memory = %s', sampler.rung.name)

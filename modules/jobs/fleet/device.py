@@ -108,13 +108,19 @@ class Device:
         """
         Say what can be done here.
 
-        :return: ``engines``, those that can work, and ``depth``: engine → the model by which it tells near from far,
-            None where it guesses
+        :return: ``engines``, those that can work, ``slow``, those among them that ``auto`` passes over, and ``depth``:
+            engine → the model by which it tells near from far, None where it guesses
         :rtype: dict[str, object]
         """
-        engines = self._engines()
-        uses = {name: self._animator.engines.status(name).depth for name in engines}
-        return {'engines': engines, 'depth': {name: use.model for name, use in uses.items() if use}}
+        engines = {name: self._animator.engines.status(name) for name in self._engines()}
+        return {
+            'engines': list(engines),
+            'slow': [name for name, status in engines.items() if status.slow],
+            'depth': {
+                name: status.depth.model
+                for name, status in engines.items() if status.depth
+            }
+        }
 
     def _engines(self) -> list[str]:
         return [name for name, reason in self._animator.engines.reasons().items() if not reason]

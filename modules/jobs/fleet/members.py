@@ -44,7 +44,7 @@ class Members:
 
         :param name: its name
         :type name: str
-        :param facts: ``shared``, and for workers ``engines``, ``depth`` and ``devices``
+        :param facts: ``shared``, and for workers ``engines``, ``slow``, ``depth`` and ``devices``
         :type facts: dict[str, Any]
         :param kind: what it is
         :type kind: Kind

@@ -24,7 +24,7 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.commands import again
-from modules.configuration import Configuration, WebOptions
+from modules.configuration import Configuration, ModelOptions, WebOptions
 from modules.engines.diffusion import fitting, ladder, loading
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
@@ -33,6 +33,7 @@ from modules.engines.wan.budget import WanBudget
 from modules.engines.wan.clip import PRESETS, Asked, Clip, choose_size, divide, plan_clip
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TOKENS, TextCache
+from modules.i18n import text
 from modules.photos.reader import PhotoReader
 from modules.progress import JobControl, Progress
 from modules.request import parse_request
@@ -316,10 +317,13 @@ def test_a_file_tells_how_it_was_made_and_is_made_again(large, tmp_path):
 
 
 def test_what_cannot_be_used_is_said(large, tmp_path):
-    assert reason(tiny_wan.made(tmp_path / 'nothing', tmp_path)).startswith('There is no complete')
+    nothing = tmp_path / 'nothing'
+    assert reason(tiny_wan.made(nothing, tmp_path,
+                                engine = 'wan')).startswith('There is no complete')
+    assert reason(tiny_wan.made(nothing, tmp_path)).startswith('There is no usable GPU')
     folder = shutil.copytree(large, tmp_path / 'other')
     (folder / 'transformer_2' / 'diffusion_pytorch_model.safetensors').unlink()
-    engine = tiny_wan.made(folder, tmp_path)
+    engine = tiny_wan.made(folder, tmp_path, engine = 'wan')
     assert engine.status().lack == 'wan' and engine.status().reason.key == 'engines.no_weights'
     folder = shutil.copytree(large, tmp_path / 'reads')
     config = folder / 'transformer' / 'config.json'
@@ -603,6 +607,43 @@ def test_the_published_models_take_the_fastest_rung_of_a_gpu(published, gibibyte
     rung = memory.choose_rung('cuda:0', needs, available)
     assert rung.name == (small if is_small else large)
     assert memory.predict_peak(rung, needs, True) <= available
+
+
+@pytest.mark.parametrize(('device', 'gibibytes', 'options', 'small', 'large'), [
+    ('cuda:0', 80, {}, False, False),
+    ('cuda:0', 24, {}, False, True),
+    ('cuda:0', 16, {}, False, True),
+    ('cuda:0', 12, {}, True, True),
+    ('cuda:0', 12, {
+        'engine': 'wan'
+    }, False, False),
+    ('cuda:0', 80, {
+        'memory': 'streamed'
+    }, True, True),
+    ('cuda:0', None, {}, False, False),
+    ('mps', None, {}, True, True),
+])
+def test_auto_takes_it_where_weights_need_not_move_for_every_step(published, device, gibibytes,
+                                                                  options, small, large):
+    folder, kind, *_others = published
+    budget = WanBudget(Configuration(model = ModelOptions(**options)))
+    budget.use_device(device, gibibytes and gibibytes * GIB)
+    is_slow = budget.explain_slow(folder) is not None
+    assert is_slow is (small if kind.has_own_time else large)
+
+
+def test_what_turns_out_to_be_slow_is_not_loaded_unless_asked_for_again(
+        large, tmp_path, monkeypatch):
+    engine = tiny_wan.made(large, tmp_path)
+    found = []
+    monkeypatch.setattr(engine.budget, 'use_device', lambda *device: found.append(device))
+    monkeypatch.setattr(engine.budget, 'explain_slow',
+                        lambda folder: text('engines.slow_gpu', engine = 'wan') if found else None)
+    with pytest.raises(errors.EngineUnavailable):
+        engine.load()
+    assert engine.holder.model is None and engine.status().reason is None and engine.status().slow
+    engine.load()
+    assert engine.holder.model is not None
 
 
 def test_the_page_asks_what_should_happen_and_the_program_makes_it(large, tmp_path):

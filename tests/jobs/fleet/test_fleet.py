@@ -229,6 +229,12 @@ def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, l
     assert FleetEngines(configuration, ledger).status('camera').depth.model is None
     ledger.members.enrol('another', {**facts, 'shared': common(configuration)})
     assert FleetEngines(configuration, ledger).status('camera').depth.model == 'a model'
+    slow = {**facts, 'engines': ['wan', 'camera'], 'slow': ['wan'], 'shared': common(configuration)}
+    ledger.members.enrol('small', slow)
+    assert FleetEngines(configuration, ledger).choose('auto') == 'camera'
+    assert FleetEngines(configuration, ledger).choose('wan') == 'wan'
+    ledger.members.enrol('large', {**slow, 'slow': []})
+    assert FleetEngines(configuration, ledger).choose('auto') == 'wan'
 
 
 def test_what_makes_another_clip_makes_another_queue():
