@@ -125,8 +125,7 @@ class Animator:
         :rtype: tuple[AnimationRequest, Text]
         :raises modules.errors.EngineUnavailable: when no other one may or can
         """
-        reasons = self.engines.own_reasons()
-        reasons[request.engine] = refusal.text
+        reasons = {**self.engines.own_reasons(), request.engine: refusal.text}
         engine = self.engines.find_best(reasons)
         if engine is None or not request.is_auto:
             raise refusal
