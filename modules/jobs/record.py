@@ -138,7 +138,7 @@ def facts_from_json(words: bytes, moment: float) -> dict:
     :type words: bytes
     :param moment: seconds of Redis's clock, now
     :type moment: float
-    :return: ``shared``, ``engines``, ``slow``, ``devices``, ``depth``, and ``silent``, the seconds since it was heard of
+    :return: ``shared``, ``engines``, ``slow``, ``devices``, ``depth``, ``silent``: the seconds since it was heard of
     :rtype: dict
     :raises modules.errors.BadRecord: when it is something else
     """
