@@ -137,7 +137,7 @@ def _better(now: dict, preferred: str, reader: str) -> list[dict[str, str | None
     statuses = {name: services().animator.engines.status(name) for name in better}
     return [{
         'name': name,
-        'reason': now['engines'][name] or (status.slow and status.slow.in_(reader)),
+        'reason': now['engines'][name] or (status.slow.in_(reader) if status.slow else None),
         'lack': status.lack
     } for name, status in statuses.items()]
 
