@@ -276,6 +276,10 @@ def test_a_finger_draws_and_two_come_nearer(on_phone):
     _touch(session, 'End')
     assert page.locator('.sheet').bounding_box()['width'] == pytest.approx(3 * width, rel = 0.02)
     assert _place(page, 0.5, 0.5) == pytest.approx(middle, abs = 2)
+    # lines hide no more of it
+    thickness = page.locator('.sheet .line').evaluate(
+        'line => parseFloat(getComputedStyle(line).strokeWidth)')
+    assert thickness == pytest.approx(2.25 / 3, rel = 0.02)
     # the first of two fingers has drawn nothing, and what is drawn nearer lies where it is seen
     assert len(_field(page)['strokes']) == 1
     _touch(session, 'Start', _place(page, 0.45, 0.5))
