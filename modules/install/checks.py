@@ -6,9 +6,14 @@ The checks of ``START test``: the tests, and the tools that read the code.
 Libraries: none but the standard one; each check is a program of its own.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from modules.configuration import ROOT
 from modules.i18n import Text, text
@@ -19,8 +24,9 @@ SOURCES = ('__main__.py', 'app.py', 'modules', 'tests', 'bench', 'docs')
 
 #: what ``START test`` runs: a name, and what stands after ``python``. None of them is called by its script, because a
 #: script holds the path of its environment and breaks when the folder is moved.
-CHECKS = (
-    ('pytest', ('-m', 'pytest', '-n', 'auto', '--dist', 'loadfile', '--no-loadscope-reorder')),
+TESTS = ('pytest', ('-m', 'pytest', '-n', 'auto', '--dist', 'loadfile', '--no-loadscope-reorder'))
+#: what reads the code while the tests run
+READERS = (
     ('ruff', ('-m', 'ruff', 'check', *SOURCES)),
     ('yapf', ('-m', 'yapf', '--diff', '--recursive', *SOURCES)),
     ('pydoclint', ('-m', 'pydoclint.main', *SOURCES)),
@@ -33,7 +39,7 @@ CHECKS = (
 def run_checks(python: Path, more: Sequence[str], variables: Mapping[str, str],
                say: Callable[[Text], None]) -> int:
     """
-    Run every check, also after one has failed.
+    Run every check, also after one has failed. The output of the tests is shown as it comes, then that of the others.
 
     :param python: the interpreter
     :type python: Path
@@ -47,13 +53,42 @@ def run_checks(python: Path, more: Sequence[str], variables: Mapping[str, str],
     :rtype: int
     """
     os.chdir(ROOT)
-    results = {}
-    for name, command in CHECKS:
+    name, command = TESTS
+    with contextlib.ExitStack() as stack:
+        readers = {
+            reader: stack.enter_context(_start(_full(python, arguments), variables))
+            for reader, arguments in READERS
+        }
         say(text('launch.check', name = name))
-        present = [word for word in command if word not in SOURCES or (ROOT / word).exists()]
-        own = more if name == 'pytest' else ()
-        results[name] = environment.run([str(python), *present, *own], variables)
+        results = {name: environment.run([*_full(python, command), *more], variables)}
+        for reader, (process, output) in readers.items():
+            say(text('launch.check', name = reader))
+            results[reader] = process.wait()
+            output.seek(0)
+            sys.stdout.write(output.read())
+            sys.stdout.flush()
     for name, status in results.items():
         key = 'launch.check_failed' if status else 'launch.check_passed'
         say(text(key, name = name, status = status))
     return int(any(results.values()))
+
+
+def _full(python: Path, arguments: Sequence[str]) -> list[str]:
+    present = [word for word in arguments if word not in SOURCES or (ROOT / word).exists()]
+    return [str(python), *present]
+
+
+@contextlib.contextmanager
+def _start(command: Sequence[str],
+           variables: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen, IO[str]]]:
+    with tempfile.TemporaryFile(
+            'w+', errors = 'replace') as output, subprocess.Popen(
+                command,
+                env = variables,
+                stdin = subprocess.DEVNULL,
+                stdout = output,
+                stderr = subprocess.STDOUT) as process:
+        try:
+            yield process, output
+        finally:
+            process.terminate()
