@@ -14,7 +14,7 @@ import tokenize
 from pathlib import Path
 
 import pytest
-from repository import tracked
+from repository import parsed, tracked
 
 from modules import configuration
 from modules.commands import arguments
@@ -33,7 +33,7 @@ def name(path):
 @functools.cache
 def imports(path):
     """Names of the modules a file imports, inside functions too; for type checkers alone does not count."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding = 'utf-8'))))
+    nodes = parsed(path)
     for_types = {
         inner
         for node in nodes
@@ -55,7 +55,7 @@ def imports(path):
 def test_every_file_says_what_it_is(path):
     lines = path.read_text(encoding = 'utf-8').splitlines()
     assert lines[:2] == ['#!/usr/bin/env python3', '# -*- coding: UTF-8 -*-']
-    assert ast.get_docstring(ast.parse('\n'.join(lines)))
+    assert ast.get_docstring(parsed(path)[0])
 
 
 @pytest.mark.parametrize('path', PYTHON, ids = name)
@@ -149,8 +149,7 @@ def test_imports_go_one_way(path):
 
 def test_nothing_but_two_handlers_catches_everything():
     found = [
-        (name(path), node.lineno) for path in SOURCE
-        for node in ast.walk(ast.parse(path.read_text(encoding = 'utf-8')))
+        (name(path), node.lineno) for path in SOURCE for node in parsed(path)
         if isinstance(node, ast.ExceptHandler) and (
             node.type is None or getattr(node.type, 'id', '') in ('Exception', 'BaseException'))
     ]

@@ -12,7 +12,7 @@ import graphlib
 import re
 
 import pytest
-from repository import ROOT, tracked
+from repository import ROOT, parsed, tracked
 
 #: lines of a file, but of a plain table; methods of a class; parameters of a function; lines of its body; entries
 MOST_LINES, MOST_METHODS, MOST_PARAMETERS, MOST_BODY, MOST_ENTRIES = 300, 12, 5, 40, 22
@@ -31,13 +31,12 @@ SOURCE = {
     path.relative_to(ROOT).as_posix(): path
     for path in sorted(tracked('*.py')) if path.relative_to(ROOT).parts[0] not in ('tests', 'bench')
 }
-TREES = {name: ast.parse(path.read_text(encoding = 'utf-8')) for name, path in SOURCE.items()}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def nodes(*kinds):
-    for name, tree in TREES.items():
-        yield from ((name, node) for node in ast.walk(tree) if isinstance(node, kinds))
+    for name, path in SOURCE.items():
+        yield from ((name, node) for node in parsed(path) if isinstance(node, kinds))
 
 
 def parameters(function):
@@ -95,9 +94,9 @@ def module(name):
 MODULES = {module(name) for name in SOURCE}
 
 
-def imported(tree):
+def imported(path):
     """Modules of the program that a file imports: inside functions and for type checkers too."""
-    for node in ast.walk(tree):
+    for node in parsed(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -108,14 +107,14 @@ def imported(tree):
 
 
 def test_no_imports_go_in_a_circle():
-    graph = {module(name): set(imported(tree)) - {module(name)} for name, tree in TREES.items()}
+    graph = {module(name): set(imported(path)) - {module(name)} for name, path in SOURCE.items()}
     # it says which modules the first circle found goes through
     graphlib.TopologicalSorter(graph).prepare()
 
 
-def names(tree):
+def names(path):
     """Whatever a file gives a name to."""
-    for node in ast.walk(tree):
+    for node in parsed(path):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield node.name
         elif isinstance(node, ast.arg):
@@ -128,8 +127,8 @@ def names(tree):
 
 def test_names_are_plain_words():
     assert {(name, each)
-            for name, tree in TREES.items()
-            for each in names(tree) if each.strip('_').lower() in NO_NAMES} == set()
+            for name, path in SOURCE.items()
+            for each in names(path) if each.strip('_').lower() in NO_NAMES} == set()
 
 
 def test_a_function_that_does_nothing_has_a_name():
@@ -140,10 +139,9 @@ def test_a_function_that_does_nothing_has_a_name():
 
 
 def test_functions_of_tests_have_plain_names():
-    trees = {path: ast.parse(path.read_text(encoding = 'utf-8')) for path in tracked('tests/*.py')}
     assert {(path.name, node.name)
-            for path, tree in trees.items()
-            for node in ast.walk(tree)
+            for path in tracked('tests/*.py')
+            for node in parsed(path)
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.name.strip('_') in NO_NAMES
             } == set()
 

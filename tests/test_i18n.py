@@ -12,6 +12,7 @@ import string
 from pathlib import Path
 
 import pytest
+from repository import parsed
 
 from modules import errors, i18n
 
@@ -60,7 +61,7 @@ def test_every_refusal_has_words(refusal):
 def test_every_text_in_the_code_has_words():
     known = entries('en')
     for path in [ROOT / '__main__.py', *(ROOT / 'modules').rglob('*.py')]:
-        for node in ast.walk(ast.parse(path.read_text(encoding = 'utf-8'))):
+        for node in parsed(path):
             is_text = isinstance(node, ast.Call) and getattr(
                 node.func, 'id', getattr(node.func, 'attr', '')) in ('text', 'Text')
             if is_text and node.args and isinstance(node.args[0], ast.Constant):

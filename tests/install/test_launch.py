@@ -3,7 +3,7 @@
 """
 The launcher: its own options, questions, the version rule, and what the program is given.
 
-Libraries: pytest.
+Libraries: psutil, pytest.
 """
 
 import ast
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import small_program
 from small_program import parse_output
@@ -290,7 +291,7 @@ def test_a_signal_reaches_the_program(program, sent):
 
 @pytest.mark.parametrize('sent, status', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_ends_what_it_waits_for_when_it_is_stopped(program, sent, status):
-    tools(program, 'import os, time; print(os.getpid(), flush = True); time.sleep(60)')
+    tools(program, 'import time; print(flush = True); time.sleep(60)')
     with subprocess.Popen(
             program.command('test', '--yes'),
             env = program.variables(),
@@ -298,11 +299,13 @@ def test_ends_what_it_waits_for_when_it_is_stopped(program, sent, status):
             stdout = subprocess.PIPE,
             stderr = subprocess.PIPE,
             start_new_session = True) as process:
-        child = int(process.stdout.readline())
+        process.stdout.readline()
+        checks = [child.pid for child in psutil.Process(process.pid).children(recursive = True)]
+        assert len(checks) >= 6
         # A terminal tells everybody of Ctrl-C; a service manager may tell the launcher alone.
         (os.kill if sent == signal.SIGTERM else os.killpg)(process.pid, sent)
         assert process.wait(60) == status
-        assert not Path(f'/proc/{child}').exists()
+        assert not any(map(psutil.pid_exists, checks))
         assert b'launch.py' not in process.stderr.read()
 
 

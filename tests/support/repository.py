@@ -6,6 +6,8 @@ The files of the repository. Not a test itself.
 Libraries: none but the standard one.
 """
 
+import ast
+import functools
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,3 +33,9 @@ def tracked(pattern = '*'):
         '.hypothesis', '.mypy_cache'
     }
     return [path for path in ROOT.rglob(pattern) if path.is_file() and not made & set(path.parts)]
+
+
+@functools.cache
+def parsed(path):
+    """Every node of a file of Python, the module first."""
+    return list(ast.walk(ast.parse(path.read_text(encoding = 'utf-8'))))
