@@ -6,10 +6,14 @@ The memory of the device that computes, as far as it is known, and whether a che
 Libraries: none; torch, where it is imported.
 """
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
+from modules import choices
 from modules.configuration import ModelOptions
-from modules.engines.diffusion import devices
+from modules.engines.diffusion import devices, ladder
+from modules.engines.diffusion.ladder import Rung
 from modules.i18n import Text, text
 from modules.install import installed_torch, unseen_gpu
 
@@ -22,7 +26,19 @@ SMALL = 1 * GIB
 OVERHEAD = 1 * GIB
 
 
-class DeviceBudget:
+class HasWeights(Protocol):
+    """What a clip needs of a checkpoint."""
+
+    @property
+    def weights(self) -> int:
+        """Bytes of all parts that make a clip."""
+        ...
+
+
+Needs = TypeVar('Needs', bound = HasWeights)
+
+
+class DeviceBudget(Generic[Needs]):
     """
     Knows the device. A family of models says what a checkpoint of it needs.
 
@@ -34,6 +50,8 @@ class DeviceBudget:
 
     #: what is said where memory suffices for no clip, in the locale files
     no_memory = 'engines.no_memory'
+    #: the rungs that change anything for the family
+    rungs: Collection[str] = choices.RUNGS
 
     def __init__(self, model: ModelOptions, engine: str):
         self.model = model
@@ -61,6 +79,56 @@ class DeviceBudget:
     def is_half(self) -> bool:
         """Whether it is computed at half precision."""
         return self.device != 'cpu' and not self.is_full
+
+    def read_needs(self, folder: Path) -> Needs:
+        """
+        Work out what a usual clip needs on the device.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the bytes
+        :rtype: Needs
+        """
+        raise NotImplementedError
+
+    def choose_fitting(self, needs: Needs, available: int) -> Rung:
+        """
+        Choose the fastest rung that fits.
+
+        :param needs: what a clip needs
+        :type needs: Needs
+        :param available: bytes that weights and clip may use
+        :type available: int
+        :return: the rung
+        :rtype: Rung
+        """
+        raise NotImplementedError
+
+    def choose_rung(self, folder: Path) -> Rung:
+        """
+        Choose the rung that is set, or the fastest that fits what is free now.
+
+        :param folder: a whole model
+        :type folder: Path
+        :return: the rung
+        :rtype: Rung
+        """
+        if rung := self.find_set_rung():
+            return rung
+        needs = self.read_needs(folder)
+        # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
+        placed = 0 if self.device.startswith('cuda') else needs.weights
+        return self.choose_fitting(needs, devices.read_usable_memory(self.device, placed))
+
+    def find_set_rung(self) -> Rung | None:
+        """
+        Find the rung that is set.
+
+        :return: the rung; None where the program chooses
+        :rtype: Rung | None
+        """
+        name = self.model.memory
+        return None if name == 'auto' else ladder.named(self.device, name, self.rungs)
 
     def count_file_bytes(self, folder: Path) -> int:
         """
@@ -111,6 +179,18 @@ class DeviceBudget:
             device = devices.find_device(self.model.device, torch) if torch else None
             return devices.read_free_memory(device, torch) if device else None
         return weights + (devices.read_free_memory('cpu') - weights) // 2
+
+    def explain_slow(self, _folder: Path) -> Text | None:
+        """
+        Explain why clips take so long that the program, left to itself, takes another engine: weights move for every
+        step, or the device is no GPU of its own.
+
+        :param _folder: a whole model
+        :type _folder: Path
+        :return: the reason; None where they do not, where the owner has named this engine, and before anything is known
+        :rtype: Text | None
+        """
+        return None
 
     def explain_refusal(self, folder: Path) -> Text | None:
         """

@@ -7,13 +7,16 @@ Libraries: numpy, Pillow.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy
 from PIL import Image, ImageOps
 
 from modules.configuration import ModelOptions
+from modules.engines.diffusion.decoding import ClipControl
 from modules.photos.sizes import result_size
+from modules.progress import JobControl, Progress
 
 
 @dataclass(frozen = True)
@@ -118,3 +121,24 @@ def restore_shape(picture: numpy.ndarray, fit: Fit) -> numpy.ndarray:
     if box == (0, 0, *size) and size == picture.shape[1::-1]:
         return picture
     return numpy.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, box))
+
+
+def control_in_shape(control: JobControl, fit: Fit) -> ClipControl:
+    """
+    Give all that becomes visible of a clip the photo's own aspect ratio.
+
+    :param control: takes the progress
+    :type control: JobControl
+    :param fit: the photo's :func:`plan`
+    :type fit: Fit
+    :return: takes what the model makes
+    :rtype: ClipControl
+    """
+
+    def report(progress: Progress) -> None:
+        picture = progress.picture
+        if picture is not None:
+            picture = restore_shape(picture, fit)
+        control.report(replace(progress, picture = picture))
+
+    return ClipControl(report, control.stop_if_cancelled, partial(fit_to_result, fit = fit))

@@ -11,7 +11,7 @@ from pathlib import Path
 from modules import weights
 from modules.configuration import ModelOptions
 from modules.engines.contract import MemoryUse
-from modules.engines.diffusion import checkpoints, devices, ladder
+from modules.engines.diffusion import checkpoints, ladder
 from modules.engines.diffusion.budget import DeviceBudget
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.stable_video import memory, presets
@@ -21,7 +21,7 @@ from modules.engines.stable_video.pipeline import Source
 from modules.engines.stable_video.sampler import Sampler
 
 
-class MemoryBudget(DeviceBudget):
+class MemoryBudget(DeviceBudget[Needs]):
     """
     Knows the device, as far as that is known.
 
@@ -60,22 +60,8 @@ class MemoryBudget(DeviceBudget):
         needs = memory.read_needs(folder, variant, model or self._usual, width = width)
         return memory.adjust(needs, self.device, self.is_half)
 
-    def choose_rung(self, folder: Path) -> Rung:
-        """
-        Choose the rung that is set, or the fastest that fits what is free now.
-
-        :param folder: a whole model
-        :type folder: Path
-        :return: the rung
-        :rtype: Rung
-        """
-        if self.model.memory != 'auto':
-            return ladder.named(self.device, self.model.memory)
-        needs = self.read_needs(folder)
-        # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
-        placed = 0 if self.device.startswith('cuda') else needs.weights
-        return memory.choose_rung(self.device, needs,
-                                  devices.read_usable_memory(self.device, placed))
+    def choose_fitting(self, needs: Needs, available: int) -> Rung:
+        return memory.choose_rung(self.device, needs, available)
 
     def predict_use(self, folder: Path, sampler: Sampler | None) -> MemoryUse | None:
         """
@@ -95,9 +81,7 @@ class MemoryBudget(DeviceBudget):
         available = self.expect_memory(needs.weights)
         if available is None:
             return None
-        is_set = model.memory != 'auto'
-        rung = ladder.named(self.device, model.memory) if is_set else memory.choose_rung(
-            self.device, needs, available)
+        rung = self.find_set_rung() or self.choose_fitting(needs, available)
         chunk = model.decode_chunk_size or memory.choose_chunk(rung, needs, model.output_frames,
                                                                available)
         return MemoryUse(rung.name, memory.predict_peak(rung, needs, chunk))

@@ -10,7 +10,6 @@ same noise on every device.
 Libraries: torch and diffusers, imported when it loads; numpy, Pillow.
 """
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -21,18 +20,17 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import Configuration
-from modules.engines.common import COMING, are_never_coming, missing_libraries, recorded_options
-from modules.engines.contract import Engine, EngineStatus
-from modules.engines.diffusion import fitting, loader
+from modules.engines.common import are_never_coming, recorded_options
+from modules.engines.diffusion import fitting
 from modules.engines.diffusion.checkpoints import get_public_name
 from modules.engines.diffusion.decoding import ClipControl
-from modules.engines.diffusion.holder import ModelHolder
+from modules.engines.diffusion.engine import VideoEngine
 from modules.engines.stable_video import checkpoints, pipeline, presets
 from modules.engines.stable_video.budget import MemoryBudget
-from modules.engines.stable_video.files import VIDEO, find_checkpoint
+from modules.engines.stable_video.files import VIDEO
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.sampler import Sampler
-from modules.i18n import Text, text
+from modules.i18n import Text
 from modules.progress import JobControl, StopIfCancelled
 
 if TYPE_CHECKING:
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
     from modules.request import AnimationRequest
 
 logger = logging.getLogger(__name__)
-
-LIBRARIES = ('torch', 'diffusers', 'transformers', 'accelerate')
 
 #: attributes of the options that change the result, besides those of every engine
 OPTIONS = ('model_name', 'output_frames', 'conditioning_fps', 'inference_steps',
@@ -57,7 +53,7 @@ LACKS = {
 }
 
 
-class StableVideo(Engine):
+class StableVideo(VideoEngine[Sampler]):
     """
     Stable Video Diffusion.
 
@@ -69,76 +65,30 @@ class StableVideo(Engine):
     :type are_libraries_coming: Callable[[], bool]
     """
 
-    #: kinds of devices whose faults would show in the first clip; a processor that cannot compute runs no program
-    tested = ('cuda', 'mps')
-
+    name = 'svd'
+    pipeline = 'StableVideoDiffusionPipeline'
+    libraries = ('torch', 'diffusers', 'transformers', 'accelerate')
+    files = VIDEO
+    lacks = LACKS
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset',
                   'seconds')
-    is_closed = False
-    is_generative = True
 
     def __init__(self,
                  configuration: Configuration,
-                 find: Callable[[Configuration], Path | None] = find_checkpoint,
+                 find: Callable[[Configuration], Path | None] | None = None,
                  are_libraries_coming: Callable[[], bool] = are_never_coming):
-        self.model = configuration.model
+        self.budget: MemoryBudget
+        super().__init__(configuration, MemoryBudget(configuration.model), find,
+                         are_libraries_coming)
         self.fps = self.model.output_fps
         usual = presets.apply(self.model.preset, self.model, self.model.seconds)
         self.usual_seconds: float = round(usual.frames / self.fps, 2)
-        self.budget = MemoryBudget(self.model)
-        self._are_libraries_coming = are_libraries_coming
-        self._find = partial(find, configuration)
-        self._explain_checkpoint = partial(checkpoints.explain_refusal, configuration)
-        self.holder: ModelHolder[Sampler] = ModelHolder('svd')
-        #: what was loaded, and what is known to make its clips bad
-        self._folder: Path | None = None
-        self._warnings: tuple[Text, ...] = ()
 
-    def status(self) -> EngineStatus:
-        # a loaded engine does not depend on the disk its files came from; of any other the device is a guess
-        if failure := self.holder.failure:
-            return EngineStatus(failure, LACKS.get(failure.key, ''), self._warnings)
-        sampler = self.holder.model
-        if self._folder and sampler is not None:
-            return EngineStatus(
-                warnings = self._warnings,
-                predict_memory = partial(self.budget.predict_use, self._folder, sampler))
-        folder = self._find()
-        reason = self._explain(folder)
-        if folder is None or reason:
-            lack = LACKS.get(reason.key, '') if reason else ''
-            return EngineStatus(reason, lack, checkpoints.list_warnings(self.model, folder))
-        return EngineStatus(
-            warnings = checkpoints.list_warnings(self.model, folder),
-            predict_memory = partial(self.budget.predict_use, folder, None))
+    def explain_checkpoint(self, folder: Path | None) -> Text | None:
+        return checkpoints.explain_refusal(self.configuration, folder)
 
-    def _explain(self, folder: Path | None) -> Text | None:
-        """Explain why the engine cannot work; None when it can."""
-        if self._are_libraries_coming():
-            return COMING
-        missing = missing_libraries(*LIBRARIES)
-        if missing:
-            return text(
-                'engines.no_libraries', engine = text('page.svd'), libraries = ', '.join(missing))
-        reason = self._explain_checkpoint(folder)
-        return self.budget.explain_refusal(folder) if folder and not reason else reason
-
-    def load(self) -> None:
-        self.holder.load(self._load)
-
-    def _load(self) -> Sampler:
-        self._require_checkpoint()
-        pipeline_class = 'StableVideoDiffusionPipeline'
-        self.budget.use_device(*loader.find_device(self.model.device, pipeline_class))
-        # the device may not be the one that was expected
-        folder = self._folder = self._require_checkpoint()
-        self._warnings = checkpoints.list_warnings(self.model, folder)
-        for warning in self._warnings:
-            logger.warning('%s', warning.in_('en'))
-        is_tested = self.budget.device.partition(':')[0] in self.tested
-        sampler = loader.load_model(self._load_sampler, folder, is_tested)
-        logger.info('Stable Video Diffusion is ready; Memory = %s', sampler.rung.name)
-        return sampler
+    def read_warnings(self, folder: Path | None) -> tuple[Text, ...]:
+        return checkpoints.list_warnings(self.model, folder)
 
     def _load_sampler(self, folder: Path, is_full: bool) -> Sampler:
         self.budget.is_full = is_full
@@ -189,15 +139,7 @@ class StableVideo(Engine):
                 control: JobControl) -> 'numpy.ndarray':
         applied = self._apply(request, None)
         fit = fitting.plan(photo.full_size, applied.model)
-
-        def report_in_shape(progress):
-            picture = progress.picture
-            if picture is not None:
-                picture = fitting.restore_shape(picture, fit)
-            control.report(dataclasses.replace(progress, picture = picture))
-
-        clip_control = ClipControl(report_in_shape, control.stop_if_cancelled,
-                                   partial(fitting.fit_to_result, fit = fit))
+        clip_control = fitting.control_in_shape(control, fit)
         return self.make_frames(fitting.fit_to_model(photo.image, fit), request, clip_control)
 
     def make_frames(self, image: Image.Image, request: 'AnimationRequest',
@@ -224,10 +166,3 @@ class StableVideo(Engine):
 
     def _apply(self, request: 'AnimationRequest', seconds: float | None) -> presets.Applied:
         return presets.apply(request.preset or self.model.preset, self.model, seconds)
-
-    def _require_checkpoint(self) -> Path:
-        folder = self._find()
-        reason = self.holder.failure or self._explain(folder)
-        if folder is None or reason:
-            raise errors.EngineUnavailable('engine', engine = 'svd', reason = reason)
-        return folder

@@ -17,18 +17,6 @@ from modules.i18n import Text, text
 SINGLE_FILE = re.compile(r'(?i)svd([_-].*)?\.safetensors')
 
 
-def find_checkpoint(configuration: Configuration) -> Path | None:
-    """
-    Find the model on this machine.
-
-    :param configuration: the options
-    :type configuration: Configuration
-    :return: a folder that holds a whole model, or None
-    :rtype: Path | None
-    """
-    return weights.find(configuration, VIDEO)
-
-
 def explain_single_file(configuration: Configuration, folder: Path | None) -> Text | None:
     """
     Explain that the model in one file, which other programs use, cannot be used: diffusers has no converter for it.

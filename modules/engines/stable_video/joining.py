@@ -9,11 +9,8 @@ Libraries: numpy.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy
-
-from modules.progress import OnProgress, Progress
 
 #: how far the contrast of a part may be changed
 LEAST_GAIN, MOST_GAIN = 0.8, 1.25
@@ -33,35 +30,6 @@ def count_parts(frames: int, of_part: int) -> int:
     return max(1, math.ceil((frames - 1) / (of_part - 1))) if of_part > 1 else 1
 
 
-def report_part(report: OnProgress, number: int, count: int, steps: int) -> OnProgress:
-    """
-    Report the progress of a part as that of the whole clip, in which what lies between parts is no phase of its own.
-
-    :param report: takes the progress of the whole clip
-    :type report: OnProgress
-    :param number: of the part
-    :type number: int
-    :param count: of parts
-    :type count: int
-    :param steps: of each part
-    :type steps: int
-    :return: takes the progress of the part
-    :rtype: OnProgress
-    """
-
-    def report_of_whole(progress: Progress) -> None:
-        done = number * steps
-        if progress.phase == 'step':
-            progress = replace(progress, step = done + progress.step, steps = count * steps)
-        elif progress.phase == 'encoding' and number:
-            progress = replace(progress, phase = 'step', step = done, steps = count * steps)
-        elif progress.phase == 'decoding' and number < count - 1:
-            progress = replace(progress, phase = 'step', step = done + steps, steps = count * steps)
-        report(progress)
-
-    return report_of_whole
-
-
 class Joint:
     """
     Takes a part's frames as they are decoded.
@@ -72,13 +40,14 @@ class Joint:
     :type finish: Callable[[numpy.ndarray], numpy.ndarray]
     """
 
+    #: the frame that was taken last
+    last: numpy.ndarray
+
     def __init__(self, before: numpy.ndarray | None, finish: Callable[[numpy.ndarray],
                                                                       numpy.ndarray]):
         self._before = before
         self._finish = finish
         self._change: tuple[numpy.ndarray, numpy.ndarray] | None = None
-        #: the frame that was taken last
-        self.last: numpy.ndarray | None = None
 
     def take(self, frames: numpy.ndarray) -> numpy.ndarray:
         """

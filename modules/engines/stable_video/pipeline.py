@@ -93,14 +93,12 @@ def load_encoder(source: Source) -> 'torch.nn.Module':
         return torch.nn.Module.to(encoder, source.get_dtype())
 
 
-def restore(pipe: 'svd.StableVideoDiffusionPipeline') -> None:
+def restore_precision(pipe: 'svd.StableVideoDiffusionPipeline') -> None:
     """
-    Put the pipeline in order after a call, also one that was cut short: it may have left the VAE at the precision it
-    encodes with, and models on the GPU that have finished computing.
+    Undo what a call that was cut short may have left: the VAE at the precision it encodes with.
 
     :param pipe: the pipeline
     :type pipe: svd.StableVideoDiffusionPipeline
     """
     if pipe.vae.dtype != pipe.unet.dtype:
         pipe.vae.to(dtype = pipe.unet.dtype)
-    pipe.maybe_free_model_hooks()

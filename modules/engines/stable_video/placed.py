@@ -1,21 +1,18 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A pipeline on its rung of the memory ladder: what computes, where its weights are, and what of it is compiled. Used by
-one thread at a time.
+A pipeline on its rung of the memory ladder: what computes, and what of it is compiled. Used by one thread at a time.
 
 Libraries: torch and diffusers, imported when the engine loads.
 """
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from modules.engines.diffusion import attention, devices, faults, ladder, placing
+from modules.engines.diffusion import attention, placing
 from modules.engines.diffusion.compiling import Compilable, Layers
 from modules.engines.diffusion.decoding import Decoder
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.stable_video import pipeline, presets
 from modules.engines.stable_video.denoising import Denoiser
 from modules.engines.stable_video.embeddings import Embeddings
@@ -25,10 +22,8 @@ if TYPE_CHECKING:
     import torch
     from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
 
-logger = logging.getLogger(__name__)
 
-
-class PlacedPipeline:
+class PlacedPipeline(placing.PlacedPipeline):
     """
     Goes to a rung, or further down where memory does not even suffice for the weights.
 
@@ -45,8 +40,7 @@ class PlacedPipeline:
     def __init__(self, pipe: 'svd.StableVideoDiffusionPipeline', device: str, rung: Rung,
                  load_encoder: 'Callable[[], torch.nn.Module]'):
         import torch
-        self.pipe = pipe
-        self.device = device
+        super().__init__(pipe, device, [pipe.unet, pipe.vae])
         #: those of its layers that can be compiled
         self.layers = Layers(pipe.unet, pipe.vae.decoder, kinds = pipeline.COMPILED_LAYERS)
         self.denoiser = Denoiser(pipe.unet, self.layers)
@@ -58,47 +52,16 @@ class PlacedPipeline:
         self.embeddings = Embeddings(pipe, load_encoder)
         #: the checkpoint's own
         self.scheduler = pipe.scheduler
-        self._streamer: LayerStreamer | None = None
-        self._placement: tuple[bool, bool] | None = None
-        self.rung = rung
-        while not self._try(self.rung):
-            # only here, after the exception and what it held are gone
-            pipe.to('cpu')
-            devices.empty_cache(device)
-            self.rung = ladder.below(device, self.rung) or self.rung
-            logger.warning('Going on with Memory = %s', self.rung.name)
+        self.place(rung)
 
     def take(self, rung: Rung) -> None:
-        """
-        Go to a rung; only downwards once clips were made.
-
-        :param rung: the way memory is to be used
-        :type rung: Rung
-        """
         self.denoiser.is_split = rung.is_split
         if rung.is_split:
             self.embeddings.free_encoder()
         if rung.is_offloaded:
             # weights that move are no constants of compiled code
             self.drop_compiled()
-        placement = rung.is_offloaded, rung.is_streamed
-        if placement != self._placement:
-            streamed = [self.pipe.unet, self.pipe.vae]
-            self._streamer = placing.place(self.pipe, streamed, self.device, rung)
-        # only now: where memory does not suffice for the weights, they are still to be placed
-        self._placement, self.rung = placement, rung
-
-    def _try(self, rung: Rung) -> bool:
-        """Go to a rung; False when memory does not suffice for the weights, and may further down."""
-        try:
-            self.take(rung)
-            return True
-        except (MemoryError, RuntimeError) as error:
-            is_last = ladder.below(self.device, rung) is None
-            if is_last or not faults.is_out_of_memory(error):
-                raise
-            logger.warning('Out of memory: %s', str(error))
-            return False
+        super().take(rung)
 
     def prepare(self, applied: Applied) -> None:
         """
@@ -116,11 +79,9 @@ class PlacedPipeline:
             self.pipe.unet.enable_forward_chunking(chunk, dim = 0)
 
     def restore(self) -> None:
-        """Put all in order after a clip, also one that was cut short."""
         self.denoiser.end()
-        pipeline.restore(self.pipe)
-        if self._streamer:
-            self._streamer.release()
+        pipeline.restore_precision(self.pipe)
+        super().restore()
 
     @property
     def was_compiled(self) -> bool:

@@ -16,16 +16,15 @@ from PIL import Image
 
 from modules import errors
 from modules.configuration import ModelOptions
-from modules.engines.diffusion import compiling, devices, faults, ladder, toolchain
+from modules.engines.diffusion import compiling, devices, faults, parts, toolchain
 from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.stable_video import memory, preview, warmup
-from modules.engines.stable_video.joining import Joint, count_parts, report_part
+from modules.engines.stable_video.joining import Joint, count_parts
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.presets import Applied
-from modules.i18n import text
 from modules.progress import Progress, StopIfCancelled
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Sampler(Testable):
         return self.placed.rung
 
     def find_lower_rung(self) -> Rung | None:
-        return ladder.below(self.device, self.rung)
+        return self.placed.find_lower_rung()
 
     def take(self, rung: Rung) -> None:
         self._chunks.clear()
@@ -129,21 +128,20 @@ class Sampler(Testable):
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
-        steps, count = applied.model.inference_steps, count_parts(applied.frames,
-                                                                  applied.model.output_frames)
-        parts: list[numpy.ndarray] = []
-        before: numpy.ndarray | None = None
-        for number in range(count):
-            report = report_part(control.report, number, count, steps)
-            if before is not None:
-                report(Progress('encoding', note = text('engines.continued', parts = count)))
-                image = Image.fromarray(before)
+        model = applied.model
+
+        def make_part(number: int, before: numpy.ndarray | None,
+                      control: ClipControl) -> tuple[numpy.ndarray, numpy.ndarray]:
             joint = Joint(before, control.finish)
-            part = self._make_part(image, replace(request, seed = request.seed + number), applied,
-                                   replace(control, report = report, finish = joint.take))
-            parts.append(part[min(number, 1):])
-            before = joint.last
-        return numpy.concatenate(parts)[:applied.frames]
+            frames = self._make_part(
+                image if before is None else Image.fromarray(before),
+                replace(request, seed = request.seed + number), applied,
+                replace(control, finish = joint.take))
+            return frames, joint.last
+
+        count = count_parts(applied.frames, model.output_frames)
+        made = parts.make_parts(make_part, count, model.inference_steps, control)
+        return made[:applied.frames]
 
     def _make_part(self, image: Image.Image, request: 'AnimationRequest', applied: Applied,
                    control: ClipControl) -> numpy.ndarray:

@@ -13,6 +13,7 @@ from modules.engines.contract import MemoryUse
 from modules.engines.diffusion import checkpoints, devices, ladder
 from modules.engines.diffusion.budget import OVERHEAD, SMALL, DeviceBudget
 from modules.engines.diffusion.ladder import Rung
+from modules.engines.diffusion.selftest import Testable
 from modules.engines.wan import memory
 from modules.engines.wan.clip import PRESETS, Asked, Clip, plan_clip
 from modules.engines.wan.kinds import LARGE, Kind, read_kind
@@ -25,7 +26,7 @@ from modules.i18n import Text, text
 PHOTO = 16, 9
 
 
-class WanBudget(DeviceBudget):
+class WanBudget(DeviceBudget[Needs]):
     """
     Knows the device, as far as that is known.
 
@@ -34,6 +35,7 @@ class WanBudget(DeviceBudget):
     """
 
     no_memory = 'engines.wan_no_memory'
+    rungs = memory.RUNGS
 
     def __init__(self, configuration: Configuration):
         super().__init__(configuration.model, 'wan')
@@ -77,20 +79,8 @@ class WanBudget(DeviceBudget):
         kind, usual = self.plan_usual(folder)
         return memory.read_needs(folder, kind, clip or usual, 2 if self.is_half else 4)
 
-    def choose_rung(self, folder: Path) -> Rung:
-        """
-        Choose the rung that is set, or the fastest that fits what is free now.
-
-        :param folder: a whole model
-        :type folder: Path
-        :return: the rung
-        :rtype: Rung
-        """
-        # on a GPU nothing is placed yet; elsewhere the weights already are where they will be used
-        needs = self.read_needs(folder)
-        placed = 0 if self.device.startswith('cuda') else needs.weights
-        available = devices.read_usable_memory(self.device, placed) - OVERHEAD
-        return memory.choose_rung(self.device, needs, available, self.model.memory)
+    def choose_fitting(self, needs: Needs, available: int) -> Rung:
+        return memory.choose_rung(self.device, needs, available - OVERHEAD)
 
     def is_tiled(self, folder: Path, rung: Rung, clip: Clip) -> bool:
         """
@@ -112,14 +102,14 @@ class WanBudget(DeviceBudget):
         available = devices.read_usable_memory(self.device, placed) - OVERHEAD
         return memory.is_tiled(rung, needs, available)
 
-    def predict_use(self, folder: Path, rung: Rung | None) -> MemoryUse | None:
+    def predict_use(self, folder: Path, sampler: Testable | None) -> MemoryUse | None:
         """
         Predict how memory is used.
 
         :param folder: a whole model
         :type folder: Path
-        :param rung: the way memory is used; None before loading
-        :type rung: Rung | None
+        :param sampler: what makes clips; None before loading
+        :type sampler: Testable | None
         :return: the prediction; None where nothing is known about a GPU yet
         :rtype: MemoryUse | None
         """
@@ -127,25 +117,17 @@ class WanBudget(DeviceBudget):
         available = self.expect_memory(needs.weights)
         if available is None:
             return None
-        if rung and self.device.startswith('cuda') and not rung.is_offloaded:
+        rung = sampler.rung if sampler else self.find_set_rung() or self.choose_fitting(
+            needs, available)
+        if sampler and self.device.startswith('cuda') and not rung.is_offloaded:
             # the weights have taken their room already
             available += needs.weights
-        available -= OVERHEAD
-        rung = rung or memory.choose_rung(self.device, needs, available, self.model.memory)
-        tiles = self.own.tiles
-        is_tiled = memory.is_tiled(rung, needs, available) if tiles is None else tiles
+        is_tiled = self.own.tiles
+        if is_tiled is None:
+            is_tiled = memory.is_tiled(rung, needs, available - OVERHEAD)
         return MemoryUse(rung.name, memory.predict_peak(rung, needs, is_tiled))
 
     def explain_slow(self, folder: Path) -> Text | None:
-        """
-        Explain why clips take so long that the program, left to itself, takes another engine: weights move for every
-        step, or the device is no GPU of its own.
-
-        :param folder: a whole model
-        :type folder: Path
-        :return: the reason; None where they do not, where the owner has named this engine, and before anything is known
-        :rtype: Text | None
-        """
         if self.model.engine == self.engine or self.count_file_bytes(folder) <= SMALL:
             return None
         if self.device.startswith('cuda'):
@@ -153,8 +135,7 @@ class WanBudget(DeviceBudget):
             if size is None:
                 return None
             needs = self.read_needs(folder)
-            is_slow = memory.choose_rung(self.device, needs, size - OVERHEAD,
-                                         self.model.memory).is_streamed
+            is_slow = (self.find_set_rung() or self.choose_fitting(needs, size)).is_streamed
         else:
             is_slow = self.device == 'mps'
         return text('engines.slow_gpu', engine = self.engine) if is_slow else None

@@ -6,23 +6,9 @@ The files of Wan.
 Libraries: none; this file is read before anything is installed.
 """
 
-from pathlib import Path
-
 from modules import weights
 from modules.configuration import Configuration
 from modules.engines.wan.options import WanOptions
-
-
-def find_checkpoint(configuration: Configuration) -> Path | None:
-    """
-    Find the model on this machine.
-
-    :param configuration: the options
-    :type configuration: Configuration
-    :return: a folder that holds a whole model, or None
-    :rtype: Path | None
-    """
-    return weights.find(configuration, WAN)
 
 
 def read_name(configuration: Configuration) -> str:

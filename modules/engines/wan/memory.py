@@ -153,9 +153,9 @@ def is_tiled(rung: Rung, needs: Needs, available: int) -> bool:
     return rung.is_single or predict_peak(rung, needs, False) > available
 
 
-def choose_rung(device: str, needs: Needs, available: int, option: str = 'auto') -> Rung:
+def choose_rung(device: str, needs: Needs, available: int) -> Rung:
     """
-    Choose the rung that is set, or the fastest that fits. Tiles cost less time than weights that move.
+    Choose the fastest rung that fits. Tiles cost less time than weights that move.
 
     :param device: ``cuda:N``, ``mps`` or ``cpu``
     :type device: str
@@ -163,11 +163,7 @@ def choose_rung(device: str, needs: Needs, available: int, option: str = 'auto')
     :type needs: Needs
     :param available: bytes of memory that weights and clip may use
     :type available: int
-    :param option: the option ``Memory``
-    :type option: str
     :return: the rung; the last one where none fits
     :rtype: Rung
     """
-    if option != 'auto':
-        return ladder.named(device, option, RUNGS)
     return ladder.choose(device, lambda rung: predict_peak(rung, needs, True) <= available, RUNGS)

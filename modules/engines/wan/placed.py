@@ -1,28 +1,24 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A pipeline on its rung of the memory ladder: what computes, and where its weights are. Used by one thread at a time.
+A pipeline on its rung of the memory ladder: what computes. Used by one thread at a time.
 
 Libraries: torch and diffusers, imported when the engine loads.
 """
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from modules.engines.diffusion import devices, faults, ladder, placing
+from modules.engines.diffusion import placing
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.wan.memory import RUNGS
 
 if TYPE_CHECKING:
     import numpy
     import torch
 
-logger = logging.getLogger(__name__)
 
-
-class PlacedPipeline:
+class PlacedPipeline(placing.PlacedPipeline):
     """
     Goes to a rung, or further down where memory does not even suffice for the weights.
 
@@ -34,64 +30,21 @@ class PlacedPipeline:
     :type rung: Rung
     """
 
+    rungs = RUNGS
+
     def __init__(self, pipe: Any, device: str, rung: Rung):
-        self.pipe = pipe
-        self.device = device
+        #: one, or two that take turns
+        self.transformers = [
+            each for each in (pipe.transformer, pipe.transformer_2) if each is not None
+        ]
+        super().__init__(pipe, device, [*self.transformers, pipe.vae])
         #: what the VAE made of the photo of the clip that is being made, float32 [C, h, w]
         self.photo_latents: torch.Tensor | None = None
         self._prepare_latents = pipe.prepare_latents
         pipe.prepare_latents = self._prepare
         #: pixels of a latent's side
         self.scale: int = pipe.vae.config.scale_factor_spatial
-        self._streamer: LayerStreamer | None = None
-        self._placement: tuple[bool, bool] | None = None
-        self.rung = rung
-        while not self._try(self.rung):
-            # only here, after the exception and what it held are gone
-            pipe.to('cpu')
-            devices.empty_cache(device)
-            self.rung = self.find_lower_rung() or self.rung
-            logger.warning('Going on with Memory = %s', self.rung.name)
-
-    @property
-    def transformers(self) -> 'list[torch.nn.Module]':
-        """One, or two that take turns."""
-        found = self.pipe.transformer, self.pipe.transformer_2
-        return [each for each in found if each is not None]
-
-    def find_lower_rung(self) -> Rung | None:
-        """
-        Find the next rung down.
-
-        :return: the rung; None after the last
-        :rtype: Rung | None
-        """
-        return ladder.below(self.device, self.rung, RUNGS)
-
-    def take(self, rung: Rung) -> None:
-        """
-        Go to a rung; only downwards once clips were made.
-
-        :param rung: the way memory is to be used
-        :type rung: Rung
-        """
-        placement = rung.is_offloaded, rung.is_streamed
-        if placement != self._placement:
-            streamed = [*self.transformers, self.pipe.vae]
-            self._streamer = placing.place(self.pipe, streamed, self.device, rung)
-        # only now: where memory does not suffice for the weights, they are still to be placed
-        self._placement, self.rung = placement, rung
-
-    def _try(self, rung: Rung) -> bool:
-        """Go to a rung; False when memory does not suffice for the weights, and may further down."""
-        try:
-            self.take(rung)
-            return True
-        except (MemoryError, RuntimeError) as error:
-            if self.find_lower_rung() is None or not faults.is_out_of_memory(error):
-                raise
-            logger.warning('Out of memory: %s', str(error))
-            return False
+        self.place(rung)
 
     def tile(self, is_tiled: bool) -> bool:
         """
@@ -118,20 +71,20 @@ class PlacedPipeline:
         assert self.photo_latents is not None  # noqa: S101  # every clip begins with them
         return self.photo_latents.numpy()
 
-    def count_parts(self, latents: 'torch.Tensor') -> int:
+    def count_chunks(self, latents: 'torch.Tensor') -> int:
         """
-        Count the parts that the VAE decodes one after the other.
+        Count the chunks that the VAE decodes one after the other.
 
         :param latents: [1, C, T, h, w]
         :type latents: torch.Tensor
         :return: one for each T, of each tile
         :rtype: int
         """
-        vae, (parts, *sides) = self.pipe.vae, latents.shape[2:]
+        vae, (chunks, *sides) = self.pipe.vae, latents.shape[2:]
         if not vae.use_tiling or max(sides) <= vae.tile_sample_min_width // self.scale:
-            return parts
+            return chunks
         step = vae.tile_sample_stride_width // self.scale
-        return parts * math.prod(math.ceil(side / step) for side in sides)
+        return chunks * math.prod(math.ceil(side / step) for side in sides)
 
     def decode_video(self, latents: 'torch.Tensor') -> 'torch.Tensor':
         """
@@ -151,11 +104,8 @@ class PlacedPipeline:
         return vae.decode(latents / (1.0 / deviation) + mean, return_dict = False)[0]
 
     def restore(self) -> None:
-        """Put all in order after a clip, also one that was cut short."""
         self.pipe.vae.clear_cache()
-        self.pipe.maybe_free_model_hooks()
-        if self._streamer:
-            self._streamer.release()
+        super().restore()
 
     def _prepare(self, *given: Any, **named: Any) -> Any:
         """Make what a clip begins with as the pipeline does; the VAE then makes room for what comes next."""

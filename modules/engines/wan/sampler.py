@@ -16,7 +16,7 @@ import numpy
 from PIL import Image
 
 from modules import errors
-from modules.engines.diffusion import attention
+from modules.engines.diffusion import attention, parts
 from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
@@ -24,7 +24,6 @@ from modules.engines.wan import preview
 from modules.engines.wan.clip import Clip
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.texts import TextCache
-from modules.i18n import text
 from modules.progress import Progress, StopIfCancelled, do_nothing
 
 if TYPE_CHECKING:
@@ -101,20 +100,18 @@ class Sampler(Testable):
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
-        made: list[numpy.ndarray] = []
-        for number in range(len(wanted.clip.parts)):
-            if number:
-                note = text('engines.continued', parts = len(wanted.clip.parts))
-                control.report(Progress('encoding', note = note))
-            part = self._make_part(wanted, number, control)
-            # the next part goes on from the last frame
-            wanted = replace(wanted, image = Image.fromarray(part[-1]))
-            made.append(control.finish(part[min(number, 1):]))
-        return numpy.concatenate(made)
+        clip = wanted.clip
+
+        def make_part(number: int, before: numpy.ndarray | None,
+                      control: ClipControl) -> tuple[numpy.ndarray, numpy.ndarray]:
+            of_part = wanted if before is None else replace(wanted, image = Image.fromarray(before))
+            frames = self._make_part(of_part, number, control)
+            return control.finish(frames), frames[-1]
+
+        return parts.make_parts(make_part, len(clip.parts), clip.steps, control)
 
     def _make_part(self, wanted: Wanted, number: int, control: ClipControl) -> numpy.ndarray:
         """Make one part of a clip, of the model's size."""
-        steps, count = wanted.clip.steps, len(wanted.clip.parts)
         previews: preview.Previews | None = None
 
         def on_step_end(pipe, step, _time, tensors):
@@ -124,19 +121,19 @@ class Sampler(Testable):
             nonlocal previews
             previews = previews or preview.Previews(wanted.image, self.placed.get_photo_latents())
             picture = previews.draw(preview.read_prediction(pipe.scheduler, tensors['latents']))
-            control.report(Progress('step', number * steps + step + 1, count * steps, picture))
+            control.report(Progress('step', step + 1, wanted.clip.steps, picture))
             control.stop_if_cancelled()
             return tensors
 
         control.report(Progress('encoding'))
         latents = self._denoise(wanted, number, on_step_end, control.stop_if_cancelled)
-        parts = self.placed.count_parts(latents)
+        chunks = self.placed.count_chunks(latents)
 
         def report(progress: Progress) -> None:
-            control.report(replace(progress, step = progress.step * parts, steps = parts))
+            control.report(replace(progress, step = progress.step * chunks, steps = chunks))
 
         of_whole = ClipControl(report, control.stop_if_cancelled)
-        with self._reporting(parts, control):
+        with self._reporting(chunks, control):
             return self._make_decoder().decode(latents.transpose(1, 2), latents.shape[2], of_whole)
 
     def _denoise(self, wanted: Wanted, number: int, on_step_end: Callable | None,
@@ -170,13 +167,13 @@ class Sampler(Testable):
         return Decoder(pipe.vae, self.placed.decode_video, pipe.video_processor)
 
     @contextlib.contextmanager
-    def _reporting(self, parts: int, control: ClipControl) -> Iterator[None]:
-        """Report and stop between the parts that the VAE decodes one after the other."""
+    def _reporting(self, chunks: int, control: ClipControl) -> Iterator[None]:
+        """Report and stop between the chunks that the VAE decodes one after the other."""
         done = 0
 
         def before(*_unused: Any) -> None:
             nonlocal done
-            control.report(Progress('decoding', min(done, parts), parts))
+            control.report(Progress('decoding', min(done, chunks), chunks))
             control.stop_if_cancelled()
             done += 1
 
