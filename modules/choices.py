@@ -15,8 +15,8 @@ MOST_SECONDS = 60
 #: the most characters of a text that says what should happen
 LONGEST_TEXT = 1000
 
-#: how a clip that is played over and over comes back to its beginning
-LOOPS = ('none', 'pingpong', 'crossfade')
+#: how a clip that is played over and over comes back to its beginning; ``model``: the model itself leads it back
+LOOPS = ('none', 'pingpong', 'crossfade', 'model')
 #: where in a live photo's clip the still sits
 KEY_FRAMES = ('start', 'middle', 'end')
 #: frames shown for each frame that a model made

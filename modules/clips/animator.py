@@ -20,6 +20,7 @@ from PIL import Image
 
 from modules import VERSION, errors
 from modules.clips import lossless
+from modules.clips.notes import explain_loop, explain_unused, join_notes
 from modules.clips.provenance import Provenance
 from modules.clips.writer import FRAMES, PROVENANCE, ClipWriter, OpenFrames
 from modules.configuration import OPTIONS, Configuration
@@ -28,7 +29,7 @@ from modules.engines.registry import Engines
 from modules.i18n import Text, text
 from modules.photos.reader import Reader
 from modules.progress import JobControl, Progress, StopIfCancelled
-from modules.request import FILE_FIELDS, PARAMETERS, AnimationRequest
+from modules.request import PARAMETERS, AnimationRequest
 
 if TYPE_CHECKING:
     import numpy
@@ -163,7 +164,7 @@ class Animator:
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
         photo = self.reader.read(request.photo, pixels)
-        notes = [self._explain_unused(engine, request)]
+        notes = [explain_unused(engine, request, self.model), explain_loop(engine, request)]
 
         def report(progress: Progress) -> None:
             if progress.note:
@@ -209,21 +210,9 @@ class Animator:
             }
         }
         is_blurred = request.blur > 0 and 'blur' in engine.parameters
-        return Provenance(settings, created.isoformat(), engine.fps, engine.is_closed,
+        is_closed = engine.is_closed or (engine.can_close and request.loop == 'model')
+        return Provenance(settings, created.isoformat(), engine.fps, is_closed,
                           engine.is_generative, is_blurred)
-
-    def _explain_unused(self, engine: Engine, request: AnimationRequest) -> Text | None:
-        """Name the fields that were given and that the engine does not understand."""
-        unused = [
-            parameter.name for parameter in PARAMETERS
-            if parameter.name not in (*FILE_FIELDS, *engine.parameters)
-            and getattr(request, parameter.name) not in (None, parameter.default,
-                                                         getattr(self.model, parameter.name, None))
-        ]
-        if not unused:
-            return None
-        return text(
-            'notes.unused', engine = text(f'page.{request.engine}'), fields = ', '.join(unused))
 
 
 def _by_section(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -263,21 +252,6 @@ def preview_jpeg(frame: 'numpy.ndarray') -> bytes:
     content = io.BytesIO()
     picture.save(content, 'JPEG', quality = 85)
     return content.getvalue()
-
-
-def join_notes(*notes: Text | None) -> Text | None:
-    """
-    Put notes together.
-
-    :param notes: what was given up, the earliest first
-    :type notes: Text | None
-    :return: one text of all; of several alike the last
-    :rtype: Text | None
-    """
-    kept = list({note.key: note for note in notes if note}.values())
-    if len(kept) < 2:
-        return kept[0] if kept else None
-    return text('notes.both', first = kept[0], second = kept[1])
 
 
 def _each(frames: 'Iterable[numpy.ndarray]', preview: Path,

@@ -24,8 +24,8 @@ def loop_frames(clip: Clip, loop: str, *, is_closed: bool) -> Clip:
 
     :param clip: frames as the engine made them
     :type clip: Clip
-    :param loop: ``none``; ``pingpong`` there and back, neither end twice; ``crossfade`` the end dissolves into the
-        beginning while both go on moving, so the clip becomes shorter by that time
+    :param loop: ``pingpong`` there and back, neither end twice; ``crossfade`` the end dissolves into the beginning
+        while both go on moving, so the clip becomes shorter by that time; any other leaves it as it is
     :type loop: str
     :param is_closed: the frames loop without a jump already, so there is nothing to dissolve
     :type is_closed: bool

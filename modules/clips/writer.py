@@ -102,7 +102,8 @@ class ClipWriter:
                 created = datetime.fromisoformat(made.created),
                 max_bytes = self.output.gif_max_bytes)
             clip = self._in_order(clip, request, is_closed = made.is_closed)
-            loops = not kind.has_still and (made.is_closed or request.loop != 'none')
+            is_ordered = request.loop in ('pingpong', 'crossfade')
+            loops = not kind.has_still and (made.is_closed or is_ordered)
             clip = smooth.smooth_frames(clip, factor, loops = loops)
             if kind.has_own_rate:
                 clip = order.lower_rate(clip, made.output_fps * factor)

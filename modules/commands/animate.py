@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from modules import encoders, errors, i18n, terminal
-from modules.clips.animator import Animator, join_notes
+from modules.clips.animator import Animator
+from modules.clips.notes import join_notes
 from modules.commands import sources, targets
 from modules.commands.arguments import Arguments
 from modules.commands.output import (

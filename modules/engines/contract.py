@@ -80,6 +80,8 @@ class Engine(Protocol):
     usual_seconds: float | None = None
     #: the first frame would follow the last without a jump
     is_closed: bool
+    #: that is so of a clip whose request has ``loop = model``; may be known only once :meth:`status` was called
+    can_close: bool = False
     #: a model invents what moves, which files have to say
     is_generative: bool
 

@@ -43,7 +43,8 @@ class AnimationRequest:
     format: str
     #: a name of :data:`modules.engines.TABLE`, or ``auto``
     engine: str
-    #: one of :data:`LOOPS`; live and motion photos are played once and follow ``key_frame`` instead
+    #: one of :data:`LOOPS`; live and motion photos are played once and follow ``key_frame`` instead, but for ``model``,
+    #: which changes the frames themselves
     loop: str = 'none'
     #: one of :data:`KEY_FRAMES`; None leaves it to the options
     key_frame: str | None = None

@@ -10,6 +10,7 @@ import dataclasses
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -20,6 +21,7 @@ from PIL import ExifTags, Image
 from stand_ins import table
 
 from modules import errors
+from modules.clips import notes
 from modules.clips import order as sequence
 from modules.clips.animator import Animator
 from modules.configuration import Configuration
@@ -147,12 +149,13 @@ def test_the_owner_says_where_the_still_sits_unless_the_request_does(tmp_path, g
     assert moment == round(1e6 * index / 15)
 
 
-def test_a_closed_clip_is_not_played_backwards(tmp_path):
+@pytest.mark.parametrize(('engine', 'loop'), [('Closed', 'pingpong'), ('Closing', 'model')])
+def test_a_closed_clip_is_not_played_backwards(tmp_path, engine, loop):
     path = _animate(tmp_path, _photo(tmp_path), {
         'format': 'motion-photo',
-        'loop': 'pingpong',
+        'loop': loop,
         'smooth': '1'
-    }, 'Closed')
+    }, engine)
     data = path.read_bytes()
     (tmp_path / 'clip.mp4').write_bytes(data[data.index(b'ftyp') - 4:])
     video = streams(tmp_path / 'clip.mp4')[0]
@@ -160,6 +163,16 @@ def test_a_closed_clip_is_not_played_backwards(tmp_path):
     # it slides to the left, so a frame is the one before it, moved there
     assert psnr(np.roll(frames[0], -8, 1), frames[1]) > 30 > psnr(
         np.roll(frames[0], 8, 1), frames[1])
+
+
+@pytest.mark.parametrize(('engine', 'loop', 'note'), [('Drifting', 'model', 'notes.not_closed'),
+                                                      ('Drifting', 'crossfade', None),
+                                                      ('Closing', 'model', None),
+                                                      ('Closed', 'model', None)])
+def test_a_loop_that_the_engine_cannot_close_is_told_of(engine, loop, note):
+    request = parse_request([('loop', loop), ('engine', 'svd')], Path('photo'), 'photo')
+    found = notes.explain_loop(getattr(stand_ins, engine), request)
+    assert (found and found.key) == note
 
 
 @pytest.mark.parametrize('orientation', [1, 3, 6, 8])

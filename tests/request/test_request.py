@@ -75,7 +75,7 @@ def test_what_lies_beyond_an_edge_is_refused(name, word):
 @pytest.mark.parametrize(('name', 'words'),
                          [('format', ('gif', 'mp4', 'webp', 'live-photo', 'motion-photo')),
                           ('engine', ('auto', 'svd', 'camera')),
-                          ('loop', ('none', 'pingpong', 'crossfade')),
+                          ('loop', ('none', 'pingpong', 'crossfade', 'model')),
                           ('key_frame', ('start', 'middle', 'end'))])
 def test_choices_reach_the_request(name, words):
     assert [getattr(request((name, word)), name) for word in words] == list(words)

@@ -24,6 +24,7 @@ class Instant:
 
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
+    can_close = False
     is_generative = False
     frames = 2
     seconds_per_frame = 0.0
@@ -82,6 +83,12 @@ class Closed(Drifting):
     """The same, as an engine that says that its last frame leads to its first."""
 
     is_closed = True
+
+
+class Closing(Drifting):
+    """The same, as an engine that can lead its last frame to its first."""
+
+    can_close = True
 
 
 class Generative(Drifting):

@@ -89,7 +89,7 @@ class Wan(VideoEngine[Sampler]):
         self._use_kind(read_kind(folder) or SMALL)
 
     def _use_kind(self, kind: Kind) -> None:
-        self._kind, self.fps = kind, float(kind.fps)
+        self._kind, self.fps, self.can_close = kind, float(kind.fps), kind.can_close
         self.usual_seconds: float = self.model.seconds or find_usual_seconds(
             self.own, kind, self.model.preset)
 
@@ -141,7 +141,9 @@ class Wan(VideoEngine[Sampler]):
         clip, fit = self.plan(photo.full_size, request)
         clip_control = fitting.control_in_shape(control, fit)
         texts = choose_texts(self.own, request.prompt, request.negative_prompt)
-        wanted = Wanted(fitting.fit_to_model(photo.image, fit), clip, texts, request.seed)
+        image = fitting.fit_to_model(photo.image, fit)
+        last = image if self.can_close and request.loop == 'model' else None
+        wanted = Wanted(image, clip, texts, request.seed, last)
         return self.holder.make_clip(lambda sampler: sampler.make(wanted, clip_control),
                                      clip_control)
 

@@ -27,8 +27,13 @@ class Kind:
     longest: int
     #: sides of the model's picture are multiples of this
     multiple: int = 16
-    #: the first frame is the photo itself, so that its time differs; the other kind can be told the last picture too
+    #: the first frame is the photo itself, so that its time differs
     has_own_time: bool = False
+
+    @property
+    def can_close(self) -> bool:
+        """Whether it can be told the last picture too; the other kind ignores it without a word."""
+        return not self.has_own_time
 
 
 #: one model, and two that take turns

@@ -42,8 +42,8 @@ class Wanted:
     #: what should happen, and what should not
     texts: tuple[str, str]
     seed: int
-    #: the clip is to end where it began
-    is_closed: bool = False
+    #: what the clip leads back to, so that its beginning follows: a picture as ``image``; None where it may end anyhow
+    last_image: Image.Image | None = None
 
 
 class Sampler(Testable):
@@ -100,15 +100,19 @@ class Sampler(Testable):
         :rtype: numpy.ndarray
         :raises modules.errors.UnusablePicture: after the first step that gives no numbers, or when a frame is black
         """
-        clip = wanted.clip
+        clip, count = wanted.clip, len(wanted.clip.parts)
 
         def make_part(number: int, before: numpy.ndarray | None,
                       control: ClipControl) -> tuple[numpy.ndarray, numpy.ndarray]:
-            of_part = wanted if before is None else replace(wanted, image = Image.fromarray(before))
+            image = wanted.image if before is None else Image.fromarray(before)
+            last = wanted.last_image if number == count - 1 else None
+            of_part = replace(wanted, image = image, last_image = last)
             frames = self._make_part(of_part, number, control)
             return control.finish(frames), frames[-1]
 
-        return parts.make_parts(make_part, len(clip.parts), clip.steps, control)
+        made = parts.make_parts(make_part, count, clip.steps, control)
+        # the last picture is the first one again
+        return made[:-1] if wanted.last_image else made
 
     def _make_part(self, wanted: Wanted, number: int, control: ClipControl) -> numpy.ndarray:
         """Make one part of a clip, of the model's size."""
@@ -157,7 +161,7 @@ class Sampler(Testable):
                 guidance_scale = clip.guidance,
                 prompt_embeds = positive.to(self.device),
                 negative_prompt_embeds = negative[0].to(self.device) if negative else None,
-                last_image = wanted.image if wanted.is_closed else None,
+                last_image = wanted.last_image,
                 generator = torch.Generator().manual_seed(wanted.seed + number),
                 callback_on_step_end = on_step_end,
                 output_type = 'latent').frames

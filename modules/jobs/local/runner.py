@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Callable
 
 from modules import errors
-from modules.clips.animator import Animator, join_notes
+from modules.clips.animator import Animator
+from modules.clips.notes import join_notes
 from modules.i18n import Text
 from modules.jobs import lifecycle
 from modules.jobs.job import Job

@@ -260,19 +260,29 @@ def fail(faults):
         raise faults.pop()
 
 
-def test_the_large_kind_can_end_where_it_began(large, tmp_path):
+def test_a_loop_is_closed_by_the_kind_that_can(tiny):
+    """As a plain call that is given the photo as last picture; that one is the first of the next time round."""
+    picture, wanted = photo(), request(loop = 'model')
+    image = fitting.fit_to_model(picture.image, tiny.engine.plan(picture.full_size, wanted)[1])
+    frames = animate(tiny.engine, picture, wanted)
+    if tiny.engine.can_close:
+        assert numpy.array_equal(frames, tiny.reference(picture, wanted, last_image = image)[:-1])
+        assert not numpy.array_equal(frames, tiny.reference(picture, wanted)[:-1])
+    else:
+        assert numpy.array_equal(frames, tiny.reference(picture, wanted))
+
+
+def test_of_a_long_clip_the_last_part_closes_the_loop(large, tmp_path):
     engine, plain = tiny_wan.loaded(large, tmp_path), tiny_wan.load_plainly(large)
     clip, fit = engine.plan((96, 64), request())
-    wanted = Wanted(photo(96, 64).image, clip, ('wind', '风'), 7, is_closed = True)
+    image, of_plain = photo(96, 64).image, {'guidance_scale': clip.guidance}
+    wanted = Wanted(image, dataclasses.replace(clip, parts = (5, 5)), ('wind', '风'), 7, image)
     with torch.no_grad():
         frames = engine.holder.model.make(wanted, fitted(fit))
-    expected = tiny_wan.reference(
-        plain,
-        wanted.image,
-        *wanted.texts,
-        guidance_scale = clip.guidance,
-        last_image = wanted.image)
-    assert numpy.array_equal(frames, expected)
+    first = tiny_wan.reference(plain, image, 'wind', '风', **of_plain)
+    then = tiny_wan.reference(
+        plain, Image.fromarray(first[-1]), 'wind', '风', 8, last_image = image, **of_plain)
+    assert numpy.array_equal(frames, numpy.concatenate([first, then[1:-1]]))
 
 
 def test_what_gives_no_numbers_is_no_clip(large, tmp_path):
