@@ -26,6 +26,9 @@ BOOLEANS = {
     **dict.fromkeys(('false', 'no', 'off', '0'), False)
 }
 
+#: zero-width non-joiner and joiner
+JOINERS = '\u200c\u200d'
+
 #: a host name in ASCII
 HOST_NAME = r'(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*'
 
@@ -175,7 +178,21 @@ def to_line(value: str) -> str:
     :return: the line
     :rtype: str
     """
-    return ' '.join(''.join(c if c.isprintable() else ' ' for c in value).split())
+    line = ' '.join(''.join(c if is_printable(c) else ' ' for c in value).split())
+    # alone they would be a text that nobody sees
+    return line.strip(f' {JOINERS}')
+
+
+def is_printable(value: str) -> bool:
+    """
+    Tell whether a text has no control character. What joins characters is none: emoji and some scripts are made of it.
+
+    :param value: a text
+    :type value: str
+    :return: the answer
+    :rtype: bool
+    """
+    return all(c.isprintable() or c in JOINERS for c in value)
 
 
 def pattern_parser(form: str, choices: str) -> Parser:

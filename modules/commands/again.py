@@ -17,6 +17,7 @@ from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, text
+from modules.option import is_printable
 from modules.request.parameters import PARAMETERS
 from modules.weights import HUB_NAME
 
@@ -117,16 +118,25 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
             if value is not None and (section, key) not in OWN:
                 word = _option(key, value, table[key].metadata['parse'])
-                # a folder is one of the machine where the result was made
-                if key != 'ModelName' or HUB_NAME.fullmatch(word):
+                if not _names_folder(key, word):
                     yield (section, key), word
     recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}
     if recorded.get('Seconds') is None:
         yield from _length(recorded)
-    for key, option in configuration.OPTIONS['ModelOptions'].items():
-        if option.metadata['unrecorded'] and key not in recorded:
-            # a model that was installed since would make another clip
-            yield ('ModelOptions', key), option.metadata['unrecorded']
+    for section in dict.fromkeys(['ModelOptions', *found]):
+        known = _names(found, section) if section in found else {}
+        for key, option in configuration.OPTIONS[section].items():
+            unrecorded = option.metadata['unrecorded']
+            if unrecorded is not None and key not in known:
+                # a model that was installed since would make another clip
+                yield (section, key), unrecorded
+
+
+def _names_folder(key: str, word: str) -> bool:
+    """Whether a value names a folder of the machine where the result was made."""
+    if key == 'Lora':
+        return bool(word) and not HUB_NAME.match(word)
+    return key == 'ModelName' and not HUB_NAME.fullmatch(word)
 
 
 def _length(recorded: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -153,7 +163,7 @@ def _option(key: str, value: object, parse: Callable[[str], object]) -> str:
 def _word(name: str, value: object) -> str:
     """Return a value as a person would type it."""
     # control characters are in no value of ours
-    if not isinstance(value, (str, int, float)) or not str(value).isprintable():
+    if not isinstance(value, (str, int, float)) or not is_printable(str(value)):
         raise _Invalid(text('settings.not_a_value', name = _shown(name)))
     return str(value).strip()
 
