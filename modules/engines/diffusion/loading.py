@@ -12,8 +12,11 @@ Libraries: torch and diffusers, imported by whoever loads.
 import importlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from modules.progress import StopIfCancelled
 
 #: library → the version that renamed the argument for the precision
 RENAMED = {'diffusers': (0, 40), 'transformers': (4, 56)}
@@ -40,6 +43,37 @@ def loading() -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype = usual
+
+
+@contextmanager
+def stopping(stop_if_cancelled: StopIfCancelled) -> Iterator[None]:
+    """
+    Within it, transformers reads no further tensor once the work is not wanted any more. It asks where it would draw a
+    progress bar; versions that let nobody follow theirs read to the end.
+
+    :param stop_if_cancelled: called before each tensor
+    :type stop_if_cancelled: StopIfCancelled
+    :yield: nothing
+    :ytype: None
+    """
+    from transformers.utils import logging as bars
+    if not hasattr(bars, 'set_tqdm_hook'):
+        yield
+        return
+
+    def ask(things: Iterable) -> Iterator:
+        for thing in things:
+            stop_if_cancelled()
+            yield thing
+
+    def make_bar(make: Callable, given: tuple, named: dict[str, Any]) -> Any:
+        return make(*map(ask, given[:1]), *given[1:], **named)
+
+    before = bars.set_tqdm_hook(make_bar)
+    try:
+        yield
+    finally:
+        bars.set_tqdm_hook(before)
 
 
 def _ignore(_dtype: object) -> None:
