@@ -25,12 +25,15 @@ def explain_unused(engine: Engine, request: AnimationRequest, model: ModelOption
     :return: the note; None where there are none
     :rtype: Text | None
     """
-    unused = [
+    given = [
         parameter.name for parameter in PARAMETERS
-        if parameter.name not in (*FILE_FIELDS, *engine.parameters) and getattr(
-            request, parameter.name) not in (None, parameter.default,
-                                             getattr(model, parameter.name, None))
+        if getattr(request, parameter.name) not in (None, parameter.default,
+                                                    getattr(model, parameter.name, None))
     ]
+    understood = set(engine.parameters)
+    if request.preset not in engine.presets:
+        understood.discard('preset')
+    unused = [name for name in given if name not in (*FILE_FIELDS, *understood)]
     if not unused:
         return None
     return text('notes.unused', engine = text(f'page.{request.engine}'), fields = ', '.join(unused))

@@ -32,7 +32,7 @@ FLEET_LIBRARIES = ('dramatiq', 'redis')
 
 LIBRARIES = ('flask', 'waitress', 'pillow', 'pillow-heif', 'numpy', 'opencv-python-headless',
              'onnxruntime', 'huggingface-hub', 'torch', 'diffusers', 'transformers', 'accelerate',
-             'ftfy')
+             'ftfy', 'peft')
 
 
 def run(_arguments: Arguments, options: Configuration, language: str) -> int:

@@ -24,7 +24,7 @@ from modules.weights.plan import USUAL_TERMS, Terms, make_plan
 
 def run(arguments: Arguments, options: Configuration, language: str) -> int:
     """
-    Fetch the model that the command line asks for.
+    Fetch the model that the command line asks for, and the one that the options name to go with it.
 
     :param arguments: the command line
     :type arguments: Arguments
@@ -35,7 +35,10 @@ def run(arguments: Arguments, options: Configuration, language: str) -> int:
     :return: the exit code
     :rtype: int
     """
-    return fetch(options, language, model = MODELS[arguments.model])
+    model = MODELS[arguments.model]
+    companion = model.find_companion(options)
+    code = fetch(options, language, model = model)
+    return code or (fetch(options, language, model = companion) if companion else 0)
 
 
 def fetch(configuration: Configuration,

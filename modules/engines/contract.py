@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from modules.choices import PRESETS
 from modules.configuration import Configuration
 from modules.i18n import Text
 from modules.progress import JobControl, StopIfCancelled
@@ -80,6 +81,8 @@ class Engine(Protocol):
     usual_seconds: float | None = None
     #: the first frame would follow the last without a jump
     is_closed: bool
+    #: those that change anything, where it understands ``preset``
+    presets: tuple[str, ...] = PRESETS
     #: that is so of a clip whose request has ``loop = model``; may be known only once :meth:`status` was called
     can_close: bool = False
     #: a model invents what moves, which files have to say

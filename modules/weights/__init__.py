@@ -31,6 +31,15 @@ def warn_of_nothing(_configuration: Configuration, _folder: Path | None) -> None
     """
 
 
+def name_no_companion(_configuration: Configuration) -> None:
+    """
+    Name no other model.
+
+    :param _configuration: unused
+    :type _configuration: Configuration
+    """
+
+
 @dataclass(frozen = True)
 class Model:
     """A model as engines describe it: which files it consists of, and what it is called."""
@@ -62,6 +71,8 @@ class Model:
     #: of a model that is so small that the launcher fetches it unasked: options → what it says of that, None where they
     #: refuse it
     announce: Callable[[Configuration], Text | None] | None = None
+    #: options → another model that is fetched with it, where they name one
+    find_companion: 'Callable[[Configuration], Model | None]' = name_no_companion
 
     def name(self, configuration: Configuration) -> str:
         """

@@ -78,7 +78,9 @@ class Fetcher:
         words: Text | None = text('weights.broken')
         try:
             observer = Observer(self._keep, self._stop_if_cancelled, _log_plan)
-            download(self._configuration, self._model, observer, self._terms)
+            for model in (self._model, self._model.find_companion(self._configuration)):
+                if model:
+                    download(self._configuration, model, observer, self._terms)
             state, words = 'done', None
         except errors.Cancelled:
             state, words = 'idle', None

@@ -175,6 +175,19 @@ def test_a_loop_that_the_engine_cannot_close_is_told_of(engine, loop, note):
     assert (found and found.key) == note
 
 
+@pytest.mark.parametrize(('preset', 'is_said'), [('fast', True), ('draft', False),
+                                                 ('quality', False)])
+def test_a_preset_that_changes_nothing_is_told_of(preset, is_said):
+
+    class Few(stand_ins.Instant):
+        parameters = ('preset', )
+        presets = ('quality', 'draft')
+
+    request = parse_request([('preset', preset), ('engine', 'svd')], Path('photo'), 'photo')
+    found = notes.explain_unused(Few, request, Configuration().model)
+    assert (found is not None and found.values['fields'] == 'preset') == is_said
+
+
 @pytest.mark.parametrize('orientation', [1, 3, 6, 8])
 def test_a_turned_photo_is_upright_in_photo_and_movie(tmp_path, orientation):
     exif = Image.Exif()

@@ -12,6 +12,7 @@ import time
 import numpy
 
 from modules import errors
+from modules.choices import PRESETS
 from modules.engines.common import COMING, are_never_coming, recorded_options
 from modules.engines.contract import EngineStatus
 from modules.i18n import text
@@ -24,6 +25,7 @@ class Instant:
 
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
+    presets = PRESETS
     can_close = False
     is_generative = False
     frames = 2

@@ -4,7 +4,7 @@
 Wan in small: randomly initialised checkpoints of the real classes, as published in all but size, and what diffusers
 alone makes of them. Not a test itself.
 
-Libraries: torch, diffusers, transformers, tokenizers, numpy, Pillow.
+Libraries: torch, diffusers, transformers, safetensors, tokenizers, numpy, Pillow.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import diffusers
 import numpy
+import safetensors.torch
 import tokenizers
 import torch
 import transformers
@@ -85,6 +86,35 @@ def make_large(folder: Path) -> Path:
         boundary_ratio = 0.9,
         **_others()).save_pretrained(folder)
     return folder
+
+
+def make_lora(folder: Path, alpha: float | None = 4.0) -> tuple[Path, Path]:
+    """
+    Save two LoRA files for :func:`make_large`, as published for few steps: the makers' own names of layers.
+
+    :param folder: where to
+    :type folder: Path
+    :param alpha: what the published files scale with; None for files without it
+    :type alpha: float | None
+    :return: for steps with much noise, and for the others
+    :rtype: tuple[Path, Path]
+    """
+    torch.manual_seed(1)
+    folder.mkdir(parents = True, exist_ok = True)
+    layers = {f'{kind}_attn.{one}': (24, 24) for kind in ('self', 'cross') for one in 'qkvo'}
+    layers |= {'ffn.0': (32, 24), 'ffn.2': (24, 32)}
+    files = folder / 'high_noise_model.safetensors', folder / 'low_noise_model.safetensors'
+    for file in files:
+        weights = {}
+        for block in range(2):
+            for name, (made, given) in layers.items():
+                layer = f'diffusion_model.blocks.{block}.{name}'
+                weights[f'{layer}.lora_down.weight'] = torch.randn(2, given)
+                weights[f'{layer}.lora_up.weight'] = torch.randn(made, 2)
+                if alpha:
+                    weights[f'{layer}.alpha'] = torch.tensor(alpha)
+        safetensors.torch.save_file(weights, file)
+    return files
 
 
 def _transformer(channels: int, made: int) -> diffusers.WanTransformer3DModel:

@@ -14,10 +14,12 @@ import pytest
 
 from modules import weights
 from modules.configuration import Configuration, InstallationOptions, StoreOptions
-from modules.engines.wan.files import WAN
-from modules.engines.wan.options import WanOptions
+from modules.engines.wan.files import WAN, describe_lora, find_lora
+from modules.engines.wan.options import WanOptions, parse_lora
+from modules.option import InvalidValue
 from modules.weights import plan
 from modules.weights.download import Observer, download
+from modules.weights.fetcher import Fetcher
 from modules.weights.plan import Terms
 from modules.weights.sources import Hub, list_sources
 
@@ -72,3 +74,54 @@ def test_the_address_of_another_model_names_only_a_host(configuration):
     installation = InstallationOptions(model_repository_url = url)
     named = dataclasses.replace(configuration, installation = installation)
     assert list_sources(named, WAN)[0].endpoint == 'https://mirror.example'
+
+
+def with_lora(configuration, *names):
+    own = dataclasses.replace(configuration.find_section(WanOptions), lora = names)
+    return dataclasses.replace(configuration, engines = (own, ))
+
+
+def test_files_for_few_steps_are_fetched_with_the_model(configuration):
+    names = [f'somebody/loras/i2v.v1/{noise}_noise_model.safetensors' for noise in ('high', 'low')]
+    named = with_lora(configuration, *names)
+    files = {name.removeprefix('somebody/loras/'): hub.tensors(400, len(name)) for name in names}
+    others = {'i2v.v2/high_noise_model.safetensors': hub.tensors(400), 'README.md': b'words'}
+    assert find_lora(configuration) == () and find_lora(named) is None
+    with hub.Hub(repository()).serving() as one, hub.Hub({
+            **files,
+            **others
+    }, 'somebody/loras').serving() as other:
+        fetcher = Fetcher(named, WAN, Terms((Hub(one.url), Hub(other.url)), hub.HASTE))
+        fetcher.start()
+        fetcher._thread.join(30)
+        assert fetcher.state().state == 'done' and other.paths() == sorted(files)
+    home = configuration.store.models_home
+    assert weights.find(named, WAN) == home / hub.NAME
+    assert find_lora(named) == tuple(home / name for name in names)
+    (home / names[1]).unlink()
+    assert find_lora(named) is None
+
+
+@pytest.mark.parametrize(
+    'make_name',
+    [lambda folder: folder / 'deep' / 'er', lambda folder: folder.parent / folder.name])
+def test_files_for_few_steps_may_lie_in_any_folder(configuration, tmp_path, make_name):
+    folder = make_name(tmp_path / 'folder')
+    folder.mkdir(parents = True)
+    names = [str(folder / name) for name in ('a.1.safetensors', 'b.1.safetensors')]
+    for name in names:
+        (folder / name).write_bytes(hub.tensors(400))
+    found = find_lora(with_lora(configuration, *names))
+    assert list(map(str, found)) == names
+    model = describe_lora(with_lora(configuration, *names))
+    with pytest.raises(weights.LocalError):
+        plan.read_hub_name(configuration, model)
+
+
+@pytest.mark.parametrize(
+    'value',
+    ['a/b/c.safetensors', 'a/b/c.safetensors, a/d/e.safetensors', 'a/b/c.safetensors, a/b/d.bin'])
+def test_what_is_no_pair_of_files_is_refused(value):
+    with pytest.raises(InvalidValue):
+        parse_lora(value)
+    assert parse_lora('a/b/c.safetensors,a/b/d.safetensors')[1] == 'a/b/d.safetensors'

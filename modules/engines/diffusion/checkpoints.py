@@ -78,6 +78,19 @@ def get_public_name(name: str) -> str:
     return get_last_part(name)
 
 
+def hide_folder(name: str) -> str:
+    """
+    Give a file's name without a folder that other machines do not have.
+
+    :param name: a path, on this machine or on a hub
+    :type name: str
+    :return: the same, of an absolute path the last part
+    :rtype: str
+    """
+    is_here = name.startswith('~') or Path(name).is_absolute()
+    return get_last_part(name) if is_here else name
+
+
 def get_last_part(name: str) -> str:
     """
     Give a model's name without its owner or the folders above it.

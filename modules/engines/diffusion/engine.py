@@ -55,8 +55,8 @@ class VideoEngine(Engine, Generic[Model]):
     is_closed = False
     is_generative = True
 
-    def __init__(self, configuration: Configuration, budget: Any, find: Callable[[Configuration],
-                                                                                 Path | None],
+    def __init__(self, configuration: Configuration, budget: Any,
+                 find: Callable[[Configuration], Path | None] | None,
                  are_libraries_coming: Callable[[], bool]):
         self.configuration = configuration
         self.model = configuration.model

@@ -16,6 +16,7 @@ from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.wan import memory
 from modules.engines.wan.clip import PRESETS, Asked, Clip, plan_clip
+from modules.engines.wan.files import find_lora, find_variant
 from modules.engines.wan.kinds import LARGE, Kind, read_kind
 from modules.engines.wan.memory import Needs
 from modules.engines.wan.options import WanOptions
@@ -39,6 +40,7 @@ class WanBudget(DeviceBudget[Needs]):
 
     def __init__(self, configuration: Configuration):
         super().__init__(configuration.model, 'wan')
+        self.configuration = configuration
         self.own = configuration.find_section(WanOptions)
 
     def find_source(self, folder: Path) -> Source:
@@ -50,7 +52,8 @@ class WanBudget(DeviceBudget[Needs]):
         :return: what is read
         :rtype: Source
         """
-        return Source(folder, self.device, self.is_half)
+        return Source(folder, self.device, self.is_half, find_variant(folder),
+                      find_lora(self.configuration) or ())
 
     def plan_usual(self, folder: Path) -> tuple[Kind, Clip]:
         """
@@ -61,7 +64,7 @@ class WanBudget(DeviceBudget[Needs]):
         :return: the checkpoint's kind, and what is made
         :rtype: tuple[Kind, Clip]
         """
-        kind = read_kind(folder) or LARGE
+        kind = read_kind(folder, bool(self.own.lora)) or LARGE
         return kind, plan_clip(self.own, kind,
                                Asked(PHOTO, PRESETS[self.model.preset], self.model.seconds))
 
@@ -154,7 +157,7 @@ class WanBudget(DeviceBudget[Needs]):
             there = f'{available / 1e9:.1f}')
 
     def count_file_bytes(self, folder: Path) -> int:
-        return checkpoints.count_file_bytes(folder, None, 'transformer')
+        return checkpoints.count_file_bytes(folder, find_variant(folder), 'transformer')
 
     def predict_least(self, folder: Path) -> int:
         last = ladder.rungs(self.device, memory.RUNGS)[-1]

@@ -110,6 +110,22 @@ def find_usual_seconds(own: WanOptions, kind: Kind, preset: str) -> float:
     return round(plan_clip(own, kind, Asked((1, 1), PRESETS[preset])).frames / kind.fps, 2)
 
 
+def list_presets(own: WanOptions, kind: Kind) -> tuple[str, ...]:
+    """
+    List the presets that change anything.
+
+    :param own: the options
+    :type own: WanOptions
+    :param kind: the checkpoint's
+    :type kind: Kind
+    :return: names of :data:`PRESETS`, the first of those that make the same
+    :rtype: tuple[str, ...]
+    """
+    made = {name: plan_clip(own, kind, Asked((1, 1), preset)) for name, preset in PRESETS.items()}
+    return tuple(name for name, clip in made.items()
+                 if name == next(other for other in made if made[other] == clip))
+
+
 def divide(frames: int, longest: int) -> tuple[int, ...]:
     """
     Divide a clip into parts as even as possible. The model makes four frames of everything but the first.

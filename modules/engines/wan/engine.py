@@ -19,15 +19,23 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.configuration import Configuration
-from modules.engines.common import are_never_coming, recorded_options
+from modules.engines.common import are_never_coming, missing_libraries, recorded_options
 from modules.engines.diffusion import fitting
-from modules.engines.diffusion.checkpoints import get_public_name
+from modules.engines.diffusion.checkpoints import get_last_part, get_public_name, hide_folder
 from modules.engines.diffusion.engine import VideoEngine
 from modules.engines.diffusion.fitting import Fit
 from modules.engines.wan import pipeline
 from modules.engines.wan.budget import WanBudget
-from modules.engines.wan.clip import FRAMES, PRESETS, Asked, Clip, find_usual_seconds, plan_clip
-from modules.engines.wan.files import WAN
+from modules.engines.wan.clip import (
+    FRAMES,
+    PRESETS,
+    Asked,
+    Clip,
+    find_usual_seconds,
+    list_presets,
+    plan_clip,
+)
+from modules.engines.wan.files import WAN, find_lora
 from modules.engines.wan.kinds import SMALL, Kind, read_kind
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.placed import PlacedPipeline
@@ -46,7 +54,11 @@ if TYPE_CHECKING:
 OPTIONS = ('image_fit', )
 
 #: why the engine cannot work → what can be fetched, so that it can
-LACKS = {'engines.no_libraries': 'libraries', 'engines.no_weights': WAN.key}
+LACKS = {
+    'engines.no_libraries': 'libraries',
+    'engines.no_weights': WAN.key,
+    'engines.wan_lora_missing': WAN.key
+}
 
 
 class Wan(VideoEngine[Sampler]):
@@ -83,13 +95,28 @@ class Wan(VideoEngine[Sampler]):
         if folder is None:
             # nobody should fetch gigabytes that are of no use here
             return self.budget.explain_processor() or text('engines.no_weights', model = name)
-        return None if read_kind(folder) else text('engines.wan_other_kind', model = name)
+        kind = read_kind(folder)
+        if kind is None:
+            return text('engines.wan_other_kind', model = name)
+        if not self.own.lora:
+            return None
+        files = ', '.join(map(get_last_part, self.own.lora))
+        # they come in pairs for two models that take turns
+        if not (folder / 'transformer_2').is_dir():
+            return text('engines.wan_no_lora_for', model = name, files = files)
+        if missing := missing_libraries('peft'):
+            return text(
+                'engines.no_libraries', engine = text('page.wan'), libraries = ', '.join(missing))
+        if find_lora(self.configuration) is not None:
+            return None
+        return self.budget.explain_refusal(folder) or text('engines.wan_lora_missing', files = files)
 
     def use_folder(self, folder: Path) -> None:
-        self._use_kind(read_kind(folder) or SMALL)
+        self._use_kind(read_kind(folder, bool(self.own.lora)) or SMALL)
 
     def _use_kind(self, kind: Kind) -> None:
         self._kind, self.fps, self.can_close = kind, float(kind.fps), kind.can_close
+        self.presets = list_presets(self.own, kind)
         self.usual_seconds: float = self.model.seconds or find_usual_seconds(
             self.own, kind, self.model.preset)
 
@@ -131,6 +158,7 @@ class Wan(VideoEngine[Sampler]):
             'Frames': self.own.frames or FRAMES,
             'Steps': self.own.steps or kind.steps,
             'Guidance': kind.guidance if self.own.guidance is None else self.own.guidance,
+            'Lora': ', '.join(map(hide_folder, self.own.lora)),
             'Tiles': sampler.was_tiled,
             'Prompt': positive,
             'NegativePrompt': negative

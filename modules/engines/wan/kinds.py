@@ -40,13 +40,18 @@ class Kind:
 SMALL = Kind(24, 1280, 704, 50, 5.0, 121, has_own_time = True)
 LARGE = Kind(16, 832, 480, 40, 3.5, 81)
 
+#: steps that LoRA files for few steps were made for
+FEW_STEPS = 4
 
-def read_kind(folder: Path) -> Kind | None:
+
+def read_kind(folder: Path, has_lora: bool = False) -> Kind | None:
     """
     Tell what kind a checkpoint is.
 
     :param folder: a whole model
     :type folder: Path
+    :param has_lora: whether it is changed to make few steps without guidance
+    :type has_lora: bool
     :return: the kind; None for one that makes no clip of a photo, or wants a model that reads the photo besides
     :rtype: Kind | None
     """
@@ -63,6 +68,8 @@ def read_kind(folder: Path) -> Kind | None:
     usual = SMALL if is_small else LARGE
     patch = transformer.get('patch_size', (1, 2, 2))[1]
     multiple = vae.get('scale_factor_spatial', 8) * patch
+    if has_lora:
+        usual = replace(usual, steps = FEW_STEPS, guidance = 1.0)
     return replace(usual, multiple = multiple)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from modules.engines.diffusion import checkpoints, ladder
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.wan.clip import Clip
+from modules.engines.wan.files import find_variant
 from modules.engines.wan.kinds import Kind, read_config
 
 #: the rungs that change anything: guidance is computed in two passes in any case, and frames are never decoded at once
@@ -103,7 +104,7 @@ def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
 
 
 def _count_weights(folder: Path, part: str, width: int) -> int:
-    files = checkpoints.list_loaded_files(folder, None, part)
+    files = checkpoints.list_loaded_files(folder, find_variant(folder), part)
     return sum(checkpoints.count_bytes(file, width) for file in files)
 
 

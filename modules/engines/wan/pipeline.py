@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from modules import errors
 from modules.engines.diffusion import placing, selftest
 from modules.engines.diffusion.copying import Copier
-from modules.engines.diffusion.loading import dtype_argument, loading
+from modules.engines.diffusion.loading import dtype_argument, loading, stopping
 from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.wan.texts import TOKENS
 from modules.progress import StopIfCancelled
@@ -37,6 +37,10 @@ class Source:
     device: str
     #: whether it is to compute at half precision: a processor has no fast arithmetic for that
     is_half: bool
+    #: ``fp16`` or None, whichever files are to be read; a part that has none of the one kind has the other
+    variant: str | None = None
+    #: files that change the transformers, one for each; nothing for the model as it is
+    lora: tuple[Path, ...] = ()
 
     def get_dtype(self) -> 'torch.dtype':
         """
@@ -67,16 +71,35 @@ def load_pipeline(source: Source) -> Any:
     """
     import diffusers
     import torch
-    vae = _load(diffusers.AutoencoderKLWan, source.folder / 'vae', torch.float32)
+    vae = _load(diffusers.AutoencoderKLWan, source, 'vae', torch.float32)
     pipe = _load(
         diffusers.WanImageToVideoPipeline,
-        source.folder,
+        source,
+        '',
         source.get_dtype(),
         vae = vae,
         text_encoder = None,
         tokenizer = None)
     pipe.set_progress_bar_config(disable = True)
+    if source.lora:
+        _fuse_lora(pipe, source.lora)
     return pipe
+
+
+def _fuse_lora(pipe: Any, files: tuple[Path, ...]) -> None:
+    """
+    Add what LoRA files hold to the weights of the transformers. Layers beside theirs would be moved one by one on some
+    rungs of the ladder.
+    """
+    with loading():
+        for number, file in enumerate(files):
+            pipe.load_lora_weights(
+                str(file.parent),
+                weight_name = file.name,
+                local_files_only = True,
+                load_into_transformer_2 = bool(number))
+        pipe.fuse_lora(['transformer', 'transformer_2'])
+        pipe.unload_lora_weights()
 
 
 def embed_texts(source: Source, texts: 'list[str]',
@@ -111,10 +134,12 @@ def _embed(source: Source, texts: 'list[str]',
     import diffusers
     import torch
     dtype = source.get_dtype()
-    encoder = _load(_make_encoder_class(dtype), source.folder / 'text_encoder', dtype)
+    with stopping(stop_if_cancelled):
+        encoder = _load(_make_encoder_class(dtype), source, 'text_encoder', dtype)
     reader = _load(
         diffusers.WanImageToVideoPipeline,
-        source.folder,
+        source,
+        '',
         dtype,
         text_encoder = encoder,
         vae = None,
@@ -171,17 +196,23 @@ def _make_encoder_class(dtype: 'torch.dtype') -> type:
     return Encoder
 
 
-def _load(kind: Any, folder: Path, dtype: 'torch.dtype', **parts: Any) -> Any:
-    """Read one model, or a pipeline of several."""
+def _load(kind: Any, source: Source, part: str, dtype: 'torch.dtype', **parts: Any) -> Any:
+    """Read one model, or a pipeline of several, of which some may have files of the other kind alone."""
     import diffusers
     import safetensors
     import transformers
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
+    folder = source.folder / part
+    has_variant = not part or any(folder.glob(f'*.{source.variant}*.safetensors'))
     library = 'transformers' if issubclass(kind, transformers.PreTrainedModel) else 'diffusers'
     try:
         with loading():
             return kind.from_pretrained(
-                folder, local_files_only = True, **{dtype_argument(library): dtype}, **parts)
+                folder,
+                local_files_only = True,
+                variant = source.variant if has_variant else None,
+                **{dtype_argument(library): dtype},
+                **parts)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error

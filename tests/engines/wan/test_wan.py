@@ -192,9 +192,26 @@ def count_encoders():
     return sum(isinstance(each, transformers.UMT5EncoderModel) for each in gc.get_objects())
 
 
-@pytest.mark.parametrize('calls', [0, 1, 2, 3, 4])
-def test_reading_texts_ends_before_each_block_and_holds_nothing(large, tmp_path, calls):
-    source, left = pipeline.Source(large, 'cpu', False), [None] * calls
+def count_calls(source, texts):
+    """How often somebody is asked whether texts are still wanted."""
+    calls = []
+    pipeline.embed_texts(source, texts, lambda: calls.append(None))
+    return len(calls)
+
+
+@pytest.fixture(scope = 'module')
+def calls_of_two(large):
+    """For two texts, two blocks each: before anything, before each tensor that is read, before each block."""
+    calls = count_calls(pipeline.Source(large, 'cpu', False), ['a', 'b'])
+    has_hook = hasattr(transformers.utils.logging, 'set_tqdm_hook')
+    assert calls > 20 if has_hook else calls == 5
+    return calls
+
+
+@pytest.mark.parametrize('part', [0, 0.1, 0.5, 0.8, 0.9, 1])
+def test_reading_texts_ends_before_each_tensor_and_block_and_holds_nothing(
+        large, calls_of_two, part):
+    source, left = pipeline.Source(large, 'cpu', False), [None] * round(part * (calls_of_two - 1))
     gc.collect()
     before = count_encoders()
 
@@ -203,25 +220,29 @@ def test_reading_texts_ends_before_each_block_and_holds_nothing(large, tmp_path,
             raise errors.Cancelled
         left.pop()
 
-    # two texts, two blocks each
     with pytest.raises(errors.Cancelled) as kept:
         pipeline.embed_texts(source, ['a', 'b'], stop)
     # while the error is still there
     assert kept.value and count_encoders() == before
+    assert bars_are_free()
 
 
-def test_a_clip_is_cancelled_while_its_texts_are_read(large, tmp_path):
+def bars_are_free():
+    return getattr(transformers.utils.logging, '_tqdm_hook', None) is None
+
+
+def test_a_clip_is_cancelled_while_its_texts_are_read(large, tmp_path, calls_of_two):
     engine, seen = tiny_wan.loaded(large, tmp_path), []
 
     def stop():
         seen.append(None)
-        # once before the encoder is read, then before each of its two blocks
-        if len(seen) == 3:
+        # two blocks less
+        if len(seen) == calls_of_two - 2:
             raise errors.Cancelled
 
     with pytest.raises(errors.Cancelled):
         animate(engine, photo(), request(prompt = 'ab'), stop = stop)
-    assert len(seen) == 3
+    assert len(seen) == calls_of_two - 2
     assert len(list((tmp_path / 'texts').iterdir())) == 2
 
 
@@ -285,6 +306,75 @@ def test_of_a_long_clip_the_last_part_closes_the_loop(large, tmp_path):
     assert numpy.array_equal(frames, numpy.concatenate([first, then[1:-1]]))
 
 
+@pytest.fixture(scope = 'module')
+def few_steps(large, tmp_path_factory):
+    """An engine with files for few steps, and a plain pipeline with the same."""
+    pytest.importorskip('peft')
+    home = tmp_path_factory.mktemp('lora')
+    files = tiny_wan.make_lora(home)
+    own = {'lora': tuple(map(str, files)), 'steps': None}
+    plain = tiny_wan.load_plainly(large)
+    for file, is_second in zip(files, (False, True), strict = True):
+        plain.load_lora_weights(
+            str(home), weight_name = file.name, load_into_transformer_2 = is_second)
+    return partial(tiny_wan.loaded, large, home, own), plain, files
+
+
+@pytest.mark.parametrize('name', ['resident', 'offload', 'streamed'])
+def test_few_steps_are_those_of_a_plain_call_with_the_same_files(few_steps, name):
+    load, plain, _files = few_steps
+    engine = load()
+    engine.holder.model.take(ladder.named('cuda', name, memory.RUNGS))
+    seen = []
+    frames = animate(engine, photo(), request(), seen.append)
+    clip, fit = engine.plan(photo().full_size, request())
+    assert (clip.steps, clip.guidance) == (4, 1.0)
+    assert [each.steps for each in seen if each.phase == 'step'] == [4] * 4
+    plain.fuse_lora(['transformer', 'transformer_2'])
+    try:
+        image = fitting.fit_to_model(photo().image, fit)
+        expected = tiny_wan.reference(
+            plain, image, PROMPT, NEGATIVE_PROMPT, num_inference_steps = 4, guidance_scale = 1.0)
+    finally:
+        plain.unfuse_lora(['transformer', 'transformer_2'])
+    assert numpy.array_equal(frames, fitting.fit_to_result(expected, fit))
+    assert engine.settings(
+        request())['Lora'] == 'high_noise_model.safetensors, low_noise_model.safetensors'
+
+
+def test_with_few_steps_most_presets_change_nothing(few_steps):
+    load, _plain, _files = few_steps
+    engine = load()
+    assert engine.presets == ('quality', 'draft')
+    assert tiny_wan.made(engine._folder, engine._folder, {'steps': 50}).presets == tuple(PRESETS)
+
+
+def test_each_file_changes_its_own_model(few_steps, large, tmp_path):
+    load, _plain, files = few_steps
+    made = [
+        animate(engine, photo(), request())
+        for engine in (load(),
+                       tiny_wan.loaded(large, tmp_path, {
+                           'lora': tuple(map(str, files[::-1])),
+                           'steps': None
+                       }), tiny_wan.loaded(large, tmp_path, {
+                           'steps': 4,
+                           'guidance': 1.0
+                       }))
+    ]
+    assert not numpy.array_equal(made[0], made[1]) and not numpy.array_equal(made[0], made[2])
+
+
+def test_files_for_few_steps_want_two_models_and_have_to_be_there(tiny, tmp_path):
+    names = str(tmp_path / 'high.safetensors'), str(tmp_path / 'low.safetensors')
+    status = tiny_wan.made(tiny.folder, tiny.home, {'lora': names}).status()
+    if tiny.engine.can_close:
+        assert (status.reason.key, status.lack) == ('engines.wan_lora_missing', 'wan')
+    else:
+        assert status.reason.key == 'engines.wan_no_lora_for'
+    assert str(tmp_path) not in status.reason.in_('en')
+
+
 def test_what_gives_no_numbers_is_no_clip(large, tmp_path):
     engine = tiny_wan.loaded(large, tmp_path)
     torch.nn.init.constant_(engine.holder.model.placed.pipe.transformer.proj_out.bias, float('nan'))
@@ -315,6 +405,7 @@ def test_a_file_tells_how_it_was_made_and_is_made_again(large, tmp_path):
         'Frames': 5,
         'Steps': 2,
         'Guidance': 3.5,
+        'Lora': '',
         'Tiles': False,
         'Prompt': 'wind',
         'NegativePrompt': NEGATIVE_PROMPT
@@ -344,6 +435,18 @@ def test_what_cannot_be_used_is_said(large, tmp_path):
 
 def numbers(value):
     return torch.full((1, 4, 3), float(value))
+
+
+@pytest.mark.parametrize('plain', [(), ('vae', ), ('text_encoder', 'transformer')])
+def test_parts_that_have_half_precision_files_alone_are_read(tiny, tmp_path, plain):
+    folder = shutil.copytree(tiny.folder, tmp_path / 'half')
+    for part in {'vae', 'text_encoder', 'transformer', 'transformer_2'} - set(plain):
+        for file in (folder / part).glob('*.safetensors'):
+            file.rename(file.with_name(file.name.replace('.safetensors', '.fp16.safetensors')))
+    engine = tiny_wan.loaded(folder, tmp_path)
+    assert numpy.array_equal(
+        animate(engine, photo(), request()), tiny.reference(photo(), request()))
+    assert engine.budget.read_needs(folder) == tiny.engine.budget.read_needs(tiny.folder)
 
 
 def test_texts_are_kept_by_text_and_by_model(tmp_path):
