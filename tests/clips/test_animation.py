@@ -180,7 +180,7 @@ def test_a_loop_that_the_engine_cannot_close_is_told_of(engine, loop, note):
 def test_a_preset_that_changes_nothing_is_told_of(preset, is_said):
 
     class Few(stand_ins.Instant):
-        parameters = ('preset', )
+        parameters = ('seed', 'preset')
         presets = ('quality', 'draft')
 
     request = parse_request([('preset', preset), ('engine', 'svd')], Path('photo'), 'photo')

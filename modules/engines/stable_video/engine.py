@@ -60,7 +60,7 @@ class StableVideo(VideoEngine[Sampler]):
     :param configuration: the options
     :type configuration: Configuration
     :param find: configuration → the folder of a whole model, or None
-    :type find: Callable[[Configuration], Path | None]
+    :type find: Callable[[Configuration], Path | None] | None
     :param are_libraries_coming: whether libraries are being installed at this moment
     :type are_libraries_coming: Callable[[], bool]
     """
