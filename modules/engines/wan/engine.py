@@ -109,7 +109,8 @@ class Wan(VideoEngine[Sampler]):
                 'engines.no_libraries', engine = text('page.wan'), libraries = ', '.join(missing))
         if find_lora(self.configuration) is not None:
             return None
-        return self.budget.explain_refusal(folder) or text('engines.wan_lora_missing', files = files)
+        return self.budget.explain_refusal(folder) or text(
+            'engines.wan_lora_missing', files = files)
 
     def use_folder(self, folder: Path) -> None:
         self._use_kind(read_kind(folder, bool(self.own.lora)) or SMALL)
