@@ -9,8 +9,8 @@ Libraries: none.
 from modules.configuration import ModelOptions
 from modules.engines.contract import Engine
 from modules.i18n import Text, text
-from modules.request import AnimationRequest
-from modules.request.parameters import FILE_FIELDS, PARAMETERS
+from modules.request import FILE_FIELDS, AnimationRequest
+from modules.request.parameters import PARAMETERS
 
 
 def explain_unused(engine: Engine, request: AnimationRequest, model: ModelOptions) -> Text | None:
