@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modules.i18n import Text, text
+from modules.lines import to_line
 
 #: text → value; raises :class:`InvalidValue`
 Parser = Callable[[str], Any]
@@ -25,9 +26,6 @@ BOOLEANS = {
     **dict.fromkeys(('true', 'yes', 'on', '1'), True),
     **dict.fromkeys(('false', 'no', 'off', '0'), False)
 }
-
-#: zero-width non-joiner and joiner
-JOINERS = '\u200c\u200d'
 
 #: a host name in ASCII
 HOST_NAME = r'(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*'
@@ -166,33 +164,6 @@ def text_parser(longest: int) -> Parser:
         return line
 
     return parse
-
-
-def to_line(value: str) -> str:
-    """
-    Make one printable line of a text: no control character reaches a terminal or the settings inside a file, and models
-    read all space alike.
-
-    :param value: a text
-    :type value: str
-    :return: the line
-    :rtype: str
-    """
-    line = ' '.join(''.join(c if is_printable(c) else ' ' for c in value).split())
-    # alone they would be a text that nobody sees
-    return line.strip(f' {JOINERS}')
-
-
-def is_printable(value: str) -> bool:
-    """
-    Tell whether a text has no control character. What joins characters is none: emoji and some scripts are made of it.
-
-    :param value: a text
-    :type value: str
-    :return: the answer
-    :rtype: bool
-    """
-    return all(c.isprintable() or c in JOINERS for c in value)
 
 
 def pattern_parser(form: str, choices: str) -> Parser:

@@ -17,7 +17,7 @@ from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, text
-from modules.option import is_printable
+from modules.lines import is_printable
 from modules.request.parameters import PARAMETERS
 from modules.weights import HUB_NAME
 

@@ -23,7 +23,7 @@ from modules.choices import (
     PRESETS,
     SMOOTH,
 )
-from modules.option import to_line
+from modules.lines import to_line
 from modules.request.drawing import MOST_CHARACTERS, parse_flow
 
 
