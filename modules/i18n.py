@@ -13,6 +13,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: zero-width non-joiner and joiner
+JOINERS = '\u200c\u200d'
+
 LANGUAGES = ('en', 'zh')
 LOCALES = Path(__file__).resolve().parent.parent / 'static' / 'locales'
 
@@ -113,3 +116,30 @@ def text(key: str, **values: object) -> Text:
     :rtype: Text
     """
     return Text(key, values)
+
+
+def to_line(value: str) -> str:
+    """
+    Make one printable line of a text: no control character reaches a terminal or the settings inside a file, and models
+    read all space alike.
+
+    :param value: a text
+    :type value: str
+    :return: the line
+    :rtype: str
+    """
+    line = ' '.join(''.join(c if is_printable(c) else ' ' for c in value).split())
+    # alone they would be a text that nobody sees
+    return line.strip(f' {JOINERS}')
+
+
+def is_printable(value: str) -> bool:
+    """
+    Tell whether a text has no control character. What joins characters is none: emoji and some scripts are made of it.
+
+    :param value: a text
+    :type value: str
+    :return: the answer
+    :rtype: bool
+    """
+    return all(c.isprintable() or c in JOINERS for c in value)

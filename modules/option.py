@@ -14,8 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from modules.i18n import Text, text
-from modules.lines import to_line
+from modules.i18n import Text, text, to_line
 
 #: text → value; raises :class:`InvalidValue`
 Parser = Callable[[str], Any]

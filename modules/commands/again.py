@@ -16,8 +16,7 @@ from typing import Any
 from modules import configuration, errors
 from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
-from modules.i18n import Text, text
-from modules.lines import is_printable
+from modules.i18n import Text, is_printable, text
 from modules.request.parameters import PARAMETERS
 from modules.weights import HUB_NAME
 

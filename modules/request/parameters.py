@@ -23,7 +23,7 @@ from modules.choices import (
     PRESETS,
     SMOOTH,
 )
-from modules.lines import to_line
+from modules.i18n import to_line
 from modules.request.drawing import MOST_CHARACTERS, parse_flow
 
 
