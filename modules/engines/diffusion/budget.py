@@ -38,9 +38,71 @@ class HasWeights(Protocol):
 Needs = TypeVar('Needs', bound = HasWeights)
 
 
-class DeviceBudget(Generic[Needs]):
+class KnownDevice:
     """
-    Knows the device. A family of models says what a checkpoint of it needs.
+    The device that computes, as far as it is known.
+
+    :param model: the options
+    :type model: ModelOptions
+    """
+
+    def __init__(self, model: ModelOptions):
+        self.model = model
+        #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
+        self.device = devices.guess_kind(model.device)
+        #: bytes of the GPU, once they are known
+        self.gpu_bytes: int | None = None
+        #: whether a GPU computes at full precision, for lack of usable half precision
+        self.is_full = False
+
+    def use_device(self, device: str, gpu_bytes: int | None) -> None:
+        """
+        Go by the device that was found.
+
+        :param device: ``cuda:N``, ``mps`` or ``cpu``
+        :type device: str
+        :param gpu_bytes: its memory; None for a device that uses the machine's own
+        :type gpu_bytes: int | None
+        """
+        self.device, self.gpu_bytes = device, gpu_bytes
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is computed at half precision."""
+        return self.device != 'cpu' and not self.is_full
+
+    def find_gpu_bytes(self) -> int | None:
+        """
+        Count the bytes of the GPU; only torch knows, where it is imported.
+
+        :return: bytes; None for other devices, and where nothing is known yet
+        :rtype: int | None
+        """
+        if self.gpu_bytes is None and self.device.startswith('cuda'):
+            torch = installed_torch.find_imported()
+            device = devices.find_device(self.model.device, torch) if torch else None
+            return devices.read_total_memory(device, torch) if torch and device else None
+        return self.gpu_bytes
+
+    def expect_memory(self, weights: int) -> int | None:
+        """
+        Count what weights and clips will be able to use; of a GPU only torch knows, where it is imported.
+
+        :param weights: bytes of the weights
+        :type weights: int
+        :return: bytes; None where nothing is known about a GPU yet
+        :rtype: int | None
+        """
+        if self.device.startswith('cuda'):
+            torch = installed_torch.find_imported()
+            device = devices.find_device(self.model.device, torch) if torch else None
+            return devices.read_free_memory(device, torch) if device else None
+        return weights + (devices.read_free_memory('cpu') - weights) // 2
+
+
+class DeviceBudget(KnownDevice, Generic[Needs]):
+    """
+    Knows whether a checkpoint fits the device. A family of models says what a checkpoint of it needs.
 
     :param model: the options
     :type model: ModelOptions
@@ -54,31 +116,13 @@ class DeviceBudget(Generic[Needs]):
     rungs: Collection[str] = choices.RUNGS
 
     def __init__(self, model: ModelOptions, engine: str):
-        self.model = model
+        super().__init__(model)
         self.engine = engine
-        #: ``cuda:N``, ``mps`` or ``cpu``; before loading, the kind that is expected
-        self.device = devices.guess_kind(model.device)
-        #: bytes of the GPU, once they are known
-        self.gpu_bytes: int | None = None
-        #: whether a GPU computes at full precision, for lack of usable half precision
-        self.is_full = False
         self._has_fitted = False
 
     def use_device(self, device: str, gpu_bytes: int | None) -> None:
-        """
-        Go by the device that was found.
-
-        :param device: ``cuda:N``, ``mps`` or ``cpu``
-        :type device: str
-        :param gpu_bytes: its memory; None for a device that uses the machine's own
-        :type gpu_bytes: int | None
-        """
-        self.device, self.gpu_bytes, self._has_fitted = device, gpu_bytes, False
-
-    @property
-    def is_half(self) -> bool:
-        """Whether it is computed at half precision."""
-        return self.device != 'cpu' and not self.is_full
+        super().use_device(device, gpu_bytes)
+        self._has_fitted = False
 
     def read_needs(self, folder: Path) -> Needs:
         """
@@ -152,34 +196,6 @@ class DeviceBudget(Generic[Needs]):
         """
         raise NotImplementedError
 
-    def find_gpu_bytes(self) -> int | None:
-        """
-        Count the bytes of the GPU; only torch knows, where it is imported.
-
-        :return: bytes; None for other devices, and where nothing is known yet
-        :rtype: int | None
-        """
-        if self.gpu_bytes is None and self.device.startswith('cuda'):
-            torch = installed_torch.find_imported()
-            device = devices.find_device(self.model.device, torch) if torch else None
-            return devices.read_total_memory(device, torch) if torch and device else None
-        return self.gpu_bytes
-
-    def expect_memory(self, weights: int) -> int | None:
-        """
-        Count what weights and clips will be able to use; of a GPU only torch knows, where it is imported.
-
-        :param weights: bytes of the weights
-        :type weights: int
-        :return: bytes; None where nothing is known about a GPU yet
-        :rtype: int | None
-        """
-        if self.device.startswith('cuda'):
-            torch = installed_torch.find_imported()
-            device = devices.find_device(self.model.device, torch) if torch else None
-            return devices.read_free_memory(device, torch) if device else None
-        return weights + (devices.read_free_memory('cpu') - weights) // 2
-
     def explain_slow(self, _folder: Path) -> Text | None:
         """
         Explain why clips take so long that the program, left to itself, takes another engine: weights move for every
@@ -201,11 +217,9 @@ class DeviceBudget(Generic[Needs]):
         :return: the reason; None where it is used
         :rtype: Text | None
         """
-        return self._explain_slow(folder) or self._explain_large(folder)
-
-    def _explain_slow(self, folder: Path) -> Text | None:
-        """Left to itself, the program does not take an hour for a clip; its owner may want that."""
-        return None if self.count_file_bytes(folder) <= SMALL else self.explain_processor()
+        # left to itself, the program does not take an hour for a clip; its owner may want that
+        is_large = self.count_file_bytes(folder) > SMALL
+        return (self.explain_processor() if is_large else None) or self._explain_large(folder)
 
     def explain_processor(self) -> Text | None:
         """
