@@ -6,8 +6,9 @@ What every engine offers, and what it says of itself.
 Libraries: none; numpy for types alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from modules.choices import PRESETS
@@ -79,6 +80,10 @@ class Engine(Protocol):
     fps: float
     #: length of a clip whose request does not say how long; None for an engine that does not understand ``seconds``
     usual_seconds: float | None = None
+    #: length of what a model makes in one go, longer clips being made in parts; None for an engine that makes no parts
+    longest_seconds: float | None = None
+    #: texts to choose from for ``prompt``: name (``page.wish_NAME`` in the locale files) → language → text
+    wishes: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     #: the first frame would follow the last without a jump
     is_closed: bool
     #: those that change anything, where it understands ``preset``

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-``POST /model/download``: the page's button that fetches a model, for people at this machine and those with the
+``/model/download``: the page's buttons that fetch a model, and stop that, for people at this machine and those with the
 password.
 
 Libraries: Flask.
@@ -15,6 +15,7 @@ from modules.web.access import proxies
 from modules.web.services import language, services
 from modules.weights import find
 from modules.weights.download import State
+from modules.weights.fetcher import Fetcher
 
 blueprint = Blueprint('model', __name__)
 
@@ -29,13 +30,36 @@ def download() -> Response:
     :raises errors.NotFromHere: for anybody else than a person at this machine, where there is no password
     :raises errors.UnknownChoice: for a model that nobody here knows
     """
+    fetcher = _find_fetcher()
+    fetcher.start()
+    return _answer(fetcher)
+
+
+@blueprint.delete('/model/download')
+def cancel() -> Response:
+    """
+    Stop fetching the model that the query names; what has come is continued by the next download.
+
+    :return: 202 and how far it is, which may be ``running`` for a moment still
+    :rtype: Response
+    :raises errors.NotFromHere: as for :func:`download`
+    :raises errors.UnknownChoice: as for :func:`download`
+    """
+    fetcher = _find_fetcher()
+    fetcher.cancel()
+    return _answer(fetcher)
+
+
+def _find_fetcher() -> Fetcher:
     if not may_download(request):
         raise errors.NotFromHere
     key = request.args.get('model') or MAIN.key
     if key not in MODELS:
         raise errors.UnknownChoice('model', value = key[:40], choices = ', '.join(MODELS))
-    fetcher = services().fetchers[key]
-    fetcher.start()
+    return services().fetchers[key]
+
+
+def _answer(fetcher: Fetcher) -> Response:
     response = jsonify(download_to_dict(fetcher.state(), language()))
     response.status_code = 202
     return response
@@ -67,7 +91,7 @@ def models_to_dict(reader: str) -> dict:
     return {
         key: {
             'here': find(services().configuration, model) is not None,
-            'size': model.size,
+            'size': model.expect_bytes(services().configuration),
             'licence': model.licence or None,
             'download': download_to_dict(services().fetchers[key].state(), reader)
         }

@@ -126,14 +126,11 @@ def _state(reader: str) -> dict:
 
 
 def _better(now: dict, preferred: str, reader: str) -> list[dict[str, str | None]]:
-    """The engines of the table before the one in use, or all where there is none: why not, and what each lacks."""
+    """The engines before the one in use, or where there is none, those asked for: why not, and what each lacks."""
     names = list(now['engines'])
-    in_use = now['engine'] or preferred
-    end = names.index(in_use) if in_use in names else len(names)
-    # where nothing is in use, one that works is none that lacks anything
-    better = names[:end] if now['engine'] else [
-        name for name in names[:end + 1] if now['engines'][name]
-    ]
+    better = [name for name in names if preferred in ('auto', name)]
+    if now['engine']:
+        better = names[:names.index(now['engine'])]
     statuses = {name: services().animator.engines.status(name) for name in better}
     return [{
         'name': name,

@@ -11,8 +11,8 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.configuration import ROOT, Configuration
@@ -50,6 +50,8 @@ class Model:
     lack: str
     #: about as many bytes are fetched
     size: int
+    #: the same of others that the option may name, by their names on hubs
+    sizes: Mapping[str, int] = field(default_factory = dict)
     #: the licence's name; empty where it is one of its own
     licence: str = ''
     #: on hubs, ``owner/name``; empty where an option has it
@@ -86,6 +88,17 @@ class Model:
         if self.read_name:
             return self.read_name(configuration)
         return self.hub_name or configuration.model.model_name
+
+    def expect_bytes(self, configuration: Configuration) -> int:
+        """
+        Say how many bytes are fetched, about.
+
+        :param configuration: the options
+        :type configuration: Configuration
+        :return: bytes
+        :rtype: int
+        """
+        return self.sizes.get(self.name(configuration), self.size)
 
     def list_stems(self, files: Collection[str]) -> tuple[str, ...]:
         """

@@ -44,15 +44,21 @@ class Fetcher:
         self._state = State()
         self._starting = threading.Lock()
         self._unwanted = threading.Event()
+        self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self._said = 0.0
 
     def start(self) -> None:
         """Begin, or begin again after a failure; nothing happens while a download runs."""
         with self._starting:
-            if self._unwanted.is_set() or (self._thread and self._thread.is_alive()):
+            is_alive = self._thread is not None and self._thread.is_alive()
+            if self._unwanted.is_set() or (is_alive and not self._cancelled.is_set()):
                 return
+            self._cancelled.clear()
             self._state = State('running')
+            # one that waits for an answer has not heard of having been stopped
+            if is_alive:
+                return
             self._thread = threading.Thread(target = self._run, name = 'weights', daemon = True)
             self._thread.start()
 
@@ -64,6 +70,13 @@ class Fetcher:
         :rtype: State
         """
         return self._state
+
+    def cancel(self) -> None:
+        """End the download soon; what has come is continued by the next one."""
+        with self._starting:
+            if self._state.state == 'running':
+                self._cancelled.set()
+                self._state = State()
 
     def close(self) -> None:
         """End the download, for good; what has come is continued by the next one."""
@@ -89,10 +102,13 @@ class Fetcher:
                            error.text.in_('en'))
             state, words = 'failed', error.text
         finally:
-            self._state = dataclasses.replace(
+            # whoever has stopped it need not know what became of it
+            self._state = State() if self._cancelled.is_set() else dataclasses.replace(
                 self._state, state = state, error = words, speed = 0.0, eta = None)
 
     def _keep(self, state: State) -> None:
+        if self._cancelled.is_set():
+            return
         self._state = state
         if state.eta is not None and time.monotonic() - self._said > INTERVAL:
             self._said = time.monotonic()
@@ -105,7 +121,7 @@ class Fetcher:
             logger.info('%s', words.in_('en'))
 
     def _stop_if_cancelled(self) -> None:
-        if self._unwanted.is_set():
+        if self._unwanted.is_set() or self._cancelled.is_set():
             raise errors.Cancelled
 
 

@@ -153,6 +153,11 @@ export async function fetchModel(name) {
   await ask(`model/download?model=${encodeURIComponent(name)}`, {method: 'POST'});
 }
 
+// Stops that; what has come is kept.
+export async function stopModel(name) {
+  await ask(`model/download?model=${encodeURIComponent(name)}`, {method: 'DELETE'});
+}
+
 // {status, engine, engines, warnings, depth, waiting, libraries, models}; also while the server cannot do any job
 export async function health() {
   const response = await fetch('health').catch(() => null);

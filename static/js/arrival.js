@@ -3,7 +3,15 @@
 import {size} from './sizes.js';
 import {put, say} from './words.js';
 
-const PARTS = ['unet', 'vae', 'image_encoder'];
+// a model's folder → what its part does
+const PARTS = {
+  unet: 'unet',
+  transformer: 'unet',
+  transformer_2: 'unet',
+  vae: 'vae',
+  image_encoder: 'image_encoder',
+  text_encoder: 'text_encoder',
+};
 
 // `place` is the block in the card, `state` what the server says of the download.
 export function showArrival(place, state) {
@@ -29,7 +37,7 @@ function now(what, {file, source, bytes_total: total}) {
   if (what === 'libraries') return file ? ['library_now', {name: library(file)}] : ['installing'];
   if (!file || !total) return ['asking'];
   if (file.endsWith('.onnx')) return ['file_now', {part: ['part_depth'], host: source}];
-  const part = PARTS.find((name) => file.startsWith(`${name}/`)) ?? 'other';
+  const part = PARTS[file.split('/')[0]] ?? 'other';
   const isLarge = file.endsWith('.safetensors');
   return ['file_now', {part: [`part_${isLarge ? part : 'other'}`], host: source}];
 }

@@ -22,7 +22,7 @@ export class Engine {
     this.closeOnLeaving();
     chip.addEventListener('click', (event) => {
       const button = event.target.closest('.fetch button');
-      if (button) this.fetch(button);
+      if (button) this.press(button);
     });
     chip.addEventListener('toggle', () => {
       if (chip.open) this.refresh();
@@ -79,9 +79,10 @@ export class Engine {
     this.wait();
   }
 
-  async fetch(button) {
+  async press(button) {
+    const {does, model} = button.dataset;
     try {
-      await api.fetchModel(button.dataset.model);
+      await (does === 'stop' ? api.stopModel(model) : api.fetchModel(model));
     } catch (error) {
       const place = document.getElementById(`${button.id}-fault`);
       if (error instanceof api.Refusal && error.message) putPlain(place, error.message);

@@ -24,7 +24,7 @@ function describe(setting) {
   copy(setting.querySelector('.head [data-words]'), name);
   const chosen = setting.querySelector('input:checked')?.closest('label');
   const words = chosen?.querySelector('[data-words]') ?? setting.querySelector('option:checked, output[data-words]');
-  const plain = setting.querySelector('output, input')?.value;
+  const plain = setting.querySelector('output, input, textarea')?.value;
   if (words) copy(words, value);
   else putPlain(value, plain);
   return words || plain ? [name, value] : [];

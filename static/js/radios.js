@@ -46,7 +46,8 @@ export class Radios {
 
 // The fields of a form's part, radio buttons of one name as one.
 export function findFields(place) {
-  const fields = [...place.querySelectorAll('input[name]:not([type="radio"]), select[name], [role="radiogroup"]')];
+  const kinds = 'input[name]:not([type="radio"]), select[name], textarea[name], [role="radiogroup"]';
+  const fields = [...place.querySelectorAll(kinds)];
   return fields.map((field) => {
     if (field.role !== 'radiogroup' && field.getAttribute('role') !== 'radiogroup') return field;
     return new Radios([...field.querySelectorAll('input')]);

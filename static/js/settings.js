@@ -1,6 +1,7 @@
 // The settings: values that follow every input, a reset for each, a die for the seed.
 
 import {findFields} from './radios.js';
+import {offerWishes} from './wishes.js';
 import {put, putPlain, putRefusal} from './words.js';
 
 const SEEDS = 2 ** 32;
@@ -19,6 +20,7 @@ export class Settings {
     this.fields = findFields(fieldset);
     this.seed = this.fields.find(({name}) => name === 'seed');
     this.flow = this.fields.find(({name}) => name === 'flow');
+    offerWishes(fieldset, (field, text) => this.set(field, text), (field) => this.showError(field, null, 'wishes_full'));
     for (const field of this.fields) {
       field.addEventListener('input', () => this.follow(field));
       reset(field).addEventListener('click', () => {

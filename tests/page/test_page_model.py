@@ -50,6 +50,13 @@ class LacksModel(stand_ins.Instant):
             text('engines.no_weights', model = self.model.model_name), lack = 'video')
 
 
+class LacksWan(stand_ins.Instant):
+    """Waits for its model as well."""
+
+    def status(self):
+        return EngineStatus(text('engines.no_weights', model = 'Wan-AI/a-model'), lack = 'wan')
+
+
 class LacksLibraries(stand_ins.Instant):
     """Waits for its libraries."""
 
@@ -82,6 +89,9 @@ class Fetched:
 
     def start(self):
         self.now = State('running')
+
+    def cancel(self):
+        self.now = State()
 
     def close(self):
         pass
@@ -196,11 +206,11 @@ def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
         page.fill('#motion_bucket_id', '90')
         assert page.locator('#settings .setting').count() == 8
         open_card(page)
-        page.click('#fetch')
-        page.wait_for_selector('#arrival [aria-valuenow]')
+        page.click('#fetch-video')
+        page.wait_for_selector('#arrival-video [aria-valuenow]')
         assert re.match(r'\d.* of 5\.2 MB', words(page, '.amount'))
         assert words(page, '.elsewhere').startswith('Trying another place, because: 127.0.0.1')
-        assert server.url[7:] in words(page, '#arrival')
+        assert server.url[7:] in words(page, '#arrival-video')
         page.wait_for_selector('.engine[data-engine=svd]')
         assert words(page, '.chip').endswith('Stable Video Diffusion')
         assert words(page, '#status').startswith('Stable Video Diffusion has arrived')
@@ -241,15 +251,15 @@ def test_a_failure_is_told_in_the_readers_language_and_can_be_tried_again(
     mood(moody)
     with browser.opened(chromium, moody.port) as page:
         open_card(page)
-        page.click('#fetch')
+        page.click('#fetch-video')
         page.locator('.card .fault', has_text = re.compile(en)).wait_for()
-        assert words(page, '#fetch') == 'Try again'
+        assert words(page, '#fetch-video') == 'Try again'
         switch(page, 'zh')
         open_card(page)
         page.locator('.card .fault', has_text = re.compile(zh)).wait_for()
-        assert words(page, '#fetch') == '重试'
+        assert words(page, '#fetch-video') == '重试'
         asked = len(moody.requests)
-        page.click('#fetch')
+        page.click('#fetch-video')
         for _ in range(100):
             if len(moody.requests) > asked:
                 break
@@ -262,7 +272,7 @@ def test_a_machine_without_network_is_told_so(chromium, tmp_path):
     with started(tmp_path, closed_port()) as (_process, port), \
             browser.opened(chromium, port) as page:
         open_card(page)
-        page.click('#fetch')
+        page.click('#fetch-video')
         page.locator('.card .fault', has_text = 'Cannot connect to 127.0.0.1').wait_for()
         switch(page, 'zh')
         open_card(page)
@@ -282,6 +292,45 @@ def test_before_it_is_fetched_the_licence_and_the_size_are_told(chromium, staged
         assert './START' not in said
 
 
+def test_each_model_is_offered_on_its_own_and_its_download_can_be_stopped(
+        chromium, staged, stage, camera):
+    usual = dict(staged[1]._engines)
+    staged[1]._engines = {'wan': LacksWan(usual['svd']), **usual}
+    try:
+        with browser.opened(chromium, staged[0], refusals = True) as page:
+            open_card(page)
+            assert page.eval_on_selector_all('#owner h2',
+                                             'all => all.map((one) => one.innerText)') == [
+                                                 'Sharper depth', 'Why not Wan',
+                                                 'Why not Stable Video Diffusion'
+                                             ]
+            buttons = page.eval_on_selector_all('.fetch button',
+                                                'all => all.map((one) => one.innerText)')
+            assert buttons == [
+                'Get sharper depth (99 MB, Apache-2.0)', 'Download Wan (about 34.2 GB, Apache-2.0)',
+                'Download Stable Video Diffusion (about 4.5 GB)'
+            ]
+            said = words(page)
+            assert said.count(
+                'The disk it goes to has') == 2 and 'Licence Apache-2.0: Wan-AI/' in said
+            page.click('#fetch-wan')
+            page.locator('#arrival-wan').wait_for()
+            part = 'transformer/diffusion_pytorch_model-00001-of-00005.safetensors'
+            staged[2]['wan'].now = State('running', 10**9, 34 * 10**9, 8e6, 4000.0, part, 'a.b')
+            page.locator('#arrival-wan', has_text = 'the part that imagines movement').wait_for()
+            assert page.locator('#fetch-video').count() == page.locator('#fetch-depth').count() == 1
+            page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
+            page.click('#stop-wan')
+            page.locator('#stop-wan-fault', has_text = 'The program cannot be reached.').wait_for()
+            page.unroute('**/model/download*')
+            page.click('#stop-wan')
+            page.locator('#fetch-wan').wait_for()
+            assert staged[2]['wan'].now.state == 'idle'
+    finally:
+        staged[1]._engines = usual
+        staged[2]['wan'].now = State()
+
+
 def test_a_stranger_sees_one_line_and_nothing_for_the_owner(chromium, staged, stage):
     stage(model = State('failed', error = text('weights.cannot_write', path = '/x', reason = '')))
     options = {'extra_http_headers': {'X-Forwarded-For': '203.0.113.5'}}
@@ -295,8 +344,8 @@ def test_a_refused_press_is_told_in_the_card(chromium, staged, stage):
     with browser.opened(chromium, staged[0], refusals = True) as page:
         open_card(page)
         page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
-        page.click('#fetch')
-        page.locator('#fetch-fault', has_text = 'The program cannot be reached.').wait_for()
+        page.click('#fetch-video')
+        page.locator('#fetch-video-fault', has_text = 'The program cannot be reached.').wait_for()
 
 
 def test_the_keyboard_stays_in_the_card_while_it_changes(chromium, staged, stage):
@@ -304,20 +353,20 @@ def test_the_keyboard_stays_in_the_card_while_it_changes(chromium, staged, stage
         page.focus('summary')
         for key in ('Enter', 'Tab', 'Enter', 'Tab', 'Enter'):
             page.keyboard.press(key)
-        page.locator('#arrival', has_text = 'Finding where to download it').wait_for()
+        page.locator('#arrival-video', has_text = 'Finding where to download it').wait_for()
         assert page.evaluate('document.activeElement.id') == 'card'
         stage(model = FAILED)
         page.locator('.card .fault', has_text = 'HF_HUB_OFFLINE').wait_for()
         page.keyboard.press('Tab')
         page.keyboard.press('Tab')
-        assert page.evaluate('document.activeElement.id') == 'fetch'
+        assert page.evaluate('document.activeElement.id') == 'fetch-video'
 
 
 def test_without_javascript_the_command_line_is_told(chromium, staged, stage):
     with browser.opened(chromium, staged[0], java_script_enabled = False) as page:
         open_card(page)
         assert 'Run ./START download' in words(page)
-        assert not page.is_visible('#fetch')
+        assert not page.is_visible('#fetch-video')
 
 
 def test_libraries_arrive_and_make_room_for_the_model(chromium, staged, stage):
@@ -334,7 +383,7 @@ def test_libraries_arrive_and_make_room_for_the_model(chromium, staged, stage):
         stage(LacksLibraries, libraries = State('running', 700_000_000, 799_000_000, file = name))
         page.locator('.amount', has_text = '700.0 MB of 799.0 MB').wait_for()
         stage(libraries = State('done'))
-        page.locator('#fetch').wait_for()
+        page.locator('#fetch-video').wait_for()
 
 
 @pytest.fixture
@@ -353,8 +402,8 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         open_card(page)
         assert words(page).startswith('No AI model is loaded')
         assert 'The depth model a/model is not on this computer; ./START download' in words(page)
-        assert 'Why no AI' in words(page)
-        assert words(page, '#fetch-more') == 'Get sharper depth (99 MB, Apache-2.0)'
+        assert 'Why not Stable Video Diffusion' in words(page)
+        assert words(page, '#fetch-depth') == 'Get sharper depth (99 MB, Apache-2.0)'
         page.set_viewport_size({'width': 320, 'height': 640})
         # what is typed stands in one line
         lines = page.eval_on_selector_all(
@@ -364,14 +413,15 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         assert lines and set(lines) == {1}
         switch(page, 'zh')
         open_card(page)
-        assert words(page, '#fetch-more') == '让远近更准（99 MB，Apache-2.0）'
-        page.click('#fetch-more')
-        page.locator('#arrival-more').wait_for()
-        assert page.locator('#fetch').count() == 1, 'the other model may be fetched all the same'
+        assert words(page, '#fetch-depth') == '让远近更准（99 MB，Apache-2.0）'
+        page.click('#fetch-depth')
+        page.locator('#arrival-depth').wait_for()
+        assert page.locator(
+            '#fetch-video').count() == 1, 'the other model may be fetched all the same'
         file = 'onnx/model.onnx'
         staged[2]['depth'].now = State('running', 20_000_000, 99_100_000, 5e6, 16.0, file, 'a.b')
-        page.locator('#arrival-more', has_text = '20.0 MB / 99.1 MB').wait_for()
-        assert '正在下载深度模型，来自 a.b' in words(page, '#arrival-more')
+        page.locator('#arrival-depth', has_text = '20.0 MB / 99.1 MB').wait_for()
+        assert '正在下载深度模型，来自 a.b' in words(page, '#arrival-depth')
         staged[2]['depth'].now, camera.has_come = State('done'), True
         page.locator('.card', has_text = '分辨照片的远近').wait_for()
         page.locator('#status', has_text = '深度模型已经就绪，下一段就用它。').wait_for()
@@ -379,7 +429,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         switch(page, 'en')
         open_card(page)
         assert 'Why not Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
-        assert page.locator('#fetch-more').count() == 0
+        assert page.locator('#fetch-depth').count() == 0
 
 
 def test_a_failure_of_sharper_depth_stands_with_it(chromium, staged, stage, camera):
@@ -387,17 +437,17 @@ def test_a_failure_of_sharper_depth_stands_with_it(chromium, staged, stage, came
     with browser.opened(chromium, staged[0], refusals = True) as page:
         open_card(page)
         assert 'HF_HUB_OFFLINE' in words(page)
-        assert page.locator('#fetch-more').count() == 1
+        assert page.locator('#fetch-depth').count() == 1
         page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
-        page.click('#fetch-more')
-        page.locator('#fetch-more-fault', has_text = 'The program cannot be reached.').wait_for()
+        page.click('#fetch-depth')
+        page.locator('#fetch-depth-fault', has_text = 'The program cannot be reached.').wait_for()
 
 
 def test_a_stranger_is_offered_no_sharper_depth(chromium, staged, stage, camera):
     options = {'extra_http_headers': {'X-Forwarded-For': '203.0.113.5'}}
     with browser.opened(chromium, staged[0], **options) as page:
         open_card(page)
-        assert page.locator('#fetch-more').count() == 0
+        assert page.locator('#fetch-depth').count() == 0
 
 
 def test_time_left_and_parts_are_told_in_plain_words(chromium, staged, stage):
@@ -407,7 +457,7 @@ def test_time_left_and_parts_are_told_in_plain_words(chromium, staged, stage):
         open_card(page)
         assert words(page, '.amount') == '1.23 GB / 4.51 GB · 8.4 MB/s · 还剩 1 小时 5 分'
         assert words(page, '.arrival .fine') == '正在下载生成动作的部分，来自 hf-mirror.com'
-        assert page.get_attribute('#arrival .progress', 'aria-valuenow') == '27'
+        assert page.get_attribute('#arrival-video .progress', 'aria-valuenow') == '27'
         switch(page, 'en')
         open_card(page)
         page.locator('.amount', has_text = '1.23 GB of 4.51 GB · 8.4 MB/s · 1 h 5 min').wait_for()
@@ -464,5 +514,5 @@ def test_on_a_small_phone_the_card_fits(chromium, staged, stage):
             }) as page:
         open_card(page)
         assert page.evaluate('document.documentElement.scrollWidth') == 320
-        box = page.locator('#fetch').bounding_box()
+        box = page.locator('#fetch-video').bounding_box()
         assert (box['x'] >= 0, box['x'] + box['width'] <= 320, box['height'] >= 44) == (True, ) * 3

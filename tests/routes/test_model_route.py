@@ -45,8 +45,8 @@ def serving(tmp_path, **web):
                 silent.closing.set()
 
 
-def press(port, query = '', **headers):
-    return program.call(port, 'POST', f'/model/download{query}', b'', {
+def press(port, query = '', method = 'POST', **headers):
+    return program.call(port, method, f'/model/download{query}', b'', {
         name.replace('_', '-'): value
         for name, value in headers.items()
     })
@@ -72,6 +72,21 @@ def test_a_model_is_named_by_the_query(port, query, started):
     states = {name: model['download']['state'] for name, model in models.items()}
     other = {'video': 'depth', 'depth': 'video'}[started]
     assert states[other] == 'idle' and states[started] != 'idle'
+
+
+def test_a_download_can_be_stopped_and_begun_again_by_those_who_may_begin_it(port):
+
+    def state():
+        return program.call(port, 'GET', '/health').json['models']['video']['download']['state']
+
+    press(port)
+    assert press(port, method = 'DELETE', X_Forwarded_For = '203.0.113.5').status == 403
+    assert press(port, '?model=../x', 'DELETE').status == 400
+    assert press(port, '?model=depth', 'DELETE').status == 202
+    assert state() == 'running'
+    assert press(port, method = 'DELETE').status == 202
+    assert state() == 'idle'
+    assert press(port).json['state'] == state() == 'running'
 
 
 def test_no_other_model_can_be_named(port):

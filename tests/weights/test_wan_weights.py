@@ -69,6 +69,13 @@ def test_fetches_exactly_the_needed_files(configuration, more):
     assert weights.find(configuration, WAN) == folder
 
 
+@pytest.mark.parametrize(('name', 'gigabytes'), [('Wan-AI/Wan2.2-TI2V-5B-Diffusers', 34),
+                                                 ('Wan-AI/Wan2.2-I2V-A14B-Diffusers', 126)])
+def test_what_is_fetched_depends_on_the_model_that_is_named(configuration, name, gigabytes):
+    named = dataclasses.replace(configuration, engines = (WanOptions(model_name = name), ))
+    assert WAN.expect_bytes(named) // 10**9 == gigabytes
+
+
 def test_the_address_of_another_model_names_only_a_host(configuration):
     url = 'https://mirror.example/stabilityai/stable-video-diffusion-img2vid-xt'
     installation = InstallationOptions(model_repository_url = url)

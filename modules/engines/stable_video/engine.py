@@ -83,6 +83,7 @@ class StableVideo(VideoEngine[Sampler]):
         self.fps = self.model.output_fps
         usual = presets.apply(self.model.preset, self.model, self.model.seconds)
         self.usual_seconds: float = round(usual.frames / self.fps, 2)
+        self.longest_seconds: float = round(usual.model.output_frames / self.fps, 2)
 
     def explain_checkpoint(self, folder: Path | None) -> Text | None:
         return checkpoints.explain_refusal(self.configuration, folder)

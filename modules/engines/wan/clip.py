@@ -87,7 +87,7 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
         frames = round(asked.seconds * kind.fps / 4) * 4 + 1
     elif preset.frames:
         frames = min(frames, preset.frames)
-    parts = divide(frames, max(kind.longest, own.frames or 0))
+    parts = divide(frames, find_longest(own, kind))
     steps = own.steps or kind.steps
     return Clip(width, height, max(parts),
                 max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
@@ -124,6 +124,20 @@ def list_presets(own: WanOptions, kind: Kind) -> tuple[str, ...]:
     made = {name: plan_clip(own, kind, Asked((1, 1), preset)) for name, preset in PRESETS.items()}
     return tuple(name for name, clip in made.items()
                  if name == next(other for other in made if made[other] == clip))
+
+
+def find_longest(own: WanOptions, kind: Kind) -> int:
+    """
+    Say how many frames are made in one go at most.
+
+    :param own: the options
+    :type own: WanOptions
+    :param kind: the checkpoint's
+    :type kind: Kind
+    :return: what the model was trained for, or more where the owner wants it
+    :rtype: int
+    """
+    return max(kind.longest, own.frames or 0)
 
 
 def divide(frames: int, longest: int) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ from modules.engines.wan.clip import (
     PRESETS,
     Asked,
     Clip,
+    find_longest,
     find_usual_seconds,
     list_presets,
     plan_clip,
@@ -41,6 +42,7 @@ from modules.engines.wan.options import WanOptions
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.sampler import Sampler, Wanted
 from modules.engines.wan.texts import TextCache, choose_texts, identify_encoder
+from modules.engines.wan.wishes import WISHES
 from modules.i18n import Text, text
 from modules.progress import JobControl, StopIfCancelled
 
@@ -79,6 +81,7 @@ class Wan(VideoEngine[Sampler]):
     files = WAN
     lacks = LACKS
     parameters = ('seed', 'preset', 'seconds', 'prompt', 'negative_prompt')
+    wishes = WISHES
 
     def __init__(self,
                  configuration: Configuration,
@@ -118,6 +121,7 @@ class Wan(VideoEngine[Sampler]):
     def _use_kind(self, kind: Kind) -> None:
         self._kind, self.fps, self.can_close = kind, float(kind.fps), kind.can_close
         self.presets = list_presets(self.own, kind)
+        self.longest_seconds: float = round(find_longest(self.own, kind) / kind.fps, 2)
         self.usual_seconds: float = self.model.seconds or find_usual_seconds(
             self.own, kind, self.model.preset)
 

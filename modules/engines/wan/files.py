@@ -88,6 +88,8 @@ WAN = weights.Model(
     lack = 'weights.no_wan',
     # the transformer is stored at full precision: 20.0, with what reads texts 11.4, and the VAE 2.8
     size = 34_200_000_000,
+    # the same with two transformers of 57.2 and a small VAE
+    sizes = {'Wan-AI/Wan2.2-I2V-A14B-Diffusers': 126_200_000_000},
     licence = 'Apache-2.0',
     read_name = read_name,
     configs = ('model_index.json', 'scheduler/scheduler_config.json', 'text_encoder/config.json',
