@@ -307,7 +307,7 @@ def test_each_model_is_offered_on_its_own_and_its_download_can_be_stopped(
             buttons = page.eval_on_selector_all('.fetch button',
                                                 'all => all.map((one) => one.innerText)')
             assert buttons == [
-                'Get sharper depth (99 MB, Apache-2.0)', 'Download Wan (about 34.2 GB, Apache-2.0)',
+                'Get sharper depth (99 MB, Apache-2.0)', 'Download Wan (about 34.2 GB)',
                 'Download Stable Video Diffusion (about 4.5 GB)'
             ]
             said = words(page)
