@@ -2,7 +2,7 @@
 ARG BASE=python:3.13-slim
 FROM ${BASE}
 
-# What to install: requirements-core.txt is camera motion, requirements.txt Stable Video Diffusion too.
+# What to install: requirements-core.txt is camera motion, requirements.txt Stable Video Diffusion and Wan too.
 ARG REQUIREMENTS=requirements-core.txt
 # Where PyTorch alone comes from. Asked together with another index, pip takes what is newest, whatever it was built for.
 ARG PYTORCH_INDEX_URL

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modules import VERSION, configuration
 from modules.configuration import ROOT, Configuration
-from modules.engines.models import MODELS
+from modules.engines.models import MAIN, MODELS
 from modules.i18n import text
 from modules.install import additions, dependencies
 from modules.install.environment import Failure
@@ -86,24 +86,25 @@ class Studio:
         except Failure as failure:
             raise self.reader.stop(failure.words) from None
 
-    def fetch_model(self, on_drive: bool = False) -> None:
+    def fetch_model(self, on_drive: bool = False, model: str = MAIN.key) -> None:
         """
-        Fetch the models: the small ones, and that of Stable Video Diffusion where it can be used. What is here is not
-        fetched again.
+        Fetch the models: the small ones, and a video model where it can be used. What is here is not fetched again.
 
         :param on_drive: keep it on Google Drive, where the next session finds it
         :type on_drive: bool
+        :param model: the video model, one of :data:`modules.engines.models.MODELS`
+        :type model: str
         """
         from modules.commands import download
         if on_drive and self._has_gpu:
             self._move_to_drive()
-        for model in MODELS.values():
-            if model.announce and model.announce(self.options):
-                download.fetch(self.options, self.reader.language, model = model)
+        for small in MODELS.values():
+            if small.announce and small.announce(self.options):
+                download.fetch(self.options, self.reader.language, model = small)
         if not self._has_gpu:
             self.reader.say(text('notebook.no_gpu'))
             return
-        if download.fetch(self.options, self.reader.language):
+        if download.fetch(self.options, self.reader.language, model = MODELS[model]):
             self.reader.say(text('notebook.no_model'))
 
     def _move_to_drive(self) -> None:

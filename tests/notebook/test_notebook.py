@@ -31,6 +31,7 @@ from modules import VERSION, weights
 from modules.configuration import Configuration, InstallationOptions, ModelOptions, StoreOptions
 from modules.engines.camera.files import DEPTH
 from modules.engines.models import MAIN
+from modules.engines.wan.options import WanOptions
 from modules.notebook.program import Program, ProgramFailed
 from modules.notebook.studio import Studio
 from modules.notebook.surroundings import Stopped
@@ -389,6 +390,7 @@ def fetch(studio, files, **how):
         studio.options = replace(
             studio.options,
             model = ModelOptions(model_name = hub.NAME, depth = 'prior'),
+            engines = (WanOptions(model_name = hub.NAME), ),
             installation = InstallationOptions(model_repository_url = url))
         studio.fetch_model(**how)
 
@@ -398,6 +400,11 @@ def test_the_model_is_fetched_with_its_licence_told(studio, capsys):
     told = capsys.readouterr().out
     assert 'licence' in told.lower() and hub.NAME in told
     assert weights.find(studio.options, MAIN)
+
+
+def test_another_model_is_fetched_where_it_is_named(studio, capsys):
+    fetch(studio, hub.model(), model = 'wan')
+    assert 'lacks files of Wan' in capsys.readouterr().err
 
 
 def test_without_a_gpu_the_small_model_is_fetched_alone(studio, capsys):
