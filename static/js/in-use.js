@@ -23,6 +23,7 @@ function describe(setting) {
   const value = document.createElement('dd');
   copy(setting.querySelector('.head [data-words]'), name);
   const chosen = setting.querySelector('input:checked')?.closest('label');
+  value.classList.toggle('long', setting.querySelector('textarea') !== null);
   const words = chosen?.querySelector('[data-words]') ?? setting.querySelector('option:checked, output[data-words]');
   const plain = setting.querySelector('output, input, textarea')?.value;
   if (words) copy(words, value);

@@ -294,7 +294,7 @@ def test_before_it_is_fetched_the_licence_and_the_size_are_told(chromium, staged
 
 def test_each_model_is_offered_on_its_own_and_its_download_can_be_stopped(
         chromium, staged, stage, camera):
-    usual = dict(staged[1]._engines)
+    usual = staged[1]._engines
     staged[1]._engines = {'wan': LacksWan(usual['svd']), **usual}
     try:
         with browser.opened(chromium, staged[0], refusals = True) as page:

@@ -6,6 +6,8 @@ What the page asks of a model that takes a text: wishes to choose from, words of
 Libraries: axe-playwright-python, playwright, pytest.
 """
 
+import threading
+
 import browser
 import program
 import pytest
@@ -28,9 +30,13 @@ class Wishing(stand_ins.Generative):
     wishes = WISHES
     usual_seconds, longest_seconds = 3.38, 5.04
     asked = []
+    go = threading.Event()
+    go.set()
 
     def animate(self, photo, request, control):
         self.asked.append(request)
+        while not self.go.wait(0.05):
+            control.stop_if_cancelled()
         return super().animate(photo, request, control)
 
 
@@ -64,7 +70,12 @@ def test_a_wish_is_written_sent_and_comes_back_with_its_clip(page):
     assert (page.input_value('#prompt'), pressed(page)) == (SMILE['en'], ['A smile'])
     page.fill('#prompt', f'The dog wakes\nup. {SMILE["en"]}')
     assert pressed(page) == ['A smile'], 'words around it change nothing'
+    Wishing.go.clear()
     page.click('#start')
+    page.locator('#in-use dd.long', has_text = 'The dog wakes').wait_for()
+    name, said = (page.locator(f'#in-use {part}').first.bounding_box() for part in ('dt', 'dd'))
+    assert said['x'] == name['x'] and said['y'] >= name['y'] + name['height']
+    Wishing.go.set()
     see(page, 'done')
     wanted = f'The dog wakes up. {SMILE["en"]}'
     assert Wishing.asked[-1].prompt == wanted
