@@ -3,7 +3,11 @@
 """
 How soon the page can be used on a slow line and a slow phone, and how much it jumps from loading to the finished clip.
 
-    python bench/page.py http://127.0.0.1:5000/ photo.jpg [TRIES]
+    python bench/page.py photo.jpg 5 http://127.0.0.1:5000/ [http://127.0.0.1:5001/ ...]
+
+Of several addresses, such as two versions of the program, each is loaded in turn, so that what else the machine does
+hinders all of them alike. "Ready" is when a photo can be chosen and dropped, "whole" when all that becomes of photos is
+there too.
 
 Libraries: playwright.
 """
@@ -19,17 +23,20 @@ from playwright.sync_api import Browser, Page, sync_playwright
 LINE, LATENCY, SLOWER = 1.6e6, 40, 4
 #: windows of a phone and of a laptop
 WINDOWS = ((390, 844), (1366, 768))
-#: notes when the page can be used, and all that jumps without a person's doing
+#: notes when the page can be used, when all of it is there, and all that jumps without a person's doing
 WATCH = '''
     window.jumps = 0;
     new PerformanceObserver((list) => {
         for (const {value, hadRecentInput} of list.getEntries()) window.jumps += hadRecentInput ? 0 : value;
     }).observe({type: 'layout-shift', buffered: true});
-    const wait = () => {
-        if (document.querySelector('#studio[data-live]')) window.ready = performance.now();
-        else requestAnimationFrame(wait);
-    };
-    wait();
+    window.moments = {};
+    new MutationObserver(() => {
+        const studio = document.getElementById('studio');
+        if (studio && 'live' in studio.dataset) window.moments.ready ??= performance.now();
+        if (studio?.noValidate) window.moments.whole ??= performance.now();
+    }).observe(document, {
+        childList: true, subtree: true, attributeFilter: ['data-live', 'novalidate']
+    });
 '''
 
 
@@ -38,6 +45,8 @@ class Load(TypedDict):
 
     #: milliseconds
     ready: float
+    whole: float
+    painted: float
     #: as they came over the line, until everything was there
     bytes: int
     requests: int
@@ -54,7 +63,7 @@ def _open_page(browser: Browser, address: str, window: tuple[int, int]) -> tuple
     page.set_default_timeout(120000)
     client = context.new_cdp_session(page)
     client.send('Network.enable')
-    load = Load(ready = 0, bytes = 0, requests = 0)
+    load = Load(ready = 0, whole = 0, painted = 0, bytes = 0, requests = 0)
 
     def count(event: dict) -> None:
         load['bytes'] += event['encodedDataLength']
@@ -72,7 +81,10 @@ def _open_page(browser: Browser, address: str, window: tuple[int, int]) -> tuple
     page.add_init_script(WATCH)
     page.goto(address, wait_until = 'load')
     page.wait_for_timeout(1500)
-    load['ready'] = page.evaluate('window.ready')
+    page.wait_for_function('window.moments.ready && window.moments.whole')
+    load |= page.evaluate('window.moments')
+    load['painted'] = page.evaluate(
+        "performance.getEntriesByName('first-contentful-paint')[0].startTime")
     return page, load
 
 
@@ -97,30 +109,41 @@ def _measure_jumps(browser: Browser, address: str, window: tuple[int, int], phot
     return jumps
 
 
-def main(address: str, photo: str, tries: str = '5') -> None:
-    """
-    Print one line a window.
+def _say(times: list[float]) -> str:
+    """The median, and the least and the most."""
+    return f'{statistics.median(times):.0f} ({min(times):.0f}, {max(times):.0f})'
 
-    :param address: of the page
-    :type address: str
+
+def main(photo: str, tries: str, *addresses: str) -> None:
+    """
+    Print one line for each window and address.
+
     :param photo: a file to make a clip of
     :type photo: str
-    :param tries: how often each window is loaded
+    :param tries: how often each is loaded
     :type tries: str
+    :param addresses: of the pages
+    :type addresses: str
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path = shutil.which('chromium'), args = ['--no-sandbox', '--disable-gpu'])
         print(
-            '| window | ready, ms: median (least, most) | kB | requests | jumps |\n|---|---|---|---|---|'
-        )
+            '| page | window | painted, ms: median (least, most) | ready | whole | kB | requests | jumps |\n'
+            '|---|---|---|---|---|---|---|---|')
         for window in WINDOWS:
-            loads = [_measure_load(browser, address, window) for _ in range(int(tries))]
-            ready = sorted(load['ready'] for load in loads)
-            jumps = _measure_jumps(browser, address, window, photo)
-            print(
-                f'| {window[0]} × {window[1]} | {statistics.median(ready):.0f} ({ready[0]:.0f}, {ready[-1]:.0f}) | '
-                f'{loads[0]["bytes"] / 1000:.0f} | {loads[0]["requests"]} | {jumps:.3f} |')
+            loads: dict[str, list[Load]] = {address: [] for address in addresses}
+            for _ in range(int(tries)):
+                for address in addresses:
+                    loads[address].append(_measure_load(browser, address, window))
+            for address, found in loads.items():
+                times = ' | '.join(
+                    _say(list(each)) for each in zip(
+                        *((load['painted'], load['ready'], load['whole']) for load in found),
+                        strict = True))
+                jumps = _measure_jumps(browser, address, window, photo)
+                print(f'| {address} | {window[0]} × {window[1]} | {times} | '
+                      f'{found[0]["bytes"] / 1000:.0f} | {found[0]["requests"]} | {jumps:.3f} |')
         browser.close()
 
 

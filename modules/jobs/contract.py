@@ -84,6 +84,17 @@ class Queue(Protocol):
         :raises modules.errors.BrokerAway: when Redis is needed and does not answer
         """
 
+    def find_by_link(self, link: str) -> Job | None:
+        """
+        Find a job by the id that others have of its clip.
+
+        :param link: from :func:`modules.jobs.job.link_id`, or anything else a stranger may have sent
+        :type link: str
+        :return: the job, or None
+        :rtype: Job | None
+        :raises modules.errors.Refusal: as :meth:`find`
+        """
+
     def place(self, job: Job) -> Place:
         """
         Tell where a job stands, and how long it still takes.

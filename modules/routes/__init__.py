@@ -61,7 +61,6 @@ def make_app(services: Services) -> Flask:
         # a body of exactly Werkzeug's limit is refused by it
         app.config['MAX_CONTENT_LENGTH'] = web.max_content_length + 1
     app.extensions['services'] = services
-    app.extensions['static_version'] = static_files.compute_version(ROOT / 'static')
     static_files.register(app)
     wsgi_app = BehindProxies(HeadChecker(app, app.wsgi_app), web.trusted_proxies)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # as Flask's documentation wraps an app

@@ -89,10 +89,9 @@ def find_by_link(link: str) -> Job:
     :return: a job that is done
     :rtype: Job
     :raises errors.NotFound: when there is none
-    :raises errors.DiskFull: while that cannot be known
+    :raises errors.Refusal: while that cannot be known
     """
-    found = services().store.find_by_link(link)
-    job = found and services().queue.find(found.id)
+    job = services().queue.find_by_link(link)
     if not job or job.state != 'done':
         raise services().store.problem() or errors.NotFound
     return job

@@ -77,7 +77,8 @@ def index() -> Response:
         parameters = {p.name: p
                       for p in PARAMETERS},
         understood = in_use.parameters if in_use else (),
-        modules = static_files.list_modules(),
+        modules = static_files.list_modules('main.js'),
+        later_modules = static_files.list_modules('rest.js'),
         preset = services().configuration.model.preset,
         key_frame = services().configuration.output.key_frame,
         max_seconds = services().configuration.model.max_seconds,

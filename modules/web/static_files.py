@@ -9,8 +9,10 @@ Libraries: Flask, Flask-Compress.
 
 import functools
 import hashlib
+import operator
 import posixpath
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,10 @@ YEAR = 365 * 86400
 #: what is compressed. Pictures and clips are already, and events must not wait for more to be compressed with
 COMPRESSED = ('application/json', 'application/manifest+json', 'image/svg+xml', 'text/css',
               'text/html', 'text/javascript')
-#: bytes that one packet holds anyway
-LEAST_BYTES = 1400
+#: bytes below which the head of an answer is most of it
+LEAST_BYTES = 300
+#: of Brotli; a page is compressed whenever it is asked for, the other files once
+LEVEL = 9
 
 
 def compute_version(folder: Path) -> str:
@@ -47,15 +51,17 @@ def compute_version(folder: Path) -> str:
 
 
 @functools.cache
-def list_modules() -> list[str]:
+def list_modules(first: str) -> list[str]:
     """
-    List the modules of the page, which a browser fetches all at once when it knows them.
+    List the modules that one of them needs, which a browser fetches all at once when it knows them.
 
-    :return: file names, in the order in which they are imported
+    :param first: the file name of a module
+    :type first: str
+    :return: file names, the first one's before all, in the order in which they are imported
     :rtype: list[str]
     """
     found: list[str] = []
-    wanted = ['main.js']
+    wanted = [first]
     while wanted:
         name = wanted.pop(0)
         if name not in found:
@@ -66,7 +72,7 @@ def list_modules() -> list[str]:
                 posixpath.normpath(posixpath.join(posixpath.dirname(name), each))
                 for each in imported
             ]
-    return found[1:]
+    return found
 
 
 def split_version(name: str) -> tuple[str, str]:
@@ -94,6 +100,43 @@ def keep_for_good(response: Response) -> None:
     response.cache_control.immutable = True
 
 
+class CompressedFiles:
+    """
+    What the page's own files became when they were compressed; of other answers nothing is kept.
+
+    :param addresses: of the files, as whoever has the page of today asks for them
+    :type addresses: Collection[str]
+    """
+
+    def __init__(self, addresses: Collection[str]):
+        self._addresses = addresses
+        self._contents: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        """
+        Find a file.
+
+        :param key: the encoding, and an address after a semicolon
+        :type key: str
+        :return: what it became
+        :rtype: bytes | None
+        """
+        return self._contents.get(key)
+
+    def set(self, key: str, content: bytes) -> None:
+        """
+        Keep a file.
+
+        :param key: the encoding, and an address after a semicolon
+        :type key: str
+        :param content: what it became
+        :type content: bytes
+        """
+        # addresses that strangers make up may be any number
+        if key.partition(';')[2] in self._addresses:
+            self._contents[key] = content
+
+
 def register(app: Flask) -> None:
     """
     Have every address of a static file carry the version, and compress what is worth it.
@@ -101,10 +144,19 @@ def register(app: Flask) -> None:
     :param app: the app, whose ``extensions['static_version']`` is set
     :type app: Flask
     """
+    home = ROOT / 'static'
+    version = app.extensions['static_version'] = compute_version(home)
+    addresses = {
+        f'/static/{version}/{path.relative_to(home).as_posix()}'
+        for path in home.rglob('*')
+    }
     app.config.update(
         COMPRESS_REGISTER = False,
         COMPRESS_MIMETYPES = COMPRESSED,
         COMPRESS_MIN_SIZE = LEAST_BYTES,
+        COMPRESS_BR_LEVEL = LEVEL,
+        COMPRESS_CACHE_BACKEND = functools.partial(CompressedFiles, addresses),
+        COMPRESS_CACHE_KEY = operator.attrgetter('path'),
         COMPRESS_ALGORITHM = ['br', 'gzip'])
     compressor = Compress(app)
 

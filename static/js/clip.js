@@ -18,9 +18,10 @@ const TRANSIENT = ['queue_full', 'shutting_down'];
 const ACTIVE = ['queued', 'running'];
 
 export class Clip extends EventTarget {
-  constructor({file = null, photo = null, name = stem(file.name), id = null, created = null, ratio = null, flow = ''}) {
+  constructor({file = null, photo = null, name = stem(file.name), id = null, created = null, ratio = null, places = {}}) {
     super();
-    Object.assign(this, {file, photo, name, id, created, ratio, flow, job: null, error: null, own: 'ready'});
+    // `places` is what is set on its photo, as fields of the form: focus, flow
+    Object.assign(this, {file, photo, name, id, created, ratio, places, job: null, error: null, own: 'ready'});
   }
 
   get state() {
@@ -180,8 +181,8 @@ export class Clip extends EventTarget {
 
   // The same photo, to be made into another clip.
   another() {
-    const {file, photo, name, ratio, flow} = this;
-    const next = new Clip({file: file ?? photo?.file, photo, name, ratio, flow});
+    const {file, photo, name, ratio, places} = this;
+    const next = new Clip({file: file ?? photo?.file, photo, name, ratio, places: {...places}});
     // a photo that is not at hand is fetched from the job that has it
     next.origin = this.id ? this : this.origin;
     return next;

@@ -24,7 +24,7 @@ export class Clips extends EventTarget {
 
   add(clip, place = 0) {
     this.all.splice(place, 0, clip);
-    if (clip.file) clip.flow ||= this.kept.takeDrawing(clip.file);
+    if (clip.file) clip.places = {...this.kept.takePlaces(clip.file), ...clip.places};
     clip.addEventListener('change', () => this.note(clip));
     clip.addEventListener('gone', () => this.drop(clip));
     this.keepUnsent();
@@ -53,9 +53,9 @@ export class Clips extends EventTarget {
     this.dispatch('gone', clip);
   }
 
-  // Each photo has a drawing of its own.
-  draw(clip, flow) {
-    clip.flow = flow;
+  // What is set on a photo is its own.
+  place(clip, places) {
+    Object.assign(clip.places, places);
     this.keepUnsent();
   }
 

@@ -3,7 +3,7 @@
 
 import * as api from './api.js';
 import {showArrival} from './arrival.js';
-import {put, putPlain} from './words.js';
+import {put, putPlain, putRefusal} from './words.js';
 
 // milliseconds between two looks: while something comes, and at least and at most while nothing does
 const OFTEN = 2000;
@@ -81,11 +81,12 @@ export class Engine {
 
   async press(button) {
     const {does, model} = button.dataset;
+    const place = button.closest('.fetch').querySelector('.fault');
+    putPlain(place);
     try {
       await (does === 'stop' ? api.stopModel(model) : api.fetchModel(model));
     } catch (error) {
-      const place = document.getElementById(`${button.id}-fault`);
-      if (error instanceof api.Refusal && error.message) putPlain(place, error.message);
+      if (error instanceof api.Refusal && error.message) putRefusal(place, error);
       else put(place, 'unreachable');
       return;
     }
@@ -113,10 +114,13 @@ export class Engine {
     const focused = this.card.contains(document.activeElement) ? document.activeElement.id : '';
     for (const name of ['engine', 'better', 'generative', 'now']) this.chip.dataset[name] = chip.dataset[name];
     const isOpen = this.card.querySelector('#owner[open]') !== null;
+    const faults = this.card.querySelectorAll('.fetch .fault');
     for (const part of ['summary', '.card']) {
       this.chip.querySelector(part).replaceChildren(...chip.querySelector(part).childNodes);
     }
     this.card.querySelector('#owner')?.toggleAttribute('open', isOpen || this.card.querySelector('#owner[open]') !== null);
+    // what has failed here the server does not know
+    for (const fault of faults) document.getElementById(fault.id)?.replaceWith(fault);
     this.read();
     if (focused) (document.getElementById(focused) ?? this.card).focus({preventScroll: true});
   }

@@ -6,7 +6,8 @@ const STEP = 0.02;
 const ARROWS = {ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP]};
 
 export class Focus {
-  constructor(form, settings) {
+  // `note` is given the form's field whenever it may have changed.
+  constructor(form, settings, note) {
     Object.assign(this, {settings, stage: form.querySelector('.stage'), mark: form.querySelector('#focus-mark')});
     this.photo = form.querySelector('#photo');
     this.stage.addEventListener('click', (event) => {
@@ -16,7 +17,10 @@ export class Focus {
     settings.fieldset.addEventListener('click', (event) => {
       if (event.target.closest('#focus-choose')) this.choose();
     });
-    settings.fieldset.addEventListener('shown', () => this.show());
+    settings.fieldset.addEventListener('shown', ({target}) => {
+      if (target.name === 'focus') note(target.value);
+      this.show();
+    });
     this.photo.addEventListener('load', () => this.show());
     this.show();
   }

@@ -1,7 +1,7 @@
-// Photos that are chosen and not sent yet, and what is drawn on them, kept by the browser for this tab, so that a reload
+// Photos that are chosen and not sent yet, and what is set on them, kept by the browser for this tab, so that a reload
 // finds them again. Where storage is blocked, nothing is kept, and all else works.
 
-import {drawings, setDrawings, setKept, tabId} from './memory.js';
+import {places, setKept, setPlaces, tabId} from './memory.js';
 
 const DATABASE = 'turn-live-photos';
 const TABS = 'tabs';
@@ -10,18 +10,18 @@ const DAY = 86400000;
 export class KeptPhotos {
   constructor() {
     this.files = [];
-    // what is drawn now, and what was drawn before a reload
-    this.drawn = new Map();
-    this.earlier = new Map(drawings());
+    // what is set on photos now, and what was before a reload
+    this.places = new Map();
+    this.earlier = new Map(places());
     this.writing = Promise.resolve();
   }
 
   // Clips of photos that are not sent yet.
   keep(clips) {
     const files = clips.map(({file}) => file);
-    const drawn = clips.filter(({flow}) => flow).map(({file, flow}) => [nameOf(file), flow]);
-    if (drawn.length || this.drawn.size) setDrawings(drawn);
-    this.drawn = new Map(drawn);
+    const set = clips.filter((clip) => Object.values(clip.places).some(Boolean)).map((clip) => [nameOf(clip.file), clip.places]);
+    if (set.length || this.places.size) setPlaces(set);
+    this.places = new Map(set);
     const ratio = clips[0]?.ratio ?? 1.6;
     if (files.length === this.files.length && files.every((file, place) => file === this.files[place])) return;
     this.files = files;
@@ -43,11 +43,11 @@ export class KeptPhotos {
     }
   }
 
-  // What was drawn on a photo before a reload, once.
-  takeDrawing(file) {
-    const drawn = this.earlier.get(nameOf(file)) ?? '';
+  // What was set on a photo before a reload, once.
+  takePlaces(file) {
+    const found = this.earlier.get(nameOf(file)) ?? {};
     this.earlier.delete(nameOf(file));
-    return drawn;
+    return found;
   }
 }
 

@@ -1,12 +1,8 @@
-// Wires the page together.
+// Wires the empty page together: choosing a photo and switching the language. What a photo needs is fetched meanwhile.
 
 import * as api from './api.js';
-import {Engine} from './engine.js';
 import {offerExamples} from './examples.js';
-import {Loop} from './loop.js';
 import {listen} from './picker.js';
-import {Clips} from './clips.js';
-import {Studio} from './studio.js';
 import {language, setWords, translatePage} from './words.js';
 
 const OTHER = {en: ['zh', '中文'], zh: ['en', 'English']};
@@ -16,26 +12,24 @@ setWords(JSON.parse(document.getElementById('words').textContent));
 
 const form = document.getElementById('studio');
 const link = document.getElementById('language');
-const studio = new Studio(form, new Clips());
+const later = document.getElementById('later').content;
+const sheets = [...later.querySelectorAll('[rel="stylesheet"]')].map((sheet) => new Promise((resolve) => {
+  for (const name of ['load', 'error']) sheet.addEventListener(name, resolve);
+}));
+document.head.append(later);
+// {studio, engine}
+const rest = Promise.all([import('./rest.js'), ...sheets]).then(([{begin}]) => begin(form));
+// the plain form does without
+rest.catch(() => { delete form.dataset.state; });
 
-studio.begin();
-form.addEventListener('mousedown', (event) => {
-  // two quick presses of what can be pressed mean no words
-  if (event.detail > 1 && event.target.closest('.stage, .actions, .before')) event.preventDefault();
-});
-form.dataset.live = '';
-listen(form, document.getElementById('file'), (files) => studio.take(files));
+const take = async (files) => (await rest).studio.take(files);
+listen(form, document.getElementById('file'), take);
 offerExamples(
   document.getElementById('examples'),
-  (files) => studio.take(files),
-  () => studio.view.notice.show('wrong', 'unreachable'),
+  take,
+  async () => (await rest).studio.view.notice.show('wrong', 'unreachable'),
 );
-new Loop(form, document.getElementById('show-loop'));
-const engine = new Engine(
-  document.getElementById('engine'),
-  document.getElementById('status'),
-  (page) => studio.settings.renew(page.getElementById('settings')),
-);
+form.dataset.live = '';
 
 // The switch keeps the photo on the table; without JavaScript it is a plain link.
 link.addEventListener('click', async (event) => {
@@ -55,6 +49,7 @@ link.addEventListener('click', async (event) => {
   offer(OTHER[next]);
   translatePage(before, now);
   // what the server says is in its own words
+  const {engine, studio} = await rest;
   await Promise.all([engine.renew(), studio.translate()]);
 });
 

@@ -4,7 +4,7 @@
 const CLIPS = `turn-live-photos:${location.pathname}`;
 const CURRENT = `${CLIPS}:table`;
 const PHOTO = `${CLIPS}:photo`;
-const DRAWINGS = `${CLIPS}:drawings`;
+const PLACES = `${CLIPS}:places`;
 const TAB = `${CLIPS}:tab`;
 const LEARNED = `${CLIPS}:learned`;
 const MOST = 50;
@@ -65,18 +65,18 @@ export function setKept(ratio) {
   else sessionStorage.removeItem(PHOTO);
 }
 
-// What is drawn on photos that are kept unsent: [name of the photo, what is drawn].
-export function drawings() {
+// What is set on photos that are kept unsent: [name of the photo, {focus, flow}].
+export function places() {
   try {
-    return JSON.parse(sessionStorage.getItem(DRAWINGS)) ?? [];
+    return JSON.parse(sessionStorage.getItem(PLACES)) ?? [];
   } catch {
     return [];
   }
 }
 
-export function setDrawings(list) {
+export function setPlaces(list) {
   try {
-    sessionStorage.setItem(DRAWINGS, JSON.stringify(list));
+    sessionStorage.setItem(PLACES, JSON.stringify(list));
   } catch {
     // then they are not kept
   }

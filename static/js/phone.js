@@ -4,6 +4,9 @@ import * as api from './api.js';
 import {isPhone} from './device.js';
 import {put, putPlain} from './words.js';
 
+// milliseconds until it is asked again whether the clip is there
+const AGAIN = 1000;
+
 export class Phone {
   // `findClip` gives the clip that is shown.
   constructor(dialog, button, findClip) {
@@ -27,10 +30,16 @@ export class Phone {
     this.show({url: null, qr: null, hint: ''});
     put(this.hint, 'phone_asking');
     this.dialog.showModal();
+    await this.ask(id);
+  }
+
+  async ask(id) {
     try {
       this.show(await api.link(id));
     } catch (error) {
-      if (error.message && error instanceof api.Refusal) putPlain(this.hint, error.message);
+      // of many servers, this one may hear last that it is done
+      if (error.code === 'not_done') setTimeout(() => this.dialog.open && this.ask(id), AGAIN);
+      else if (error.message && error instanceof api.Refusal) putPlain(this.hint, error.message);
       else put(this.hint, 'unreachable');
     }
   }

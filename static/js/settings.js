@@ -62,26 +62,25 @@ export class Settings {
     this.onChange();
   }
 
-  // `other` is a clip that is not on the table: what is drawn there is not meant for it.
+  // `other` is a clip that is not on the table: what is set on the photo there is not meant for it.
   values(other = null) {
-    const flow = this.flow && (other ?? {flow: this.flow.value}).flow;
-    const fields = this.fields.filter(({name, value}) => value && name !== 'flow');
-    const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
-    return flow ? {...values, flow} : values;
+    const valueOf = ({name, value}) => other && OF_PHOTO.includes(name) ? other.places[name] : value;
+    const values = this.fields.map((field) => [field.name, valueOf(field)]);
+    return Object.fromEntries(values.filter(([, value]) => value));
   }
 
-  // Another photo is on the table; `flow` is what is drawn on it.
-  forgetPhoto(flow) {
+  // Another photo is on the table.
+  showPlaces(places) {
     for (const field of this.fields.filter(({name}) => OF_PHOTO.includes(name))) {
-      field.value = field === this.flow ? flow : '';
+      field.value = places[field.name] ?? '';
       show(field);
     }
   }
 
-  // Of a clip that has not been sent yet, what is drawn on it.
-  recall({flow = '', job}) {
+  // Of a clip that has not been sent yet, what is set on its photo.
+  recall({places, job}) {
     if (job) this.fill(job.parameters);
-    else if (this.flow) this.set(this.flow, flow);
+    else this.showPlaces(places);
   }
 
   // As they were for an earlier clip; its seed is shown beside the clip and is not taken over unasked.

@@ -88,7 +88,7 @@ export class Studio {
     clips.forEach((clip, place) => this.clips.add(clip, place));
     const [clip] = clips;
     this.put(clip);
-    this.settings.forgetPhoto(clip.flow);
+    this.settings.showPlaces(clip.places);
     earlier.forEach((one) => this.clips.drop(one));
     this.view.enter('chosen', {words: ['chosen', {name: clip.title}], focus: byId('start')});
   }

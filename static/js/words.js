@@ -90,14 +90,20 @@ function translateValue(value, reasons) {
 
 // `from` and `to` are all words, in the language before and now.
 export function translatePage(from, to) {
-  for (const element of document.querySelectorAll('[data-refusal]')) {
+  translateWithin(document, from, to);
+  // what is made of a template later
+  for (const {content} of document.querySelectorAll('template')) translateWithin(content, from, to);
+}
+
+function translateWithin(place, from, to) {
+  for (const element of place.querySelectorAll('[data-refusal]')) {
     element.textContent = translateRefusal(element.dataset.refusal, element.textContent, from, to);
   }
-  for (const element of document.querySelectorAll('[data-words]')) {
+  for (const element of place.querySelectorAll('[data-words]')) {
     put(element, element.dataset.words, valuesOf(element));
   }
   for (const name of ATTRIBUTES) {
-    for (const element of document.querySelectorAll(`[data-words-${name}]`)) {
+    for (const element of place.querySelectorAll(`[data-words-${name}]`)) {
       element.setAttribute(name, say(element.getAttribute(`data-words-${name}`), valuesOf(element)));
     }
   }

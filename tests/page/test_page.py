@@ -615,6 +615,10 @@ def test_a_switch_of_the_language_keeps_the_photo_and_says_everything_anew(chrom
         assert page.title() == '好了 · turn-live-photos'
         assert page.get_attribute('#clip', 'aria-label') == '动起来的照片：photo'
         assert page.get_attribute('#live', 'aria-label') == '播放动态'
+        # what comes later too
+        choose(page, name = 'later.jpg')
+        later = page.locator('.tile', has_text = 'later')
+        assert later.locator('.yes').text_content() == '删除'
 
 
 def test_without_javascript_the_form_brings_the_gif(chromium, port):

@@ -94,10 +94,27 @@ def test_the_focus_is_tapped_moved_by_keys_and_taken_back(page):
     assert page.input_value('#focus') == '0.52,0.52' and _point(page) == _part_of_photo(page)
     assert page.get_attribute('#focus-mark', 'aria-label').startswith('Focus: 52 % across')
     assert Axe().run(page).violations_count == 0
-    # another photo has its own
-    page.set_input_files('#file', file(photo('PNG', (120, 200)), 'other.png'))
+    # another photo has its own, and of several each
+    page.set_input_files(
+        '#file', [file(photo(size = (400, 200))),
+                  file(photo('PNG', (120, 200)), 'other.png')])
     page.wait_for_selector('#focus-mark', state = 'hidden')
     assert page.input_value('#focus') == ''
+    _tap(page, 0.7, 0.4)
+    point = page.input_value('#focus')
+    page.locator('.tile .open', has_text = 'other').click()
+    page.wait_for_selector('#focus-mark', state = 'hidden')
+    assert page.input_value('#focus') == ''
+    page.locator('.tile .open', has_text = 'photo').click()
+    page.wait_for_selector('#focus-mark', state = 'visible')
+    assert page.input_value('#focus') == point
+    asked = []
+    page.on(
+        'response', lambda answer: asked.append(answer.json()['parameters']['focus'])
+        if answer.request.method == 'POST' else None)
+    page.click('#start')
+    page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
+    assert asked == [point, None]
 
 
 def test_a_move_is_chosen_by_keys_and_taken_back(page):

@@ -568,7 +568,7 @@ def test_what_is_drawn_on_photos_not_sent_yet_survives_a_reload(page):
     # sent, it is kept no longer, and returns with its clip
     page.wait_for_selector('.tile[data-state=done] ~ .tile[data-state=done]')
     assert not page.evaluate(
-        "() => Object.keys(sessionStorage).some((key) => key.endsWith(':drawings') && sessionStorage[key] !== '[]')"
+        "() => Object.keys(sessionStorage).some((key) => key.endsWith(':places') && sessionStorage[key] !== '[]')"
     )
     page.locator('.tile .open', has_text = 'two').click()
     page.wait_for_function("() => document.getElementById('flow').value.includes('0.5')")

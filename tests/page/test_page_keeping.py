@@ -124,11 +124,26 @@ def test_where_no_phone_gets_to_the_page_says_what_to_do(page):
     expect(page.locator('#open-phone')).to_be_focused()
 
 
-def test_the_way_to_the_phone_is_a_code_and_a_link(page):
+def test_the_way_to_the_phone_is_a_code_and_a_link(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        _go_to_the_phone(page)
+
+
+def _go_to_the_phone(page):
     axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
     page.route('**/link', lambda route: route.fulfill(json = LINK))
+    # one server of many that hears late that it is done
+    page.route(
+        '**/link',
+        lambda route: route.fulfill(
+            status = 409, json = {
+                'code': 'not_done',
+                'message': 'Too early'
+            }),
+        times = 1)
     finish(page)
     page.click('#open-phone')
+    expect(page.locator('#phone .hint-phone')).to_have_text('Finding the address…')
     expect(page.locator('#phone img')).to_be_visible()
     expect(page.locator('#phone a')).to_have_text(LINK['url'])
     expect(page.locator('#phone .hint-phone')).to_have_text(LINK['hint'])

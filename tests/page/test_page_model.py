@@ -17,6 +17,7 @@ import pytest
 import stand_ins
 from browser import choose, download
 
+from modules import errors
 from modules.engines.contract import DepthUse, EngineStatus
 from modules.engines.models import MODELS
 from modules.i18n import text
@@ -195,6 +196,14 @@ def switch(page, language):
     page.wait_for_selector(f'html[lang^={language}]')
 
 
+def renew(page, port, language):
+    """Switch the language, and see the card in the server's words."""
+    switch(page, language)
+    reason = program.call(port, 'GET', f'/health?lang={language}').json['engines']['svd']
+    page.locator('.card', has_text = reason).wait_for(state = 'attached')
+    open_card(page)
+
+
 def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
         chromium, tmp_path, files):
     with hub.Hub(files).serving() as broken, hub.Hub(files).serving() as server, \
@@ -346,6 +355,17 @@ def test_a_refused_press_is_told_in_the_card(chromium, staged, stage):
         page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
         page.click('#fetch-video')
         page.locator('#fetch-video-fault', has_text = 'The program cannot be reached.').wait_for()
+        # it stays, in words of the language switched to
+        renew(page, staged[0], 'zh')
+        assert words(page, '#fetch-video-fault').startswith('连接不上程序')
+        refusal = errors.TooManyStreams()
+        page.route(
+            '**/model/download*',
+            lambda route: route.fulfill(status = refusal.status, json = refusal.to_json('zh')))
+        page.click('#fetch-video')
+        page.locator('#fetch-video-fault', has_text = refusal.text.in_('zh')).wait_for()
+        renew(page, staged[0], 'en')
+        assert words(page, '#fetch-video-fault') == refusal.text.in_('en')
 
 
 def test_the_keyboard_stays_in_the_card_while_it_changes(chromium, staged, stage):

@@ -66,12 +66,27 @@ def test_modules_import_each_other_and_fetch_words_in_the_same_version(script):
 
 def test_every_module_is_fetched_at_once(port, script):
     """A module that is found only when another has come waits one more round trip."""
-    preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', _get(port, '/').body.decode())
-    wanted = {script}
-    for path in [script, *preloaded]:
-        body = _get(port, path).body.decode()
-        wanted |= {urljoin(path, name) for name in re.findall(r"from '([^']+)'", body)}
-    assert {script, *preloaded} == wanted and len(preloaded) == len(set(preloaded))
+    page = _get(port, '/').body.decode()
+    # what an empty page needs comes before the rest
+    first, later = (
+        re.findall(r'rel="modulepreload" href="([^"]+)"', part)
+        for part in page.split('<template id="later">'))
+    preloaded = [script, *first, *later]
+    assert len(preloaded) == len(set(preloaded))
+    assert {script, *first} == _imported(port, script)
+    assert set(preloaded) == {script, *first} | _imported(port, script.replace(
+        'main.js', 'rest.js'))
+
+
+def _imported(port, script):
+    """A module and all that it imports."""
+    found, wanted = set(), {script}
+    while new := wanted - found:
+        found |= new
+        for path in new:
+            body = _get(port, path).body.decode()
+            wanted |= {urljoin(path, name) for name in re.findall(r"from '([^']+)'", body)}
+    return found
 
 
 def test_an_address_without_the_version_or_with_another_is_asked_for_again(port, script):
@@ -106,9 +121,21 @@ def test_text_is_compressed_and_its_etag_holds(port, script, encoding):
             'Vary']
         assert UNPACK[encoding](answer.body) == plain.body
         assert int(answer.headers['Content-Length']) == len(answer.body) < 0.6 * len(plain.body)
+    assert _get(port, script, encoding).body == _get(port, script, encoding).body
     etag = _get(port, script, encoding).headers['ETag']
     assert _get(port, script, encoding, If_None_Match = etag).status == 304
     assert _get(port, script).headers['ETag'] != etag
+
+
+def test_only_files_under_their_own_address_are_kept_compressed():
+    kept = static_files.CompressedFiles({'/static/v-0/js/main.js'})
+    for address in ('/static/v-0/js/main.js', '/static/v-0/js/./main.js', '/'):
+        kept.set(f'br;{address}', b'compressed')
+    found = [
+        kept.get(f'br;{address}')
+        for address in ('/static/v-0/js/main.js', '/static/v-0/js/./main.js', '/')
+    ]
+    assert found == [b'compressed', None, None]
 
 
 def test_parts_pictures_events_and_answers_are_sent_as_they_are(port, script):

@@ -21,7 +21,7 @@ from modules import errors
 from modules.clips.animator import PREVIEW_SIDE
 from modules.jobs import lifecycle
 from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.job import QUEUED, Job
+from modules.jobs.job import QUEUED, Job, link_id
 from modules.jobs.leftovers import UNFINISHED, remove_folder
 from modules.jobs.record import progress_from_json
 from modules.jobs.results import delivered_names, move_results
@@ -86,6 +86,21 @@ class LiveJobs:
         job = job or self._read(identity)
         self.refresh(job)
         return job
+
+    def find_by_link(self, link: str) -> Job | None:
+        """
+        Find a job by the id that others have of its clip; this process may not have fetched it yet.
+
+        :param link: from :func:`modules.jobs.job.link_id`, or anything else a stranger may have sent
+        :type link: str
+        :return: the job as it is now, or None
+        :rtype: Job | None
+        """
+        if job := self.store.find_by_link(link):
+            return job
+        ended = (identity for identity, _moment in self._ledger.jobs.ended_since(0))
+        identity = next((each for each in ended if link_id(each) == link), None)
+        return self.find(identity) if identity else None
 
     def _read(self, identity: str) -> Job:
         found = self._ledger.jobs.find(identity, self.store.home / identity)

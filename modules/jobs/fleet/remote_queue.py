@@ -104,6 +104,9 @@ class RemoteQueue(Queue):
             raise errors.NotFound
         return self._live.find(identity)
 
+    def find_by_link(self, link: str) -> Job | None:
+        return self._live.find_by_link(link)
+
     def place(self, job: Job) -> Place:
         return self._estimates.place(job)
 
@@ -124,15 +127,16 @@ class RemoteQueue(Queue):
         self._live.drop(job)
 
     def status(self) -> QueueStatus:
-        state = 'FAILED' if self._problem() else _fleet_state(self._ledger, self.shared)
-        # looking for the state may have found that the broker has gone
-        return QueueStatus(state, self._problem(), self._estimates.counts()[0])
 
-    def _problem(self) -> errors.Refusal | None:
-        if self.is_closing:
-            return errors.ShuttingDown()
-        # what has ended is to be put into the store
-        return self._listener.problem() or self._live.store.problem()
+        def find_problem() -> errors.Refusal | None:
+            if self.is_closing:
+                return errors.ShuttingDown()
+            # what has ended is to be put into the store
+            return self._listener.problem() or self._live.store.problem()
+
+        state = 'FAILED' if find_problem() else _fleet_state(self._ledger, self.shared)
+        # looking for the state may have found that the broker has gone
+        return QueueStatus(state, find_problem(), self._estimates.counts()[0])
 
     @property
     def is_closing(self) -> bool:

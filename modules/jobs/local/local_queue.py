@@ -95,6 +95,10 @@ class LocalQueue(Queue):
                 self._restore_late()
         return self._journal.find(identity)
 
+    def find_by_link(self, link: str) -> Job | None:
+        found = self.store.find_by_link(link)
+        return self.find(found.id) if found else None
+
     def _restore_late(self) -> None:
         """Take over the jobs of an earlier run, where that could not be done at the start."""
         try:
@@ -119,8 +123,7 @@ class LocalQueue(Queue):
     def remove(self, job: Job) -> None:
         self._dispatcher.remove(job)
 
-    def drop(self, job: Job) -> None:
-        self.remove(job)
+    drop = remove
 
     def status(self) -> QueueStatus:
         waiting = len(self._line.jobs)

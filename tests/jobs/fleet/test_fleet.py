@@ -27,9 +27,12 @@ from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
 from modules.jobs.fleet.broker import MessageReceiver
 from modules.jobs.fleet.ledger import Ledger
+from modules.jobs.fleet.live import LiveJobs
 from modules.jobs.fleet.records import MOST_BYTES
 from modules.jobs.fleet.task import Task
 from modules.jobs.job import Job, link_id, new_id
+from modules.jobs.store import Store
+from modules.progress import do_nothing
 from modules.request import parse_request
 
 LIMITS = QueueOptions(max_waiting = 16, max_waiting_per_client = 0)
@@ -64,7 +67,7 @@ def a_job(folder, name = 'photo'):
     return Job(identity, upload.parent, parse_request([], upload, name, 'camera'))
 
 
-def test_any_web_process_answers_for_any_job(members):
+def test_any_web_process_answers_for_any_job(members, ledger, tmp_path):
     (one, _), (other, _) = members.web('a'), members.web('b')
     members.worker()
     program.ready(one)
@@ -77,6 +80,11 @@ def test_any_web_process_answers_for_any_job(members):
         assert program.call(port, 'GET', f'/jobs/{identity}/result?format=mp4').status == 200
     for port in (other, one):
         assert program.call(port, 'GET', f'/clip-{link_id(identity)}/result').status == 200
+    # one that has fetched nothing so far finds it too
+    third = LiveJobs(ledger, Store(tmp_path / 'third'), do_nothing)
+    third.store.open()
+    assert third.find_by_link(link_id(identity)).state == 'done'
+    assert third.find_by_link(link_id('0' * 32)) is None
     assert program.call(one, 'DELETE', f'/jobs/{identity}').status == 204
     for path in (f'/jobs/{identity}', f'/clip-{link_id(identity)}'):
         until(lambda path = path: program.call(other, 'GET', path).status == 404)
