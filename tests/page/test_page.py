@@ -75,9 +75,10 @@ def test_the_download_tells_its_size(page):
     assert words(page, '[data-format=mp4] a') == f'MP4\n{-(-len(content) // 1000)} kB'
 
 
-def test_a_photo_that_is_chosen_before_the_scripts_are_here_is_taken(page):
+@pytest.mark.parametrize('module', ['picker', 'rest'])
+def test_a_photo_that_is_chosen_before_the_scripts_are_here_is_taken(page, module):
     waiting = []
-    page.route('**/js/picker.js', lambda route: waiting.append(route))
+    page.route(f'**/js/{module}.js', lambda route: waiting.append(route))
     page.reload(wait_until = 'commit')
     see(page, 'empty')
     page.set_input_files('#file', file(photo(size = (120, 200))))

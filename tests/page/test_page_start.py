@@ -49,12 +49,17 @@ def test_the_page_is_in_its_state_before_the_modules_have_come(page):
     assert page.locator('#choose').is_visible() and not page.locator('#start').is_visible()
 
 
-def test_where_the_modules_do_not_come_the_plain_form_appears(chromium, port):
+@pytest.mark.parametrize('module', ['main', 'rest'])
+def test_where_the_modules_do_not_come_the_plain_form_appears(chromium, port, module):
     with browser.opened(chromium, port, refusals = True) as page:
-        page.route('**/js/main.js', lambda route: route.abort())
+        page.route(f'**/js/{module}.js', lambda route: route.abort())
+        page.once('pageerror', lambda error: None)
         page.reload()
         page.wait_for_selector('#studio:not([data-state])')
         assert page.locator('#file').is_visible() and page.locator('#start').is_visible()
+        # with every sheet
+        page.wait_for_function(
+            "() => getComputedStyle(document.querySelector('.strip')).display === 'flex'")
 
 
 def test_a_photo_that_was_not_sent_is_still_there_after_a_reload(page):
