@@ -201,11 +201,11 @@ def main(minutes: float, pause: float) -> None:
         print('minute   jobs  RSS MB  with children  threads  files  processes')
         _tell(0, load, first)
         began = time.monotonic()
-        told, end = began, began + 60 * minutes
+        logged, end = began, began + 60 * minutes
         while (now := time.monotonic()) < end:
             load.step()
-            if now - told >= max(60, 2 * minutes):
-                told = now
+            if now - logged >= max(60, 2 * minutes):
+                logged = now
                 _tell((now - began) / 60, load, processes.needs(process))
             time.sleep(max(0, now + pause - time.monotonic()))
         last = at_rest(process, load.port)

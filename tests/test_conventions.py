@@ -177,11 +177,11 @@ def rows(readme):
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
 def test_the_readme_tells_every_option_with_its_default(readme):
-    told = list(rows(readme))
+    listed = list(rows(readme))
     for keys in configuration.OPTIONS.values():
         for key, option in keys.items():
             default = '' if option.default in (None, ()) else str(option.default)
-            assert any(row[0] == key and default in row for row in told), (key, default)
+            assert any(row[0] == key and default in row for row in listed), (key, default)
 
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
@@ -190,10 +190,10 @@ def test_the_readme_tells_every_option_of_the_command_line_and_no_other(readme, 
         arguments.parse(['--help'], 'en')
     shown = capsys.readouterr().out.partition('\noptions:\n')[2].partition('\nfor animate:')[0]
     known = set(re.findall(r'^ +(?:-\w, )?(--[a-z-]+)', shown, re.M))
-    told = [
+    found = [
         re.findall(r'--[a-z][a-z-]+', row[0]) for row in rows(readme) if row[0].startswith('--')
     ]
-    assert known == set(sum(told, [])) and '--port' in known
+    assert known == set(sum(found, [])) and '--port' in known
 
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
@@ -209,9 +209,9 @@ def test_the_readme_tells_no_option_that_is_not_there(readme):
 
 @pytest.mark.parametrize('readme', READMES, ids = name)
 def test_the_readme_tells_every_parameter_with_its_range(readme):
-    told = {row[0]: row for row in rows(readme)}
+    found = {row[0]: row for row in rows(readme)}
     for parameter in PARAMETERS:
-        row = told[parameter.name]
+        row = found[parameter.name]
         if parameter.default is not None:
             assert str(parameter.default) in row
         if parameter.maximum is not None:
@@ -235,8 +235,8 @@ def test_the_readme_tells_every_status():
         for child in kind.__subclasses__():
             yield from statuses(child)
 
-    told = {row[0] for row in rows(READMES[0])}
-    assert {str(status) for status in statuses(errors.Refusal)} <= told
+    found = {row[0] for row in rows(READMES[0])}
+    assert {str(status) for status in statuses(errors.Refusal)} <= found
 
 
 def test_the_changelog_begins_with_this_version():

@@ -437,8 +437,8 @@ def test_the_readmes_calls_run_as_they_are_pasted(tmp_path, port):
             assert valid(tmp_path / words[words.index('-o') + 1]), line
             continue
         # the last event, or the only answer
-        told = json.loads(done.stdout.strip().split('data: ')[-1])
-        identity = told.get('id', identity)
-        assert told.get('status', told.get('state')) in STATES, line
-        assert told.get('state') == 'done' or '/events' not in line
+        found = json.loads(done.stdout.strip().split('data: ')[-1])
+        identity = found.get('id', identity)
+        assert found.get('status', found.get('state')) in STATES, line
+        assert found.get('state') == 'done' or '/events' not in line
     assert (tmp_path / 'moving.gif').read_bytes() != (tmp_path / 'lively.gif').read_bytes()

@@ -284,15 +284,15 @@ def test_a_place_is_told_only_where_the_owner_keeps_it(tmp_path, format, keeps):
         with zipfile.ZipFile(path) as bundle:
             bundle.extractall(tmp_path)
         path = next(tmp_path.glob('*.pvt/*.JPG'))
-    told = exiftool(path)
-    places = [value for name, value in told.items() if 'GPS' in name]
+    tags = exiftool(path)
+    places = [value for name, value in tags.items() if 'GPS' in name]
     if not keeps or not format.endswith('photo'):
         assert not places
     else:
-        assert told['GPS:GPSLatitude'] == pytest.approx(31 + 14 / 60 + 20.5 / 3600)
-        assert told['Composite:GPSLongitude'] == pytest.approx(121 + 28 / 60 + 40.25 / 3600)
+        assert tags['GPS:GPSLatitude'] == pytest.approx(31 + 14 / 60 + 20.5 / 3600)
+        assert tags['Composite:GPSLongitude'] == pytest.approx(121 + 28 / 60 + 40.25 / 3600)
     if format.endswith('photo'):
-        assert (told['IFD0:Make'], told['ExifIFD:DateTimeOriginal']) == ('Somebody',
+        assert (tags['IFD0:Make'], tags['ExifIFD:DateTimeOriginal']) == ('Somebody',
                                                                          '2019:05:04 12:34:56')
 
 

@@ -76,8 +76,8 @@ def test_every_file_tells_how_it_was_made(tmp_path, name, frames, is_generated):
 @pytest.mark.parametrize('length', [1, 240, 241, 242, 496, 497, 5000])
 @pytest.mark.parametrize('name', TABLE)
 def test_words_of_any_length_come_back(tmp_path, name, length):
-    told = {'words': 'x' * length}
-    assert provenance.read_settings(_written(tmp_path, name, told = told)) == told
+    found = {'words': 'x' * length}
+    assert provenance.read_settings(_written(tmp_path, name, told = found)) == found
 
 
 def test_the_photo_of_a_live_photo_tells_it_alone(tmp_path):
@@ -130,14 +130,14 @@ def _drawing():
                                              ('live-photo', 'ExifIFD:UserComment'),
                                              ('motion-photo', 'ExifIFD:UserComment')])
 def test_the_longest_drawing_has_room_in_every_file(tmp_path, name, place):
-    told = _drawing()
-    path = _written(tmp_path, name, told = told)
-    assert provenance.read_settings(path) == told
+    result = _drawing()
+    path = _written(tmp_path, name, told = result)
+    assert provenance.read_settings(path) == result
     path = _photo(path) if name == 'live-photo' else path
     found = json.loads(exiftool(path)[place])
     packed = found['parameters'].pop('flow')['zlib']
     flow = zlib.decompress(base64.b64decode(packed)).decode()
-    assert json.loads(flow) == json.loads(told['parameters']['flow'])
+    assert json.loads(flow) == json.loads(result['parameters']['flow'])
     assert b'Warning' not in output_of('exiftool', '-validate', '-warning', '-a', path)
 
 
@@ -149,8 +149,8 @@ def test_the_longest_drawing_has_room_in_every_file(tmp_path, name, place):
 ])
 def test_what_unpacks_to_something_else_is_no_settings(tmp_path, packed):
     path = tmp_path / 'clip.gif'
-    told = json.dumps({'parameters': {'flow': {'zlib': packed}}})
-    TABLE['gif'].encode(Clip(CLIPS['still'], 15, settings = told, created = CREATED), path)
+    found = json.dumps({'parameters': {'flow': {'zlib': packed}}})
+    TABLE['gif'].encode(Clip(CLIPS['still'], 15, settings = found, created = CREATED), path)
     with pytest.raises(provenance.NoSettings):
         provenance.read_settings(path)
 
@@ -193,8 +193,8 @@ def test_pictures_are_the_same_with_them(tmp_path, name, frames):
 
 def test_a_video_is_the_same_with_them(tmp_path):
     seen = []
-    for told in (None, SETTINGS):
-        path = _written(tmp_path, 'mp4', told = told)
+    for settings in (None, SETTINGS):
+        path = _written(tmp_path, 'mp4', told = settings)
         seen.append((decoded(path, 96, 160).tobytes(), streams(path)[0]['duration']))
     assert seen[0] == seen[1]
 

@@ -152,8 +152,8 @@ def test_no_file_makes_a_photo_tell_its_place(tmp_path):
 
 
 def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):
-    told = {key: value for key, value in SETTINGS.items() if key != 'created'}
-    assert again.read_result(_result(tmp_path, told)).created is None
+    settings = {key: value for key, value in SETTINGS.items() if key != 'created'}
+    assert again.read_result(_result(tmp_path, settings)).created is None
 
 
 @pytest.mark.parametrize(('model', 'is_taken'), [('owner/name', True), ('o.w-n/n_a.m-e', True),
@@ -161,9 +161,9 @@ def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):
                                                  ('../b', False), ('a/..', False), ('a/b/c', False),
                                                  ('', False), ('C:\\a/b', False), ('-a/b', False)])
 def test_a_model_is_taken_from_the_hub_alone(tmp_path, model, is_taken):
-    told = copy.deepcopy(SETTINGS)
-    told['options']['ModelOptions']['ModelName'] = model
-    found = again.read_result(_result(tmp_path, told)).overrides
+    settings = copy.deepcopy(SETTINGS)
+    settings['options']['ModelOptions']['ModelName'] = model
+    found = again.read_result(_result(tmp_path, settings)).overrides
     assert (('ModelOptions', 'ModelName') in found) == is_taken
 
 
@@ -205,12 +205,12 @@ EDITS = [
 
 
 def _edited(place, value):
-    told = copy.deepcopy(SETTINGS)
-    inner = told
+    settings = copy.deepcopy(SETTINGS)
+    inner = settings
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = value
-    return told
+    return settings
 
 
 @pytest.mark.parametrize(('place', 'value', 'words'), EDITS)
@@ -227,9 +227,9 @@ def test_an_edited_result_is_refused_with_a_sentence(tmp_path, capsys, place, va
 
 @pytest.mark.parametrize('name', ['parameters', 'options'])
 def test_a_part_that_is_missing_is_told(tmp_path, name):
-    told = {key: value for key, value in SETTINGS.items() if key != name}
+    settings = {key: value for key, value in SETTINGS.items() if key != name}
     with pytest.raises(provenance.NoSettings):
-        again.read_result(_result(tmp_path, told))
+        again.read_result(_result(tmp_path, settings))
 
 
 VALUES = some.recursive(
@@ -300,35 +300,35 @@ def test_serving_reads_no_result(tmp_path):
 def test_a_result_tells_nothing_of_the_machine(tmp_path):
     scenery(64, 64).save(tmp_path / 'a.jpg')
     _animated(tmp_path, MADE, tmp_path / 'a.jpg')
-    told = json.dumps(provenance.read_settings(tmp_path / 'a.gif'))
-    assert str(tmp_path) not in told
-    assert Path.home().name not in told.split('"')
+    settings = json.dumps(provenance.read_settings(tmp_path / 'a.gif'))
+    assert str(tmp_path) not in settings
+    assert Path.home().name not in settings.split('"')
 
 
 @pytest.mark.parametrize(('frames', 'fps', 'seconds'), [(25, 15, 1.66667), (30, 10, 3), (14, 15, 1),
                                                         (200, 7, 10)])
 def test_a_clip_of_a_number_of_frames_is_made_again_as_long_as_it_was(tmp_path, frames, fps,
                                                                       seconds):
-    told = copy.deepcopy(SETTINGS)
-    told['options']['ModelOptions'] = {'OutputFPS': fps, 'OutputFrames': frames}
-    found = again.read_result(_result(tmp_path, told))
+    settings = copy.deepcopy(SETTINGS)
+    settings['options']['ModelOptions'] = {'OutputFPS': fps, 'OutputFrames': frames}
+    found = again.read_result(_result(tmp_path, settings))
     assert configuration.read(None, found.overrides).model.seconds == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize('recorded', [{'ModelName': 'a/b'}, {'Seconds': None}])
 def test_a_models_clip_is_made_again_of_as_many_frames(tmp_path, recorded):
-    told = copy.deepcopy(SETTINGS)
-    told['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 14, **recorded}
-    found = again.read_result(_result(tmp_path, told))
+    settings = copy.deepcopy(SETTINGS)
+    settings['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 14, **recorded}
+    found = again.read_result(_result(tmp_path, settings))
     assert found.overrides['ModelOptions', 'Seconds'] == ''
     assert configuration.read(None, found.overrides).model.seconds is None
 
 
 def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
-    told = copy.deepcopy(SETTINGS)
-    told['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 25}
-    result = _result(tmp_path, told)
+    settings = copy.deepcopy(SETTINGS)
+    settings['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 25}
+    result = _result(tmp_path, settings)
     _animated(tmp_path, OTHER, '--again', result, tmp_path / 'a.jpg', '-o', tmp_path / 'b.gif')
     with Image.open(tmp_path / 'b.gif') as image:
         assert image.n_frames == 25
@@ -348,8 +348,8 @@ def test_a_result_remembers_how_the_camera_moved(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
               '--blur', '0.4')
-    told = dict(again.read_result(tmp_path / 'a.gif').fields)
-    assert (told['move'], told['focus'], told['blur']) == ('pan-left', '0.3,0.6', '0.4')
+    settings = dict(again.read_result(tmp_path / 'a.gif').fields)
+    assert (settings['move'], settings['focus'], settings['blur']) == ('pan-left', '0.3,0.6', '0.4')
     _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
@@ -362,12 +362,12 @@ def test_a_result_remembers_what_flowed(tmp_path):
     drawn = {'strokes': [{'points': points}], 'pins': [{'points': [[0.5, 0.5]]}]}
     (tmp_path / 'flow.json').write_text(json.dumps(drawn), encoding = 'utf-8')
     _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--flow', tmp_path / 'flow.json')
-    told = dict(again.read_result(tmp_path / 'a.gif').fields)
-    assert len(json.loads(told['flow'])['strokes'][0]['points']) == 400
+    settings = dict(again.read_result(tmp_path / 'a.gif').fields)
+    assert len(json.loads(settings['flow'])['strokes'][0]['points']) == 400
     _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
-    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', told['seed'])
+    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', settings['seed'])
     assert (tmp_path / 'a-3.gif').read_bytes() != one
 
 

@@ -56,9 +56,9 @@ def started(folder, *argv, **more):
 
 def ended(process, content = None):
     """Its exit code, and what it said."""
-    told, complaint = process.communicate(content, 60)
+    output, complaint = process.communicate(content, 60)
     assert b'Traceback' not in (complaint or b''), complaint
-    return process.returncode, (told or b'').decode(), (complaint or b'').decode()
+    return process.returncode, (output or b'').decode(), (complaint or b'').decode()
 
 
 class Meanwhile(StandIn):
@@ -85,8 +85,8 @@ def test_what_another_run_wrote_meanwhile_stays(photo, capsys):
 
 def test_two_runs_into_one_folder_write_two_files(photo):
     processes = [started(photo.parent, photo, '-o', 'out/') for _each in range(2)]
-    told = sorted(ended(process)[1].split(' ')[0] for process in processes)
-    assert told == ['out/a-2.gif', 'out/a.gif']
+    output = sorted(ended(process)[1].split(' ')[0] for process in processes)
+    assert output == ['out/a-2.gif', 'out/a.gif']
     assert sorted(path.name for path in (photo.parent / 'out').iterdir()) == ['a-2.gif', 'a.gif']
 
 
@@ -146,8 +146,8 @@ def test_a_name_is_shortened_by_whole_letters(stem, size):
 
 
 def test_how_long_a_name_may_be_is_known_of_folders_that_are_not_there_yet(tmp_path):
-    told = subprocess.run(['getconf', 'NAME_MAX', tmp_path], capture_output = True, check = True)
-    assert targets.max_name_bytes(tmp_path / 'not' / 'there') == min(255, int(told.stdout))
+    output = subprocess.run(['getconf', 'NAME_MAX', tmp_path], capture_output = True, check = True)
+    assert targets.max_name_bytes(tmp_path / 'not' / 'there') == min(255, int(output.stdout))
 
 
 def test_names_that_are_too_long_are_told(photo, capsys):
@@ -211,16 +211,16 @@ def test_a_link_to_itself_is_told(photo, capsys):
 @pytest.mark.parametrize('name', ['-', '/dev/stdin', '/dev/fd/0'])
 def test_a_photo_may_come_through_a_pipe(photo, name):
     process = started(photo.parent, name, '-o', 'x.gif', stdin = subprocess.PIPE)
-    code, told, _complaint = ended(process, photo.read_bytes())
-    assert (code, told.split(' ')[0]) == (0, 'x.gif')
+    code, output, _complaint = ended(process, photo.read_bytes())
+    assert (code, output.split(' ')[0]) == (0, 'x.gif')
     with Image.open(photo.parent / 'x.gif') as image:
         assert image.n_frames > 1
 
 
 def test_what_comes_through_a_pipe_lies_in_the_working_folder(photo, tmp_path):
     with photo.open('rb') as file:
-        code, told, _complaint = ended(started(photo.parent, '/dev/stdin', '-', stdin = file))
-    assert (code, told.split(' ')[0]) == (1, 'photo.gif')
+        code, output, _complaint = ended(started(photo.parent, '/dev/stdin', '-', stdin = file))
+    assert (code, output.split(' ')[0]) == (1, 'photo.gif')
     assert (photo.parent / 'photo.gif').exists()
 
 
@@ -233,9 +233,9 @@ def test_a_photo_may_come_out_of_a_named_or_numbered_pipe(photo):
         photo.parent, f'/dev/fd/{reading}', 'b.jpg', '--format', 'webp', pass_fds = [reading])
     os.close(reading)
     (photo.parent / 'b.jpg').write_bytes(photo.read_bytes())
-    code, told, _complaint = ended(process)
+    code, output, _complaint = ended(process)
     assert (code, [line.split(' ')[0]
-                   for line in told.splitlines()]) == (0, ['photo.webp', 'b.webp'])
+                   for line in output.splitlines()]) == (0, ['photo.webp', 'b.webp'])
 
 
 def test_a_photo_may_come_through_a_socket_as_over_ssh(photo):
@@ -252,7 +252,7 @@ def test_nobody_reads_what_is_told_any_more(photo):
     os.close(reading)
     process = started(photo.parent, photo, photo, stdout = writing)
     os.close(writing)
-    code, _told, complaint = ended(process)
+    code, _output, complaint = ended(process)
     assert (code, complaint) == (1, '')
     assert (photo.parent / 'a.gif').exists()
     assert not (photo.parent / 'a-2.gif').exists()
@@ -261,7 +261,7 @@ def test_nobody_reads_what_is_told_any_more(photo):
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'there is no /dev/full')
 def test_a_full_disk_below_what_is_told_is_told(photo):
     with Path('/dev/full').open('w') as full:
-        code, _told, complaint = ended(started(photo.parent, photo, photo, stdout = full))
+        code, _output, complaint = ended(started(photo.parent, photo, photo, stdout = full))
     assert code == 1
     assert 'No space left on device' in complaint
     assert complaint.count('\n') == 1
@@ -275,8 +275,8 @@ def test_a_disk_that_takes_no_more_is_told(photo, kind):
         '--format',
         kind,
         preexec_fn = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
-    code, told, complaint = ended(process)
-    assert (code, told) == (1, '')
+    code, output, complaint = ended(process)
+    assert (code, output) == (1, '')
     assert complaint == f'{photo}: its clip could not be written to {photo.parent}: the disk is full\n'
     assert sorted(path.name for path in photo.parent.iterdir()) == ['a.jpg', 'test.ini']
 

@@ -61,12 +61,12 @@ def test_lasts_as_long_as_the_clip_at_any_speed_without_delays_that_browsers_str
 
 @pytest.mark.parametrize('count', [1, 2, 7])
 def test_loops_for_ever_and_keeps_every_frame(tmp_path, count):
-    told = subprocess.run(['gifsicle', '-I', _written(tmp_path, _pan(count))],
-                          capture_output = True,
-                          text = True,
-                          check = True).stdout
-    assert 'loop forever' in told
-    assert f'{count} image' in told
+    output = subprocess.run(['gifsicle', '-I', _written(tmp_path, _pan(count))],
+                            capture_output = True,
+                            text = True,
+                            check = True).stdout
+    assert 'loop forever' in output
+    assert f'{count} image' in output
 
 
 def test_frames_that_are_too_fast_are_left_out_all_along_the_clip(tmp_path):
@@ -127,11 +127,11 @@ def test_what_is_still_does_not_flicker_among_what_moves(tmp_path):
 def test_stores_only_the_part_that_changes(tmp_path):
     frames = np.repeat(_photo()[None], 2, 0)
     frames[1, 40:60, 100:120] = (250, 20, 20)
-    told = subprocess.run(['gifsicle', '-I', _written(tmp_path, frames), '#1'],
-                          capture_output = True,
-                          text = True,
-                          check = True).stdout
-    assert '#1 20x20 at 100,40' in told
+    output = subprocess.run(['gifsicle', '-I', _written(tmp_path, frames), '#1'],
+                            capture_output = True,
+                            text = True,
+                            check = True).stdout
+    assert '#1 20x20 at 100,40' in output
 
 
 def test_what_stays_between_changes_costs_next_to_nothing(tmp_path):
@@ -179,14 +179,14 @@ def test_gives_up_colours_then_pixels_then_frames_and_says_so(tmp_path, part, co
                                                               frames):
     path = tmp_path / 'within.gif'
     limit = int(_written(tmp_path, _pan(9)).stat().st_size * part)
-    told = encoder.encode(Clip(_pan(9), 15, max_bytes = limit), path)
+    note = encoder.encode(Clip(_pan(9), 15, max_bytes = limit), path)
     read = _read(path)
     assert path.stat().st_size <= limit
-    assert (told.values['colours'] < 255, read[0][0].shape[1] < 160, len(read)
+    assert (note.values['colours'] < 255, read[0][0].shape[1] < 160, len(read)
             < 9) == (colours, pixels, frames)
     assert sum(delay for _, delay in read) == 60
-    assert str(told.values['width']) in told.in_('zh') and str(
-        told.values['frames']) in told.in_('en')
+    assert str(note.values['width']) in note.in_('zh') and str(
+        note.values['frames']) in note.in_('en')
 
 
 SETTINGS = {'words': 'x' * 500}
@@ -202,8 +202,8 @@ def test_the_whole_file_keeps_to_the_limit_of_its_clip(tmp_path, is_generated):
     whole = path.stat().st_size
     assert TABLE['gif'].encode(replace(clip, max_bytes = whole), path) is None
     assert path.stat().st_size == whole
-    told = TABLE['gif'].encode(replace(clip, max_bytes = whole - 1), path)
-    assert 'colours' in told.in_('en')
+    note = TABLE['gif'].encode(replace(clip, max_bytes = whole - 1), path)
+    assert 'colours' in note.in_('en')
     assert path.stat().st_size < whole
     assert provenance.read_settings(path) == SETTINGS
 

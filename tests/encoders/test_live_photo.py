@@ -208,11 +208,11 @@ def test_the_photo_keeps_its_size_date_and_camera(tmp_path):
     }
     still = encode(scenery(641, 385), exif)
     photo, _ = _written(tmp_path, _clip(read_still = lambda: still))
-    told = exiftool(photo)
-    assert (told['IFD0:Make'], told['IFD0:Model']) == ('Canon', 'Canon EOS R5')
-    assert told['ExifIFD:DateTimeOriginal'] == '2019:05:04 12:34:56'
-    assert told['ExifIFD:OffsetTimeOriginal'] == '+08:00'
-    assert (told['ExifIFD:ExifImageWidth'], told['File:ImageWidth']) == (641, 641)
+    tags = exiftool(photo)
+    assert (tags['IFD0:Make'], tags['IFD0:Model']) == ('Canon', 'Canon EOS R5')
+    assert tags['ExifIFD:DateTimeOriginal'] == '2019:05:04 12:34:56'
+    assert tags['ExifIFD:OffsetTimeOriginal'] == '+08:00'
+    assert (tags['ExifIFD:ExifImageWidth'], tags['File:ImageWidth']) == (641, 641)
     assert UUID.fullmatch(_pair(photo, photo)[0])
 
 
@@ -263,15 +263,15 @@ def test_the_movie_tells_when_the_photo_was_taken(tmp_path, camera, utc, wall):
     created = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone(timedelta(hours = 8)))
     clip = _clip(read_still = lambda: still, created = created)
     _, movie = _written(tmp_path, clip)
-    told = exiftool(movie)
+    tags = exiftool(movie)
     dates = {
-        told[f'{group}:{tag}']
+        tags[f'{group}:{tag}']
         for group, tag in (('QuickTime', 'CreateDate'), ('QuickTime', 'ModifyDate'),
                            ('Track1', 'TrackCreateDate'), ('Track1', 'MediaCreateDate'),
                            ('Track2', 'TrackCreateDate'), ('Track2', 'MediaCreateDate'))
     }
     local = f'{created.astimezone():%Y:%m:%d %H:%M:%S%z}'
-    assert told['Keys:CreationDate'] == (wall or f'{local[:-2]}:{local[-2:]}')
+    assert tags['Keys:CreationDate'] == (wall or f'{local[:-2]}:{local[-2:]}')
     if utc:
         assert dates == {utc}
     else:

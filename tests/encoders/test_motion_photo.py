@@ -155,8 +155,8 @@ def test_is_a_photo_to_whoever_knows_no_motion(tmp_path):
         image.load()
         assert (image.format, image.size) == ('JPEG', (641, 385))
         assert psnr(np.asarray(image), np.asarray(picture)) > 38
-    told = exiftool(path)
-    assert (told['IFD0:Make'], told['ExifIFD:DateTimeOriginal']) == ('Nikon', '2019:05:04 12:34:56')
+    tags = exiftool(path)
+    assert (tags['IFD0:Make'], tags['ExifIFD:DateTimeOriginal']) == ('Nikon', '2019:05:04 12:34:56')
     assert not warnings_of('ffprobe', '-v', 'error', '-f', 'jpeg_pipe', path)
 
 
@@ -179,14 +179,14 @@ def test_motion_made_of_the_photo_alone_is_not_called_made_up(tmp_path):
 
 def test_tells_what_galleries_of_oppo_look_for(tmp_path):
     path = _written(tmp_path, _clip())
-    data, told = path.read_bytes(), exiftool(path)
+    data, tags = path.read_bytes(), exiftool(path)
     length = int(_packet(data)[1][1]['Item:Length'])
     assert {
-        name: told[f'XMP-OpCamera:{name}']
+        name: tags[f'XMP-OpCamera:{name}']
         for name in OPLUS
     } == {
         'MotionPhotoPrimaryPresentationTimestampUs':
-        told['XMP-GCamera:MotionPhotoPresentationTimestampUs'],
+        tags['XMP-GCamera:MotionPhotoPresentationTimestampUs'],
         'MotionPhotoOwner':
         'oplus',
         'OLivePhotoVersion':
@@ -207,20 +207,20 @@ def test_what_servers_and_viewers_look_for_leads_to_the_movie(tmp_path, kind):
     data = path.read_bytes()
     movie = data[_picture_end(data):]
     # Immich: the flag, then the item of that meaning, counted from the end of the file
-    told = exiftool(path, '-struct')
+    tags = exiftool(path, '-struct')
     length, = (
-        entry['Item']['Length'] for entry in told['XMP-Container:Directory']
+        entry['Item']['Length'] for entry in tags['XMP-Container:Directory']
         if entry['Item']['Semantic'] == 'MotionPhoto')
-    assert told['XMP-GCamera:MotionPhoto'] == 1
+    assert tags['XMP-GCamera:MotionPhoto'] == 1
     assert data[-length:] == movie
     # Nextcloud Memories: the same among tags of one name, told apart by their number
-    told = json.loads(output_of('exiftool', '-json', '-n', '-a', '-G4', path))[0]
-    number, = (tag.split(':')[0] for tag, value in told.items()
+    tags = json.loads(output_of('exiftool', '-json', '-n', '-a', '-G4', path))[0]
+    number, = (tag.split(':')[0] for tag, value in tags.items()
                if tag.endswith('DirectoryItemSemantic') and value == 'MotionPhoto')
-    assert told[f'{number}:DirectoryItemLength'] == len(movie)
+    assert tags[f'{number}:DirectoryItemLength'] == len(movie)
     # PhotoPrism: one of these in a JPEG
-    told = json.loads(output_of('exiftool', '-json', '-n', path))[0]
-    assert (told['MIMEType'], told['MotionPhoto']) == ('image/jpeg', 1)
+    tags = json.loads(output_of('exiftool', '-json', '-n', path))[0]
+    assert (tags['MIMEType'], tags['MotionPhoto']) == ('image/jpeg', 1)
     # Aves: a picture and a movie, each with a length, and none of the older fields, which it would take first
     assert [item['Item:Mime'] for item in _packet(data)[1]] == ['image/jpeg', 'video/mp4']
     assert all(int(item['Item:Length']) >= 0 for item in _packet(data)[1])

@@ -34,13 +34,13 @@ def _written(tmp_path, frames, fps = 15):
 
 
 def _stream(path):
-    told = subprocess.run([
+    output = subprocess.run([
         'ffprobe', '-v', 'error', '-count_frames', '-show_streams', '-show_packets', '-of', 'json',
         path
     ],
-                          capture_output = True,
-                          check = True).stdout
-    return json.loads(told)['streams'][0], json.loads(told)['packets']
+                            capture_output = True,
+                            check = True).stdout
+    return json.loads(output)['streams'][0], json.loads(output)['packets']
 
 
 def _decoded(path, height, width):
@@ -111,7 +111,7 @@ def test_no_side_is_longer_than_phones_decode(tmp_path, size, expected):
     """What a panorama of 20000 × 500 gives; it was 4880 wide."""
     frames = np.zeros((3, size[1], size[0], 3), np.uint8)
     frames[:, :, :size[0] // 2] = 200
-    told = mp4.encode(Clip(frames, 30), tmp_path / 'clip.mp4')
+    note = mp4.encode(Clip(frames, 30), tmp_path / 'clip.mp4')
     stream, _ = _stream(tmp_path / 'clip.mp4')
     assert (stream['width'], stream['height']) == expected
     assert stream['level'] <= 52
@@ -120,11 +120,11 @@ def test_no_side_is_longer_than_phones_decode(tmp_path, size, expected):
     assert abs(int(found[0, 0, 0]) - 200) < 6
     assert found[-1, -1, 0] < 6
     if size == expected:
-        assert told is None
+        assert note is None
     else:
         for language in ('en', 'zh'):
-            assert f'{expected[0]} × {expected[1]}' in told.in_(language)
-            assert f'{size[0]} × {size[1]}' in told.in_(language)
+            assert f'{expected[0]} × {expected[1]}' in note.in_(language)
+            assert f'{size[0]} × {size[1]}' in note.in_(language)
 
 
 @given(st.integers(1, 8000), st.integers(1, 8000), st.sampled_from([1, 15, 30, 60, 120]))
@@ -146,5 +146,5 @@ def test_videos_have_a_level_that_phones_take(half_width, half_height, fps):
 @pytest.mark.parametrize('kind', ['live-photo', 'motion-photo'])
 def test_phones_formats_tell_of_a_smaller_video_too(tmp_path, kind):
     clip = Clip(np.zeros((3, 104, 4400, 3), np.uint8), 15)
-    told = encoders.TABLE[kind].encode(clip, tmp_path / 'made')
-    assert '4096 × 96' in told.in_('en')
+    note = encoders.TABLE[kind].encode(clip, tmp_path / 'made')
+    assert '4096 × 96' in note.in_('en')

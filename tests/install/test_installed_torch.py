@@ -206,8 +206,8 @@ ON_LINUX = pytest.mark.skipif(sys.platform != 'linux', reason = 'of other system
 def test_doctor_tells_the_build_to_take_and_why_no_card_is_seen(blind, option, tmp_path):
     options = Configuration(
         model = ModelOptions(device = option), store = StoreOptions(venv_home = tmp_path))
-    told = dict(doctor.report(options, Engines(options), 'en'))
-    taken, seen = told['PyTorch to take'].in_('en'), told['GPU'].in_('en')
+    lines = dict(doctor.report(options, Engines(options), 'en'))
+    taken, seen = lines['PyTorch to take'].in_('en'), lines['GPU'].in_('en')
     assert taken.startswith('https://download.pytorch.org/whl/cu128: ')
     assert 'RTX 3090 (8.6)' in taken and '550.54.14' in taken
     assert 'Driver 550.54.14 is too old for this PyTorch: CUDA 13.0 needs 580' in seen
@@ -219,8 +219,8 @@ def test_doctor_tells_what_somebody_has_set(blind, tmp_path):
     options = Configuration(
         installation = InstallationOptions(pytorch_index_url = 'https://pytorch.example/cu126'),
         store = StoreOptions(venv_home = tmp_path))
-    told = dict(doctor.report(options, Engines(options), 'zh'))
-    assert told['应装的 PyTorch'].in_('zh') == (
+    lines = dict(doctor.report(options, Engines(options), 'zh'))
+    assert lines['应装的 PyTorch'].in_('zh') == (
         'https://pytorch.example/cu126：这是 PyTorchIndexUrl 的设置。')
 
 
@@ -236,8 +236,8 @@ def test_doctor_keeps_to_what_was_chosen_while_the_driver_gives_no_answer(tmp_pa
     index = 'https://download.pytorch.org/whl/cu126'
     environment.write_note(tmp_path, environment.Note('3.11', torch_index = index))
     options = Configuration(store = StoreOptions(venv_home = tmp_path))
-    told = dict(doctor.report(options, Engines(options), 'en'))
-    assert told['PyTorch to take'].in_('en').startswith(f'{index}: ')
+    lines = dict(doctor.report(options, Engines(options), 'en'))
+    assert lines['PyTorch to take'].in_('en').startswith(f'{index}: ')
 
 
 @pytest.fixture(scope = 'module')

@@ -132,9 +132,9 @@ def old(environment, tmp_path):
     packages, others = (next(each.rglob('site-packages')) for each in (home, environment))
     for part in others.glob('pip*'):
         shutil.copytree(part, packages / part.name, dirs_exist_ok = True)
-    told = next(packages.glob('pip-*.dist-info/METADATA'))
-    words = re.sub(r'\nVersion: .*', '\nVersion: 23.0', told.read_text('utf-8'), count = 1)
-    told.write_text(words, 'utf-8')
+    metadata = next(packages.glob('pip-*.dist-info/METADATA'))
+    words = re.sub(r'\nVersion: .*', '\nVersion: 23.0', metadata.read_text('utf-8'), count = 1)
+    metadata.write_text(words, 'utf-8')
     return home
 
 

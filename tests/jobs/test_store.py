@@ -335,7 +335,7 @@ def test_a_program_that_is_killed_leaves_whole_jobs_or_none(tmp_path, millisecon
     adder.stdout.readline()
     time.sleep(milliseconds / 1000)
     adder.kill()
-    told = adder.communicate()[0].split()
+    output = adder.communicate()[0].split()
     store = Store(tmp_path)
     store.open()
     store.sweep()
@@ -343,8 +343,8 @@ def test_a_program_that_is_killed_leaves_whole_jobs_or_none(tmp_path, millisecon
     store.close()
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == jobs
     assert all((tmp_path / identity / 'upload').read_bytes() == b'a photo' for identity in jobs)
-    accepted = {line[1:] for line in told if line[0] == '+'}
-    removed = {line[1:] for line in told if line[0] == '-'}
+    accepted = {line[1:] for line in output if line[0] == '+'}
+    removed = {line[1:] for line in output if line[0] == '-'}
     assert accepted - removed <= jobs
     # at the most the one that was just being added, and the one just being removed
     assert len(jobs - (accepted - removed)) <= 2

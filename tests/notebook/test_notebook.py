@@ -113,11 +113,11 @@ def in_colab(tmp_path_factory, repository, uploads):
     """Where it ran, and what was said below every cell."""
     content = tmp_path_factory.mktemp('colab') / 'content'
     content.mkdir()
-    said, told = {}, content.parent / 'told.json'
+    said, calls = {}, content.parent / 'told.json'
     environment = {
         **repository, 'COLAB_UPLOAD': str(uploads),
         'COLAB_SECRETS': '{"NGROK_AUTHTOKEN": "a-secret"}',
-        'TOLD': str(told)
+        'TOLD': str(calls)
     }
     with cells.kernel(content, COLAB, **environment) as reader:
         for name in ('ready', 'model', 'photo'):
@@ -131,7 +131,7 @@ def in_colab(tmp_path_factory, repository, uploads):
         said['off'] = reader.run('page', page = 'off')
         (content / 'turn-live-photos' / '__main__.py').write_text(STAND_IN)
         said['ngrok'] = reader.run('page', page = 'ngrok')
-    said['told'] = json.loads(told.read_text())
+    said['told'] = json.loads(calls.read_text())
     return content, said
 
 
@@ -397,8 +397,8 @@ def fetch(studio, files, **how):
 
 def test_the_model_is_fetched_with_its_licence_told(studio, capsys):
     fetch(studio, hub.model())
-    told = capsys.readouterr().out
-    assert 'licence' in told.lower() and hub.NAME in told
+    output = capsys.readouterr().out
+    assert 'licence' in output.lower() and hub.NAME in output
     assert weights.find(studio.options, MAIN)
 
 

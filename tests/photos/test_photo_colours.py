@@ -154,8 +154,8 @@ def test_every_mode_of_a_png_has_its_colours_converted(page, tmp_path, ramps, ki
     image.save(content, 'PNG')
     content = content.getvalue()
     start = content.index(b'PLTE' if kind == 'P' else b'IDAT') - 4
-    told = png(ramps, gama(1))
-    chunk = told[told.index(b'gAMA') - 4:told.index(b'IDAT') - 4]
+    content = png(ramps, gama(1))
+    chunk = content[content.index(b'gAMA') - 4:content.index(b'IDAT') - 4]
     content = content[:start] + chunk + content[start:]
     assert_alike(read(tmp_path, content), browser.pixels(page, content, 'image/png'))
 

@@ -263,10 +263,10 @@ def written(kind, **options):
 
 def test_a_picture_process_has_all_that_it_needs_when_it_can_open_nothing_more(tmp_path, reader):
     """tifffile, PyAV and numpy load much of themselves when it is first needed."""
-    deep, told = picture().astype(numpy.float32) / 255, io.BytesIO()
-    tifffile.imwrite(told, deep, photometric = 'rgb', compression = 'zlib', metadata = None)
+    deep, tiff = picture().astype(numpy.float32) / 255, io.BytesIO()
+    tifffile.imwrite(tiff, deep, photometric = 'rgb', compression = 'zlib', metadata = None)
     contents = {
-        'deep': told.getvalue(),
+        'deep': tiff.getvalue(),
         'endless': written('JPEG')[:-2],
         'bitmap': bitmap(MASKS['4444']),
         'animation': apng(),

@@ -115,9 +115,9 @@ def test_orientation_in_xmp_alone_turns_nothing(reader, tmp_path, kind, form):
     tag = f'<rdf:Description {form}/>' if '=' in form else f'<rdf:Description>{form}</rdf:Description>'
     packet = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{tag}</x:xmpmeta>'.encode()
     if kind == 'PNG':
-        told = PngImagePlugin.PngInfo()
-        told.add_itxt('XML:com.adobe.xmp', packet.decode())
-        path = saved(tmp_path, corners(), kind, pnginfo = told)
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt('XML:com.adobe.xmp', packet.decode())
+        path = saved(tmp_path, corners(), kind, pnginfo = texts)
     elif kind == 'TIFF':
         path = saved(tmp_path, corners(), kind, tiffinfo = {700: packet})
     elif kind == 'HEIF':

@@ -321,9 +321,9 @@ def test_a_process_that_was_taken_over_reaches_nothing(sandbox, tmp_path, monkey
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')
 def test_a_process_may_neither_dump_its_memory_nor_work_for_ever(sandbox):
     limits = Path(f'/proc/{process(sandbox)}/limits').read_text()
-    told = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()}
-    assert told['Max core file size'] == told['Max file size'] == ['0', '0']
-    assert int(told['Max cpu time'][0]) < 60
+    limited = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()}
+    assert limited['Max core file size'] == limited['Max file size'] == ['0', '0']
+    assert int(limited['Max cpu time'][0]) < 60
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason = 'looks into /proc')

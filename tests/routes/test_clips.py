@@ -122,11 +122,11 @@ def test_a_clip_that_is_still_being_made_has_no_link_yet(tmp_path):
 
 
 def test_the_link_leads_to_where_the_page_was_opened_and_the_code_says_the_same(port, done):
-    told = get(port, f'/jobs/{done}/link', Host = f'10.1.2.3:{port}').json
-    assert told['url'] == f'http://10.1.2.3:{port}/clip-{link_id(done)}'
-    assert 'same network' in told['hint']
+    answer = get(port, f'/jobs/{done}/link', Host = f'10.1.2.3:{port}').json
+    assert answer['url'] == f'http://10.1.2.3:{port}/clip-{link_id(done)}'
+    assert 'same network' in answer['hint']
     assert get(port, f'/jobs/{done}/link', Host = '8.8.8.8').json['hint'] is None
-    assert read_code(told['qr']) == told['url']
+    assert read_code(answer['qr']) == answer['url']
 
 
 def read_code(address):
@@ -148,9 +148,9 @@ def read_code(address):
 
 @pytest.mark.parametrize('host', ['localhost', '127.0.0.1', 'page.localhost', '[::1]'])
 def test_an_address_that_no_phone_reaches_is_not_offered(port, done, host):
-    told = get(port, f'/jobs/{done}/link', Host = f'{host}:{port}', **BROWSER).json
-    assert (told['url'], told['qr']) == (None, None)
-    assert '--host 0.0.0.0' in told['hint']
+    answer = get(port, f'/jobs/{done}/link', Host = f'{host}:{port}', **BROWSER).json
+    assert (answer['url'], answer['qr']) == (None, None)
+    assert '--host 0.0.0.0' in answer['hint']
 
 
 def test_who_listens_everywhere_offers_the_machines_own_address(tmp_path):
@@ -159,13 +159,13 @@ def test_who_listens_everywhere_offers_the_machines_own_address(tmp_path):
         program.ready(port)
         body, form = program.form([], [('file', 'photo.jpg', jpeg())])
         job = program.call(port, 'POST', '/generate', body, {**form, **headers}).headers['X-Job-Id']
-        told = get(port, f'/jobs/{job}/link', **headers, **BROWSER).json
+        answer = get(port, f'/jobs/{job}/link', **headers, **BROWSER).json
         own = links.find_own_address()
         if own:
-            assert told['url'] == f'http://{own}:{port}/clip-{link_id(job)}'
-            assert 'password' in told['hint']
+            assert answer['url'] == f'http://{own}:{port}/clip-{link_id(job)}'
+            assert 'password' in answer['hint']
         else:
-            assert told['url'] is None
+            assert answer['url'] is None
         # the link opens nothing without the password
         for path in (f'/clip-{link_id(job)}', f'/clip-{link_id(job)}/result'):
             assert get(port, path).status == 401

@@ -54,9 +54,10 @@ def refused(port):
 def check_told(port, code):
     """A submission is refused, and /health told it."""
     assert refused(port) == (503, code)
-    told = health(port)
-    assert (told.status, told.json['status'], told.json['problem']['code']) == (503, 'FAILED', code)
-    assert told.json['problem']['message'] != health(port, 'zh').json['problem']['message']
+    answer = health(port)
+    assert (answer.status, answer.json['status'], answer.json['problem']['code']) == (503, 'FAILED',
+                                                                                      code)
+    assert answer.json['problem']['message'] != health(port, 'zh').json['problem']['message']
 
 
 def test_a_record_of_jobs_that_is_corrupt_is_told(tmp_path):

@@ -156,11 +156,11 @@ def refused(answer, status, code):
 
 
 def test_a_job_tells_how_it_is_from_its_beginning_to_its_end(api):
-    told = api.submit(fields = [('seed', '7'), ('motion_bucket', '9'), ('format', 'webp')])
-    assert re.fullmatch(r'[0-9a-f]{32}', told['id'])
-    assert (told['state']
-            in ('queued', 'running'), told['error'], told['results']) == (True, None, [])
-    job = api.until(told['id'], state = 'done')
+    answer = api.submit(fields = [('seed', '7'), ('motion_bucket', '9'), ('format', 'webp')])
+    assert re.fullmatch(r'[0-9a-f]{32}', answer['id'])
+    assert (answer['state']
+            in ('queued', 'running'), answer['error'], answer['results']) == (True, None, [])
+    job = api.until(answer['id'], state = 'done')
     assert (job['seed'], job['engine'], job['name'], job['model']) == (7, 'camera', 'grandmother',
                                                                        None)
     assert job['parameters'] == {
@@ -221,9 +221,9 @@ def test_nobody_learns_of_other_peoples_jobs(api, path):
 def test_what_flows_is_told_as_it_was_drawn_and_what_is_wrong_with_it_by_its_place(api):
     points = [[round(i / 500, 4), 0.5] for i in range(490)]
     drawn = {'strokes': [{'points': points, 'width': 0.1, 'speed': 1}] * 9}
-    told = api.submit(fields = [('flow', json.dumps(drawn))])
-    assert json.loads(told['parameters']['flow']) == drawn
-    api.until(told['id'], state = 'done')
+    fetched = api.submit(fields = [('flow', json.dumps(drawn))])
+    assert json.loads(fetched['parameters']['flow']) == drawn
+    api.until(fetched['id'], state = 'done')
     drawn['strokes'][3] = {'points': [[0, 0], [0, 'x']]}
     for flow, place in ((json.dumps(drawn), 'flow.strokes[3].points[1]'), ('[' * 65000, 'flow')):
         body, headers = program.form([('flow', flow)], [('file', 'a.jpg', photo())])
@@ -268,9 +268,9 @@ def test_places_in_line_move_up(held):
 
 
 def test_the_time_left_is_unknown_at_first_and_then_learnt(paused):
-    told = paused.submit()
-    first = told['id']
-    assert told['eta_seconds'] is None
+    answer = paused.submit()
+    first = answer['id']
+    assert answer['eta_seconds'] is None
     assert 0 < paused.until(first, step = 3)['eta_seconds'] <= 60
     second = paused.submit()['id']
     assert paused.job(second)['eta_seconds'] is None
@@ -369,13 +369,13 @@ def following(api, identity, **headers):
 def test_events_tell_at_once_and_every_change_and_end_with_the_job(serve):
     with serve('Slow') as api:
         identity = api.submit()['id']
-        told = [job for _id, job in events(curl('-N', api.url(f'jobs/{identity}/events')))]
-        assert told[-1] == api.job(identity)
-        assert told[-1]['state'] == 'done'
-        steps = [job['step'] for job in told if job['phase'] == 'step']
+        answer = [job for _id, job in events(curl('-N', api.url(f'jobs/{identity}/events')))]
+        assert answer[-1] == api.job(identity)
+        assert answer[-1]['state'] == 'done'
+        steps = [job['step'] for job in answer if job['phase'] == 'step']
         assert steps == sorted(steps)
         assert len(set(steps)) >= 5
-        states = [job['state'] for job in told]
+        states = [job['state'] for job in answer]
         assert [s for i, s in enumerate(states)
                 if states[i - 1] != s or i == 0][-2:] == ['running', 'done']
 
@@ -390,13 +390,13 @@ def test_who_has_the_last_event_is_not_told_it_again(api):
 def test_polling_tells_the_same_as_events(held):
     identity = held.until(held.submit()['id'], phase = 'loading')['id']
     with following(held, identity) as stream:
-        tag, told = next(stream)
-        assert told == held.job(identity)
+        tag, found = next(stream)
+        assert found == held.job(identity)
     with following(held, identity, **{'Last-Event-ID': tag}) as stream:
         # nothing is told again; what is new is
         stand_ins.Held.go.set()
         new_tag, new = next(stream)
-        assert (new_tag != tag, new != told) == (True, True)
+        assert (new_tag != tag, new != found) == (True, True)
         assert [new, *(job for _tag, job in stream)][-1] == held.job(identity)
 
 
@@ -647,12 +647,12 @@ def test_every_format_has_its_type_and_name_and_its_size_once_made(api, wanted):
     kind, name = FORMATS[wanted]
     answer = api.call('GET', f'/jobs/{job["id"]}/result?format={wanted}')
     assert (answer.status, answer.headers['Content-Type']) == (200, kind)
-    told = next(r for r in api.job(job['id'])['results'] if r['format'] == wanted)
-    assert (told['bytes'], told['type']) == (len(answer.body), kind)
-    assert re.fullmatch(name.replace('*', r'\d{8}_\d{6}_\d{6}'), told['name'])
-    assert told['name'] in answer.headers['Content-Disposition']
-    assert told['url'] == f'jobs/{job["id"]}/result?format={wanted}'
-    attached = api.call('GET', f'/{told["url"]}&download=1').headers['Content-Disposition']
+    fetched = next(r for r in api.job(job['id'])['results'] if r['format'] == wanted)
+    assert (fetched['bytes'], fetched['type']) == (len(answer.body), kind)
+    assert re.fullmatch(name.replace('*', r'\d{8}_\d{6}_\d{6}'), fetched['name'])
+    assert fetched['name'] in answer.headers['Content-Disposition']
+    assert fetched['url'] == f'jobs/{job["id"]}/result?format={wanted}'
+    attached = api.call('GET', f'/{fetched["url"]}&download=1').headers['Content-Disposition']
     assert attached.startswith('attachment')
     if wanted == 'live-photo':
         assert answer.headers['Content-Disposition'].startswith('attachment')

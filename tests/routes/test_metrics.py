@@ -102,9 +102,9 @@ def test_nothing_tells_of_a_single_photo(serve):
     with serve('Instant') as port:
         identity = submitted(port)
         until(lambda: value(port, 'jobs_total', engine = 'camera', state = 'done', code = ''))
-        told = program.call(port, 'GET', '/metrics').body.decode()
-        assert identity not in told
-        assert 'grandmother' not in told
+        answer = program.call(port, 'GET', '/metrics').body.decode()
+        assert identity not in answer
+        assert 'grandmother' not in answer
 
 
 def test_two_apps_count_each_for_itself(serve, tmp_path):

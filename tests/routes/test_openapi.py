@@ -42,10 +42,10 @@ def test_every_call_is_described_and_no_other(tmp_path):
                   for method in rule.methods - {'HEAD', 'OPTIONS'} if rule.endpoint != 'static'}
     finally:
         app.extensions['services'].close()
-    told = {(path, method)
-            for path, calls in openapi.document()['paths'].items()
-            for method in calls if method != 'parameters'}
-    assert told == served
+    found = {(path, method)
+             for path, calls in openapi.document()['paths'].items()
+             for method in calls if method != 'parameters'}
+    assert found == served
 
 
 def test_every_field_and_format_is_told_with_its_range():
@@ -53,10 +53,10 @@ def test_every_field_and_format_is_told_with_its_range():
     fields = form['content']['multipart/form-data']['schema']['properties']
     for parameter in PARAMETERS:
         for name in (parameter.name, *parameter.aliases):
-            told = fields[name]
-            assert told.get('enum', []) == list(parameter.choices)
-            assert (told.get('minimum'), told.get('maximum')) == (parameter.minimum,
-                                                                  parameter.maximum)
+            found = fields[name]
+            assert found.get('enum', []) == list(parameter.choices)
+            assert (found.get('minimum'), found.get('maximum')) == (parameter.minimum,
+                                                                    parameter.maximum)
     result = openapi.document()['paths']['/jobs/{id}/result']['get']['responses']['200']
     assert set(result['content']) == {kind.mime_type for kind in encoders.TABLE.values()}
 

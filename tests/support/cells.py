@@ -61,8 +61,8 @@ class Said:
 
     def calls(self, name):
         """What Colab's stand-in was asked for."""
-        told = [json.loads(line) for line in re.findall(r'^colab (.+)$', self.words, re.MULTILINE)]
-        return [values for called, *values in told if called == name]
+        found = [json.loads(line) for line in re.findall(r'^colab (.+)$', self.words, re.MULTILINE)]
+        return [values for called, *values in found if called == name]
 
     def pictures(self):
         return [

@@ -81,11 +81,12 @@ def start(script, *arguments, stderr, env):
         command = [sys.executable, script, *arguments]
         return subprocess.Popen(
             command, stdout = subprocess.PIPE, stderr = stderr, text = True, env = env)
-    (output, written), (status, told) = os.pipe(), os.pipe()
+    (output, written), (status, reported) = os.pipe(), os.pipe()
     line = _loaded(Path(script).stem)
-    socket.send_fds(line, [json.dumps([arguments, env]).encode()], [written, stderr.fileno(), told])
+    socket.send_fds(line, [json.dumps([arguments, env]).encode()],
+                    [written, stderr.fileno(), reported])
     os.close(written)
-    os.close(told)
+    os.close(reported)
     # nothing is read ahead: what has come is what can be waited for
     return Forked(os.fdopen(status, 'rb', 0), os.fdopen(output))
 

@@ -88,15 +88,15 @@ class Storm:
             try:
                 answer = program.call(
                     self.ports[name], 'POST', '/jobs', body, headers, timeout = PATIENCE)
-                told = answer.json
+                response = answer.json
             except KeyError:
-                told = {'code': 'not running'}
+                response = {'code': 'not running'}
             except (OSError, ValueError, http.client.HTTPException):
-                told = {'code': 'no answer'}
-            if 'id' in told:
-                self.accepted[number] = told['id']
+                response = {'code': 'no answer'}
+            if 'id' in response:
+                self.accepted[number] = response['id']
                 return
-            self.refused[told['code']] += 1
+            self.refused[response['code']] += 1
             self.is_over.wait(0.3)
 
     def people(self, count, seconds, at_once = 6):
@@ -138,16 +138,16 @@ class Storm:
         return found
 
     def outcome(self, name, identity, colour, seconds):
-        ends, path, told = time.monotonic() + seconds, f'/jobs/{identity}', {}
+        ends, path, found = time.monotonic() + seconds, f'/jobs/{identity}', {}
         while time.monotonic() < ends:
             with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-                told = program.call(self.ports[name], 'GET', path).json
-                if told.get('finished') or told.get('code') == 'not_found':
+                found = program.call(self.ports[name], 'GET', path).json
+                if found.get('finished') or found.get('code') == 'not_found':
                     break
             time.sleep(0.1)
-        if told.get('state') != 'done':
-            error = told.get('error') or {}
-            return error.get('code') or f'{told.get("state")} {told.get("code")}'
+        if found.get('state') != 'done':
+            error = found.get('error') or {}
+            return error.get('code') or f'{found.get("state")} {found.get("code")}'
         content = program.call(self.ports[name], 'GET', f'{path}/result').body
         with Image.open(io.BytesIO(content)) as clip:
             pixel = clip.convert('RGB').getpixel((20, 20))

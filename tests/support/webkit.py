@@ -58,8 +58,8 @@ def display():
         command, pass_fds = [write], stdout = subprocess.DEVNULL, stderr = subprocess.DEVNULL)
     os.close(write)
     try:
-        with os.fdopen(read) as told:
-            yield f':{told.readline().strip()}'
+        with os.fdopen(read) as number:
+            yield f':{number.readline().strip()}'
     finally:
         process.terminate()
         process.wait()

@@ -52,11 +52,11 @@ def test_live_photos_of_one_second_lie_in_one_folder(tmp_path):
         run('unzip', '-q', '-o', '-j', bundle, '*.JPG', '*.MOV', '-d', tmp_path / 'all')
     pairs = {}
     for path in (tmp_path / 'all').iterdir():
-        told = exiftool(path)
+        tags = exiftool(path)
         assert re.fullmatch(r'IMG_20\d{6}_\d{6}_\d{6}', path.stem, re.ASCII)
         identifier = (
-            told.get('Apple:MediaGroupUUID') or told.get('Apple:ContentIdentifier')
-            or told.get('Keys:ContentIdentifier'))
+            tags.get('Apple:MediaGroupUUID') or tags.get('Apple:ContentIdentifier')
+            or tags.get('Keys:ContentIdentifier'))
         pairs.setdefault(path.stem, set()).add((path.suffix, identifier))
     assert len(pairs) == 4
     for files in pairs.values():
@@ -93,12 +93,12 @@ def test_a_job_calls_its_motion_photo_by_one_name(port):
     found = set()
     for _each in range(4):
         job = submitted(port, 'a.jpg', [('format', 'motion-photo')])
-        told, = (result for result in job['results'] if result['format'] == 'motion-photo')
+        shown, = (result for result in job['results'] if result['format'] == 'motion-photo')
         for _again in range(2):
-            answer = program.call(port, 'GET', '/' + told['url'])
-            assert answer.headers['Content-Disposition'] == f'inline; filename={told["name"]}'
-        assert job['id'][:6] not in told['name']
-        found.add(told['name'])
+            answer = program.call(port, 'GET', '/' + shown['url'])
+            assert answer.headers['Content-Disposition'] == f'inline; filename={shown["name"]}'
+        assert job['id'][:6] not in shown['name']
+        found.add(shown['name'])
     assert len(found) == 4
 
 

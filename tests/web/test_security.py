@@ -100,8 +100,8 @@ def test_a_clip_does_not_tell_where_its_photo_was_taken(port, tmp_path, wanted):
         with zipfile.ZipFile(clip) as files:
             files.extractall(tmp_path / 'all')
         clip = tmp_path / 'all'
-    told = output_of('exiftool', '-r', '-a', '-G1', '-ee', clip).decode()
-    assert 'Image' in told and 'GPS' not in told and '47 deg' not in told
+    output = output_of('exiftool', '-r', '-a', '-G1', '-ee', clip).decode()
+    assert 'Image' in output and 'GPS' not in output and '47 deg' not in output
 
 
 def test_the_password_is_told_to_nobody(tmp_path):

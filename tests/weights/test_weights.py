@@ -284,15 +284,15 @@ def test_says_when_a_repository_is_no_pipeline(configuration, server):
 
 
 def test_fetches_exactly_the_needed_files(configuration, server):
-    told = []
-    folder = fetch(configuration, terms(server), told)
+    states = []
+    folder = fetch(configuration, terms(server), states)
     assert weights.find(configuration,
                         VIDEO) == folder == configuration.store.models_home / hub.NAME
     assert files_of(folder) == server.paths() == NEEDED
     assert all((folder / path).read_bytes() == server.files[path] for path in NEEDED)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    assert told[-1].bytes_done == told[-1].bytes_total == server.bytes_sent == total(server)
-    assert {state.source for state in told} == {server.url.partition('://')[2]}
+    assert states[-1].bytes_done == states[-1].bytes_total == server.bytes_sent == total(server)
+    assert {state.source for state in states} == {server.url.partition('://')[2]}
 
 
 def test_asks_nobody_once_the_model_is_here(configuration, server):
@@ -303,10 +303,10 @@ def test_asks_nobody_once_the_model_is_here(configuration, server):
 
 
 def test_tells_speed_and_time_left(configuration, server):
-    server.speed, told = 40_000, []
-    fetch(configuration, terms(server), told)
-    half = min(told, key = lambda state: abs(state.bytes_done - total(server) * 0.6))
-    assert 15_000 < max(state.speed for state in told) < 60_000
+    server.speed, states = 40_000, []
+    fetch(configuration, terms(server), states)
+    half = min(states, key = lambda state: abs(state.bytes_done - total(server) * 0.6))
+    assert 15_000 < max(state.speed for state in states) < 60_000
     assert half.eta == pytest.approx((half.bytes_total - half.bytes_done) / half.speed)
     assert half.file.endswith('.safetensors')
 
@@ -405,10 +405,10 @@ def test_stops_when_told_to_and_continues_later(configuration, server):
         download(configuration, VIDEO, Observer(stop_if_cancelled = stop_if_cancelled),
                  terms(server))
     assert weights.find(configuration, VIDEO) is None
-    server.speed, told = 30_000, []
-    assert fetch(configuration, terms(server), told)
+    server.speed, states = 30_000, []
+    assert fetch(configuration, terms(server), states)
     assert server.bytes_sent < total(server) * 1.5
-    assert 0 < max(state.speed for state in told) < 60_000, 'what was here already is no speed'
+    assert 0 < max(state.speed for state in states) < 60_000, 'what was here already is no speed'
 
 
 def test_leaves_nothing_of_an_outdated_attempt(configuration, server):
@@ -662,9 +662,9 @@ def test_respects_offline_mode_and_asks_no_mirror(configuration, server, tmp_pat
 
 
 def test_asks_the_mirror_when_the_hub_fails(configuration, server, caplog):
-    told, dead = [], closed_port()
-    assert fetch(configuration, Terms((Hub(dead), Hub(server.url)), HASTE, 0), told)
-    assert told[0].error.key == 'weights.unreachable'
+    states, dead = [], closed_port()
+    assert fetch(configuration, Terms((Hub(dead), Hub(server.url)), HASTE, 0), states)
+    assert states[0].error.key == 'weights.unreachable'
     assert [record.getMessage().count(dead[7:]) for record in caplog.records] == [1]
 
 
@@ -817,10 +817,10 @@ def test_the_terminal_is_told_what_comes_its_licence_and_how_far_it_is(
     fetcher = Fetcher(configuration, VIDEO, terms(server))
     fetcher.start()
     assert wait_for(fetcher, 'done').state == 'done'
-    told = [record.getMessage() for record in caplog.records if 'weights' in record.name]
-    assert f'{len(NEEDED)} files' in told[0] and 'GB free' in told[0]
-    assert told[1].startswith('Licence of the model: tiny-community, http')
-    assert 'MB/s, about 1 min left' in told[2]
+    lines = [record.getMessage() for record in caplog.records if 'weights' in record.name]
+    assert f'{len(NEEDED)} files' in lines[0] and 'GB free' in lines[0]
+    assert lines[1].startswith('Licence of the model: tiny-community, http')
+    assert 'MB/s, about 1 min left' in lines[2]
 
 
 def test_closing_ends_the_download_and_keeps_what_came(configuration, server):

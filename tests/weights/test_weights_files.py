@@ -135,8 +135,9 @@ def test_a_file_is_no_name_on_hubs(tmp_path):
 
 def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):
     configuration = options(tmp_path, 'models', '', 'svd_xt.safetensors')
-    told = dict(doctor.report(configuration, Engines(configuration), 'en'))
-    assert told['engine svd'].startswith('svd_xt.safetensors is Stable Video Diffusion in one file')
+    lines = dict(doctor.report(configuration, Engines(configuration), 'en'))
+    assert lines['engine svd'].startswith(
+        'svd_xt.safetensors is Stable Video Diffusion in one file')
     nobody = plan.Terms((Hub('http://127.0.0.1:9'), ), HASTE, 0)
     assert download.fetch(configuration, 'en', nobody) == 1
     assert 'svd_xt.safetensors is Stable Video' in capsys.readouterr().out

@@ -107,9 +107,9 @@ def test_progress_preview_and_cancel_travel(members):
     program.ready(port)
     identity = submitted(port)
     until(lambda: fleet.fetch_job(port, identity)['preview'])
-    told = fleet.fetch_job(port, identity)
-    assert told['steps'] == 20
-    assert 0 < told['step'] <= 20
+    job = fleet.fetch_job(port, identity)
+    assert job['steps'] == 20
+    assert 0 < job['step'] <= 20
     assert program.call(port, 'GET', f'/jobs/{identity}/preview').body[:2] == b'\xff\xd8'
     following = submitted(port)
     assert fleet.fetch_job(port, following)['position'] == 1
@@ -363,10 +363,10 @@ def test_sixty_jobs_while_workers_are_killed_and_redis_is_restarted(members, led
     given_up = 0
     for number, identity in accepted.items():
         until(lambda identity = identity: fleet.fetch_job(ports[0], identity).get('finished'), 120)
-        told = fleet.fetch_job(ports[0], identity)
-        if told['error']:
+        job = fleet.fetch_job(ports[0], identity)
+        if job['error']:
             # it happened to be at work at three of the kills: told, not lost
-            assert told['error']['code'] == 'crashed'
+            assert job['error']['code'] == 'crashed'
             given_up += 1
             continue
         for port in ports:

@@ -283,8 +283,8 @@ def outcome(port, size):
     body, headers = program.form([], [('file', f'{size}.png', photo())])
     identity = program.call(port, 'POST', '/jobs', body, headers).json['id']
     until(lambda: fleet.fetch_job(port, identity).get('finished'))
-    told = fleet.fetch_job(port, identity)
-    return told['state'], told['error'] and told['error']['code']
+    job = fleet.fetch_job(port, identity)
+    return job['state'], job['error'] and job['error']['code']
 
 
 @pytest.mark.parametrize(('options', 'sizes'), [
@@ -337,8 +337,8 @@ def test_a_redis_that_throws_jobs_away_is_told_in_the_log_and_by_doctor(tmp_path
     with fleet.redis_server(tmp_path, *options) as redis:
         configuration = fleet.options_of(redis.url, 2)
         for language in ('en', 'zh'):
-            told = [value for _label, value in doctor.fleet(configuration, language)]
-            assert sum('allkeys-lru' in value for value in told) == 1, language
+            lines = [value for _label, value in doctor.fleet(configuration, language)]
+            assert sum('allkeys-lru' in value for value in lines) == 1, language
         with serving(redis.url, tmp_path / 'home'):
             until(lambda: any('allkeys-lru' in line for line in caplog.messages))
         warned = [entry for entry in caplog.records if 'allkeys-lru' in entry.message]

@@ -116,7 +116,7 @@ def put(ledger, fields, identity = None):
 def a_record(**changes):
     """A record as this version writes it, changed; None takes a field out."""
     wanted = {'seed': 1, 'engine': 'camera', 'format': 'gif', **changes.pop('request', {})}
-    told = {
+    found = {
         'request': {
             name: value
             for name, value in wanted.items() if value is not None
@@ -132,7 +132,7 @@ def a_record(**changes):
         'notes': {},
         **changes
     }
-    return json.dumps({name: value for name, value in told.items() if value is not None})
+    return json.dumps({name: value for name, value in found.items() if value is not None})
 
 
 #: what lies where a job would
@@ -197,8 +197,8 @@ def test_odd_words_among_workers_leave_the_others(web, worker, ledger):
         ledger.client.hset('tlp:webs', f'odd {number}', words)
     ledger.client.hset('tlp:workers', b'\xff', '{}')
     assert list(ledger.members.known()) == [good]
-    told = program.call(web.port, 'GET', '/health')
-    assert (told.status, told.json['engine']) == (200, 'camera')
+    answer = program.call(web.port, 'GET', '/health')
+    assert (answer.status, answer.json['engine']) == (200, 'camera')
     assert program.call(web.port, 'GET', '/').status == 200
     assert b'turn_live_photos_workers 1.0' in program.call(web.port, 'GET', '/metrics').body
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
@@ -220,11 +220,11 @@ def newer(monkeypatch):
     plain = record.job_to_json
 
     def job_to_json(job):
-        told = json.loads(plain(job))
-        told |= {'weather': {'wind': 3}, 'version': '9.0.0'}
-        told['request'] |= {'mood': 'calm', 'horizon': [1, 2]}
-        told['notes'] = {'gif': {'key': 'notes.of_the_future', 'values': {'sea': 'blue'}}}
-        return json.dumps(told)
+        found = json.loads(plain(job))
+        found |= {'weather': {'wind': 3}, 'version': '9.0.0'}
+        found['request'] |= {'mood': 'calm', 'horizon': [1, 2]}
+        found['notes'] = {'gif': {'key': 'notes.of_the_future', 'values': {'sea': 'blue'}}}
+        return json.dumps(found)
 
     return job_to_json
 
@@ -237,9 +237,9 @@ def test_two_versions_read_each_others_jobs(web, worker, ledger, newer, monkeypa
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
     assert is_like(picture(web.port, identity), COLOUR)
     assert 'horizon' in json.loads(ledger.client.hget(f'tlp:job:{identity}', 'record'))['request']
-    told = fleet.fetch_job(web.port, identity)
-    assert told['version'] == '9.0.0' and told['state'] == 'done'
-    assert [result['note'] for result in told['results']] == [None] * 5
+    job = fleet.fetch_job(web.port, identity)
+    assert job['version'] == '9.0.0' and job['state'] == 'done'
+    assert [result['note'] for result in job['results']] == [None] * 5
 
 
 def test_what_an_earlier_version_did_not_write_has_its_default(web, ledger):
@@ -263,9 +263,9 @@ def test_what_an_earlier_version_did_not_write_has_its_default(web, ledger):
             })
         })
     until(lambda: web.services.store.find(identity))
-    told = fleet.fetch_job(web.port, identity)
-    assert told['parameters']['format'] == 'gif' and told['seed'] == 7
-    assert told['error']['code'] == 'internal_error' and told['finished']
+    job = fleet.fetch_job(web.port, identity)
+    assert job['parameters']['format'] == 'gif' and job['seed'] == 7
+    assert job['error']['code'] == 'internal_error' and job['finished']
 
 
 def test_an_error_whose_words_cannot_be_filled_in_is_a_plain_one(web, ledger):
@@ -386,8 +386,8 @@ def test_more_than_a_result_may_have_is_not_read_into_memory(web, ledger, monkey
     ledger.client.set(f'tlp:photo:{identity}', bytes(1_100_000))
     put(ledger, {'state': 'done', 'attempt': 1, 'files': 1, 'record': a_record()}, identity)
     until(lambda: web.services.store.find(identity))
-    told = fleet.fetch_job(web.port, identity)
-    assert (told['state'], told['error']['code']) == ('failed', 'result_too_large')
+    job = fleet.fetch_job(web.port, identity)
+    assert (job['state'], job['error']['code']) == ('failed', 'result_too_large')
     assert [path for path in (web.home / identity).rglob('*') if path.is_file()] == []
     assert ledger.jobs.photo(identity) is None
 
@@ -420,8 +420,8 @@ def test_a_picture_as_it_forms_that_is_none_is_left_out(web, ledger):
             'progress': '["step", 1, 2]'
         }
         ledger.client.hset(f'tlp:job:{identity}', mapping = job)
-        told = fleet.fetch_job(web.port, identity)
-        assert (told['state'], told['step'], told['preview']) == ('running', 1, None)
+        answer = fleet.fetch_job(web.port, identity)
+        assert (answer['state'], answer['step'], answer['preview']) == ('running', 1, None)
 
 
 def test_the_listener_begins_anew_after_anything_and_health_tells_that_it_is_not_there(
@@ -429,9 +429,9 @@ def test_the_listener_begins_anew_after_anything_and_health_tells_that_it_is_not
     ledger.client.delete('tlp:news')
     ledger.client.set('tlp:news', 'no list of news')
     until(lambda: health(web.port)['status'] == 'FAILED')
-    told = program.call(web.port, 'GET', '/health', headers = {'Accept-Language': 'zh'})
-    assert told.status == 503 and told.json['problem']['code'] == 'not_listening'
-    assert '工作机' in told.json['problem']['message']
+    answer = program.call(web.port, 'GET', '/health', headers = {'Accept-Language': 'zh'})
+    assert answer.status == 503 and answer.json['problem']['code'] == 'not_listening'
+    assert '工作机' in answer.json['problem']['message']
     ledger.client.delete('tlp:news')
     program.ready(web.port)
     assert health(web.port)['problem'] is None

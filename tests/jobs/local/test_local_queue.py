@@ -107,39 +107,39 @@ def test_a_job_that_is_done_has_no_error_and_tells_how_far_it_came(tmp_path, any
 
 
 def test_time_in_which_nobody_waits_is_used_until_somebody_comes(tmp_path, any_queue):
-    told = []
+    calls = []
 
     def prepare(stop_if_cancelled):
-        told.append('begun')
+        calls.append('begun')
         try:
             while True:
                 time.sleep(0.01)
                 stop_if_cancelled()
         finally:
-            told.append('ended')
+            calls.append('ended')
 
     with any_queue(tmp_path, Animator(prepare = prepare), pause = 0.1) as (queue, animator):
-        until(lambda: told == ['begun'])
+        until(lambda: calls == ['begun'])
         assert queue.status().state == 'READY'
         first, second = submit(queue, job(tmp_path, 'held'), job(tmp_path))
         until(lambda: animator.begun == ['held'])
-        assert told == ['begun', 'ended']
+        assert calls == ['begun', 'ended']
         animator.go.set()
         assert finished(first)[0] == finished(second)[0] == 'done'
-        until(lambda: told == ['begun', 'ended', 'begun'])
-    until(lambda: told == ['begun', 'ended', 'begun', 'ended'])
+        until(lambda: calls == ['begun', 'ended', 'begun'])
+    until(lambda: calls == ['begun', 'ended', 'begun', 'ended'])
 
 
 def test_who_comes_again_soon_does_not_find_a_worker_busy_with_something_else(tmp_path, any_queue):
-    told = []
-    animator = Animator(prepare = lambda _stop: told.append(animator.begun.copy()))
+    calls = []
+    animator = Animator(prepare = lambda _stop: calls.append(animator.begun.copy()))
     with any_queue(tmp_path, animator, pause = 2) as (queue, _):
         for _ in range(4):
             assert finished(*submit(queue, job(tmp_path)))[0] == 'done'
             time.sleep(0.4)
-        assert not told
-        until(lambda: told)
-    assert told[0] == ['quick'] * 4
+        assert not calls
+        until(lambda: calls)
+    assert calls[0] == ['quick'] * 4
 
 
 def test_what_fails_while_nobody_waits_fails_no_job(tmp_path, any_queue, caplog):
