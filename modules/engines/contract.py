@@ -109,6 +109,9 @@ class Engine(Protocol):
         :raises modules.errors.EngineUnavailable: when that fails for a reason a person can remove
         """
 
+    def unload(self) -> None:
+        """Let go of a model that fills the device, on the worker; :meth:`load` brings it back."""
+
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         """
         Do what makes later clips faster; called on a loaded engine whenever no job waits.

@@ -150,6 +150,13 @@ class Engines:
         with self._loading:
             if name not in self._loaded:
                 logger.info('Loading the %s engine', name)
+                if self.preferred == 'auto' and name == self.find_best(self.own_reasons()):
+                    # what has failed stays known for that
+                    before = [each for each in self._loaded if not self.has_failed(each)]
+                    for other in before:
+                        logger.info('Making room: the %s engine is let go of', other)
+                        self._engines[other].unload()
+                        self._loaded.discard(other)
                 installed_torch.set_variables()
                 engine.load()
                 self._loaded.add(name)

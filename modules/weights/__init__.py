@@ -91,14 +91,16 @@ class Model:
 
     def expect_bytes(self, configuration: Configuration) -> int:
         """
-        Say how many bytes are fetched, about.
+        Say about how many bytes are fetched: of what is not here of the model and what is fetched with it, or of both.
 
         :param configuration: the options
         :type configuration: Configuration
         :return: bytes
         :rtype: int
         """
-        return self.sizes.get(self.name(configuration), self.size)
+        both = [each for each in (self, self.find_companion(configuration)) if each]
+        missing = [each for each in both if find(configuration, each) is None]
+        return sum(each.sizes.get(each.name(configuration), each.size) for each in missing or both)
 
     def list_stems(self, files: Collection[str]) -> tuple[str, ...]:
         """

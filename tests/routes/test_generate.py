@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 import zlib
+from functools import partial
 
 import program
 import pytest
@@ -22,6 +23,8 @@ from PIL import Image
 from serving import jpeg, refused, serve
 
 from modules import VERSION
+from modules.configuration import Configuration
+from modules.engines.registry import Engines
 from modules.web.channel import LINGER_SECONDS
 
 
@@ -435,6 +438,22 @@ def test_the_engine_asked_for_in_the_ini_may_be_missing_and_the_program_runs(tmp
 def test_auto_takes_the_first_engine_that_can(tmp_path):
     with serve(tmp_path, {'svd': 'Instant', 'camera': 'Instant'}) as port:
         assert program.generate(port, jpeg()).headers['X-Engine'] == 'svd'
+
+
+def test_what_auto_took_before_leaves_the_device_to_what_it_takes_now():
+    configuration = Configuration()
+    engines = Engines(configuration,
+                      stand_ins.table(wan = 'Unavailable', svd = 'Instant', camera = 'Instant'))
+    let_go = []
+    for name, engine in engines._engines.items():
+        engine.unload = partial(let_go.append, name)
+    for name in ('svd', 'camera'):
+        engines.get(name)
+    assert not let_go, 'one that is asked for by name stands beside it'
+    engines._engines['wan'] = stand_ins.Instant(configuration)
+    for name in ('wan', 'svd', 'wan'):
+        engines.get(engines.choose('auto') if name == 'wan' else name)
+    assert sorted(let_go) == ['camera', 'svd']
 
 
 def test_auto_passes_over_a_slow_engine_which_whoever_names_it_gets(tmp_path):

@@ -42,6 +42,9 @@ class Instant:
     def load(self):
         pass
 
+    def unload(self):
+        pass
+
     def prepare(self, stop_if_cancelled):
         pass
 

@@ -74,6 +74,9 @@ def test_fetches_exactly_the_needed_files(configuration, more):
 def test_what_is_fetched_depends_on_the_model_that_is_named(configuration, name, gigabytes):
     named = dataclasses.replace(configuration, engines = (WanOptions(model_name = name), ))
     assert WAN.expect_bytes(named) // 10**9 == gigabytes
+    lora = ('an/other/high.safetensors', 'an/other/low.safetensors')
+    named = dataclasses.replace(named, engines = (WanOptions(model_name = name, lora = lora), ))
+    assert WAN.expect_bytes(named) // 10**9 == gigabytes + 2
 
 
 def test_the_address_of_another_model_names_only_a_host(configuration):

@@ -131,6 +131,9 @@ class VideoEngine(Engine, Generic[Model]):
     def load(self) -> None:
         self.holder.load(self._load)
 
+    def unload(self) -> None:
+        self.holder.unload()
+
     def _load(self) -> Model:
         was_slow = self.budget.explain_slow(self._require_checkpoint())
         self.budget.use_device(*loader.find_device(self.model.device, self.pipeline))

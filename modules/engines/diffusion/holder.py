@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from modules import errors
-from modules.engines.diffusion import attempts, loader
+from modules.engines.diffusion import attempts, loader, selftest
 from modules.engines.diffusion.selftest import Testable
 from modules.i18n import Text, text
 from modules.progress import JobControl, StopIfCancelled
@@ -57,6 +57,13 @@ class ModelHolder(Generic[Model]):
                 except loader.LoadingError as error:
                     self.failure = error.reason
             return self.require()
+
+    def unload(self) -> None:
+        """Let go of the model and its memory."""
+        with self._lock:
+            device = self.model.device if self.model is not None else 'cpu'
+            self.model = None
+        selftest.release(device)
 
     def require(self) -> Model:
         """

@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import shutil
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -743,6 +744,15 @@ def test_auto_takes_it_where_weights_need_not_move_for_every_step(published, dev
     budget.use_device(device, gibibytes and gibibytes * GIB)
     is_slow = budget.explain_slow(folder) is not None
     assert is_slow is (small if kind.has_own_time else large)
+
+
+def test_memory_is_given_back_and_the_same_clip_made_later(tiny):
+    wanted = request(prompt = 'wind')
+    expected, gone = animate(tiny.engine, photo(), wanted), weakref.ref(tiny.engine.holder.model)
+    tiny.engine.unload()
+    assert gone() is None and tiny.engine.status().reason is None
+    tiny.engine.load()
+    assert numpy.array_equal(animate(tiny.engine, photo(), wanted), expected)
 
 
 def test_what_turns_out_to_be_slow_is_not_loaded_unless_asked_for_again(
