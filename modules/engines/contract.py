@@ -111,6 +111,8 @@ class Engine(Protocol):
 
     def unload(self) -> None:
         """Let go of a model that fills the device, on the worker; :meth:`load` brings it back."""
+        # most have none
+        return
 
     def prepare(self, stop_if_cancelled: StopIfCancelled) -> None:
         """
