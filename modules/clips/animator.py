@@ -162,8 +162,8 @@ class Animator:
         engine = self.engines.get(request.engine, control.stop_if_cancelled)
         control.stop_if_cancelled()
         # twice the pixels of the result, so that a camera that moves closer still finds detail
-        pixels = 2 * self.model.image_prompt_width * self.model.image_prompt_height
-        photo = self.reader.read(request.photo, pixels)
+        usual = 2 * self.model.image_prompt_width * self.model.image_prompt_height
+        photo = self.reader.read(request.photo, engine.photo_pixels or usual)
         notes = [explain_unused(engine, request, self.model), explain_loop(engine, request)]
 
         def report(progress: Progress) -> None:

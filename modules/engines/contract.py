@@ -86,6 +86,9 @@ class Engine(Protocol):
     wishes: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     #: the first frame would follow the last without a jump
     is_closed: bool
+    #: pixels of the photo that it can use; None for what suits the size in the options. May be known only once
+    #: :meth:`status` was called
+    photo_pixels: int | None = None
     #: those that change anything, where it understands ``preset``
     presets: tuple[str, ...] = PRESETS
     #: that is so of a clip whose request has ``loop = model``; may be known only once :meth:`status` was called

@@ -26,6 +26,7 @@ class Instant:
     parameters = ('motion_bucket_id', 'seed')
     is_closed = False
     presets = PRESETS
+    photo_pixels = None
     can_close = False
     is_generative = False
     frames = 2

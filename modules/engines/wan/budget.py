@@ -21,6 +21,7 @@ from modules.engines.wan.kinds import LARGE, Kind, read_kind
 from modules.engines.wan.memory import Needs
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.pipeline import Source
+from modules.engines.wan.texts import are_kept, choose_texts
 from modules.i18n import Text, text
 
 #: the photo whose clip has as many pixels as any
@@ -42,6 +43,8 @@ class WanBudget(DeviceBudget[Needs]):
         super().__init__(configuration.model, 'wan')
         self.configuration = configuration
         self.own = configuration.find_section(WanOptions)
+        #: where what is made of texts is kept
+        self.home = configuration.store.models_home / 'texts'
 
     def find_source(self, folder: Path) -> Source:
         """
@@ -149,6 +152,11 @@ class WanBudget(DeviceBudget[Needs]):
     def _explain_main_memory(self, folder: Path) -> Text | None:
         """Weights lie in main memory before they are anywhere else, and those that move stay there."""
         needed, available = self.read_needs(folder).weights, devices.read_main_memory()
+        encoder = memory.count_weights(folder, 'text_encoder', 2 if self.is_half else 4)
+        # what reads texts is there by itself, before the rest, and only for texts that were never seen
+        is_needed = encoder > needed and encoder > available
+        if is_needed and not are_kept(self.home, folder, choose_texts(self.own)):
+            needed = encoder
         if needed <= available:
             return None
         return text(

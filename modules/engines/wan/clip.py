@@ -80,9 +80,9 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
     :return: what is made
     :rtype: Clip
     """
-    pixels = (own.width or kind.width) * (own.height or kind.height)
     preset, frames = asked.preset, own.frames or FRAMES
-    width, height = choose_size(asked.photo, round(pixels * preset.pixels), kind.multiple)
+    pixels = round(count_pixels(own, kind) * preset.pixels)
+    width, height = choose_size(asked.photo, pixels, kind.multiple)
     if asked.seconds:
         frames = round(asked.seconds * kind.fps / 4) * 4 + 1
     elif preset.frames:
@@ -92,6 +92,20 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
     return Clip(width, height, max(parts),
                 max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
                 kind.guidance if own.guidance is None else own.guidance, parts)
+
+
+def count_pixels(own: WanOptions, kind: Kind) -> int:
+    """
+    Count the pixels that the model makes a frame of, at most.
+
+    :param own: the options
+    :type own: WanOptions
+    :param kind: the checkpoint's
+    :type kind: Kind
+    :return: pixels
+    :rtype: int
+    """
+    return (own.width or kind.width) * (own.height or kind.height)
 
 
 def find_usual_seconds(own: WanOptions, kind: Kind, preset: str) -> float:

@@ -31,6 +31,7 @@ from modules.engines.wan.clip import (
     PRESETS,
     Asked,
     Clip,
+    count_pixels,
     find_longest,
     find_usual_seconds,
     list_presets,
@@ -90,7 +91,6 @@ class Wan(VideoEngine[Sampler]):
         self.budget: WanBudget
         super().__init__(configuration, WanBudget(configuration), find, are_libraries_coming)
         self.own = configuration.find_section(WanOptions)
-        self._home = configuration.store.models_home / 'texts'
         self._use_kind(SMALL)
 
     def explain_checkpoint(self, folder: Path | None) -> Text | None:
@@ -122,6 +122,8 @@ class Wan(VideoEngine[Sampler]):
         self._kind, self.fps, self.can_close = kind, float(kind.fps), kind.can_close
         self.presets = list_presets(self.own, kind)
         self.longest_seconds: float = round(find_longest(self.own, kind) / kind.fps, 2)
+        # twice those of the model's picture, so that what is made smaller stays sharp
+        self.photo_pixels = 2 * count_pixels(self.own, kind)
         self.usual_seconds: float = self.model.seconds or find_usual_seconds(
             self.own, kind, self.model.preset)
 
@@ -130,7 +132,7 @@ class Wan(VideoEngine[Sampler]):
         source = self.budget.find_source(folder)
         _kind, usual = self.budget.plan_usual(folder)
         identity = identify_encoder(folder, str(source.get_dtype()))
-        texts = TextCache(self._home, identity, partial(pipeline.embed_texts, source))
+        texts = TextCache(self.budget.home, identity, partial(pipeline.embed_texts, source))
         usual_texts = choose_texts(self.own)
         # what reads texts needs the memory that the rest will take
         texts.embed(*usual_texts)

@@ -80,9 +80,7 @@ def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
     :rtype: Needs
     """
     config, vae = (read_config(folder / part / 'config.json') for part in ('transformer', 'vae'))
-    transformers = [
-        _count_weights(folder, part, width) for part in ('transformer', 'transformer_2')
-    ]
+    transformers = [count_weights(folder, part, width) for part in ('transformer', 'transformer_2')]
     pixels, is_patched = clip.width * clip.height, vae.get('patch_size') is not None
     channels = config['num_attention_heads'] * config['attention_head_dim']
     tokens = (clip.frames // 4 + 1) * pixels // kind.multiple**2
@@ -94,7 +92,7 @@ def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
     return Needs(
         transformers = sum(transformers),
         transformer = max(transformers),
-        vae = _count_weights(folder, 'vae', 4),
+        vae = count_weights(folder, 'vae', 4),
         denoising = int(tokens * channels * _count_token_bytes(kind, width)),
         encoding = int(encoding * pixels),
         decoding = int(decoding * pixels),
@@ -103,7 +101,19 @@ def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
                 frames * pixels * JOINING)))
 
 
-def _count_weights(folder: Path, part: str, width: int) -> int:
+def count_weights(folder: Path, part: str, width: int) -> int:
+    """
+    Count the bytes of a part's weights.
+
+    :param folder: a whole model
+    :type folder: Path
+    :param part: its folder
+    :type part: str
+    :param width: bytes of a number: 2 or 4
+    :type width: int
+    :return: bytes; 0 for a part that is not there
+    :rtype: int
+    """
     files = checkpoints.list_loaded_files(folder, find_variant(folder), part)
     return sum(checkpoints.count_bytes(file, width) for file in files)
 

@@ -30,6 +30,9 @@ MOST = 64
 #: the same in memory, where they cannot be kept on the disk
 MOST_IN_MEMORY = 8
 
+#: as torch names what is computed with
+PRECISIONS = ('torch.bfloat16', 'torch.float16', 'torch.float32')
+
 #: tokens of a text
 TOKENS = 512
 
@@ -111,8 +114,7 @@ class TextCache:
         return [one for text in texts if (one := found[text]) is not None]
 
     def _path(self, text: str) -> Path:
-        key = hashlib.sha256(f'{self._identity}\n{text}'.encode()).hexdigest()
-        return self._home / f'{key}.safetensors'
+        return self._home / name_file(self._identity, text)
 
     def _read(self, text: str) -> 'torch.Tensor | None':
         """Read an embedding; None where there is none, or a file that is not as it was written."""
@@ -173,6 +175,39 @@ class TextCache:
             files = sorted(self._home.iterdir(), key = lambda file: file.stat().st_mtime)
             for file in files[:-MOST]:
                 file.unlink()
+
+
+def name_file(identity: str, text: str) -> str:
+    """
+    Name the file of a text's embedding.
+
+    :param identity: tells the model that reads texts, and the precision, from all others
+    :type identity: str
+    :param text: the text
+    :type text: str
+    :return: its name
+    :rtype: str
+    """
+    key = hashlib.sha256(f'{identity}\n{text}'.encode()).hexdigest()
+    return f'{key}.safetensors'
+
+
+def are_kept(home: Path, folder: Path, texts: tuple[str, ...]) -> bool:
+    """
+    Tell whether texts were read before, at any one precision.
+
+    :param home: where embeddings are kept
+    :type home: Path
+    :param folder: a whole model
+    :type folder: Path
+    :param texts: the texts
+    :type texts: tuple[str, ...]
+    :return: whether all of them were
+    :rtype: bool
+    """
+    return any(
+        all((home / name_file(identify_encoder(folder, precision), text)).is_file()
+            for text in texts) for precision in PRECISIONS)
 
 
 def identify_encoder(folder: Path, precision: str) -> str:

@@ -26,7 +26,7 @@ from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.commands import again
 from modules.configuration import Configuration, ModelOptions, WebOptions
-from modules.engines.diffusion import fitting, ladder, loading
+from modules.engines.diffusion import devices, fitting, ladder, loading
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
 from modules.engines.wan import kinds, memory
@@ -450,6 +450,53 @@ def test_parts_that_have_half_precision_files_alone_are_read(tiny, tmp_path, pla
     assert engine.budget.read_needs(folder) == tiny.engine.budget.read_needs(tiny.folder)
 
 
+def test_what_reads_texts_has_to_fit_main_memory_until_they_are_read(tiny, tmp_path, monkeypatch):
+    engine = tiny_wan.made(tiny.folder, tmp_path)
+    needs = engine.budget.read_needs(tiny.folder)
+    encoder = memory.count_weights(tiny.folder, 'text_encoder', 4)
+    # in small, the rest is larger
+    monkeypatch.setattr(
+        engine.budget, 'read_needs',
+        lambda *given: dataclasses.replace(needs, transformers = encoder // 4, vae = 0))
+    monkeypatch.setattr(devices, 'read_main_memory', lambda: encoder - 1)
+    assert engine.status().reason.key == 'engines.no_main_memory'
+    monkeypatch.setattr(devices, 'read_main_memory', lambda: encoder)
+    assert engine.status().reason is None
+    monkeypatch.setattr(devices, 'read_main_memory', lambda: 2**40)
+    tiny_wan.loaded(tiny.folder, tmp_path)
+    monkeypatch.setattr(devices, 'read_main_memory', lambda: encoder - 1)
+    assert engine.status().reason is None
+    monkeypatch.setattr(devices, 'read_main_memory', lambda: encoder // 4 - 1)
+    assert engine.status().reason.key == 'engines.no_main_memory'
+
+
+@pytest.mark.parametrize(('own', 'sides'), [({}, (96, 64)),
+                                            ({
+                                                'width': 640,
+                                                'height': 480
+                                            }, (640, 480))])
+def test_as_much_of_the_photo_is_decoded_as_the_model_can_use(tiny, tmp_path, own, sides):
+    read = []
+
+    class Reading(PhotoReader):
+
+        def read(self, photo, pixels = None):
+            read.append(pixels)
+            raise errors.Cancelled
+
+    options = tiny_wan.configured(
+        tiny.folder, tiny.home, own, image_prompt_width = 64, image_prompt_height = 64)
+    engines = Engines(options, {'wan': ('modules.engines.wan.engine', 'Wan')})
+    path = tmp_path / 'photo.png'
+    photo(1200, 900).image.save(path)
+    request_of_file = parse_request([('engine', 'wan')], path, 'photo')
+
+    animator = Animator(options, Reading(10**8), engines)
+    with pytest.raises(errors.Cancelled):
+        animator.animate(request_of_file, tmp_path / 'one.webp', JobControl())
+    assert read == [2 * sides[0] * sides[1]]
+
+
 def test_texts_are_kept_by_text_and_by_model(tmp_path):
     read = []
 
@@ -772,7 +819,7 @@ def test_what_turns_out_to_be_slow_is_not_loaded_unless_asked_for_again(
 def test_the_page_asks_what_should_happen_and_the_program_makes_it(large, tmp_path):
     web = WebOptions(port = 0)
     options = dataclasses.replace(
-        tiny_wan.configured(large, tmp_path / 'home', engine = 'wan'), web = web)
+        tiny_wan.configured(large, tmp_path / 'home', {'steps': 20}, engine = 'wan'), web = web)
     app = create_app(options, tmp_path / 'outputs')
     content = io.BytesIO()
     photo(120, 80).image.save(content, 'PNG')
@@ -782,6 +829,8 @@ def test_the_page_asks_what_should_happen_and_the_program_makes_it(large, tmp_pa
         page = program.call(port, 'GET', '/').body.decode()
         assert 'name="prompt"' in page and 'name="negative_prompt"' in page
         assert 'name="motion_bucket_id"' not in page
+        assert '<option value="model" data-words="loop_model">' in page
+        assert 'data-words="preset_balanced_wan"' in page and 'data-words="preset_draft"' in page
         fields = [('prompt', 'wind'), ('format', 'webp'), ('seed', '7')]
         answer = program.generate(port, content.getvalue(), fields)
         assert (answer.status, answer.headers['X-Engine']) == (200, 'wan')
