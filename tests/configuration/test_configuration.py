@@ -143,7 +143,7 @@ def test_reports_every_problem_with_its_line_and_the_nearest_name(ini):
     assert 'Did you mean ModelOptions?' in found[2]
     assert '1 to 60' in found[3]
     assert 'multiple of 64' in found[4]
-    assert 'auto, svd, camera' in found[5]
+    assert 'auto, wan, svd, camera' in found[5]
     assert 'True or False' in found[6]
     assert 'first on line 7' in found[7]
 

@@ -144,7 +144,7 @@ def test_the_page_doctor_and_the_fetcher_tell_it(tmp_path, capsys):
     app = create_app(configuration, tmp_path / 'outputs')
     with program.served(app, configuration.web) as port:
         page = program.call(port, 'GET', '/?lang=en').body.decode()
-        assert 'svd_xt.safetensors is Stable Video' in page and 'id="fetch"' in page
+        assert 'svd_xt.safetensors is Stable Video' in page and 'id="fetch-video"' in page
         assert 'svd_xt' in program.call(port, 'GET', '/health').json['engines']['svd']
 
 
