@@ -65,7 +65,7 @@ def join_notes(*notes: Text | None) -> Text | None:
     :return: one text of all; of several alike the last
     :rtype: Text | None
     """
-    kept = list({note.key: note for note in notes if note}.values())
-    if len(kept) < 2:
-        return kept[0] if kept else None
-    return text('notes.both', first = kept[0], second = kept[1])
+    joined: Text | None = None
+    for note in {note.key: note for note in notes if note}.values():
+        joined = text('notes.both', first = joined, second = note) if joined else note
+    return joined

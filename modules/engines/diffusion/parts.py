@@ -12,17 +12,18 @@ from dataclasses import replace
 import numpy
 
 from modules.engines.diffusion.decoding import ClipControl
+from modules.engines.diffusion.joining import Joint, explain_drift
 from modules.i18n import text
 from modules.progress import OnProgress, Progress
 
-#: number of the part, the last frame of the one before (None for the first), control of the whole clip → the part's
-#: frames as the control finished them, and the last one of the model's size
-MakePart = Callable[[int, numpy.ndarray | None, ClipControl], tuple[numpy.ndarray, numpy.ndarray]]
+#: number of the part, the last frame of the one before (None for the first), its control → the part's frames as the
+#: control finished them
+MakePart = Callable[[int, numpy.ndarray | None, ClipControl], numpy.ndarray]
 
 
 def make_parts(make: MakePart, count: int, steps: int, control: ClipControl) -> numpy.ndarray:
     """
-    Make a clip, part after part.
+    Make a clip, part after part, with a note of what changes from the first to the last.
 
     :param make: makes a part
     :type make: MakePart
@@ -38,11 +39,15 @@ def make_parts(make: MakePart, count: int, steps: int, control: ClipControl) -> 
     made: list[numpy.ndarray] = []
     before: numpy.ndarray | None = None
     for number in range(count):
-        of_part = replace(control, report = report_part(control.report, number, count, steps))
+        joint = Joint(before, control.finish)
+        report = report_part(control.report, number, count, steps)
         if number:
-            of_part.report(Progress('encoding', note = text('engines.continued', parts = count)))
-        frames, before = make(number, before, of_part)
+            report(Progress('encoding', note = text('engines.continued', parts = count)))
+        frames = make(number, before, replace(control, report = report, finish = joint.take))
+        before = joint.last
         made.append(frames[min(number, 1):])
+    if count > 1 and (note := explain_drift(made[0], made[-1])):
+        control.report(Progress('decoding', 1, 1, note = note))
     return numpy.concatenate(made)
 
 

@@ -8,6 +8,7 @@ Libraries: none; torch and diffusers through what is handed in.
 
 import dataclasses
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,16 @@ class Applied:
     model: ModelOptions
     #: of the clip, which may be longer than the model makes in one go
     frames: int
+
+    def count_parts(self) -> int:
+        """
+        Count the parts that the clip is made in; of every part but the first, its first frame is not shown.
+
+        :return: 1 or more; 1 where a part is a single frame, from which nothing goes on
+        :rtype: int
+        """
+        of_part = self.model.output_frames
+        return max(1, math.ceil((self.frames - 1) / (of_part - 1))) if of_part > 1 else 1
 
     def without_preset(self) -> 'Applied':
         """

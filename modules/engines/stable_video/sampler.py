@@ -21,7 +21,6 @@ from modules.engines.diffusion.decoding import ClipControl
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.stable_video import memory, preview, warmup
-from modules.engines.stable_video.joining import Joint, count_parts
 from modules.engines.stable_video.memory import Needs
 from modules.engines.stable_video.placed import PlacedPipeline
 from modules.engines.stable_video.presets import Applied
@@ -131,16 +130,12 @@ class Sampler(Testable):
         model = applied.model
 
         def make_part(number: int, before: numpy.ndarray | None,
-                      control: ClipControl) -> tuple[numpy.ndarray, numpy.ndarray]:
-            joint = Joint(before, control.finish)
-            frames = self._make_part(
+                      control: ClipControl) -> numpy.ndarray:
+            return self._make_part(
                 image if before is None else Image.fromarray(before),
-                replace(request, seed = request.seed + number), applied,
-                replace(control, finish = joint.take))
-            return frames, joint.last
+                replace(request, seed = request.seed + number), applied, control)
 
-        count = count_parts(applied.frames, model.output_frames)
-        made = parts.make_parts(make_part, count, model.inference_steps, control)
+        made = parts.make_parts(make_part, applied.count_parts(), model.inference_steps, control)
         return made[:applied.frames]
 
     def _make_part(self, image: Image.Image, request: 'AnimationRequest', applied: Applied,

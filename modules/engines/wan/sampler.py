@@ -103,12 +103,11 @@ class Sampler(Testable):
         clip, count = wanted.clip, len(wanted.clip.parts)
 
         def make_part(number: int, before: numpy.ndarray | None,
-                      control: ClipControl) -> tuple[numpy.ndarray, numpy.ndarray]:
+                      control: ClipControl) -> numpy.ndarray:
             image = wanted.image if before is None else Image.fromarray(before)
             last = wanted.last_image if number == count - 1 else None
             of_part = replace(wanted, image = image, last_image = last)
-            frames = self._make_part(of_part, number, control)
-            return control.finish(frames), frames[-1]
+            return control.finish(self._make_part(of_part, number, control))
 
         made = parts.make_parts(make_part, count, clip.steps, control)
         # the last picture is the first one again

@@ -24,7 +24,7 @@ from modules.engines.diffusion import checkpoints, devices, fitting, ladder
 from modules.engines.diffusion.budget import GIB
 from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.preview import project_latents
-from modules.engines.stable_video import joining, memory, presets
+from modules.engines.stable_video import memory, presets
 from modules.engines.stable_video import pipeline as pipelines
 from modules.engines.stable_video import preview as previews
 from modules.engines.stable_video.engine import StableVideo
@@ -141,7 +141,8 @@ def test_a_long_clip_goes_on_from_its_last_frame(checkpoint, plain, expected):
     phases = [each.phase for each in seen]
     assert [name for name, before in zip(phases, ['', *phases], strict = False)
             if name != before] == ['encoding', 'step', 'decoding']
-    assert [each.note.key for each in seen if each.note] == ['engines.continued']
+    notes = [each.note.key for each in seen if each.note]
+    assert notes == ['engines.continued', 'engines.drifted']
     assert engine.settings(request(seconds = 1.0))['Seconds'] is None
 
 
@@ -153,8 +154,7 @@ def test_a_long_clip_goes_on_from_its_last_frame(checkpoint, plain, expected):
 def test_a_clip_has_as_many_frames_as_its_length_says(wanted, usual, preset, count):
     applied = presets.apply(preset, ModelOptions(), wanted or usual)
     assert applied.frames == count
-    assert joining.count_parts(
-        count, applied.model.output_frames) == -(-(count - 1) // (applied.model.output_frames - 1))
+    assert applied.count_parts() == -(-(count - 1) // (applied.model.output_frames - 1))
 
 
 def test_a_short_clip_ends_early(checkpoint, expected):
@@ -163,7 +163,7 @@ def test_a_short_clip_ends_early(checkpoint, expected):
 
 
 def test_a_model_that_makes_one_frame_makes_no_long_clip():
-    assert joining.count_parts(9, 1) == 1
+    assert presets.apply('quality', ModelOptions(output_frames = 1), 9).count_parts() == 1
 
 
 @pytest.mark.parametrize('size', [(300, 200), (200, 300), (200, 200), (60, 40), (1000, 100)])

@@ -1,33 +1,26 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-A clip longer than the model makes in one go: each part begins with the last frame of the one before, and takes over its
-brightness and colours, from which the model drifts.
+Where two parts of a clip meet: each part begins with the last frame of the one before, and takes over its brightness
+and colours, which the model does not quite keep. What they still come to from part to part is measured.
 
 Libraries: numpy.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy
 
+from modules.i18n import Text, text
+
 #: how far the contrast of a part may be changed
 LEAST_GAIN, MOST_GAIN = 0.8, 1.25
 
+#: percent of the range from black to white; a smaller change is not worth a note
+NOTICEABLE = 2.0
 
-def count_parts(frames: int, of_part: int) -> int:
-    """
-    Count the parts that a clip is made in.
-
-    :param frames: of the clip
-    :type frames: int
-    :param of_part: frames that the model makes in one go; of every part but the first, its first frame is not shown
-    :type of_part: int
-    :return: 1 or more; 1 where a part is a single frame, from which nothing goes on
-    :rtype: int
-    """
-    return max(1, math.ceil((frames - 1) / (of_part - 1))) if of_part > 1 else 1
+#: for that, every fourth pixel of both sides is enough
+SPARSE = 4
 
 
 class Joint:
@@ -47,7 +40,8 @@ class Joint:
                                                                       numpy.ndarray]):
         self._before = before
         self._finish = finish
-        self._change: tuple[numpy.ndarray, numpy.ndarray] | None = None
+        #: value → value for each channel, uint8 [256, 3]
+        self._table: numpy.ndarray | None = None
 
     def take(self, frames: numpy.ndarray) -> numpy.ndarray:
         """
@@ -59,9 +53,12 @@ class Joint:
         :rtype: numpy.ndarray
         """
         if self._before is not None:
-            self._change = self._change or compare_colours(frames[0], self._before)
-            gain, offset = self._change
-            frames = numpy.rint(numpy.clip(frames * gain + offset, 0, 255)).astype(numpy.uint8)
+            if self._table is None:
+                gain, offset = compare_colours(frames[0], self._before)
+                values = numpy.arange(256)[:, None] * gain + offset
+                self._table = numpy.rint(values.clip(0, 255)).astype(numpy.uint8)
+            # one by one: numpy looks up by numbers of eight bytes each
+            frames = numpy.stack([self._table[frame, (0, 1, 2)] for frame in frames])
         self.last = frames[-1]
         return self._finish(frames)
 
@@ -82,3 +79,24 @@ def compare_colours(frame: numpy.ndarray,
     gain = numpy.clip(numpy.maximum(wanted.std((0, 1)), 1) / spread, LEAST_GAIN, MOST_GAIN)
     offset = wanted.mean((0, 1)) - gain * frame.mean((0, 1))
     return gain.astype(numpy.float32), offset.astype(numpy.float32)
+
+
+def explain_drift(first: numpy.ndarray, last: numpy.ndarray) -> Text | None:
+    """
+    Say how far brightness and colours have come from the first part of a clip to its last.
+
+    :param first: frames, uint8 [T, H, W, 3]
+    :type first: numpy.ndarray
+    :param last: frames, uint8 [T, H, W, 3]
+    :type last: numpy.ndarray
+    :return: what was measured; None where it is too little to be seen
+    :rtype: Text | None
+    """
+    before, after = (
+        frames[:, ::SPARSE, ::SPARSE].mean((0, 1, 2)) / 2.55 for frames in (first, last))
+    changes = after - before
+    brightness = float(changes.mean())
+    colours = float(numpy.abs(changes - brightness).max())
+    if max(abs(brightness), colours) < NOTICEABLE:
+        return None
+    return text('engines.drifted', brightness = f'{brightness:+.1f}', colours = f'{colours:.1f}')
