@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from modules.jobs.job import Job
 from modules.progress import Progress
 
 Worker = TypeVar('Worker', bound = Hashable)
@@ -22,6 +23,18 @@ PHASES = ('loading', 'encoding', 'step', 'decoding', 'writing')
 
 #: before anything was measured, a job is believed to take this many seconds, when somebody asks when to come back
 FIRST_GUESS = 20.0
+
+
+def kind_of(job: Job) -> tuple[str, str | None, float | None]:
+    """
+    Tell what jobs of one length have in common.
+
+    :param job: a job
+    :type job: Job
+    :return: its engine, its preset and its length
+    :rtype: tuple[str, str | None, float | None]
+    """
+    return job.request.engine, job.request.preset, job.request.seconds
 
 
 @dataclass

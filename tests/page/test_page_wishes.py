@@ -14,11 +14,18 @@ import pytest
 import stand_ins
 from axe_playwright_python.sync_playwright import Axe
 from browser import choose, opened, see
+from playwright.sync_api import expect
 
 from app import create_app
 from modules.configuration import Configuration, WebOptions
 from modules.engines.registry import Engines
 from modules.engines.wan.wishes import WISHES
+from modules.i18n import text
+from modules.progress import Progress
+
+#: of a clip in parts
+NOTES = (text('engines.continued',
+              parts = 2), text('engines.drifted', brightness = '-4.0', colours = '2.5'))
 
 WIND, SMILE = WISHES['wind'], WISHES['smile']
 
@@ -37,6 +44,9 @@ class Wishing(stand_ins.Generative):
         self.asked.append(request)
         while not self.go.wait(0.05):
             control.stop_if_cancelled()
+        if request.seconds and request.seconds > self.longest_seconds:
+            for note in NOTES:
+                control.report(Progress('step', 1, 2, note = note))
         return super().animate(photo, request, control)
 
 
@@ -115,6 +125,18 @@ def test_the_length_in_one_go_is_told(page):
     choose(page)
     said = page.inner_text('#seconds-help')
     assert said.startswith('Up to 5 s are made in one go.') and 'in parts' in said
+
+
+def test_a_longer_clip_is_asked_for_and_says_what_became_of_it(page):
+    choose(page)
+    lengths = page.locator('[data-setting=seconds] .pill').all_inner_texts()
+    assert lengths == ['Auto · 3.4 s', '2 s', '3 s', '5 s', '10 s']
+    page.check('[name=seconds][value="10"]')
+    page.click('#start')
+    see(page, 'done')
+    assert Wishing.asked[-1].seconds == 10
+    said = page.locator('[data-format=mp4] .note')
+    expect(said).to_have_text(' '.join(each.in_('en') for each in NOTES))
 
 
 @pytest.mark.parametrize(('language', 'scheme'), [('en', 'light'), ('zh', 'dark')])

@@ -7,13 +7,14 @@ Libraries: none.
 """
 
 import contextlib
+from collections.abc import Hashable
 
 from modules import errors
 from modules.jobs.contract import Place
 from modules.jobs.fleet.broker import HEARTBEAT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import Job, now
-from modules.jobs.pace import FIRST_GUESS, assign
+from modules.jobs.pace import FIRST_GUESS, assign, kind_of
 
 
 class Estimates:
@@ -26,8 +27,8 @@ class Estimates:
 
     def __init__(self, ledger: Ledger):
         self._ledger = ledger
-        #: engine → seconds of a job, learnt
-        self._seconds: dict[str, float] = {}
+        #: what jobs that take equally long have in common → seconds of one, learnt
+        self._seconds: dict[Hashable, float] = {}
 
     def counts(self) -> tuple[int, int]:
         """
@@ -72,15 +73,15 @@ class Estimates:
 
     def learn(self, job: Job) -> None:
         """
-        Learn from a job how long those of its engine take.
+        Learn from a job how long those of its kind take.
 
         :param job: a job that has ended
         :type job: Job
         """
         if job.state == 'done' and job.started and job.finished:
             seconds = (job.finished - job.started).total_seconds()
-            before = self._seconds.get(job.request.engine, seconds)
-            self._seconds[job.request.engine] = before + 0.3 * (seconds - before)
+            before = self._seconds.get(kind_of(job), seconds)
+            self._seconds[kind_of(job)] = before + 0.3 * (seconds - before)
 
     def refuse(self, answer: bytes) -> None:
         """
@@ -98,12 +99,13 @@ class Estimates:
             raise refusals[answer](retry_after = max(1, round(mean / max(1, self.workers()))))
 
     def _seconds_left(self, job: Job, position: int | None) -> float | None:
-        whole = self._seconds.get(job.request.engine)
-        if whole is None:
-            return None
+        whole = self._seconds.get(kind_of(job))
         if job.started:
-            return max(0.0, whole - (now() - job.started).total_seconds())
-        if not position:
+            passed, progress = (now() - job.started).total_seconds(), job.progress
+            if whole is None and progress.phase == 'step' and progress.step:
+                whole = passed * progress.steps / progress.step
+            return None if whole is None else max(0.0, whole - passed)
+        if whole is None or not position:
             return None
         running, workers = self.counts()[1], max(1, self.workers())
         # those that run are half done, by and large

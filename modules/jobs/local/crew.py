@@ -12,19 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from modules.clips.animator import Animator
 from modules.jobs.job import Job
-from modules.jobs.pace import Pace, assign
-
-
-def kind_of(job: Job) -> tuple[str, str | None, float | None]:
-    """
-    Tell what jobs of one length have in common.
-
-    :param job: a job
-    :type job: Job
-    :return: its engine, its preset and its length
-    :rtype: tuple[str, str | None, float | None]
-    """
-    return job.request.engine, job.request.preset, job.request.seconds
+from modules.jobs.pace import Pace, assign, kind_of
 
 
 class Crew:

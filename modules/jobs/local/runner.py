@@ -17,9 +17,8 @@ from modules.i18n import Text
 from modules.jobs import lifecycle
 from modules.jobs.job import Job
 from modules.jobs.leftovers import UNFINISHED
-from modules.jobs.local.crew import kind_of
 from modules.jobs.meter import Meter
-from modules.jobs.pace import Pace
+from modules.jobs.pace import Pace, kind_of
 from modules.jobs.results import move_results
 from modules.jobs.work import run_guarded
 from modules.progress import JobControl, Progress

@@ -18,8 +18,8 @@ from queues import Animator, Clock, begun, finished, job, submit, working_device
 from modules import errors
 from modules.i18n import text
 from modules.jobs.job import Job, new_id
-from modules.jobs.local.crew import Crew, kind_of
-from modules.jobs.pace import Pace
+from modules.jobs.local.crew import Crew
+from modules.jobs.pace import Pace, kind_of
 from modules.progress import Progress
 from modules.request import parse_request
 
