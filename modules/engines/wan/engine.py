@@ -38,7 +38,7 @@ from modules.engines.wan.clip import (
     plan_clip,
 )
 from modules.engines.wan.files import WAN, find_lora
-from modules.engines.wan.kinds import SMALL, Kind, read_kind
+from modules.engines.wan.kinds import Kind, guess_kind, read_kind
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.sampler import Sampler, Wanted
@@ -91,7 +91,7 @@ class Wan(VideoEngine[Sampler]):
         self.budget: WanBudget
         super().__init__(configuration, WanBudget(configuration), find, are_libraries_coming)
         self.own = configuration.find_section(WanOptions)
-        self._use_kind(SMALL)
+        self._use_kind(guess_kind(self.own.model_name, bool(self.own.lora)))
 
     def explain_checkpoint(self, folder: Path | None) -> Text | None:
         name = get_public_name(self.own.model_name)
@@ -116,7 +116,7 @@ class Wan(VideoEngine[Sampler]):
             'engines.wan_lora_missing', files = files)
 
     def use_folder(self, folder: Path) -> None:
-        self._use_kind(read_kind(folder, bool(self.own.lora)) or SMALL)
+        self._use_kind(read_kind(folder, bool(self.own.lora)) or self._kind)
 
     def _use_kind(self, kind: Kind) -> None:
         self._kind, self.fps, self.can_close = kind, float(kind.fps), kind.can_close

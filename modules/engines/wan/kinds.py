@@ -37,7 +37,7 @@ class Kind:
 
 
 #: one model, and two that take turns
-SMALL = Kind(24, 1280, 704, 50, 5.0, 121, has_own_time = True)
+SMALL = Kind(24, 1280, 704, 50, 5.0, 121, multiple = 32, has_own_time = True)
 LARGE = Kind(16, 832, 480, 40, 3.5, 81)
 
 #: steps that LoRA files for few steps were made for
@@ -68,9 +68,25 @@ def read_kind(folder: Path, has_lora: bool = False) -> Kind | None:
     usual = SMALL if is_small else LARGE
     patch = transformer.get('patch_size', (1, 2, 2))[1]
     multiple = vae.get('scale_factor_spatial', 8) * patch
-    if has_lora:
-        usual = replace(usual, steps = FEW_STEPS, guidance = 1.0)
-    return replace(usual, multiple = multiple)
+    return _apply_lora(replace(usual, multiple = multiple), has_lora)
+
+
+def guess_kind(name: str, has_lora: bool) -> Kind:
+    """
+    Tell what kind a checkpoint is that is not here: a web process of a fleet has none.
+
+    :param name: on a hub, or a folder
+    :type name: str
+    :param has_lora: whether it is changed to make few steps without guidance
+    :type has_lora: bool
+    :return: the kind
+    :rtype: Kind
+    """
+    return _apply_lora(LARGE if 'a14b' in name.lower() else SMALL, has_lora)
+
+
+def _apply_lora(kind: Kind, has_lora: bool) -> Kind:
+    return replace(kind, steps = FEW_STEPS, guidance = 1.0) if has_lora else kind
 
 
 def read_config(file: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Libraries: pytest, torch, diffusers, numpy, Pillow.
 
 import dataclasses
 import gc
-import io
 import json
 import shutil
 import weakref
@@ -16,16 +15,14 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy
-import program
 import pytest
 from PIL import Image
 
-from app import create_app
 from modules import errors
 from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.commands import again
-from modules.configuration import Configuration, ModelOptions, WebOptions
+from modules.configuration import Configuration, ModelOptions
 from modules.engines.diffusion import devices, fitting, ladder, loading
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
@@ -140,6 +137,17 @@ def test_a_text_that_was_seen_needs_nothing_that_reads_it(tiny, tmp_path):
         animate(engine, photo(), request(prompt = 'other waves'))
 
 
+def test_a_text_whose_file_is_damaged_is_read_anew(tiny, tmp_path):
+    engine = tiny_wan.loaded(tiny.folder, tmp_path)
+    expected = animate(engine, photo(), request(prompt = 'waves'))
+    kept = {file: file.read_bytes() for file in (tmp_path / 'texts').iterdir()}
+    for file, content in kept.items():
+        file.write_bytes(content[:-1])
+    assert numpy.array_equal(animate(engine, photo(), request(prompt = 'waves')), expected)
+    # of the three, that which says what should happen where nobody does was not needed
+    assert sum(file.read_bytes() == content for file, content in kept.items()) == 2
+
+
 @pytest.mark.parametrize('at', [Progress('step', 2, 3), Progress('decoding', 1, 2)])
 def test_it_ends_between_steps_and_parts_and_the_next_clip_is_right(tiny, at):
     expected, seen = tiny.reference(photo(), request()), []
@@ -187,6 +195,30 @@ def test_out_of_memory_goes_one_rung_down_with_the_same_seed(tiny):
     assert [progress.note.key for progress in seen
             if progress.note] == ['engines.memory_stepped_down']
     assert engine.settings(request())['Memory'] == 'single'
+
+
+def test_a_second_clip_is_made_with_less_where_the_gpu_has_filled_up(tiny, tmp_path, monkeypatch):
+    """Tiles where a whole picture does not fit, and weights that move where even a new text or a step does not."""
+    room, faults, embed, seen = [2**40], [], pipeline.embed_texts, []
+    monkeypatch.setattr(devices, 'read_usable_memory', lambda _device, _placed: room[-1])
+    monkeypatch.setattr(pipeline, 'embed_texts', lambda *given: fail(faults) or embed(*given))
+    engine = tiny_wan.loaded(tiny.folder, tmp_path, {'width': 288, 'height': 32})
+    picture, reference = photo(900, 100), dataclasses.replace(tiny, engine = engine).reference
+    frames = animate(engine, picture, request())
+    assert numpy.array_equal(frames, reference(picture, request()))
+    assert engine.settings(request())['Tiles'] is False
+    room.append(OVERHEAD)
+    try:
+        tiny.plain.vae.enable_tiling()
+        assert numpy.array_equal(animate(engine, picture, request()), reference(picture, request()))
+        assert engine.settings(request())['Tiles'] is True
+        faults.append(torch.OutOfMemoryError('CUDA out of memory'))
+        frames = animate(engine, picture, request(prompt = 'new'), seen.append)
+        assert numpy.array_equal(frames, reference(picture, request(), 'new'))
+    finally:
+        tiny.plain.vae.disable_tiling()
+    assert faults == [] and [each.note.key
+                             for each in seen if each.note] == ['engines.memory_stepped_down']
 
 
 def count_encoders():
@@ -826,31 +858,6 @@ def test_what_turns_out_to_be_slow_is_not_loaded_unless_asked_for_again(
     assert engine.holder.model is not None
 
 
-def test_the_page_asks_what_should_happen_and_the_program_makes_it(large, tmp_path):
-    web = WebOptions(port = 0)
-    options = dataclasses.replace(
-        tiny_wan.configured(large, tmp_path / 'home', {'steps': 20}, engine = 'wan'), web = web)
-    app = create_app(options, tmp_path / 'outputs')
-    content = io.BytesIO()
-    photo(120, 80).image.save(content, 'PNG')
-    with program.served(app, web) as port:
-        program.ready(port)
-        assert program.call(port, 'GET', '/health').json['engine'] == 'wan'
-        page = program.call(port, 'GET', '/').body.decode()
-        assert 'name="prompt"' in page and 'name="negative_prompt"' in page
-        assert 'name="motion_bucket_id"' not in page
-        assert '<option value="model" data-words="loop_model">' in page
-        assert 'data-words="preset_balanced_wan"' in page and 'data-words="preset_draft"' in page
-        fields = [('prompt', 'wind'), ('format', 'webp'), ('seed', '7')]
-        answer = program.generate(port, content.getvalue(), fields)
-        assert (answer.status, answer.headers['X-Engine']) == (200, 'wan')
-        refused = program.generate(port, content.getvalue(), [('prompt', 'x' * 1001)])
-        assert (refused.status, refused.json['code'], refused.json['field']) == (400, 'too_long',
-                                                                                 'prompt')
-    # viewers tell people by this that a model made it up
-    assert b'trainedAlgorithmicMedia' in answer.body
-
-
 @pytest.mark.parametrize(('seconds', 'parts'), [(1, (25, )), (3.38, (81, )), (5, (121, )),
                                                 (10, (121, 121)), (6, (73, 73)), (7, (85, 85)),
                                                 (12, (97, 97, 97))])
@@ -923,6 +930,18 @@ def test_the_usual_length_is_that_of_the_kind_before_it_is_loaded(large, tmp_pat
     engine = tiny_wan.made(large, tmp_path, {'frames': None})
     assert engine.status().reason is None
     assert (engine.fps, engine.usual_seconds) == (16, 5.06)
+
+
+@pytest.mark.parametrize(('name', 'fps', 'longest', 'can_close'),
+                         [('Wan-AI/Wan2.2-TI2V-5B-Diffusers', 24, 5.04, False),
+                          ('Wan-AI/Wan2.2-I2V-A14B-Diffusers', 16, 5.06, True)])
+def test_where_the_model_is_not_here_its_name_says_what_it_makes(tmp_path, name, fps, longest,
+                                                                 can_close):
+    """A web process of a fleet offers what the workers can."""
+    engine = tiny_wan.made(name, tmp_path, {'frames': None})
+    assert (engine.fps, engine.longest_seconds, engine.can_close) == (fps, longest, can_close)
+    engine = tiny_wan.made(name, tmp_path, {'steps': None, 'lora': ('a/b/c.s', 'a/b/d.s')})
+    assert engine.presets == ('quality', 'draft')
 
 
 def walk(pipe, placed, kind):
