@@ -39,7 +39,8 @@ READERS = (
 def run_checks(python: Path, more: Sequence[str], variables: Mapping[str, str],
                say: Callable[[Text], None]) -> int:
     """
-    Run every check, also after one has failed. The output of the tests is shown as it comes, then that of the others.
+    Run every check, also after one has failed. The output of the tests is shown as it comes, then that of others that
+    failed.
 
     :param python: the interpreter
     :type python: Path
@@ -62,11 +63,12 @@ def run_checks(python: Path, more: Sequence[str], variables: Mapping[str, str],
         say(text('launch.check', name = name))
         results = {name: environment.run([*_full(python, command), *more], variables)}
         for reader, (process, output) in readers.items():
-            say(text('launch.check', name = reader))
             results[reader] = process.wait()
-            output.seek(0)
-            sys.stdout.write(output.read())
-            sys.stdout.flush()
+            if results[reader]:
+                say(text('launch.check', name = reader))
+                output.seek(0)
+                sys.stdout.write(output.read())
+                sys.stdout.flush()
     for name, status in results.items():
         key = 'launch.check_failed' if status else 'launch.check_passed'
         say(text(key, name = name, status = status))
