@@ -110,13 +110,13 @@ def _diffusion(photo: Photo, steps: int, runs: int) -> None:
     unseen = Unseen.from_config(seen.config)
     unseen.alphas_cumprod = seen.alphas_cumprod
 
-    def run(scheduler: EulerDiscreteScheduler, told: Callable = lambda progress: None) -> float:
+    def run(scheduler: EulerDiscreteScheduler, report: Callable = lambda progress: None) -> float:
         engine.holder.require().placed.scheduler = scheduler
-        return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
+        return _seconds(lambda: engine.animate(photo, _request(), JobControl(report)))
 
     def viewed() -> float:
-        with Viewer() as told:
-            return run(seen, told)
+        with Viewer() as viewer:
+            return run(seen, viewer)
 
     fit = fitting.plan(photo.full_size, model)
     tensors = {name: torch.randn(1, FRAMES, 4, 32, 56) for name in preview.TENSORS}
@@ -137,12 +137,12 @@ def _camera(photo: Photo, runs: int) -> None:
     engine.load()
     frames = numpy.empty((25, 576, 1024, 3), numpy.uint8)
 
-    def run(told: Callable = lambda progress: None) -> float:
-        return _seconds(lambda: engine.animate(photo, _request(), JobControl(told)))
+    def run(report: Callable = lambda progress: None) -> float:
+        return _seconds(lambda: engine.animate(photo, _request(), JobControl(report)))
 
     def viewed() -> float:
-        with Viewer() as told:
-            return run(told)
+        with Viewer() as viewer:
+            return run(viewer)
 
     run()
     alone = _seconds(lambda: [frames[frame] for frame in range(25)])

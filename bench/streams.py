@@ -93,7 +93,7 @@ def serve(folder: str, port: multiprocessing.Queue, end: threading.Event) -> Non
         end.wait()
 
 
-def follow(port: int, path: str, streams: int, told: 'Synchronized[int]',
+def follow(port: int, path: str, streams: int, received: 'Synchronized[int]',
            end: threading.Event) -> None:
     """
     Be those who follow.
@@ -104,8 +104,8 @@ def follow(port: int, path: str, streams: int, told: 'Synchronized[int]',
     :type path: str
     :param streams: how many
     :type streams: int
-    :param told: counts the events
-    :type told: 'Synchronized[int]'
+    :param received: counts the events
+    :type received: 'Synchronized[int]'
     :param end: set when it is over
     :type end: threading.Event
     """
@@ -122,7 +122,7 @@ def follow(port: int, path: str, streams: int, told: 'Synchronized[int]',
             part = cast(socket.socket, key.fileobj).recv(65536)
             if not part:
                 raise SystemExit('a stream has ended')
-            told.value += part.count(b'data: ')
+            received.value += part.count(b'data: ')
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def main(counts: list[int]) -> None:
     :type counts: list[int]
     """
     print(f'/health, {ASKED} times; a job with {STEPS_PER_SECOND} steps a second')
-    print('streams  told/s  median ms  p99 ms  worst ms  threads  RSS MB')
+    print('streams  events/s  median ms  p99 ms  worst ms  threads  RSS MB')
     for count in counts:
         # a server of its own, so that no row pays for another's memory
         _row(count)
@@ -164,19 +164,19 @@ def main(counts: list[int]) -> None:
 
 def _row(count: int) -> None:
     context = multiprocessing.get_context('spawn')
-    ports, told = context.Queue(), context.Value('q')
+    ports, received = context.Queue(), context.Value('q')
     with tempfile.TemporaryDirectory() as folder, beside(serve, folder, ports) as server:
         port = ports.get(timeout = PATIENCE)
         program.ready(port, PATIENCE)
-        with beside(follow, port, f'{_started(port)}/events', count, told) as followers:
-            _until_told(told, count, followers)
-            _measure(port, count, told, server.pid)
+        with beside(follow, port, f'{_started(port)}/events', count, received) as followers:
+            _wait_for_events(received, count, followers)
+            _measure(port, count, received, server.pid)
 
 
-def _measure(port: int, count: int, told: 'Synchronized[int]', pid: int | None) -> None:
-    before, began = told.value, time.perf_counter()
+def _measure(port: int, count: int, received: 'Synchronized[int]', pid: int | None) -> None:
+    before, began = received.value, time.perf_counter()
     times = sorted(_asked(port) for _number in range(ASKED))
-    per_second = (told.value - before) / (time.perf_counter() - began)
+    per_second = (received.value - before) / (time.perf_counter() - began)
     threads, memory = _needed(pid)
     print(
         f'{count:7}{per_second:8.0f}{statistics.median(times):11.1f}{times[int(ASKED * 0.99)]:8.1f}'
@@ -190,12 +190,12 @@ def _started(port: int) -> str:
     return program.call(port, 'POST', '/jobs', body, headers).headers['Location']
 
 
-def _until_told(told: 'Synchronized[int]', count: int, followers: BaseProcess) -> None:
+def _wait_for_events(received: 'Synchronized[int]', count: int, followers: BaseProcess) -> None:
     """Until every stream has had news ten times on average."""
     patience = time.monotonic() + PATIENCE
-    while told.value < 10 * count:
+    while received.value < 10 * count:
         if time.monotonic() > patience or not followers.is_alive():
-            raise SystemExit(f'{count} streams were told no more than {told.value} events')
+            raise SystemExit(f'{count} streams were told no more than {received.value} events')
         time.sleep(0.1)
 
 

@@ -51,9 +51,9 @@ SETTINGS = {
 CLIPS = {'moving': drift(5), 'still': drift(1).repeat(3, 0)}
 
 
-def _written(folder, name, frames = CLIPS['moving'], told = SETTINGS, **more):
+def _written(folder, name, frames = CLIPS['moving'], settings = SETTINGS, **more):
     path = folder / f'clip{Path(TABLE[name].extension).suffix}'
-    words = None if told is None else provenance.settings_to_text(told)
+    words = None if settings is None else provenance.settings_to_text(settings)
     TABLE[name].encode(Clip(frames, 15, settings = words, created = CREATED, **more), path)
     return path
 
@@ -77,7 +77,7 @@ def test_every_file_tells_how_it_was_made(tmp_path, name, frames, is_generated):
 @pytest.mark.parametrize('name', TABLE)
 def test_words_of_any_length_come_back(tmp_path, name, length):
     found = {'words': 'x' * length}
-    assert provenance.read_settings(_written(tmp_path, name, told = found)) == found
+    assert provenance.read_settings(_written(tmp_path, name, settings = found)) == found
 
 
 def test_the_photo_of_a_live_photo_tells_it_alone(tmp_path):
@@ -131,7 +131,7 @@ def _drawing():
                                              ('motion-photo', 'ExifIFD:UserComment')])
 def test_the_longest_drawing_has_room_in_every_file(tmp_path, name, place):
     result = _drawing()
-    path = _written(tmp_path, name, told = result)
+    path = _written(tmp_path, name, settings = result)
     assert provenance.read_settings(path) == result
     path = _photo(path) if name == 'live-photo' else path
     found = json.loads(exiftool(path)[place])
@@ -194,7 +194,7 @@ def test_pictures_are_the_same_with_them(tmp_path, name, frames):
 def test_a_video_is_the_same_with_them(tmp_path):
     seen = []
     for settings in (None, SETTINGS):
-        path = _written(tmp_path, 'mp4', told = settings)
+        path = _written(tmp_path, 'mp4', settings = settings)
         seen.append((decoded(path, 96, 160).tobytes(), streams(path)[0]['duration']))
     assert seen[0] == seen[1]
 
@@ -235,7 +235,7 @@ def _refused(path):
 
 @pytest.mark.parametrize('name', TABLE)
 def test_a_file_without_any_says_so(tmp_path, name):
-    assert 'does not tell' in _refused(_written(tmp_path, name, told = None))
+    assert 'does not tell' in _refused(_written(tmp_path, name, settings = None))
 
 
 def test_files_of_others_have_none(tmp_path):

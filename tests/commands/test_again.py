@@ -110,11 +110,11 @@ def test_the_other_ini_makes_another_file(tmp_path):
     assert one != other
 
 
-def _result(folder, told):
+def _result(folder, settings):
     """A small file that tells something."""
-    path = folder / 'told.gif'
+    path = folder / 'result.gif'
     encoders.TABLE['gif'].encode(
-        Clip(drift(1, 16, 16), 15, settings = provenance.settings_to_text(told)), path)
+        Clip(drift(1, 16, 16), 15, settings = provenance.settings_to_text(settings)), path)
     return path
 
 

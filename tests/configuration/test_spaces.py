@@ -100,6 +100,6 @@ def test_what_the_owner_has_named_stays():
     assert web.trusted_proxies == own.trusted_proxies
 
 
-@pytest.mark.parametrize('told', ['', ' ', f'https://{NAME}/', '*.'])
-def test_what_is_no_name_changes_nothing(told):
-    assert spaces.with_space_names(Configuration(), {'SPACE_HOST': told}) == Configuration()
+@pytest.mark.parametrize('host', ['', ' ', f'https://{NAME}/', '*.'])
+def test_what_is_no_name_changes_nothing(host):
+    assert spaces.with_space_names(Configuration(), {'SPACE_HOST': host}) == Configuration()

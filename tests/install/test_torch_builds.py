@@ -197,7 +197,7 @@ def test_every_index_has_a_version_that_the_requirements_allow():
 
 
 @pytest.mark.parametrize('language', ['zh', 'en'])
-@pytest.mark.parametrize(('cards', 'told'), [
+@pytest.mark.parametrize(('cards', 'facts'), [
     ('6.1, 550.54.14, GTX 1080', ('cu126', 'GTX 1080 (6.1)', '550.54.14', '525', '5.0', '9.0')),
     ('8.6, 580.65, RTX 3090', ('RTX 3090 (8.6)', '580.65')),
     ('12.0, 580.65, RTX 5090\n6.1, 580.65, GTX 1080',
@@ -205,11 +205,11 @@ def test_every_index_has_a_version_that_the_requirements_allow():
     ('6.1, 440.33, GTX 1080', ('440.33', '450')),
     ('3.7, 470.1, K80', ('K80 (3.7)', )),
 ])
-def test_the_reason_names_the_cards_the_driver_and_the_limits(tool, cards, told, language):
+def test_the_reason_names_the_cards_the_driver_and_the_limits(tool, cards, facts, language):
     tool(query = cards.replace('\n', '\\n'))
     choice = torch_builds.choose(nvidia.ask_driver(root = Path('/nowhere')), 'linux', 'x86_64')
     reason = choice.reason.in_(language)
-    assert all(words in reason for words in told)
+    assert all(words in reason for words in facts)
 
 
 # What the person sets, and what was chosen before
@@ -292,19 +292,19 @@ def test_a_tool_that_hangs_is_left_alone(tmp_path, monkeypatch):
 # Where PyTorch sees nothing
 
 
-@pytest.mark.parametrize(('driver', 'cuda', 'key', 'told'), [
+@pytest.mark.parametrize(('driver', 'cuda', 'key', 'facts'), [
     ('550.54.14', '13.0', 'torch.not_seen_driver', ('550.54.14', '13.0', '580')),
     ('470.256', '12.6', 'torch.not_seen_driver', ('470.256', '12.6', '525')),
     ('580.65', '', 'torch.not_seen_build', ('2.13.0+x', )),
     ('580.65', '13.0', 'torch.not_seen', ('RTX 3090 (8.6)', 'CUDA_VISIBLE_DEVICES')),
 ])
 @pytest.mark.parametrize('language', ['zh', 'en'])
-def test_it_is_told_why_pytorch_sees_no_card(driver, cuda, key, told, language):
+def test_it_is_told_why_pytorch_sees_no_card(driver, cuda, key, facts, language):
     reason = torch_builds.explain_unseen(
         Driver(driver, (Card('RTX 3090', (8, 6)), )), cuda, '2.13.0+x', INDEX + 'cu128')
     assert reason.key == key
     words = reason.in_(language)
-    assert all(each in words for each in told)
+    assert all(each in words for each in facts)
     # and the way out
     assert key == 'torch.not_seen' or (INDEX + 'cu128' in words and 'PYTORCH_INDEX_URL' in words)
 

@@ -47,9 +47,9 @@ COLAB_HOST = '5000-gpu-t4-s-kkb-use1c0-3a9f39od7yby7-c.us-east1-0.prod.colab.dev
 STAND_IN = '''
 import json, os, sys, time
 with open(sys.argv[sys.argv.index('--config') + 1], encoding = 'utf-8') as ini:
-    told = [sys.argv[1:], os.environ.get('NGROK_AUTHTOKEN'), ini.read()]
+    call = [sys.argv[1:], os.environ.get('NGROK_AUTHTOKEN'), ini.read()]
 with open(os.environ['TOLD'], 'w') as file:
-    json.dump(told, file)
+    json.dump(call, file)
 print('The public address is https://a-b-c.ngrok.example', flush = True)
 print('12:00:00 INFO serving at http://127.0.0.1:1/', flush = True)
 time.sleep(60)
@@ -113,7 +113,7 @@ def in_colab(tmp_path_factory, repository, uploads):
     """Where it ran, and what was said below every cell."""
     content = tmp_path_factory.mktemp('colab') / 'content'
     content.mkdir()
-    said, calls = {}, content.parent / 'told.json'
+    said, calls = {}, content.parent / 'call.json'
     environment = {
         **repository, 'COLAB_UPLOAD': str(uploads),
         'COLAB_SECRETS': '{"NGROK_AUTHTOKEN": "a-secret"}',
@@ -131,7 +131,7 @@ def in_colab(tmp_path_factory, repository, uploads):
         said['off'] = reader.run('page', page = 'off')
         (content / 'turn-live-photos' / '__main__.py').write_text(STAND_IN)
         said['ngrok'] = reader.run('page', page = 'ngrok')
-    said['told'] = json.loads(calls.read_text())
+    said['call'] = json.loads(calls.read_text())
     return content, said
 
 
@@ -259,7 +259,7 @@ def test_the_page_ends_when_it_is_told_to(in_colab):
 
 
 def test_the_tunnel_has_a_password_and_its_token_is_on_no_command_line(in_colab):
-    arguments, token, ini = in_colab[1]['told']
+    arguments, token, ini = in_colab[1]['call']
     words = in_colab[1]['ngrok'].words
     assert '--ngrok' in arguments and '--public' not in arguments
     assert token == 'a-secret' and 'a-secret' not in ' '.join([words, ini, *arguments])

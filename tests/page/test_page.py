@@ -530,9 +530,9 @@ def test_sending_tells_percent_and_bytes_and_can_be_called_off(directed):
         'uploadThroughput': 60000
     })
     directed.click('#start')
-    told = directed.locator(
+    hint = directed.locator(
         '#sentence', has_text = re.compile(r'^Sending the photo, \d+% \(\d+ kB of \d+ kB\)$'))
-    told.wait_for()
+    hint.wait_for()
     percent = int(re.search(r'(\d+)%', words(directed, '#sentence'))[1])
     assert 0 < percent < 100
     assert directed.get_attribute('#progress', 'aria-valuenow') == str(percent)

@@ -29,11 +29,11 @@ HIDE = '''() => {
 }'''
 
 #: notifications are written down instead of shown
-WRITE_DOWN = '''window.told = [];
+WRITE_DOWN = '''window.announced = [];
 window.Notification = class extends EventTarget {
     static permission = '%s';
     static async requestPermission() { return this.permission = 'granted'; }
-    constructor(words) { super(); window.told.push(words); }
+    constructor(words) { super(); window.announced.push(words); }
     close() {}
 };'''
 
@@ -371,10 +371,10 @@ def test_what_a_format_gave_up_is_told_beside_it(directed, held):
 
     def noted(route):
         answer = route.fetch()
-        told = answer.json()
-        for result in told['results']:
+        job = answer.json()
+        for result in job['results']:
             result['note'] = 'Fewer colours.' if result['format'] == 'gif' else None
-        route.fulfill(response = answer, json = told)
+        route.fulfill(response = answer, json = job)
 
     held.set()
     directed.route(re.compile(r'/jobs/\w+$'), noted)
@@ -804,7 +804,7 @@ def test_nobody_is_asked_about_notifications_unbidden(chromium, directed_port, h
         held.set()
         see(page, 'done')
         expect(page).to_have_title('Done · turn-live-photos')
-        assert page.evaluate('told') == ['photo has come to life']
+        assert page.evaluate('announced') == ['photo has come to life']
 
 
 def test_whoever_looks_is_not_notified(chromium, directed_port, held):
@@ -816,7 +816,7 @@ def test_whoever_looks_is_not_notified(chromium, directed_port, held):
         expect(page.locator('#bell')).to_be_hidden()
         held.set()
         see(page, 'done')
-        assert page.evaluate('told') == []
+        assert page.evaluate('announced') == []
 
 
 # ---- hands, languages ----

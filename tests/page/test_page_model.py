@@ -241,11 +241,11 @@ def not_found(server):
 
 
 def disk_full(server):
-    told = server.info()
-    for sibling in told['siblings']:
+    info = server.info()
+    for sibling in info['siblings']:
         sibling['size'] = 10**15
         sibling.get('lfs', {})['size'] = 10**15
-    server.info = lambda: told
+    server.info = lambda: info
 
 
 @pytest.mark.parametrize(('mood', 'en', 'zh'), [

@@ -56,7 +56,7 @@ class Seeing:
         return seen
 
 
-def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: None, engine = None):
+def animated(configuration, pixels, *seen, seed = 0, report = lambda progress: None, engine = None):
     """Frames and engine; with ``seen``, through a model that sees it."""
     if engine is None:
         model = Seeing(*seen)
@@ -66,5 +66,5 @@ def animated(configuration, pixels, *seen, seed = 0, told = lambda progress: Non
     fields = [('seed', str(seed)), ('motion_bucket_id', '200')]
     request = parse_request(fields, Path(), 'photo')
     image = Image.fromarray(pixels)
-    frames = engine.animate(Photo(image, image.size), request, JobControl(told))
+    frames = engine.animate(Photo(image, image.size), request, JobControl(report))
     return np.stack(list(frames)), engine

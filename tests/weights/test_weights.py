@@ -65,8 +65,8 @@ def terms(*servers, reserve = 0):
     return Terms(tuple(Hub(server.url) for server in servers), HASTE, reserve)
 
 
-def fetch(configuration, terms, told = None):
-    return download(configuration, VIDEO, Observer((told if told is not None else []).append),
+def fetch(configuration, terms, calls = None):
+    return download(configuration, VIDEO, Observer((calls if calls is not None else []).append),
                     terms)
 
 

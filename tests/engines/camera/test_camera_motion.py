@@ -42,14 +42,14 @@ def scene(width = 640, height = 360):
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def flowing(pixels, frames = 12, told = do_nothing, stop = do_nothing, **fields):
+def flowing(pixels, frames = 12, report = do_nothing, stop = do_nothing, **fields):
     """The frames while they are made."""
     image = Image.fromarray(pixels)
     words = {'motion_bucket_id': 127, 'seed': 1, **fields}
     request = parse_request([(key, str(value)) for key, value in words.items()], Path(), 'photo')
     engine = CameraMotion(Configuration(model = ModelOptions(seconds = frames / FPS)))
     engine.load()
-    return engine.animate(Photo(image, image.size), request, JobControl(told, stop))
+    return engine.animate(Photo(image, image.size), request, JobControl(report, stop))
 
 
 def animated(*given, **fields):
@@ -186,27 +186,27 @@ def test_stops_before_the_next_frame_when_cancelled():
             raise errors.Cancelled
 
     with pytest.raises(errors.Cancelled):
-        animated(scene(), told = done.append, stop = stop)
+        animated(scene(), report = done.append, stop = stop)
     assert len(done) == 3
 
 
 def test_tells_every_frame():
-    told = []
-    animated(scene(160, 90), frames = 5, told = told.append)
-    assert told == [Progress('step', frame, 5) for frame in range(1, 6)]
+    reports = []
+    animated(scene(160, 90), frames = 5, report = reports.append)
+    assert reports == [Progress('step', frame, 5) for frame in range(1, 6)]
 
 
 def test_every_step_shows_the_frame_just_made():
-    told = []
-    for frame in flowing(scene(160, 90), frames = 5, told = told.append):
-        assert told[-1].picture is frame
-    assert len(told) == 5
+    reports = []
+    for frame in flowing(scene(160, 90), frames = 5, report = reports.append):
+        assert reports[-1].picture is frame
+    assert len(reports) == 5
 
 
 def test_tells_the_options_that_change_the_clip():
     model = ModelOptions(output_frames = 9, output_fps = 12, image_prompt_height = 640)
-    told = CameraMotion(Configuration(model = model)).settings(None)
-    assert told == {
+    settings = CameraMotion(Configuration(model = model)).settings(None)
+    assert settings == {
         'OutputFPS': 12,
         'ImagePromptWidth': 1024,
         'ImagePromptHeight': 640,
@@ -247,8 +247,8 @@ def test_says_what_to_install_where_opencv_is_missing():
     words = ('import sys; from modules.configuration import Configuration; '
              'from modules.engines.camera.engine import CameraMotion; sys.path.clear(); '
              'print(CameraMotion(Configuration()).status().reason.in_("en"))')
-    told = subprocess.run([sys.executable, '-c', words],
-                          cwd = ROOT,
-                          capture_output = True,
-                          text = True)
-    assert 'opencv-python-headless' in told.stdout
+    output = subprocess.run([sys.executable, '-c', words],
+                            cwd = ROOT,
+                            capture_output = True,
+                            text = True)
+    assert 'opencv-python-headless' in output.stdout

@@ -127,9 +127,9 @@ def test_specks_change_nothing_and_a_few_outliers_nothing_elsewhere(laid):
     specks[259:262, 150], specks[100, 100] = 1e9, -1e9
     assert (animated(laid, noise(), specks)[0] == frames).all()
     corner[-20:, -20:] = -1e6
-    told, _engine = animated(laid, noise(), corner)
+    deep, _engine = animated(laid, noise(), corner)
     for box in (THING, LEFT):
-        assert moved(told, box) == pytest.approx(moved(frames, box), abs = 0.3)
+        assert moved(deep, box) == pytest.approx(moved(frames, box), abs = 0.3)
 
 
 CHANCE = np.random.default_rng(3)
@@ -187,7 +187,7 @@ def test_frame_0_is_the_photo_and_the_clip_closes(laid):
     ids = ['constant', 'nothing', 'nearly constant'])
 def test_where_everything_is_equally_far_the_guess_is_taken(laid, tmp_path, seen):
     notes = []
-    frames, engine = animated(laid, noise(), seen, told = lambda p: notes.append(p.note))
+    frames, engine = animated(laid, noise(), seen, report = lambda p: notes.append(p.note))
     guessed, _engine = animated(options(tmp_path / 'none'), noise())
     assert (frames == guessed).all()
     assert 'Depth' not in engine.settings(None)
@@ -199,20 +199,20 @@ def test_where_everything_is_equally_far_the_guess_is_taken(laid, tmp_path, seen
               MemoryError()],
     ids = str)
 def test_a_photo_at_which_the_model_fails_is_guessed_and_that_is_told(laid, tmp_path, fault):
-    told = []
-    frames, engine = animated(laid, noise(), fault, square(), told = told.append)
+    reports = []
+    frames, engine = animated(laid, noise(), fault, square(), report = reports.append)
     assert (frames == animated(options(tmp_path / 'none'), noise())[0]).all()
-    assert note_keys(told) == ['engines.depth_failed']
+    assert note_keys(reports) == ['engines.depth_failed']
     assert 'Depth' not in engine.settings(None)
     animated(laid, noise(), engine = engine)
     assert engine.settings(None)['Depth'] == MODEL
 
 
 def test_a_file_that_gives_no_numbers_for_a_photo_is_not_asked_again(laid):
-    told, fault = [], ValueError('it gives what are no numbers')
-    _frames, engine = animated(laid, noise(), fault, square(), told = told.append)
-    animated(laid, noise(), engine = engine, told = told.append)
-    assert note_keys(told) == ['engines.depth_failed', 'engines.depth_cannot_load']
+    reports, fault = [], ValueError('it gives what are no numbers')
+    _frames, engine = animated(laid, noise(), fault, square(), report = reports.append)
+    animated(laid, noise(), engine = engine, report = reports.append)
+    assert note_keys(reports) == ['engines.depth_failed', 'engines.depth_cannot_load']
     assert 'Depth' not in engine.settings(None)
 
 
@@ -220,12 +220,12 @@ def test_a_file_that_gives_no_numbers_for_a_photo_is_not_asked_again(laid):
 
 
 def test_a_real_checkpoint_is_found_loaded_and_used(laid):
-    told = []
-    frames, engine = animated(laid, noise(), told = told.append)
+    reports = []
+    frames, engine = animated(laid, noise(), report = reports.append)
     assert engine.status().depth == DepthUse(MODEL)
     assert engine.settings(None)['Depth'] == MODEL
     assert (frames != animated(options(Path('/nowhere')), noise())[0]).any()
-    assert [progress.phase for progress in told] == ['encoding'] + 12 * ['step']
+    assert [progress.phase for progress in reports] == ['encoding'] + 12 * ['step']
 
 
 def test_old_scripts_leave_it_without_its_owner(tmp_path, checkpoint):
@@ -359,12 +359,12 @@ def test_while_libraries_of_other_engines_are_being_installed_the_model_is_used(
 
 def test_says_which_library_is_missing(laid, monkeypatch):
     monkeypatch.setattr(depths, 'missing_libraries', lambda *names: [*names])
-    told = []
-    frames, engine = animated(laid, noise(), told = told.append)
+    reports = []
+    frames, engine = animated(laid, noise(), report = reports.append)
     reason = engine.status().depth.reason
     assert reason.key == 'engines.depth_no_libraries'
     assert all('onnxruntime' in reason.in_(language) for language in i18n.LANGUAGES)
-    assert note_keys(told) == ['engines.depth_no_libraries']
+    assert note_keys(reports) == ['engines.depth_no_libraries']
     assert (frames == animated(options(Path('/nowhere')), noise())[0]).all()
 
 
@@ -388,8 +388,8 @@ def with_description(**words):
 
     def write(path):
         description = path.parent.parent / depth_network.DESCRIPTION
-        told = json.loads(description.read_text(encoding = 'utf-8'))
-        description.write_text(json.dumps({**told, **words}), encoding = 'utf-8')
+        found = json.loads(description.read_text(encoding = 'utf-8'))
+        description.write_text(json.dumps({**found, **words}), encoding = 'utf-8')
 
     return write
 
@@ -413,13 +413,13 @@ FAULTY = {
 def test_a_file_that_cannot_be_used_is_named_and_set_aside_and_the_guess_is_taken(
         tmp_path, checkpoint, fault, caplog):
     path = copied(checkpoint, tmp_path / DEPTH.hub_name, FAULTY[fault])
-    told, short = [], options(tmp_path, seconds = 2 / 30)
-    frames, engine = animated(short, noise(), told = told.append)
+    reports, short = [], options(tmp_path, seconds = 2 / 30)
+    frames, engine = animated(short, noise(), report = reports.append)
     status = engine.status()
     assert (status.reason, status.lack, status.depth.model) == (None, '', None)
     assert status.depth.reason.key == 'engines.depth_cannot_load'
     assert all(str(path) in status.depth.reason.in_(language) for language in i18n.LANGUAGES)
-    assert note_keys(told) == ['engines.depth_cannot_load']
+    assert note_keys(reports) == ['engines.depth_cannot_load']
     assert (frames == animated(options(tmp_path / 'none', seconds = 2 / 30), noise())[0]).all()
     # not tried for every clip, but once more when it has changed
     caplog.clear()
@@ -599,9 +599,9 @@ def test_the_shell_fetches_what_is_needed_and_tells_the_licence(server, tmp_path
 
 
 def test_a_download_that_breaks_off_goes_on(server, files, tmp_path):
-    server.cut, told = 60_000, []
-    download(options(tmp_path), DEPTH, Observer(told.append), terms(server))
-    assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == told[-1].bytes_done
+    server.cut, reports = 60_000, []
+    download(options(tmp_path), DEPTH, Observer(reports.append), terms(server))
+    assert server.bytes_sent == sum(len(files[name]) for name in NEEDED) == reports[-1].bytes_done
 
 
 def test_what_is_no_depth_model_is_not_taken(server, tmp_path):

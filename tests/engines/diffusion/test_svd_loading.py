@@ -79,7 +79,7 @@ def test_what_another_thread_compiles_does_not_change_how_a_clip_is_made(checkpo
         if name.endswith('attn2')
     ]
     for layer in layers:
-        layer.register_forward_hook(lambda *told: asked.append(1))
+        layer.register_forward_hook(lambda *given: asked.append(1))
     monkeypatch.setattr(torch.compiler, '_is_compiling_flag', True, raising = False)
     animate(engine, photo(), request())
     assert len(asked) == len(layers), 'attention to the photo is computed in the first step alone'

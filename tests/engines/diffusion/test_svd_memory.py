@@ -176,7 +176,7 @@ def latents(engine, wanted):
     with torch.no_grad():
         image = photo().image.resize((128, 64))
         seen = samplers._denoise(sampler.placed.pipe, image, wanted, engine.model,
-                                 lambda *told: told[3])
+                                 lambda *given: given[3])
     sampler.restore()
     return seen
 
@@ -219,8 +219,8 @@ def test_a_device_whose_memory_ends_makes_the_clip_one_rung_further_down(checkpo
     assert live.peak > 1.1 * least
     with LiveBytes(limit = least):
         frames = animate(engine, photo(), request(), seen.append)
-    told = [progress.note.values['rung'] for progress in seen if progress.note]
-    assert told == ['chunked'] and engine.settings(request())['Memory'] == 'chunked'
+    rungs = [progress.note.values['rung'] for progress in seen if progress.note]
+    assert rungs == ['chunked'] and engine.settings(request())['Memory'] == 'chunked'
     assert numpy.abs(frames - expected).max() <= 1
     seen.clear()
     with LiveBytes(limit = least):
@@ -232,8 +232,8 @@ def test_when_the_last_rung_does_not_suffice_that_is_said(checkpoint):
     engine, seen = loaded(checkpoint, **SMALLEST), []
     with LiveBytes(limit = 1000), pytest.raises(errors.OutOfMemory):
         animate(engine, photo(), request(), seen.append)
-    told = [progress.note.values['rung'] for progress in seen if progress.note]
-    assert told == ['chunked', 'split', 'single']
+    rungs = [progress.note.values['rung'] for progress in seen if progress.note]
+    assert rungs == ['chunked', 'split', 'single']
 
 
 @pytest.mark.parametrize('failing', range(1, 6))
@@ -250,8 +250,8 @@ def test_every_step_down_of_a_gpu(checkpoint, monkeypatch, phase, failing):
             raise torch.OutOfMemoryError('CUDA out of memory.')
 
     frames = animate(engine, photo(), request(), report)
-    told = [progress.note.values['rung'] for progress in seen if progress.note]
-    assert told == [rung.name for rung in ladder.RUNGS[1:failing + 1]]
+    rungs = [progress.note.values['rung'] for progress in seen if progress.note]
+    assert rungs == [rung.name for rung in ladder.RUNGS[1:failing + 1]]
     assert frames.std() > 1
 
 
@@ -259,7 +259,7 @@ def test_again_does_not_ask_the_image_encoder(checkpoint):
     engine = loaded(checkpoint, **SMALLEST)
     asked = []
     engine.holder.model.placed.pipe.image_encoder.register_forward_hook(
-        lambda *told: asked.append(1))
+        lambda *given: asked.append(1))
     first = animate(engine, photo(), request())
     again = animate(engine, photo(), request())
     assert len(asked) == 1 and numpy.array_equal(first, again)
@@ -338,17 +338,17 @@ def test_doctor_tells_the_gpu_the_engine_in_use_and_what_is_set_badly(checkpoint
     assert '正在使用的引擎             svd' in lines
     assert any(line.startswith('注意                       模型按 25 帧训练') for line in lines)
     elsewhere = Configuration(model = ModelOptions())
-    told = dict(doctor.report(elsewhere, Engines(elsewhere), 'en'))
-    assert told['device'] == 'cuda:0, A Card 3000, 8.0 GiB'
-    assert told['model video'] == 'none here' and told['engine in use'] == 'camera'
+    lines = dict(doctor.report(elsewhere, Engines(elsewhere), 'en'))
+    assert lines['device'] == 'cuda:0, A Card 3000, 8.0 GiB'
+    assert lines['model video'] == 'none here' and lines['engine in use'] == 'camera'
 
 
 def test_doctor_tells_what_is_wrong_with_torch(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, 'torch')
     (tmp_path / 'torch.py').write_text("raise OSError('libcudart.so.12: no such file')")
     monkeypatch.syspath_prepend(tmp_path)
-    told = dict(doctor.report(Configuration(), Engines(Configuration()), 'en'))
-    assert 'libcudart.so.12: no such file' in told['device'].in_('en')
+    lines = dict(doctor.report(Configuration(), Engines(Configuration()), 'en'))
+    assert 'libcudart.so.12: no such file' in lines['device'].in_('en')
 
 
 def test_doctor_lists_the_rungs_and_the_one_in_use(checkpoint):

@@ -30,24 +30,24 @@ WEIGHTS = 5063588
 
 def animate(folder, rung, limit = None):
     """The engine after a clip, the rungs it went down to, and what was counted."""
-    told, live = [], LiveBytes(limit, 'cuda')
+    notes, live = [], LiveBytes(limit, 'cuda')
     with pretended_gpu.pretended(), live:
         engine = pretended_gpu.engine(pretended_gpu.tiny, rung, published(folder), MODEL, 10**12)
-        control = ClipControl(lambda progress: told.append(progress.note))
+        control = ClipControl(lambda progress: notes.append(progress.note))
         engine.make_frames(Image.new('RGB', (128, 64)), request(), control)
-    return engine, [note.values['rung'] for note in told if note], live
+    return engine, [note.values['rung'] for note in notes if note], live
 
 
 @pytest.mark.parametrize(('rung', 'left'), [('resident', WEIGHTS), ('offload', 0), ('streamed', 0)])
 def test_weights_are_where_they_are_computed_with_and_leave_when_their_turn_is_over(
         tmp_path, rung, left):
-    _engine, told, live = animate(tmp_path, ladder.named('cuda', rung))
-    assert not told and live.now == left
+    _engine, rungs, live = animate(tmp_path, ladder.named('cuda', rung))
+    assert not rungs and live.now == left
 
 
 def test_a_gpu_that_is_too_small_is_walked_down_to_the_rung_that_fits(tmp_path, caplog):
     """Its memory ends while the weights are brought there, and in every clip that is begun after that."""
-    engine, told, live = animate(tmp_path, ladder.RUNGS[0], 5_060_000)
+    engine, rungs, live = animate(tmp_path, ladder.RUNGS[0], 5_060_000)
     assert 'Going on with Memory = offload' in caplog.text
-    assert told == ['chunked', 'split', 'streamed']
+    assert rungs == ['chunked', 'split', 'streamed']
     assert engine.holder.model.rung.name == 'streamed' and 4_500_000 < live.peak < WEIGHTS

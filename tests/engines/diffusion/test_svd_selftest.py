@@ -351,8 +351,8 @@ def serve(tmp_path, checkpoint):
 
 
 def health(port):
-    told = program.call(port, 'GET', '/health').json
-    return told['engine'], told['engines']['svd']
+    answer = program.call(port, 'GET', '/health').json
+    return answer['engine'], answer['engines']['svd']
 
 
 def submit(port, **fields):
@@ -456,6 +456,6 @@ def test_from_the_command_line_as_well(tmp_path, checkpoint, capsys):
         path.write_bytes(picture_file())
     asked = arguments.parse(['animate', *map(str, photos)], 'en')
     assert batch.animate(animator, asked, 'en') == 0
-    told = capsys.readouterr()
-    assert told.out.count('camera') == told.err.count('illegal memory access') == 2
+    output = capsys.readouterr()
+    assert output.out.count('camera') == output.err.count('illegal memory access') == 2
     assert all(path.with_suffix('.gif').is_file() for path in photos)

@@ -31,7 +31,7 @@ SMALL = ['64x64', '4', '2', '64', '1']
 @pytest.fixture
 def gpu(monkeypatch):
     """Its allocator: what it was told, and what it tells."""
-    told = []
+    fractions = []
     # tracing takes minutes, and tests of its own show that
     monkeypatch.setattr(compiling, '_make_compiled', lambda written: written)
     monkeypatch.setattr(svd, 'make_checkpoint',
@@ -40,8 +40,8 @@ def gpu(monkeypatch):
                          ('reset_peak_memory_stats', None), ('mem_get_info', (2**34, 2**35)),
                          ('max_memory_allocated', 5 * 2**30), ('max_memory_reserved', 6 * 2**30)):
         monkeypatch.setattr(torch.cuda, name, lambda answer = answer: answer)
-    monkeypatch.setattr(torch.cuda, 'set_per_process_memory_fraction', told.append)
-    return told
+    monkeypatch.setattr(torch.cuda, 'set_per_process_memory_fraction', fractions.append)
+    return fractions
 
 
 def rows(printed):

@@ -320,12 +320,12 @@ def test_tells_the_options_that_change_the_clip_as_they_were_used(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ('name', 'told'),
+    ('name', 'shown'),
     [('stabilityai/stable-video-diffusion-img2vid', 'stabilityai/stable-video-diffusion-img2vid'),
      ('/home/somebody/models/mine/', 'mine'), ('C:\\Users\\somebody\\mine', 'mine'),
      ('~/mine', 'mine'), ('../mine', 'mine'), ('tests/mine', 'tests/mine'), ('mine', 'mine')])
-def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(checkpoint, name, told):
-    assert named(checkpoint, name).settings(request())['ModelName'] == told
+def test_tells_a_models_place_on_the_hub_and_never_where_its_folder_is(checkpoint, name, shown):
+    assert named(checkpoint, name).settings(request())['ModelName'] == shown
 
 
 def named(checkpoint, name):
@@ -364,9 +364,10 @@ def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(checkpoint, tmp_p
 def test_progress_tells_every_phase(checkpoint):
     seen = []
     animate(loaded(checkpoint, decode_chunk_size = 2), photo(), request(), seen.append)
-    told = [(progress.phase, progress.step, progress.steps) for progress in seen]
-    assert told == [('encoding', 0, 0), ('step', 1, 3), ('step', 2, 3), ('step', 3, 3),
-                    ('decoding', 0, 3), ('decoding', 1, 3), ('decoding', 2, 3), ('decoding', 3, 3)]
+    reports = [(progress.phase, progress.step, progress.steps) for progress in seen]
+    assert reports == [('encoding', 0, 0), ('step', 1, 3), ('step', 2, 3), ('step', 3, 3),
+                       ('decoding', 0, 3), ('decoding', 1, 3), ('decoding', 2, 3),
+                       ('decoding', 3, 3)]
 
 
 @pytest.mark.parametrize(('steps', 'within'), [(25, 1e-5), (3, 1e-5), (1, 1e-3)])

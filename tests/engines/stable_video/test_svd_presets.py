@@ -63,13 +63,13 @@ def work(engine, **wanted):
             lambda _layer, inputs, _made, name = name: seen[name].append(len(inputs[0]) // 3))
         for name, layer in (('first', unet.conv_in), ('deepest', unet.mid_block.resnets[0]))
     ]
-    told = []
+    reports = []
     try:
-        frames = animate(engine, photo(), request(**wanted), told.append)
+        frames = animate(engine, photo(), request(**wanted), reports.append)
     finally:
         for hook in hooks:
             hook.remove()
-    return seen, frames, told
+    return seen, frames, reports
 
 
 def test_every_preset_of_the_interface_is_one_of_the_engine():
@@ -84,9 +84,9 @@ def test_quality_computes_every_step_in_full(made_once):
 
 
 def test_balanced_makes_fewer_steps_and_ends_without_guidance(made_once):
-    seen, frames, told = made_once('balanced')
+    seen, frames, reports = made_once('balanced')
     assert seen['first'] == seen['deepest'] == [2] * 11 + [1] * 4
-    assert [progress.steps for progress in told if progress.phase == 'step'] == [15] * 15
+    assert [progress.steps for progress in reports if progress.phase == 'step'] == [15] * 15
     assert frames.std() > 1
 
 
@@ -180,7 +180,7 @@ def calls(unet, part):
     seen = []
     for name, layer in unet.named_modules():
         if name.endswith(f'attn2.{part}'):
-            layer.register_forward_hook(lambda *told: seen.append(told))
+            layer.register_forward_hook(lambda *given: seen.append(given))
     return seen
 
 
@@ -278,8 +278,8 @@ def test_another_kind_of_scheduler_stays(caplog):
 
 @pytest.mark.parametrize('preset', ['balanced', 'fast'])
 def test_every_step_of_a_preset_has_a_picture_and_the_last_has_no_noise(made_once, preset):
-    _, _, told = made_once(preset)
-    shown = pictures(told, 'step')
+    _, _, reports = made_once(preset)
+    shown = pictures(reports, 'step')
     assert len(shown) == 15 and all(picture is not None for picture in shown)
     assert not numpy.array_equal(shown[0], shown[-1])
 
