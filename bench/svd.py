@@ -91,7 +91,76 @@ class Way:
     clip: numpy.ndarray | None = None
 
 
-class Bench:
+class Rounds:
+    """
+    Measures ways by turns.
+
+    :param is_gpu: whether the allocator is asked
+    :type is_gpu: bool
+    :param seconds: after which no clip is to end
+    :type seconds: float
+    """
+
+    def __init__(self, is_gpu: bool, seconds: float):
+        self.is_gpu = is_gpu
+        self._end = time.monotonic() + seconds
+        self._round = 0
+        self.left_out: list[str] = []
+
+    def _stop_in_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise errors.Cancelled
+
+    def _first(self, way: Way) -> None:
+        """A clip that is not timed: it loads kernels, and what is counted is counted."""
+        started = time.perf_counter()
+        if self.is_gpu:
+            self._reset_peak()
+            count_flops(way)
+            way.peak = self._peak()
+        else:
+            with LiveBytes() as live:
+                way.make(do_nothing)
+            way.peak = f'{live.peak / GIB:.3f}'
+            count_flops(way)
+        tell(f'{way.name}: first clip {time.perf_counter() - started:.2f} s')
+
+    def _rounds(self, ways: list[Way], runs: int) -> None:
+        """There and back; what has no time any more is named once."""
+        for number in range(runs):
+            self._round += 1
+            for way in ways if number % 2 == 0 else reversed(ways):
+                expected = max(way.seconds.values(), default = 0)
+                if time.monotonic() + expected > self._end:
+                    self.left_out.append(f'{way.name}, run {number + 1}')
+                    continue
+                self._time(way)
+                tell(f'{way.name}: {way.seconds[self._round]:.2f} s')
+
+    def _time(self, way: Way) -> None:
+        moments, started = [], time.perf_counter()
+
+        def note():
+            if self.is_gpu:
+                torch.cuda.synchronize()
+            moments.append(time.perf_counter())
+
+        way.make(note)
+        way.seconds[self._round] = time.perf_counter() - started
+        way.step_seconds += [after - before for before, after in pairwise(moments)]
+
+    def _reset_peak(self) -> None:
+        if self.is_gpu:
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _peak(self) -> str:
+        allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+        return f'{allocated / GIB:.2f} / {reserved / GIB:.2f}'
+
+
+class Bench(Rounds):
     """
     A run of the benchmark.
 
@@ -106,12 +175,9 @@ class Bench:
     """
 
     def __init__(self, model: ModelOptions, folder: Path, is_gpu: bool, seconds: float):
+        super().__init__(is_gpu, seconds)
         self.model = model
         self.folder = folder
-        self.is_gpu = is_gpu
-        self._end = time.monotonic() + seconds
-        self._round = 0
-        self.left_out: list[str] = []
         self.engine = self.load(model)
         self.device = self.engine.budget.device
         noise = numpy.random.default_rng(0).integers(0, 256, (9, 16, 3), numpy.uint8)
@@ -187,48 +253,6 @@ class Bench:
                 way.name += ' (it was not)'
         return ways
 
-    def _stop_in_time(self) -> None:
-        if time.monotonic() > self._end:
-            raise errors.Cancelled
-
-    def _first(self, way: Way) -> None:
-        """A clip that is not timed: it loads kernels, and what is counted is counted."""
-        started = time.perf_counter()
-        if self.is_gpu:
-            self._reset_peak()
-            count_flops(way)
-            way.peak = self._peak()
-        else:
-            with LiveBytes() as live:
-                way.make(do_nothing)
-            way.peak = f'{live.peak / GIB:.3f}'
-            count_flops(way)
-        tell(f'{way.name}: first clip {time.perf_counter() - started:.2f} s')
-
-    def _rounds(self, ways: list[Way], runs: int) -> None:
-        """There and back; what has no time any more is named once."""
-        for number in range(runs):
-            self._round += 1
-            for way in ways if number % 2 == 0 else reversed(ways):
-                expected = max(way.seconds.values(), default = 0)
-                if time.monotonic() + expected > self._end:
-                    self.left_out.append(f'{way.name}, run {number + 1}')
-                    continue
-                self._time(way)
-                tell(f'{way.name}: {way.seconds[self._round]:.2f} s')
-
-    def _time(self, way: Way) -> None:
-        moments, started = [], time.perf_counter()
-
-        def note():
-            if self.is_gpu:
-                torch.cuda.synchronize()
-            moments.append(time.perf_counter())
-
-        way.make(note)
-        way.seconds[self._round] = time.perf_counter() - started
-        way.step_seconds += [after - before for before, after in pairwise(moments)]
-
     def _plain(self, pipe: Any, chunk: int, on_step: OnStep) -> numpy.ndarray:
 
         def report_step(_pipe, _step, _time, tensors):
@@ -286,16 +310,6 @@ class Bench:
             ways[-1].clip = None
             del engine
         return ways
-
-    def _reset_peak(self) -> None:
-        if self.is_gpu:
-            gc.collect()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-
-    def _peak(self) -> str:
-        allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
-        return f'{allocated / GIB:.2f} / {reserved / GIB:.2f}'
 
 
 def main(given: argparse.Namespace, is_gpu: bool) -> None:

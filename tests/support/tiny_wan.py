@@ -32,19 +32,21 @@ EMBEDDING = 32
 LETTERS = 'abcdefghijklmnopqrstuvwxyz .,风吹'
 
 
-def make_small(folder: Path) -> Path:
+def make_small(folder: Path, scale: int = 1) -> Path:
     """
     Save a checkpoint of the kind of TI2V-5B: every token has a time of its own, and the VAE has patches.
 
     :param folder: where to
     :type folder: Path
+    :param scale: how many times as wide and deep it is
+    :type scale: int
     :return: the folder
     :rtype: Path
     """
     torch.manual_seed(0)
     vae = diffusers.AutoencoderKLWan(
-        base_dim = 8,
-        decoder_base_dim = 8,
+        base_dim = 8 * scale,
+        decoder_base_dim = 8 * scale,
         z_dim = 8,
         dim_mult = [1, 1, 1, 1],
         num_res_blocks = 1,
@@ -57,23 +59,27 @@ def make_small(folder: Path) -> Path:
         scale_factor_spatial = 16)
     # as published: its index is that of the pipeline that makes videos of texts
     diffusers.WanPipeline(
-        vae = vae, transformer = _transformer(8, 8), expand_timesteps = True,
-        **_others()).save_pretrained(folder)
+        vae = vae,
+        transformer = _transformer(8, 8, scale),
+        expand_timesteps = True,
+        **make_others()).save_pretrained(folder)
     return folder
 
 
-def make_large(folder: Path) -> Path:
+def make_large(folder: Path, scale: int = 1) -> Path:
     """
     Save a checkpoint of the kind of I2V-A14B: two transformers that take turns.
 
     :param folder: where to
     :type folder: Path
+    :param scale: how many times as wide and deep it is
+    :type scale: int
     :return: the folder
     :rtype: Path
     """
     torch.manual_seed(0)
     vae = diffusers.AutoencoderKLWan(
-        base_dim = 8,
+        base_dim = 8 * scale,
         z_dim = 4,
         dim_mult = [1, 1, 1, 1],
         num_res_blocks = 1,
@@ -81,14 +87,14 @@ def make_large(folder: Path) -> Path:
         latents_std = [1.5] * 4)
     diffusers.WanImageToVideoPipeline(
         vae = vae,
-        transformer = _transformer(12, 4),
-        transformer_2 = _transformer(12, 4),
+        transformer = _transformer(12, 4, scale),
+        transformer_2 = _transformer(12, 4, scale),
         boundary_ratio = 0.9,
-        **_others()).save_pretrained(folder)
+        **make_others()).save_pretrained(folder)
     return folder
 
 
-def make_lora(folder: Path, alpha: float | None = 4.0) -> tuple[Path, Path]:
+def make_lora(folder: Path, alpha: float | None = 4.0, scale: int = 1) -> tuple[Path, Path]:
     """
     Save two LoRA files for :func:`make_large`, as published for few steps: the makers' own names of layers.
 
@@ -96,17 +102,20 @@ def make_lora(folder: Path, alpha: float | None = 4.0) -> tuple[Path, Path]:
     :type folder: Path
     :param alpha: what the published files scale with; None for files without it
     :type alpha: float | None
+    :param scale: that of the model
+    :type scale: int
     :return: for steps with much noise, and for the others
     :rtype: tuple[Path, Path]
     """
     torch.manual_seed(1)
     folder.mkdir(parents = True, exist_ok = True)
-    layers = {f'{kind}_attn.{one}': (24, 24) for kind in ('self', 'cross') for one in 'qkvo'}
-    layers |= {'ffn.0': (32, 24), 'ffn.2': (24, 32)}
+    width, inner = 24 * scale, 32 * scale
+    layers = {f'{kind}_attn.{one}': (width, width) for kind in ('self', 'cross') for one in 'qkvo'}
+    layers |= {'ffn.0': (inner, width), 'ffn.2': (width, inner)}
     files = folder / 'high_noise_model.safetensors', folder / 'low_noise_model.safetensors'
     for file in files:
         weights = {}
-        for block in range(2):
+        for block in range(2 * scale):
             for name, (made, given) in layers.items():
                 layer = f'diffusion_model.blocks.{block}.{name}'
                 weights[f'{layer}.lora_down.weight'] = torch.randn(2, given)
@@ -117,20 +126,28 @@ def make_lora(folder: Path, alpha: float | None = 4.0) -> tuple[Path, Path]:
     return files
 
 
-def _transformer(channels: int, made: int) -> diffusers.WanTransformer3DModel:
+def _transformer(channels: int, made: int, scale: int) -> diffusers.WanTransformer3DModel:
     return diffusers.WanTransformer3DModel(
-        num_attention_heads = 2,
+        num_attention_heads = 2 * scale,
         attention_head_dim = 12,
         in_channels = channels,
         out_channels = made,
         text_dim = EMBEDDING,
         freq_dim = 16,
-        ffn_dim = 32,
-        num_layers = 2,
+        ffn_dim = 32 * scale,
+        num_layers = 2 * scale,
         rope_max_seq_len = 32)
 
 
-def _others() -> dict:
+def make_others(width: int = EMBEDDING) -> dict:
+    """
+    Make what is no part of the picture: what reads texts, and the scheduler.
+
+    :param width: of a token's embedding, which the transformer has to expect
+    :type width: int
+    :return: arguments of a pipeline
+    :rtype: dict
+    """
     vocabulary = [('<pad>', 0.0), ('</s>', 0.0), ('<unk>', -20.0), *((c, -3.0) for c in LETTERS)]
     letters = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id = 2))
     letters.post_processor = tokenizers.processors.TemplateProcessing(
@@ -138,7 +155,7 @@ def _others() -> dict:
     marks = {'pad_token': '<pad>', 'eos_token': '</s>', 'unk_token': '<unk>'}
     config = transformers.UMT5Config(
         vocab_size = len(vocabulary),
-        d_model = EMBEDDING,
+        d_model = width,
         d_kv = 8,
         d_ff = 64,
         num_layers = 2,

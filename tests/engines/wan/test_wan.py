@@ -41,9 +41,11 @@ pytest.importorskip('diffusers')
 
 import diffusers  # noqa: E402
 import pretended_gpu  # noqa: E402
+import published_wan  # noqa: E402
 import tiny_wan  # noqa: E402
 import transformers  # noqa: E402
 from live_tensors import FusedAttention, LiveBytes  # noqa: E402
+from published_wan import PUBLISHED  # noqa: E402
 from tiny_svd import animate, photo, pictures, reason, request  # noqa: E402
 
 from modules.engines.wan import pipeline  # noqa: E402
@@ -694,48 +696,11 @@ def test_presets_make_fewer_steps(preset, steps, frames):
     assert (clip.width * clip.height < 1280 * 704 * 0.9) is (preset == 'draft')
 
 
-#: the published models: bytes of their transformers' files, and what their descriptions say
-PUBLISHED = {
-    'small': (kinds.SMALL, 4_999_787_712, {
-        'num_attention_heads': 24,
-        'in_channels': 48,
-        'out_channels': 48,
-        'ffn_dim': 14336,
-        'num_layers': 30
-    }, {
-        'base_dim': 160,
-        'decoder_base_dim': 256,
-        'z_dim': 48,
-        'is_residual': True,
-        'in_channels': 12,
-        'out_channels': 12,
-        'patch_size': 2,
-        'scale_factor_spatial': 16,
-        'latents_mean': [0.0] * 48,
-        'latents_std': [1.0] * 48
-    }),
-    'large': (kinds.LARGE, 14_288_901_184, {
-        'in_channels': 36
-    }, {})
-}
-
-
 @pytest.fixture(scope = 'module', params = PUBLISHED)
 def published(request, tmp_path_factory):
     """A published model's descriptions, its files as holes of the right length, and its kind."""
-    kind, weights, transformer, vae = PUBLISHED[request.param]
-    folder = tmp_path_factory.mktemp('published')
-    sizes = {'transformer': 4 * weights, 'vae': 2_818_754_672 if vae else 507_570_124}
-    if not vae:
-        sizes['transformer_2'] = sizes['transformer']
-    for part, size in sizes.items():
-        (folder / part).mkdir()
-        with (folder / part / 'diffusion_pytorch_model.safetensors').open('wb') as file:
-            file.truncate(size)
-    described = {'num_attention_heads': 40, 'attention_head_dim': 128, **transformer}
-    (folder / 'transformer' / 'config.json').write_text(json.dumps(described))
-    (folder / 'vae' / 'config.json').write_text(json.dumps(vae))
-    (folder / 'model_index.json').write_text(json.dumps({'expand_timesteps': bool(vae)}))
+    folder = published_wan.describe(tmp_path_factory.mktemp('published'), request.param)
+    _weights, transformer, vae = PUBLISHED[request.param]
     return folder, kinds.read_kind(folder), transformer, vae
 
 
