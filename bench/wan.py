@@ -196,13 +196,14 @@ def make_published(folder: Path, name: str) -> Path:
     """
     _weights, described, of_vae = published_wan.PUBLISHED[name]
     torch.manual_seed(0)
-    diffusers.AutoencoderKLWan(**of_vae).save_pretrained(folder / 'vae')
+    vae: Any = diffusers.AutoencoderKLWan(**of_vae)
+    vae.save_pretrained(folder / 'vae')
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
         for part in ('transformer', *(() if of_vae else ('transformer_2', ))):
             with torch.device(DEVICE):
-                made = diffusers.WanTransformer3DModel(**described)
+                made: Any = diffusers.WanTransformer3DModel(**described)
             made.save_pretrained(folder / part)
             del made
     finally:
@@ -216,7 +217,7 @@ def make_published(folder: Path, name: str) -> Path:
         }
     if not of_vae:
         parts['transformer_2'] = parts['transformer']
-    pipe = diffusers.WanImageToVideoPipeline(
+    pipe: Any = diffusers.WanImageToVideoPipeline(
         **parts,
         **others,
         expand_timesteps = bool(of_vae),
@@ -282,8 +283,8 @@ def list_work(kind: kinds.Kind, clip: Clip, described: dict[str, Any],
     :rtype: list[Callable[[], object]]
     """
     with torch.device('meta'):
-        transformer = diffusers.WanTransformer3DModel(**described).eval()
-        vae = diffusers.AutoencoderKLWan(**of_vae).eval()
+        transformer: Any = diffusers.WanTransformer3DModel(**described)
+        vae: Any = diffusers.AutoencoderKLWan(**of_vae)
     for name, parameter in transformer.named_parameters():
         if not set(transformer._keep_in_fp32_modules) & set(name.split('.')):
             parameter.data = parameter.data.bfloat16()
