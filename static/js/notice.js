@@ -13,6 +13,7 @@ export class Notice {
   show(kind, key = '', values = {}) {
     const words = this.begin(key ? kind : '');
     if (key) put(words, key, values);
+    this.reveal();
   }
 
   // An empty paragraph, under the file's name where there is one.
@@ -40,6 +41,12 @@ export class Notice {
     else if (error instanceof Unreachable) put(words, 'unreachable');
     else if (isAnswer && error.message) putRefusal(words, error);
     else put(words, 'strange_answer', {status: error.status ?? error.name});
+    this.reveal();
     return canBeRead;
+  }
+
+  // On a small screen it may stand below what is seen.
+  reveal() {
+    if (this.place.dataset.kind === 'wrong') this.place.scrollIntoView({block: 'nearest'});
   }
 }

@@ -633,6 +633,9 @@ def test_on_a_phone_the_others_are_in_sight_while_one_is_at_work(chromium, direc
         box = tile(page, 'two').locator('.frame').bounding_box()
         assert 0 < box['y'] < box['y'] + box['height'] <= 844
         assert page.locator('#tally').bounding_box()['y'] < box['y']
+        # and below them, with what it is made
+        assert page.locator('#in-use').bounding_box()['y'] > box['y']
+        expect(page.locator('#in-use')).to_contain_text('You can leave this page')
         held.set()
         see(page, 'done')
 
@@ -805,6 +808,21 @@ def test_nobody_is_asked_about_notifications_unbidden(chromium, directed_port, h
         see(page, 'done')
         expect(page).to_have_title('Done · turn-live-photos')
         assert page.evaluate('announced') == ['photo has come to life']
+
+
+@pytest.mark.parametrize('language', ['en', 'zh'])
+def test_the_buttons_below_a_tall_photo_at_work_stand_in_one_row(chromium, directed_port, held,
+                                                                 language):
+    with browser.opened(chromium, directed_port, language) as page:
+        page.add_init_script(WRITE_DOWN % 'default')
+        page.reload()
+        choose(page, photo(size = (180, 320)))
+        page.click('#start')
+        see(page, 'working')
+        boxes = [page.locator(name).bounding_box() for name in ('#cancel', '#bell', '#another')]
+        assert len({box['y'] for box in boxes}) == 1
+        held.set()
+        see(page, 'done')
 
 
 def test_whoever_looks_is_not_notified(chromium, directed_port, held):

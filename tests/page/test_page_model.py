@@ -310,8 +310,7 @@ def test_each_model_is_offered_on_its_own_and_its_download_can_be_stopped(
             open_card(page)
             assert page.eval_on_selector_all('#owner h2',
                                              'all => all.map((one) => one.innerText)') == [
-                                                 'Sharper depth', 'Why not Wan',
-                                                 'Why not Stable Video Diffusion'
+                                                 'Sharper depth', 'Wan', 'Stable Video Diffusion'
                                              ]
             buttons = page.eval_on_selector_all('.fetch button',
                                                 'all => all.map((one) => one.innerText)')
@@ -422,7 +421,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         open_card(page)
         assert words(page).startswith('No AI model is loaded')
         assert 'The depth model a/model is not on this computer; ./START download' in words(page)
-        assert 'Why not Stable Video Diffusion' in words(page)
+        assert 'Download Stable Video Diffusion' in words(page)
         assert words(page, '#fetch-depth') == 'Get sharper depth (99 MB, Apache-2.0)'
         page.set_viewport_size({'width': 320, 'height': 640})
         # what is typed stands in one line
@@ -448,7 +447,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         assert words(page).startswith('AI 模型 Depth Anything V2')
         switch(page, 'en')
         open_card(page)
-        assert 'Why not Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
+        assert 'Download Stable Video Diffusion' in words(page) and 'No AI' not in words(page)
         assert page.locator('#fetch-depth').count() == 0
 
 

@@ -252,6 +252,21 @@ def test_the_bar_at_the_bottom_leaves_a_small_screen_to_the_photo(chromium, port
             assert page.locator('.actions').bounding_box()['height'] <= 0.15 * 568
 
 
+def test_what_went_wrong_is_seen_on_a_small_screen_too(chromium, port):
+    window = {'viewport': {'width': 320, 'height': 568}}
+    with browser.opened(chromium, port, refusals = True, **window) as page:
+        page.set_input_files('#file', file(b'no picture', 'letter.txt'))
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        expect(page.locator('#notice')).to_be_in_viewport(ratio = 1)
+        choose(page)
+        page.evaluate('scrollTo(0, document.body.scrollHeight)')
+        page.set_input_files('#file', file(b'no picture', 'letter.txt'))
+        page.wait_for_selector('.notice[data-kind=wrong]')
+        bar = page.locator('.actions').bounding_box()
+        box = page.locator('#notice').bounding_box()
+        assert box['y'] >= 0 and box['y'] + box['height'] <= bar['y']
+
+
 def test_the_shadow_of_the_photo_lies_under_the_buttons(chromium, port):
     with browser.opened(chromium, port, color_scheme = 'dark') as page:
         choose(page)
