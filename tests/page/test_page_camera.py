@@ -92,7 +92,7 @@ def test_the_focus_is_tapped_moved_by_keys_and_taken_back(page):
     page.keyboard.press('ArrowRight')
     page.keyboard.press('ArrowDown')
     assert page.input_value('#focus') == '0.52,0.52' and _point(page) == _part_of_photo(page)
-    assert page.get_attribute('#focus-mark', 'aria-label').startswith('Focus: 52 % across')
+    assert page.get_attribute('#focus-mark', 'aria-label').startswith('Focus: 52% across')
     assert Axe().run(page).violations_count == 0
     # another photo has its own, and of several each
     page.set_input_files(

@@ -222,7 +222,7 @@ def test_the_model_is_fetched_taken_into_use_and_makes_a_clip_without_a_reload(
         assert server.url[7:] in words(page, '#arrival-video')
         page.wait_for_selector('.engine[data-engine=svd]')
         assert words(page, '.chip').endswith('Stable Video Diffusion')
-        assert words(page, '#status').startswith('Stable Video Diffusion has arrived')
+        assert words(page, '#status').startswith('Stable Video Diffusion is ready')
         page.keyboard.press('Escape')
         page.fill('#max_guidance_scale', '2')
         assert (page.input_value('#motion_bucket_id'), page.evaluate('window.same')) == ('90', True)
@@ -432,7 +432,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         assert lines and set(lines) == {1}
         switch(page, 'zh')
         open_card(page)
-        assert words(page, '#fetch-depth') == '让远近更准（99 MB，Apache-2.0）'
+        assert words(page, '#fetch-depth') == '增强立体感（99 MB，Apache-2.0）'
         page.click('#fetch-depth')
         page.locator('#arrival-depth').wait_for()
         assert page.locator(

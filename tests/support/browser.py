@@ -39,6 +39,8 @@ ARGUMENTS = [
 ]
 #: what a browser without a graphics card says when it reads a picture back from its stand-in
 SLOW = 'GPU stall due to ReadPixels'
+#: what becomes of photos comes after the page; a page that wants a password has none of it
+WHOLLY_THERE = "() => document.getElementById('studio')?.noValidate !== false"
 LOCALES = {'en': 'en-GB', 'zh': 'zh-CN'}
 
 #: makes a DataTransfer of files that come as (name, base64)
@@ -110,6 +112,8 @@ def opened(browser, port, language = 'en', refusals = False, **options):
         if message.type in ('error', 'warning') and SLOW not in message.text else None)
     try:
         page.goto(f'http://127.0.0.1:{port}/')
+        if options.get('java_script_enabled', True):
+            page.wait_for_function(WHOLLY_THERE)
         yield page
         if refusals:
             complaints = [c for c in complaints if 'Failed to load resource' not in c]
