@@ -231,6 +231,76 @@ def test_there_is_an_end_to_what_can_be_drawn(page):
     assert page.inner_text('#flow-status').startswith('That is as much as can be drawn')
 
 
+def _outdoors(size = (400, 200)):
+    """Clouds above a dark ground from which a tower rises: the photo, and where there is no sky."""
+    width, height = size
+    random = numpy.random.default_rng(1)
+    layers = [
+        cv2.resize(
+            random.random((2**k + 1, 2**(k + 1) + 1)) / 2**k, size, interpolation = cv2.INTER_CUBIC)
+        for k in range(1, 5)
+    ]
+    clouds = sum(layers)
+    clouds = (0.3 + 0.35 * (clouds - clouds.mean()) / clouds.std()).clip(0, 1)[..., None]
+    sky = clouds * (235, 238, 242) + (1 - clouds) * (90, 140, 215)
+    ground = numpy.array((60, 70, 40)) + random.integers(-30, 30, (height, width, 1))
+    is_ground = numpy.zeros((height, width, 1), bool)
+    is_ground[120:] = is_ground[60:, 180:220] = True
+    content = io.BytesIO()
+    Image.fromarray(numpy.where(is_ground, ground, sky).astype(numpy.uint8)).save(content, 'PNG')
+    return content.getvalue(), is_ground[..., 0]
+
+
+def test_the_sky_is_found_and_flows_and_nothing_else_does(page):
+    content, is_ground = _outdoors()
+    _open(page, content)
+    _brush(page, 'stays')
+    _draw(page, (0.5, 0.9))
+    pins = _field(page)['pins']
+    page.focus('#flow-sky')
+    page.keyboard.press('Enter')
+    drawn = _field(page)
+    assert drawn['pins'] == pins
+    assert page.inner_text('#flow-found') == page.inner_text('#flow-status') == (
+        f'Sky found, strokes added: {len(drawn["strokes"])}. Undo removes them.')
+    flowing = numpy.zeros(is_ground.shape, numpy.uint8)
+    for stroke in drawn['strokes']:
+        (x, y), (end_x, end_y) = stroke['points']
+        assert end_x > x and end_y == y
+        cv2.line(flowing, (round(400 * x), round(200 * y)), (round(400 * end_x), round(200 * y)), 1,
+                 round(400 * stroke['width']))
+    assert not flowing[is_ground].any()
+    assert flowing[~is_ground].mean() > 0.8
+    # once more changes nothing; all are undone together
+    page.keyboard.press('Enter')
+    assert _field(page) == drawn
+    assert page.inner_text('#flow-found') == 'The sky has its strokes already.'
+    page.click('#flow-undo')
+    assert _field(page) == {'strokes': [], 'pins': pins}
+    assert page.is_hidden('#flow-found')
+
+
+def test_where_no_sky_is_certain_nothing_is_drawn(page):
+    _open(page)
+    page.click('#flow-sky')
+    assert _field(page) is None
+    assert page.inner_text('#flow-found') == page.inner_text('#flow-status')
+    assert page.inner_text('#flow-found').startswith('No sky was found for certain.')
+    assert page.get_attribute('#flow-undo', 'aria-disabled') == 'true'
+    _draw(page, (0.2, 0.5), (0.8, 0.5))
+    assert page.is_hidden('#flow-found')
+
+
+def test_a_sky_wants_room_for_all_its_strokes(page):
+    _open(page, _outdoors()[0])
+    page.evaluate(
+        """() => { for (let i = 0; i < 63; i += 1) document.getElementById('flow-add').click(); }"""
+    )
+    page.click('#flow-sky')
+    assert len(_field(page)['strokes']) == 63
+    assert page.inner_text('#flow-found').startswith('That is as much as can be drawn')
+
+
 @pytest.fixture
 def on_phone(chromium, port):
     with opened(

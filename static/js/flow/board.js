@@ -6,7 +6,8 @@ import {Drawing} from './drawing.js';
 import {drawLines} from './lines.js';
 import {List, nameOf} from './list.js';
 import {length, lineOf, sides} from './marks.js';
-import {Player} from './player.js';
+import {paint, Player} from './player.js';
+import {drawSky, findSky} from './sky.js';
 import {Surface} from './surface.js';
 
 // a line that is shorter flows nowhere: it is a tap
@@ -15,6 +16,8 @@ const LEAST_LENGTH = 0.012;
 const LEAST_STEP = 0.0005;
 // of a mark that is set by keys, in parts of the photo's width
 const SHORT = 0.2;
+// longer side of the picture in which the sky is looked for
+const MOST_PIXELS = 512;
 
 export class Board {
   // `onChange` is given the form's field whenever something else is drawn.
@@ -40,6 +43,7 @@ export class Board {
     on('farther', () => this.surface.step(false));
     on('play', () => this.play(!this.player.isPlaying));
     on('add', () => this.addByKeys());
+    on('sky', () => this.addSky());
     on('all', ({target}) => {
       const button = target.closest('[data-degrees]');
       if (button) this.flood(Number(button.dataset.degrees), button);
@@ -83,6 +87,7 @@ export class Board {
   // `picture` is the photo as it is shown, `field` what is drawn on it.
   open(picture, field) {
     const ratio = picture.naturalWidth / picture.naturalHeight;
+    this.picture = picture;
     this.photo.src = picture.src;
     this.photo.alt = picture.alt;
     this.dialog.style.setProperty('--photo', ratio);
@@ -91,6 +96,7 @@ export class Board {
     this.find('marks').replaceChildren();
     this.list = new List(this.find('marks'), this.template, this.drawing, (...words) => this.tell(...words));
     this.find('still').hidden = true;
+    this.find('found').hidden = true;
     this.dialog.showModal();
     this.surface.fit();
     this.player.open(picture).then(() => {
@@ -173,6 +179,18 @@ export class Board {
     this.list.rows.at(-1).querySelector('.pick').focus();
   }
 
+  addSky() {
+    const {naturalWidth, naturalHeight} = this.picture;
+    const small = paint(this.picture, Math.min(1, MOST_PIXELS / Math.max(naturalWidth, naturalHeight)));
+    const sky = findSky(small.getContext('2d').getImageData(0, 0, small.width, small.height));
+    const strokes = sky ? drawSky(sky) : [];
+    const count = this.drawing.addAll(strokes)?.length;
+    const words = !strokes.length ? 'flow_no_sky' : count ? 'flow_sky' : count === 0 ? 'flow_sky_there' : 'flow_full';
+    this.tell(words, {count});
+    put(this.find('found'), words, {count});
+    this.find('found').hidden = false;
+  }
+
   flood(degrees, button) {
     if (this.drawing.flood(degrees, this.speed)) this.tell('flow_flooded', {direction: [button.dataset.wordsAriaLabel]});
     else this.refuse();
@@ -200,6 +218,7 @@ export class Board {
       if (chosen.kind === 'flows') this.sliders.speed.value = chosen.speed;
     }
     this.onChange(this.drawing.field);
+    this.find('found').hidden = true;
     this.show();
   }
 

@@ -44,6 +44,13 @@ export class Drawing extends EventTarget {
     return this.change([...this.marks, next]) ? next : null;
   }
 
+  // Those of them that are not there yet; null where there is no room.
+  addAll(marks) {
+    const drawn = this.marks.map((mark) => write([mark]));
+    const added = marks.filter((mark) => !drawn.includes(write([mark])));
+    return !added.length || this.change([...this.marks, ...added]) ? added : null;
+  }
+
   // The chosen mark with other values.
   edit(values, name = '') {
     const index = this.marks.indexOf(this.chosen);

@@ -63,21 +63,11 @@ export class Player {
 
   prepare(picture) {
     const scale = Math.min(1, MOST_PIXELS / Math.max(picture.naturalWidth, picture.naturalHeight));
-    const still = this.paint(picture, scale);
+    const still = paint(picture, scale);
     const field = new Field(still.getContext('2d').getImageData(0, 0, still.width, still.height));
     const {colours: guide, height, width} = field;
-    this.shader.load({still, photo: this.paint(picture, scale * FINER), guide, width, height});
+    this.shader.load({still, photo: paint(picture, scale * FINER), guide, width, height});
     Object.assign(this, {field, found: null, since: performance.now(), last: 0, frames: 0, slow: 0});
-  }
-
-  paint(picture, scale) {
-    const canvas = document.createElement('canvas');
-    canvas.width = Math.max(1, Math.round(picture.naturalWidth * scale));
-    canvas.height = Math.max(1, Math.round(picture.naturalHeight * scale));
-    const context = canvas.getContext('2d', {willReadFrequently: true});
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    return canvas;
   }
 
   show(marks) {
@@ -131,4 +121,15 @@ export class Player {
     if (this.slow > PATIENCE / 2 && !isSmall) this.shader.resize(Math.ceil(width / 2), Math.ceil(height / 2));
     Object.assign(this, {frames: 0, slow: 0});
   }
+}
+
+// `picture` is an image that has been decoded; with fewer or more pixels.
+export function paint(picture, scale) {
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.max(1, Math.round(picture.naturalWidth * scale));
+  canvas.height = Math.max(1, Math.round(picture.naturalHeight * scale));
+  const context = canvas.getContext('2d', {willReadFrequently: true});
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return canvas;
 }
