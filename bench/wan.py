@@ -385,8 +385,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description = __doc__.splitlines()[1])
     parser.add_argument('kind', choices = published_wan.PUBLISHED)
-    parser.add_argument('size', nargs = '?', default = '320x192')
-    for name, usual in (('frames', 9), ('steps', 20), ('scale', 4), ('runs', 3)):
+    parser.add_argument('size', nargs = '?', default = '192x128')
+    for name, usual in (('frames', 9), ('steps', 20), ('scale', 2), ('runs', 3)):
         parser.add_argument(name, nargs = '?', type = int, default = usual)
     parser.add_argument('--seconds', type = float, default = 540)
     parser.add_argument('--full', action = 'store_true')
