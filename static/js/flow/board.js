@@ -187,8 +187,10 @@ export class Board {
     const count = this.drawing.addAll(strokes)?.length;
     const words = !strokes.length ? 'flow_no_sky' : count ? 'flow_sky' : count === 0 ? 'flow_sky_there' : 'flow_full';
     this.tell(words, {count});
-    put(this.find('found'), words, {count});
-    this.find('found').hidden = false;
+    const found = this.find('found');
+    put(found, words, {count});
+    found.hidden = false;
+    found.scrollIntoView({block: 'nearest'});
   }
 
   flood(degrees, button) {
