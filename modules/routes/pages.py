@@ -29,7 +29,8 @@ from modules.weights import WeightsError, plan
 blueprint = Blueprint('pages', __name__)
 
 #: what is typed into a terminal, within a sentence
-COMMAND = re.compile(r'(?:\./START|START\.bat)(?: --[a-z]+| download(?: depth| wan)?| doctor)*')
+COMMAND = re.compile(r'(?:\./START|START\.bat)'
+                     rf'(?: --[a-z]+| download(?: (?:{"|".join(MODELS)})\b)?| doctor)*')
 
 #: pixels of the picture shown for a photo the browser cannot decode
 SHOWN_PIXELS = 1600 * 1200
