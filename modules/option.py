@@ -57,7 +57,7 @@ def option(key: str,
     :type parse: Parser
     :param default: its value where the INI says nothing
     :type default: Any
-    :param is_model: whether it names a model, on the hub or by its folder
+    :param is_model: whether it names a model, or files of one, on the hub or by its folder
     :type is_model: bool
     :param unrecorded: the value that a result was made with which does not record the option
     :type unrecorded: str | None

@@ -44,7 +44,7 @@ class WanOptions:
     frames: int | None = option('Frames', number_parser(int, 5, 401), None)
     steps: int | None = option('Steps', number_parser(int, 1, 200), None)
     guidance: float | None = option('Guidance', number_parser(float, 1, 20), None)
-    lora: tuple[str, ...] = option('Lora', parse_lora, (), unrecorded = '')
+    lora: tuple[str, ...] = option('Lora', parse_lora, (), is_model = True, unrecorded = '')
     tiles: bool | None = option('Tiles', parse_boolean, None)
     prompt: str = option('Prompt', text_parser(LONGEST_TEXT), '')
     negative_prompt: str = option('NegativePrompt', text_parser(LONGEST_TEXT), '')

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 import threading
 import time
 
@@ -44,12 +45,13 @@ def common(configuration: Configuration) -> dict[str, str]:
         # engines have keys of the same names
         prefix = f'{type(section).__name__}.' if section in configuration.engines else ''
         for field in dataclasses.fields(section):
-            value = str(getattr(section, field.name))
+            value = getattr(section, field.name)
             if field.metadata['is_model']:
                 # a folder lies elsewhere on every machine
-                value = value.replace('\\', '/').rstrip('/').split('/')[-1]
+                names = value if isinstance(value, tuple) else (value, )
+                value = ', '.join(re.split(r'[/\\]', name.rstrip('/\\'))[-1] for name in names)
             if field.name not in OWN:
-                shared[prefix + field.metadata['key']] = value
+                shared[prefix + field.metadata['key']] = str(value)
     return shared
 
 

@@ -23,6 +23,7 @@ from modules import errors
 from modules.commands import doctor
 from modules.configuration import Configuration, ModelOptions, OutputOptions, QueueOptions
 from modules.engines.contract import DepthUse
+from modules.engines.wan.options import WanOptions
 from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import FleetEngines, common, differences, queue_name
 from modules.jobs.fleet.broker import MessageReceiver
@@ -260,6 +261,17 @@ def test_what_makes_another_clip_makes_another_queue():
     same = Configuration(model = ModelOptions(device = 'cuda:1', engine = 'camera'))
     assert common(same) == common(plain)
     assert 'version' in differences(common(plain), {**common(plain), 'version': '0'})
+
+
+def test_files_for_few_steps_lie_where_each_machine_has_them():
+
+    def named(*lora):
+        return common(Configuration(engines = (WanOptions(lora = lora), )))
+
+    here = named('/home/a/lora/high.safetensors', '/home/a/lora/low.safetensors')
+    assert named('D:\\lora\\high.safetensors', 'D:\\lora\\low.safetensors') == here
+    assert named('/home/a/lora/high.safetensors', '/home/a/lora/other.safetensors') != here
+    assert named() != here
 
 
 def test_only_the_attempt_that_began_last_delivers(ledger, tmp_path):
