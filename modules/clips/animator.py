@@ -159,7 +159,7 @@ class Animator:
         :raises modules.errors.Cancelled: when the job is no longer wanted
         """
         control.report(Progress('loading'))
-        engine = self.engines.get(request.engine, control.stop_if_cancelled)
+        engine = self._get_engine(request, control.stop_if_cancelled)
         control.stop_if_cancelled()
         # twice the pixels of the result, so that a camera that moves closer still finds detail
         usual = 2 * self.model.image_prompt_width * self.model.image_prompt_height
@@ -179,6 +179,15 @@ class Animator:
             made.write(folder / PROVENANCE)
             notes.append(self._writer.write(request, folder, made, path, control))
         return Outcome(join_notes(*notes), made.model)
+
+    def _get_engine(self, request: AnimationRequest, stop_if_cancelled: StopIfCancelled) -> Engine:
+        try:
+            return self.engines.get(request.engine, stop_if_cancelled)
+        except errors.EngineUnavailable:
+            # that it is slow here has become known just now, which whoever names it puts up with
+            if request.is_auto or not self.engines.status(request.engine).slow:
+                raise
+            return self.engines.get(request.engine, stop_if_cancelled)
 
     def encode(self, request: AnimationRequest, kept: Path, path: Path) -> Text | None:
         """

@@ -18,7 +18,7 @@ from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, is_printable, text
 from modules.request.parameters import PARAMETERS
-from modules.weights import HUB_NAME
+from modules.weights import HUB_FILE, HUB_NAME
 
 #: sections of the INI that a result may set; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions', *(kind.__name__ for kind in ENGINE_SECTIONS))
@@ -134,7 +134,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
 def _names_folder(key: str, word: str) -> bool:
     """Whether a value names a folder of the machine where the result was made."""
     if key == 'Lora':
-        return bool(word) and not HUB_NAME.match(word)
+        return bool(word) and not all(HUB_FILE.fullmatch(name.strip()) for name in word.split(','))
     return key == 'ModelName' and not HUB_NAME.fullmatch(word)
 
 

@@ -149,7 +149,10 @@ def _lack(now: dict) -> str:
 
 def _find_source(key: str, reader: str) -> dict[str, str]:
     """Return a model's name on hubs, or why it has none and cannot be fetched."""
+    configuration, model = services().configuration, MODELS[key]
     try:
-        return {'name': plan.read_hub_name(services().configuration, MODELS[key]), 'hindrance': ''}
+        if companion := model.find_companion(configuration):
+            plan.read_hub_name(configuration, companion)
+        return {'name': plan.read_hub_name(configuration, model), 'hindrance': ''}
     except WeightsError as error:
         return {'name': '', 'hindrance': error.text.in_(reader)}

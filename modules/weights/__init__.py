@@ -73,6 +73,10 @@ class Model:
     #: of a model that is so small that the launcher fetches it unasked: options → what it says of that, None where they
     #: refuse it
     announce: Callable[[Configuration], Text | None] | None = None
+    #: the option that names it
+    option: str = 'ModelName'
+    #: its files may lie beside those of other models
+    is_loose: bool = False
     #: options → another model that is fetched with it, where they name one
     find_companion: 'Callable[[Configuration], Model | None]' = name_no_companion
 
@@ -119,6 +123,8 @@ class Model:
 
 #: ``owner/name``; a part that begins with a dot could lead out of the folder of models; none begins with a dash
 HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
+#: a file of such a repository
+HUB_FILE = re.compile(rf'{HUB_NAME.pattern}(/\w[\w.-]*)+', re.ASCII)
 
 #: a shard's name in an index: a file beside it
 SHARD = re.compile(r'\w[\w.-]*', re.ASCII)

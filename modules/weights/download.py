@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -203,6 +204,13 @@ def _move_in(plan: Plan) -> Path:
         raise WeightsError(text(plan.model.lack, host = plan.source, name = plan.folder.name))
     for outdated in plan.partial_folder.rglob('*.part'):
         outdated.unlink()
+    if plan.folder.exists() and plan.model.is_loose:
+        # other files of the repository are none of this model's business
+        for file in plan.files:
+            (plan.folder / file.path).parent.mkdir(parents = True, exist_ok = True)
+            (plan.partial_folder / file.path).replace(plan.folder / file.path)
+        shutil.rmtree(plan.partial_folder)
+        return plan.folder
     if plan.folder.exists():
         aside = plan.folder.with_name(f'{plan.folder.name}.{time.time_ns()}.old')
         plan.folder.replace(aside)

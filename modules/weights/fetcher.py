@@ -46,19 +46,20 @@ class Fetcher:
         self._unwanted = threading.Event()
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_running = False
         self._said = 0.0
 
     def start(self) -> None:
         """Begin, or begin again after a failure; nothing happens while a download runs."""
         with self._starting:
-            is_alive = self._thread is not None and self._thread.is_alive()
-            if self._unwanted.is_set() or (is_alive and not self._cancelled.is_set()):
+            if self._unwanted.is_set() or (self._is_running and not self._cancelled.is_set()):
                 return
             self._cancelled.clear()
             self._state = State('running')
             # one that waits for an answer has not heard of having been stopped
-            if is_alive:
+            if self._is_running:
                 return
+            self._is_running = True
             self._thread = threading.Thread(target = self._run, name = 'weights', daemon = True)
             self._thread.start()
 
@@ -87,24 +88,38 @@ class Fetcher:
             thread.join(2 * self._terms.patience.timeout)
 
     def _run(self) -> None:
-        state = 'failed'
-        words: Text | None = text('weights.broken')
-        try:
-            observer = Observer(self._keep, self._stop_if_cancelled, _log_plan)
-            for model in (self._model, self._model.find_companion(self._configuration)):
-                if model:
-                    download(self._configuration, model, observer, self._terms)
-            state, words = 'done', None
-        except errors.Cancelled:
-            state, words = 'idle', None
-        except WeightsError as error:
-            logger.warning('%s is not fetched: %s', self._model.name(self._configuration),
-                           error.text.in_('en'))
-            state, words = 'failed', error.text
-        finally:
+        is_over = False
+        while not is_over:
+            state = 'failed'
+            words: Text | None = text('weights.broken')
+            try:
+                self._fetch()
+                state, words = 'done', None
+            except errors.Cancelled:
+                state, words = 'idle', None
+            except WeightsError as error:
+                logger.warning('%s is not fetched: %s', self._model.name(self._configuration),
+                               error.text.in_('en'))
+                words = error.text
+            finally:
+                is_over = self._end(state, words)
+
+    def _fetch(self) -> None:
+        observer = Observer(self._keep, self._stop_if_cancelled, _log_plan)
+        for model in (self._model, self._model.find_companion(self._configuration)):
+            if model:
+                download(self._configuration, model, observer, self._terms)
+
+    def _end(self, state: str, words: Text | None) -> bool:
+        """Note how it ended; False where it was stopped, and begun again before that had come to its end."""
+        with self._starting:
+            if state == 'idle' and not (self._cancelled.is_set() or self._unwanted.is_set()):
+                return False
             # whoever has stopped it need not know what became of it
             self._state = State() if self._cancelled.is_set() else dataclasses.replace(
                 self._state, state = state, error = words, speed = 0.0, eta = None)
+            self._is_running = False
+            return True
 
     def _keep(self, state: State) -> None:
         if self._cancelled.is_set():

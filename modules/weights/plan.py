@@ -227,11 +227,11 @@ def read_hub_name(configuration: Configuration, model: Model) -> str:
     :type model: Model
     :return: ``owner/name``
     :rtype: str
-    :raises LocalError: when ``ModelName`` is a folder
+    :raises LocalError: when the option names a folder
     """
     name = model.name(configuration)
     if not HUB_NAME.fullmatch(name) or name.endswith('.safetensors'):
-        raise LocalError(text('weights.no_hub_name', name = name))
+        raise LocalError(text('weights.no_hub_name', option = model.option, name = name))
     return name
 
 

@@ -167,6 +167,19 @@ def test_a_model_is_taken_from_the_hub_alone(tmp_path, model, is_taken):
     assert (('ModelOptions', 'ModelName') in found) == is_taken
 
 
+@pytest.mark.parametrize(('folder', 'is_taken'), [('owner/name/', True), ('owner/name/v.1/', True),
+                                                  ('', False), ('/srv/loras/', False),
+                                                  ('owner/name/../../../etc/', False),
+                                                  ('owner/', False)])
+def test_files_for_few_steps_are_taken_from_the_hub_alone(tmp_path, folder, is_taken):
+    settings = copy.deepcopy(SETTINGS)
+    settings['options']['WanOptions'] = {
+        'Lora': f'{folder}high.safetensors, {folder}low.safetensors'
+    }
+    found = again.read_result(_result(tmp_path, settings)).overrides
+    assert (('WanOptions', 'Lora') in found) == is_taken
+
+
 #: a place in the settings, what an edit puts there, and what is said of it
 EDITS = [
     (('parameters', 'seed'), -1, 'seed takes a number from 0'),

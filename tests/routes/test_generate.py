@@ -469,6 +469,14 @@ def test_auto_passes_over_a_slow_engine_which_whoever_names_it_gets(tmp_path):
             assert program.generate(port, jpeg(), fields).headers['X-Engine'] == used
 
 
+def test_whoever_names_an_engine_gets_it_although_it_turns_out_slow(tmp_path):
+    stand_ins.Lingering.is_known = False
+    table = {'wan': 'Lingering', 'camera': 'Instant'}
+    with serve(tmp_path, table, engine = 'camera') as port:
+        program.ready(port)
+        assert program.generate(port, jpeg(), [('engine', 'wan')]).headers['X-Engine'] == 'wan'
+
+
 def test_shutting_down_answers_those_who_wait(tmp_path):
     stand_ins.Held.go.clear()
     answers = []

@@ -112,6 +112,25 @@ def test_files_for_few_steps_are_fetched_with_the_model(configuration):
     assert find_lora(named) is None
 
 
+def test_files_for_few_steps_come_beside_others_of_their_repository(configuration):
+    pairs = [[f'{hub.NAME}/{name}/{noise}.safetensors' for noise in ('high', 'low')]
+             for name in ('one', 'other')]
+    files = {name.removeprefix(f'{hub.NAME}/'): hub.tensors(400) for pair in pairs for name in pair}
+    with hub.Hub({**repository(), **files}).serving() as server:
+        terms = Terms((Hub(server.url), ), hub.HASTE)
+        download(configuration, WAN, Observer(), terms)
+        for pair in pairs:
+            named = with_lora(configuration, *pair)
+            download(named, describe_lora(named), Observer(), terms)
+    assert weights.find(configuration, WAN)
+    assert all(find_lora(with_lora(configuration, *pair)) for pair in pairs)
+    # nothing was laid aside, and nothing is left of the way
+    assert [
+        path.name for path in (configuration.store.models_home / hub.NAME).parent.iterdir()
+        if path.is_dir()
+    ] == [hub.NAME.rpartition('/')[2]]
+
+
 @pytest.mark.parametrize(
     'make_name',
     [lambda folder: folder / 'deep' / 'er', lambda folder: folder.parent / folder.name])
@@ -124,8 +143,9 @@ def test_files_for_few_steps_may_lie_in_any_folder(configuration, tmp_path, make
     found = find_lora(with_lora(configuration, *names))
     assert list(map(str, found)) == names
     model = describe_lora(with_lora(configuration, *names))
-    with pytest.raises(weights.LocalError):
+    with pytest.raises(weights.LocalError) as refused:
         plan.read_hub_name(configuration, model)
+    assert refused.value.text.values['option'] == 'Lora'
 
 
 @pytest.mark.parametrize(

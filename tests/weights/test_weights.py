@@ -836,6 +836,33 @@ def test_closing_ends_the_download_and_keeps_what_came(configuration, server):
     assert fetcher.state().state == 'idle'
 
 
+class SlowToStop(Fetcher):
+    """It takes a while from being told to stop until it has."""
+
+    begun = 0
+
+    def _fetch(self):
+        self.begun += 1
+        while self.begun == 1 and not self._cancelled.is_set():
+            time.sleep(0.01)
+        if self.begun == 1:
+            self.stopping.set()
+            self.go.wait(20)
+            raise errors.Cancelled
+
+
+def test_what_is_begun_again_before_it_has_stopped_goes_on(configuration):
+    fetcher = SlowToStop(configuration, VIDEO)
+    fetcher.stopping, fetcher.go = threading.Event(), threading.Event()
+    fetcher.start()
+    fetcher.cancel()
+    assert fetcher.stopping.wait(20)
+    fetcher.start()
+    assert fetcher.state().state == 'running' and fetcher.begun == 1
+    fetcher.go.set()
+    assert wait_for(fetcher, 'done').state == 'done' and fetcher.begun == 2
+
+
 # in the shell
 
 

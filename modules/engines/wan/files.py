@@ -59,6 +59,8 @@ def describe_lora(configuration: Configuration) -> weights.Model | None:
     return weights.Model(
         key = 'wan',
         lack = 'weights.no_lora',
+        option = 'Lora',
+        is_loose = True,
         # two files of rank 64
         size = 2_500_000_000,
         read_name = lambda _configuration: root.as_posix(),
