@@ -113,7 +113,8 @@ class FleetEngines(Engines):
         # owners of workers see warnings and memory in their logs and ``doctor``; a depth model of any worker counts
         models = (facts.get('depth', {}).get(name) for facts in self._known())
         depth = super().status(name).depth and DepthUse(next(filter(None, models), None))
-        is_slow = all(name in facts['slow'] for facts in self._known() if name in facts['engines'])
+        # whoever has an engine takes its jobs, a slow worker too
+        is_slow = any(name in facts['slow'] for facts in self._known() if name in facts['engines'])
         slow = text('engines.slow_gpu', engine = name) if is_slow else None
         return EngineStatus(self.reasons()[name], depth = depth, slow = slow)
 

@@ -243,7 +243,12 @@ def test_what_tells_the_workers_near_from_far_is_told_by_the_web_side(members, l
     assert FleetEngines(configuration, ledger).choose('auto') == 'camera'
     assert FleetEngines(configuration, ledger).choose('wan') == 'wan'
     ledger.members.enrol('large', {**slow, 'slow': []})
+    # the small one would take such a job as well
+    assert FleetEngines(configuration, ledger).choose('auto') == 'camera'
+    ledger.members.dismiss('small')
     assert FleetEngines(configuration, ledger).choose('auto') == 'wan'
+    ledger.members.dismiss('large')
+    assert FleetEngines(configuration, ledger).status('wan').slow is None
 
 
 def test_what_makes_another_clip_makes_another_queue():
