@@ -24,9 +24,10 @@ from modules.configuration import ROOT
 #: seconds that an address with the right version may be kept
 YEAR = 365 * 86400
 
-#: what is compressed. Pictures and clips are already, and events must not wait for more to be compressed with
-COMPRESSED = ('application/json', 'application/manifest+json', 'image/svg+xml', 'text/css',
-              'text/html', 'text/javascript')
+#: what is compressed; which name a module has is up to the machine's table of types. Pictures and clips are compressed
+#: already, and events must not wait for more to be compressed with
+COMPRESSED = ('application/javascript', 'application/json', 'application/manifest+json',
+              'image/svg+xml', 'text/css', 'text/html', 'text/javascript')
 #: bytes below which the head of an answer is most of it
 LEAST_BYTES = 300
 #: of Brotli; a page is compressed whenever it is asked for, the other files once

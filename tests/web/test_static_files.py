@@ -7,6 +7,7 @@ Libraries: brotli, pytest.
 """
 
 import gzip
+import mimetypes
 import re
 import shutil
 from urllib.parse import urljoin
@@ -125,6 +126,14 @@ def test_text_is_compressed_and_its_etag_holds(port, script, encoding):
     etag = _get(port, script, encoding).headers['ETag']
     assert _get(port, script, encoding, If_None_Match = etag).status == 304
     assert _get(port, script).headers['ETag'] != etag
+
+
+@pytest.mark.parametrize('kind', ['text/javascript', 'application/javascript'])
+def test_modules_are_compressed_whichever_type_the_machine_names(port, script, kind, monkeypatch):
+    monkeypatch.setitem(mimetypes.types_map, '.js', kind)
+    answer = _get(port, script.replace('main.js', 'words.js'), 'gzip')
+    assert answer.headers['Content-Type'].partition(';')[0] == kind
+    assert answer.headers['Content-Encoding'] == 'gzip'
 
 
 def test_only_files_under_their_own_address_are_kept_compressed():

@@ -19,9 +19,6 @@ LEAST_GAIN, MOST_GAIN = 0.8, 1.25
 #: percent of the range from black to white; a smaller change is not worth a note
 NOTICEABLE = 2.0
 
-#: what a channel may have
-VALUES = numpy.arange(256)[:, None]
-
 #: for that, every fourth pixel of both sides is enough
 SPARSE = 4
 
@@ -34,24 +31,17 @@ class Joint:
     :type before: numpy.ndarray | None
     :param finish: what becomes of frames, uint8 [T, H, W, 3], then
     :type finish: Callable[[numpy.ndarray], numpy.ndarray]
-    :param fading: frames of the part, over which less and less is changed, in the last one nothing; 0 where all are
-        changed alike
-    :type fading: int
     """
 
     #: the frame that was taken last
     last: numpy.ndarray
 
-    def __init__(self,
-                 before: numpy.ndarray | None,
-                 finish: Callable[[numpy.ndarray], numpy.ndarray],
-                 fading: int = 0):
+    def __init__(self, before: numpy.ndarray | None, finish: Callable[[numpy.ndarray],
+                                                                      numpy.ndarray]):
         self._before = before
         self._finish = finish
-        self._fading = fading
-        self._taken = 0
-        #: value → what is added to it, for each channel, [256, 3]
-        self._changes: numpy.ndarray | None = None
+        #: value → value for each channel, uint8 [256, 3]
+        self._table: numpy.ndarray | None = None
 
     def take(self, frames: numpy.ndarray) -> numpy.ndarray:
         """
@@ -63,22 +53,14 @@ class Joint:
         :rtype: numpy.ndarray
         """
         if self._before is not None:
-            if self._changes is None:
+            if self._table is None:
                 gain, offset = compare_colours(frames[0], self._before)
-                self._changes = VALUES * gain + offset - VALUES
+                values = numpy.arange(256)[:, None] * gain + offset
+                self._table = numpy.rint(values.clip(0, 255)).astype(numpy.uint8)
             # one by one: numpy looks up by numbers of eight bytes each
-            frames = numpy.stack([
-                self._make_table(self._changes, number)[frame, (0, 1, 2)]
-                for number, frame in enumerate(frames, self._taken)
-            ])
-        self._taken += len(frames)
+            frames = numpy.stack([self._table[frame, (0, 1, 2)] for frame in frames])
         self.last = frames[-1]
         return self._finish(frames)
-
-    def _make_table(self, changes: numpy.ndarray, number: int) -> numpy.ndarray:
-        """Make the table of a frame: value → value for each channel, uint8 [256, 3]."""
-        kept = 1 - number / (self._fading - 1) if self._fading else 1
-        return numpy.rint((VALUES + kept * changes).clip(0, 255)).astype(numpy.uint8)
 
 
 def compare_colours(frame: numpy.ndarray,

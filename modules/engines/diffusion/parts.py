@@ -21,11 +21,7 @@ from modules.progress import OnProgress, Progress
 MakePart = Callable[[int, numpy.ndarray | None, ClipControl], numpy.ndarray]
 
 
-def make_parts(make: MakePart,
-               count: int,
-               steps: int,
-               control: ClipControl,
-               closing: int = 0) -> numpy.ndarray:
+def make_parts(make: MakePart, count: int, steps: int, control: ClipControl) -> numpy.ndarray:
     """
     Make a clip, part after part, with a note of what changes from the first to the last.
 
@@ -37,16 +33,13 @@ def make_parts(make: MakePart,
     :type steps: int
     :param control: takes the progress of the whole clip
     :type control: ClipControl
-    :param closing: frames of the last part, where it leads back to the clip's first picture: its brightness and colours
-        are to be that picture's then, no longer those of the part before
-    :type closing: int
     :return: uint8 [T, H, W, 3]; of every part but the first without its first frame, with which the one before ends
     :rtype: numpy.ndarray
     """
     made: list[numpy.ndarray] = []
     before: numpy.ndarray | None = None
     for number in range(count):
-        joint = Joint(before, control.finish, closing if number == count - 1 else 0)
+        joint = Joint(before, control.finish)
         report = report_part(control.report, number, count, steps)
         if number:
             report(Progress('encoding', note = text('engines.continued', parts = count)))

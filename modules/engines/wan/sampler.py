@@ -109,8 +109,7 @@ class Sampler(Testable):
             of_part = replace(wanted, image = image, last_image = last)
             return control.finish(self._make_part(of_part, number, control))
 
-        closing = clip.parts[-1] if wanted.last_image else 0
-        made = parts.make_parts(make_part, count, clip.steps, control, closing)
+        made = parts.make_parts(make_part, count, clip.steps, control)
         # the last picture is the first one again
         return made[:-1] if wanted.last_image else made
 
