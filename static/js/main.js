@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import {offerExamples} from './examples.js';
 import {listen} from './picker.js';
-import {language, setWords, translatePage} from './words.js';
+import {language, put, setWords, translatePage} from './words.js';
 
 const OTHER = {en: ['zh', '中文'], zh: ['en', 'English']};
 const YEAR = 365 * 86400;
@@ -11,25 +11,43 @@ const YEAR = 365 * 86400;
 setWords(JSON.parse(document.getElementById('words').textContent));
 
 const form = document.getElementById('studio');
+const field = document.getElementById('file');
+const notice = document.getElementById('notice');
 const link = document.getElementById('language');
 const later = document.getElementById('later').content;
 const sheets = [...later.querySelectorAll('[rel="stylesheet"]')].map((sheet) => new Promise((resolve) => {
   for (const name of ['load', 'error']) sheet.addEventListener(name, resolve);
 }));
 document.head.append(later);
-// {studio, engine}
-const rest = Promise.all([import('./rest.js'), ...sheets]).then(([{begin}]) => begin(form));
-// the plain form does without
-rest.catch(() => { delete form.dataset.state; });
+// {studio, engine}; nothing where something did not come
+const rest = Promise.all([import('./rest.js'), ...sheets]).then(([{begin}]) => begin(form)).catch(usePlainForm);
 
-const take = async (files) => (await rest).studio.take(files);
-listen(form, document.getElementById('file'), take);
+form.dataset.live = '';
+listen(form, field, take);
 offerExamples(
   document.getElementById('examples'),
   take,
-  async () => (await rest).studio.view.notice.show('wrong', 'unreachable'),
+  async () => (await rest)?.studio.view.notice.show('wrong', 'unreachable'),
 );
-form.dataset.live = '';
+
+// On a slow line the rest may take its time.
+async function take(files) {
+  notice.dataset.kind = 'info';
+  notice.replaceChildren(document.createElement('p'));
+  put(notice.firstChild, 'opening');
+  const begun = await rest;
+  notice.replaceChildren();
+  if (begun) return begun.studio.take(files);
+  const chosen = new DataTransfer();
+  chosen.items.add(files[0]);
+  field.files = chosen.files;
+}
+
+function usePlainForm() {
+  delete form.dataset.state;
+  delete form.dataset.live;
+  field.multiple = false;
+}
 
 // The switch keeps the photo on the table; without JavaScript it is a plain link.
 link.addEventListener('click', async (event) => {
@@ -49,8 +67,8 @@ link.addEventListener('click', async (event) => {
   offer(OTHER[next]);
   translatePage(before, now);
   // what the server says is in its own words
-  const {engine, studio} = await rest;
-  await Promise.all([engine.renew(), studio.translate()]);
+  const begun = await rest;
+  if (begun) await Promise.all([begun.engine.renew(), begun.studio.translate()]);
 });
 
 function offer([name, words]) {

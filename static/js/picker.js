@@ -5,6 +5,8 @@ export function listen(studio, field, take) {
   // the plain form takes one
   field.multiple = true;
   const takeChosen = () => {
+    // the plain form sends what its field holds
+    if (!('live' in studio.dataset)) return;
     const files = [...field.files];
     // the same file can be chosen again
     field.value = '';

@@ -49,17 +49,46 @@ def test_the_page_is_in_its_state_before_the_modules_have_come(page):
     assert page.locator('#choose').is_visible() and not page.locator('#start').is_visible()
 
 
-@pytest.mark.parametrize('module', ['main', 'rest'])
-def test_where_the_modules_do_not_come_the_plain_form_appears(chromium, port, module):
+@pytest.mark.parametrize(('module', 'hand_in'), [('main', 'choose'), ('rest', 'choose'),
+                                                 ('rest', 'paste'), ('clip', 'drop')])
+def test_where_the_modules_do_not_come_the_plain_form_works(chromium, port, module, hand_in):
     with browser.opened(chromium, port, refusals = True) as page:
         page.route(f'**/js/{module}.js', lambda route: route.abort())
-        page.once('pageerror', lambda error: None)
         page.reload()
         page.wait_for_selector('#studio:not([data-state])')
         assert page.locator('#file').is_visible() and page.locator('#start').is_visible()
         # with every sheet
         page.wait_for_function(
             "() => getComputedStyle(document.querySelector('.strip')).display === 'flex'")
+        if hand_in == 'choose':
+            page.set_input_files('#file', file(photo(), 'aunt.jpg'))
+        else:
+            getattr(browser, hand_in)(page, ('aunt.jpg', photo()))
+        page.wait_for_function(
+            "() => document.getElementById('file').files[0]?.name === 'aunt.jpg'")
+        with page.expect_response('**/generate') as answer:
+            page.click('#start')
+        assert answer.value.status < 400
+
+
+@pytest.mark.parametrize('comes', [True, False])
+def test_a_photo_chosen_while_the_rest_is_slow_is_said_to_be_opening(chromium, port, comes):
+    with browser.opened(chromium, port, refusals = True) as page:
+        held = []
+        page.route('**/js/rest.js', lambda route: held.append(route))
+        page.reload(wait_until = 'commit')
+        page.wait_for_selector('#studio[data-live]')
+        page.set_input_files('#file', file(photo(), 'aunt.jpg'))
+        expect(page.locator('#notice')).to_have_text('Opening the photo…')
+        expect(page.locator('#notice')).to_be_visible()
+        if comes:
+            held[0].continue_()
+            see(page, 'chosen')
+        else:
+            held[0].abort()
+            page.wait_for_selector('#studio:not([data-state])')
+            assert page.evaluate("document.getElementById('file').files[0].name") == 'aunt.jpg'
+        expect(page.locator('#notice')).to_be_empty()
 
 
 def test_a_photo_that_was_not_sent_is_still_there_after_a_reload(page):
