@@ -342,6 +342,12 @@ class OutOfMemory(Unavailable):
     code = 'out_of_memory'
 
 
+class NoMemoryForText(OutOfMemory):
+    """What reads a text that was never read does not fit beside the rest; ``details``: ``needed``, ``there`` in GB."""
+
+    code = 'no_memory_for_text'
+
+
 class DiskFull(Unavailable):
     """No room, or no permission, to write the upload or the result."""
 

@@ -153,7 +153,8 @@ class WanBudget(DeviceBudget[Needs]):
         """Weights lie in main memory before they are anywhere else, and those that move stay there."""
         needed, available = self.read_needs(folder).weights, devices.read_main_memory()
         encoder = memory.count_weights(folder, 'text_encoder', 2 if self.is_half else 4)
-        # what reads texts is there by itself, before the rest, and only for texts that were never seen
+        # what reads texts is there by itself, before the rest, and only for texts that were never seen; for
+        # later ones it has to fit beside the rest, or the text is refused
         is_needed = encoder > needed and encoder > available
         if is_needed and not are_kept(self.home, folder, choose_texts(self.own)):
             needed = encoder

@@ -137,6 +137,8 @@ class Wan(VideoEngine[Sampler]):
         # what reads texts needs the memory that the rest will take
         texts.embed(*usual_texts)
         pipe = pipeline.load_pipeline(source)
+        # from now on there is less room for it
+        texts.check = partial(pipeline.require_memory, source)
         # what is free counts once the weights have taken their room in main memory
         placed = PlacedPipeline(pipe, self.budget.device, self.budget.choose_rung(folder))
         image = Image.effect_noise((usual.width, usual.height), 64).convert('RGB')

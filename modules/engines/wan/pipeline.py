@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import errors
-from modules.engines.diffusion import placing, selftest
+from modules.engines.diffusion import devices, placing, selftest
 from modules.engines.diffusion.copying import Copier
 from modules.engines.diffusion.loading import dtype_argument, loading, stopping
 from modules.engines.diffusion.streaming import LayerStreamer
+from modules.engines.wan import memory
 from modules.engines.wan.texts import TOKENS
 from modules.progress import StopIfCancelled
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
+
+#: main memory that reading texts takes besides the weights
+BESIDES = 2**28
 
 
 @dataclass(frozen = True)
@@ -100,6 +104,21 @@ def _fuse_lora(pipe: Any, files: tuple[Path, ...]) -> None:
                 load_into_transformer_2 = bool(number))
         pipe.fuse_lora(['transformer', 'transformer_2'])
         pipe.unload_lora_weights()
+
+
+def require_memory(source: Source) -> None:
+    """
+    Make sure that what reads texts fits the main memory that is free: a process that takes more is killed.
+
+    :param source: what would be read
+    :type source: Source
+    :raises modules.errors.NoMemoryForText: when it does not fit
+    """
+    needed = memory.count_weights(source.folder, 'text_encoder', source.get_dtype().itemsize)
+    needed += BESIDES
+    free = devices.read_free_memory('cpu')
+    if needed > free:
+        raise errors.NoMemoryForText(needed = f'{needed / 1e9:.1f}', there = f'{free / 1e9:.1f}')
 
 
 def embed_texts(source: Source, texts: 'list[str]',

@@ -84,6 +84,8 @@ class TextCache:
         self._home = home
         self._identity = identity
         self._embed = embed
+        #: called before the model is read; raises where it must not be
+        self.check: Callable[[], None] = do_nothing
         # those that could not be written, in the order of their last use
         self._unwritten: dict[str, torch.Tensor] = {}
 
@@ -103,6 +105,7 @@ class TextCache:
         found = {text: self._find(text) for text in texts}
         missing = [text for text, embedding in found.items() if embedding is None]
         if missing:
+            self.check()
             logger.info('Reading %d new texts', len(missing))
             made = self._embed(missing, stop_if_cancelled)
             for text, embedding in zip(missing, made, strict = True):

@@ -514,6 +514,23 @@ def test_what_reads_texts_has_to_fit_main_memory_until_they_are_read(tiny, tmp_p
     assert engine.status().reason.key == 'engines.no_main_memory'
 
 
+def test_a_new_text_that_does_not_fit_beside_the_weights_is_refused_and_known_ones_work(
+        large, tmp_path, monkeypatch):
+    engine = tiny_wan.loaded(large, tmp_path)
+    expected = animate(engine, photo(), request(prompt = 'waves'))
+    encoder = memory.count_weights(large, 'text_encoder', 4)
+    free = [encoder]
+    monkeypatch.setattr(devices, 'read_free_memory', lambda *_given: free[-1])
+    # else there would be tiles
+    monkeypatch.setattr(devices, 'read_usable_memory', lambda *_given: 2**40)
+    with pytest.raises(errors.NoMemoryForText) as refused:
+        animate(engine, photo(), request(prompt = 'other waves'))
+    assert refused.value.status == 503 and 'used before' in str(refused.value)
+    assert numpy.array_equal(animate(engine, photo(), request(prompt = 'waves')), expected)
+    free.append(encoder + 2**30)
+    assert len(animate(engine, photo(), request(prompt = 'other waves'))) == len(expected)
+
+
 @pytest.mark.parametrize(('own', 'sides'), [({}, (96, 64)),
                                             ({
                                                 'width': 640,
