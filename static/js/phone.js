@@ -26,19 +26,23 @@ export class Phone {
   }
 
   async open() {
-    const {id} = this.findClip();
+    const asking = this.asking = {id: this.findClip().id};
     this.show({url: null, qr: null, hint: ''});
     put(this.hint, 'phone_asking');
     this.dialog.showModal();
-    await this.ask(id);
+    await this.ask(asking);
   }
 
-  async ask(id) {
+  // The dialog may have been closed meanwhile, and opened for another clip.
+  async ask(asking) {
+    const isWanted = () => this.dialog.open && this.asking === asking;
     try {
-      this.show(await api.link(id));
+      const link = await api.link(asking.id);
+      if (isWanted()) this.show(link);
     } catch (error) {
+      if (!isWanted()) return;
       // of many servers, this one may hear last that it is done
-      if (error.code === 'not_done') setTimeout(() => this.dialog.open && this.ask(id), AGAIN);
+      if (error.code === 'not_done') setTimeout(() => isWanted() && this.ask(asking), AGAIN);
       else if (error.message && error instanceof api.Refusal) putPlain(this.hint, error.message);
       else put(this.hint, 'unreachable');
     }

@@ -7,6 +7,7 @@ Libraries: axe-playwright-python, playwright, pytest.
 """
 
 import browser
+import program
 import pytest
 from browser import Directed, choose, see
 
@@ -156,6 +157,49 @@ def _go_to_the_phone(page):
         assert axe.run(page).violations_count == 0
     page.click('#phone .close')
     assert page.is_hidden('#phone')
+
+
+def test_the_code_is_that_of_the_clip_for_which_the_dialog_was_opened_last(chromium, port):
+    with browser.opened(chromium, port, refusals = True) as page:
+        held = []
+        page.route('**/link', lambda route: held.append(route))
+        finish(page)
+        for _time in range(3):
+            with page.expect_request('**/link'):
+                page.click('#open-phone')
+            page.keyboard.press('Escape')
+        with page.expect_request('**/link'):
+            page.click('#open-phone')
+        program.until(lambda: page.evaluate('1') and len(held) == 4)
+        early, refused, late, last = held
+        with page.expect_event('requestfinished'):
+            last.fulfill(json = LINK)
+        expect(page.locator('#phone a')).to_have_text(LINK['url'])
+        not_done = {'code': 'not_done', 'message': 'Too early'}
+        page.clock.install()
+        for route, answer in ((early, {
+                'json': {
+                    **LINK, 'url': 'http://10.1.2.3:5000/clip-1'
+                }
+        }), (refused, {
+                'status': 409,
+                'json': not_done
+        }), (late, {
+                'status': 404,
+                'json': {
+                    'code': 'gone',
+                    'message': 'Gone'
+                }
+        })):
+            with page.expect_event('requestfinished'):
+                route.fulfill(**answer)
+        # what was answered has been read by then
+        page.evaluate("fetch('/health').then((answer) => answer.json())")
+        page.clock.run_for(5000)
+        page.evaluate("fetch('/health').then((answer) => answer.json())")
+        assert page.inner_text('#phone a') == LINK['url']
+        assert page.inner_text('#phone .hint-phone') == LINK['hint']
+        assert len(held) == 4, 'nothing is asked for a dialog that has been closed'
 
 
 def open_link(page):
