@@ -41,5 +41,6 @@ function add(value, text) {
 }
 
 function remove(value, text) {
-  return value.replace(text, ' ').replace(/ {2,}/g, ' ').trim();
+  const place = value.indexOf(text);
+  return add(value.slice(0, place), value.slice(place + text.length).trim()).trim();
 }

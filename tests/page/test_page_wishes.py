@@ -109,6 +109,13 @@ def test_wishes_follow_the_language_and_stay_wishes(page):
     chip(page, '微风吹过').click()
     chip(page, '微风吹过').click()
     assert page.input_value('#prompt') == SMILE['zh'] + WIND['zh']
+    # what is left on both sides stands together as if it had been written so
+    page.fill('#prompt', f'{SMILE["zh"]}{WIND["zh"]}云朵飘过。')
+    chip(page, '微风吹过').click()
+    assert page.input_value('#prompt') == f'{SMILE["zh"]}云朵飘过。'
+    page.fill('#prompt', f'A dog {WIND["zh"]} wakes')
+    chip(page, '微风吹过').click()
+    assert page.input_value('#prompt') == 'A dog wakes'
 
 
 def test_what_has_no_room_is_not_written(page):
