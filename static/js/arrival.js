@@ -37,9 +37,8 @@ function now(what, {file, source, bytes_total: total}) {
   if (what === 'libraries') return file ? ['library_now', {name: library(file)}] : ['installing'];
   if (!file || !total) return ['asking'];
   if (file.endsWith('.onnx')) return ['file_now', {part: ['part_depth'], host: source}];
-  const part = PARTS[file.split('/')[0]] ?? 'other';
-  const isLarge = file.endsWith('.safetensors');
-  return ['file_now', {part: [`part_${isLarge ? part : 'other'}`], host: source}];
+  const part = file.endsWith('.safetensors') ? PARTS[file.split('/')[0]] ?? 'file' : 'other';
+  return ['file_now', {part: [`part_${part}`], host: source}];
 }
 
 // torch-2.13.0-cp311-none-any.whl → torch 2.13.0

@@ -326,6 +326,13 @@ def test_each_model_is_offered_on_its_own_and_its_download_can_be_stopped(
             part = 'transformer/diffusion_pytorch_model-00001-of-00005.safetensors'
             staged[2]['wan'].now = State('running', 10**9, 34 * 10**9, 8e6, 4000.0, part, 'a.b')
             page.locator('#arrival-wan', has_text = 'the part that imagines movement').wait_for()
+            # a LoRA file lies where its publisher wants it
+            for part in ('for-few-steps/high.safetensors', 'high.safetensors'):
+                staged[2]['wan'].now = State('running', 10**9, 34 * 10**9, 8e6, 4000.0, part, 'a.b')
+                page.locator('#arrival-wan', has_text = 'Now a file of the model').wait_for()
+                staged[2]['wan'].now = State('running', 10**9, 34 * 10**9, 8e6, 4000.0,
+                                             'model_index.json', 'a.b')
+                page.locator('#arrival-wan', has_text = 'Now its settings').wait_for()
             assert page.locator('#fetch-video').count() == page.locator('#fetch-depth').count() == 1
             page.route('**/model/download*', lambda route: route.abort('connectionrefused'))
             page.click('#stop-wan')
