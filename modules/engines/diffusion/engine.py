@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from modules import errors, weights
 from modules.configuration import Configuration
 from modules.engines.common import COMING, missing_libraries
-from modules.engines.contract import Engine, EngineStatus
+from modules.engines.contract import Engine, EngineStatus, MemoryUse
 from modules.engines.diffusion import loader
 from modules.engines.diffusion.holder import ModelHolder
 from modules.engines.diffusion.selftest import Testable
@@ -84,7 +84,14 @@ class VideoEngine(Engine, Generic[Model]):
         return EngineStatus(
             warnings = warnings,
             slow = self.budget.explain_slow(folder),
-            predict_memory = partial(self.budget.predict_use, folder, sampler))
+            predict_memory = partial(self._predict_memory, folder, sampler))
+
+    def _predict_memory(self, folder: Path, sampler: Model | None) -> MemoryUse | None:
+        try:
+            return self.budget.predict_use(folder, sampler)
+        except OSError:
+            # nothing is known where the files of what is loaded were taken away
+            return None
 
     def _explain(self, folder: Path | None) -> Text | None:
         """Explain why the engine cannot work; None when it can."""

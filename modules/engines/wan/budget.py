@@ -103,7 +103,11 @@ class WanBudget(DeviceBudget[Needs]):
         """
         if self.own.tiles is not None:
             return self.own.tiles or rung.is_single
-        needs = self.read_needs(folder, clip)
+        try:
+            needs = self.read_needs(folder, clip)
+        except OSError:
+            # the files of what is loaded were taken away; where memory does not suffice, another rung is taken
+            return rung.is_single
         placed = 0 if rung.is_offloaded else needs.weights
         available = devices.read_usable_memory(self.device, placed) - OVERHEAD
         return memory.is_tiled(rung, needs, available)

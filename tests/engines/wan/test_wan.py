@@ -531,6 +531,17 @@ def test_a_new_text_that_does_not_fit_beside_the_weights_is_refused_and_known_on
     assert len(animate(engine, photo(), request(prompt = 'other waves'))) == len(expected)
 
 
+def test_what_is_loaded_works_when_its_folder_is_taken_away(large, tmp_path):
+    folder = shutil.copytree(large, tmp_path / 'copy')
+    engine = tiny_wan.loaded(folder, tmp_path / 'home')
+    expected = animate(engine, photo(), request())
+    assert engine.status().predict_memory()
+    folder.rename(tmp_path / 'aside')
+    status = engine.status()
+    assert status.reason is None and status.predict_memory() is None
+    assert numpy.array_equal(animate(engine, photo(), request()), expected)
+
+
 @pytest.mark.parametrize(('own', 'sides'), [({}, (96, 64)),
                                             ({
                                                 'width': 640,
