@@ -35,7 +35,7 @@ export class Settings {
 
   // Another engine understands other settings; what was set stays. `fieldset` is of the new page.
   renew(fieldset) {
-    if (names(fieldset) === names(this.fieldset)) {
+    if (offers(fieldset) === offers(this.fieldset)) {
       this.fieldset.querySelector('#warnings').replaceWith(fieldset.querySelector('#warnings'));
       return;
     }
@@ -46,6 +46,8 @@ export class Settings {
     this.bind();
     for (const field of this.fields.filter(({name}) => name in kept)) {
       field.value = kept[field.name];
+      // not every engine offers the same
+      if (field.selectedIndex < 0) field.value = usual(field);
       show(field);
     }
     if (focused) document.getElementById(focused)?.focus({preventScroll: true});
@@ -135,8 +137,9 @@ export class Settings {
   }
 }
 
-function names(fieldset) {
-  return findFields(fieldset).map(({name}) => name).join();
+function offers(fieldset) {
+  const fields = findFields(fieldset);
+  return fields.flatMap(({name, options = []}) => [name, ...Array.from(options, ({value}) => value)]).join();
 }
 
 function usual(field) {

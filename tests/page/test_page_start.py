@@ -6,6 +6,8 @@ How the page begins: right from the first paint, with the photo that was chosen 
 Libraries: playwright, pytest.
 """
 
+import re
+
 import browser
 import program
 import pytest
@@ -89,6 +91,25 @@ def test_a_photo_chosen_while_the_rest_is_slow_is_said_to_be_opening(chromium, p
             page.wait_for_selector('#studio:not([data-state])')
             assert page.evaluate("document.getElementById('file').files[0].name") == 'aunt.jpg'
         expect(page.locator('#notice')).to_be_empty()
+
+
+def test_what_another_engine_does_not_offer_becomes_what_is_usual_there(page):
+    choose(page)
+    usual, other = (
+        page.get_attribute(f'#preset option{which}', 'value')
+        for which in ('[selected]', ':not([selected])'))
+    page.select_option('#preset', other)
+
+    def leave_out(route):
+        answer = route.fetch()
+        option = rf'<option value="{other}".*?</option>'
+        route.fulfill(response = answer, body = re.sub(option, '', answer.text()))
+
+    page.route(page.url, leave_out)
+    page.click('#language')
+    page.wait_for_function(
+        "(value) => !document.querySelector(`#preset [value='${value}']`)", arg = other)
+    assert page.input_value('#preset') == usual
 
 
 def test_a_photo_that_was_not_sent_is_still_there_after_a_reload(page):
