@@ -41,9 +41,12 @@ class MemoryBudget(DeviceBudget[Needs]):
         :type folder: Path
         :return: what is read
         :rtype: Source
+        :raises FileNotFoundError: when the model is no longer there
         """
-        return Source(folder,
-                      weights.variants(folder, VIDEO)[0 if self.is_half else -1], self.is_half)
+        variants = weights.variants(folder, VIDEO)
+        if not variants:
+            raise FileNotFoundError(folder)
+        return Source(folder, variants[0 if self.is_half else -1], self.is_half)
 
     def read_needs(self, folder: Path, model: ModelOptions | None = None) -> Needs:
         """

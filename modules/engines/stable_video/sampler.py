@@ -6,6 +6,7 @@ From a photo of the model's size to frames, and compiling for that. Used by one 
 Libraries: numpy, Pillow; torch and diffusers, imported when the engine loads.
 """
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +51,8 @@ class Sampler(Testable):
                  usual: Applied):
         self.placed = placed
         self.device = placed.device
-        self._read_needs = read_needs
+        # kept: the files of what is loaded may be taken away
+        self._read_needs = functools.lru_cache(maxsize = 64)(read_needs)
         self._usual = usual
         # chosen once for each kind of clip: the frames depend on it
         self._chunks: dict[Needs, int] = {}

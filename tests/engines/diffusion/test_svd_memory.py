@@ -7,6 +7,7 @@ each rung gives the same clip.
 Libraries: pytest, torch, diffusers, numpy.
 """
 
+import shutil
 import sys
 import types
 
@@ -292,6 +293,16 @@ def test_tells_the_rung_and_what_it_is_predicted_to_hold(checkpoint):
     # weights besides what is counted here
     counted_too = peak_of(engine)
     assert counted_too < expected.peak
+
+
+def test_what_is_loaded_works_when_its_folder_is_taken_away(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / 'copy')
+    engine = loaded(folder)
+    expected = animate(engine, photo(), request())
+    folder.rename(tmp_path / 'aside')
+    status = engine.status()
+    assert status.reason is None and status.predict_memory() is None
+    assert numpy.array_equal(animate(engine, photo(), request()), expected)
 
 
 @pytest.mark.parametrize(('gibibytes', 'rung', 'chunk'), [(80, 'resident', 25), (8, 'split', 4)])
