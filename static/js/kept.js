@@ -10,18 +10,19 @@ const DAY = 86400000;
 export class KeptPhotos {
   constructor() {
     this.files = [];
-    // what is set on photos now, and what was before a reload
-    this.places = new Map();
-    this.earlier = new Map(places());
+    // whether anything is set on photos now
+    this.isPlaced = false;
+    // what was before a reload: [name, places]; the same photo may be there twice
+    this.earlier = places();
     this.writing = Promise.resolve();
   }
 
   // Clips of photos that are not sent yet.
   keep(clips) {
     const files = clips.map(({file}) => file);
-    const set = clips.filter((clip) => Object.values(clip.places).some(Boolean)).map((clip) => [nameOf(clip.file), clip.places]);
-    if (set.length || this.places.size) setPlaces(set);
-    this.places = new Map(set);
+    const isPlaced = clips.some((clip) => Object.values(clip.places).some(Boolean));
+    if (isPlaced || this.isPlaced) setPlaces(isPlaced ? clips.map((clip) => [nameOf(clip.file), clip.places]) : []);
+    this.isPlaced = isPlaced;
     const ratio = clips[0]?.ratio ?? 1.6;
     if (files.length === this.files.length && files.every((file, place) => file === this.files[place])) return;
     this.files = files;
@@ -45,9 +46,8 @@ export class KeptPhotos {
 
   // What was set on a photo before a reload, once.
   takePlaces(file) {
-    const found = this.earlier.get(nameOf(file)) ?? {};
-    this.earlier.delete(nameOf(file));
-    return found;
+    const place = this.earlier.findIndex(([name]) => name === nameOf(file));
+    return place < 0 ? {} : this.earlier.splice(place, 1)[0][1];
   }
 }
 

@@ -17,7 +17,7 @@ import cv2
 import numpy
 import program
 import pytest
-from browser import choose, drop, file, opened, paste, photo, see
+from browser import DATA_TRANSFER, choose, drop, encoded, file, opened, paste, photo, see
 from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
@@ -647,6 +647,34 @@ def test_what_is_drawn_on_photos_not_sent_yet_survives_a_reload(page):
     page.locator('.tile .open', has_text = 'two').click()
     page.wait_for_function("() => document.getElementById('flow').value.includes('0.5')")
     assert _field(page) == stays
+
+
+@pytest.mark.parametrize('drawn', [(0, 1), (1, )])
+def test_of_the_same_photo_chosen_twice_each_keeps_what_is_drawn_on_it(page, drawn):
+    page.evaluate(
+        '''transfer => {
+        const one = new File([transfer.files[0]], 'same.jpg', {lastModified: 1});
+        const twice = new DataTransfer();
+        for (const each of [one, one]) twice.items.add(each);
+        const field = document.getElementById('file');
+        field.files = twice.files;
+        field.dispatchEvent(new Event('change'));
+    }''', page.evaluate_handle(DATA_TRANSFER, encoded([('same.jpg', photo(size = (400, 200)))])))
+    see(page, 'chosen')
+    fields = [None, None]
+    for place in drawn:
+        page.locator('.tile .open').nth(place).evaluate('button => button.click()')
+        _open_board(page)
+        _draw(page, (0.2, 0.3 + 0.3 * place), (0.8, 0.5))
+        page.click('#flow-done')
+        fields[place] = _field(page)
+    page.wait_for_function(
+        "() => Object.keys(sessionStorage).some((key) => key.endsWith(':photo'))")
+    page.reload()
+    see(page, 'chosen')
+    for place in (0, 1):
+        page.locator('.tile .open').nth(place).evaluate('button => button.click()')
+        assert _field(page) == fields[place]
 
 
 def test_where_a_setting_is_a_place_on_the_photo_nothing_can_be_typed(page):
