@@ -107,6 +107,7 @@ export class View {
     this.isChanged = false;
     delete this.form.dataset.clip;
     this.primary.offerStart(count);
+    this.markStrip();
   }
 
   layPhoto() {

@@ -101,7 +101,7 @@ def kinds(kind = errors.Refusal):
 def test_every_refusal_comes_back_with_its_words(kind):
     details = dict.fromkeys(
         ('value', 'choices', 'minimum', 'maximum', 'host', 'method', 'allowed', 'limit', 'pixels',
-         'engine', 'kind', 'place', 'problem', 'length', 'longest'), 'x')
+         'engine', 'kind', 'place', 'problem', 'length', 'longest', 'needed', 'there'), 'x')
     refusal = kind('seed', **details, reason = text('doctor.not_installed'))
     found = errors.Refusal.from_dict(refusal.to_dict())
     assert type(found) is kind

@@ -19,6 +19,7 @@ import program
 import pytest
 from browser import DATA_TRANSFER, choose, drop, encoded, file, opened, paste, photo, see
 from PIL import Image
+from playwright.sync_api import expect
 
 from modules.configuration import Configuration, ModelOptions
 from modules.engines.camera.engine import CameraMotion
@@ -620,6 +621,7 @@ def test_what_is_drawn_on_photos_not_sent_yet_survives_a_reload(page):
     page.click('#flow-done')
     drawn = _field(page)
     page.locator('.tile .open', has_text = 'two').click()
+    expect(page.locator('.tile .open[aria-current=true]')).to_contain_text('two')
     _open_board(page)
     _brush(page, 'stays')
     _draw(page, (0.5, 0.5))

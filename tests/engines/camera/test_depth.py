@@ -664,7 +664,7 @@ def test_a_running_program_takes_what_was_fetched_beside_it_and_says_so(server, 
         assert shown_depth('en') == {'model': MODEL, 'reason': None}
         card = page().split('class="card"')[1].split('<form')[0]
         assert 'The AI model Depth Anything V2 tells near from far' in card
-        assert 'No AI' not in card and 'Download Stable Video Diffusion' in card
+        assert 'No AI' not in card and '<span data-words="svd">Stable Video Diffusion</span>' in card
         answer = program.generate(port, content.getvalue(), timeout = 120)
         (tmp_path / 'made.gif').write_bytes(answer.body)
         assert provenance.read_settings(tmp_path /
