@@ -118,8 +118,9 @@ WRITES = [('mkdir', 1), ('write', 1), ('fsync', 1), ('fsync', 2), ('fsync', 3), 
 def disk_error(process, home, call, number, error):
     """One call of the home's fails, or with ``5+`` all from that one on; the program is not stopped."""
     calls = home.parent / 'calls'
+    # a file for each thread: in one of all, a call is in two halves where another thread's came between
     command = [
-        'strace', '-f', '-y', '-p',
+        'strace', '-ff', '-y', '-p',
         str(process.pid), '-o',
         str(calls), '-e', f'trace={call}', '-e', f'inject={call}:error={error}:when={number}'
     ]
@@ -132,7 +133,10 @@ def disk_error(process, home, call, number, error):
         finally:
             tracer.terminate()
             drain.join()
-    failed = [line for line in calls.read_text().splitlines() if '(INJECTED)' in line]
+    failed = [
+        line for each in calls.parent.glob(f'{calls.name}.*')
+        for line in each.read_text().splitlines() if '(INJECTED)' in line
+    ]
     assert len(failed) == 1 or (failed and str(number).endswith('+')), failed
     assert all(str(home) in line for line in failed), failed
 
