@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import pytest
+from animating import run_animate
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as some
@@ -19,11 +20,8 @@ from PIL import Image
 
 from modules import configuration, encoders
 from modules.clips import provenance
-from modules.clips.animator import Animator
-from modules.commands import again, animate, arguments
+from modules.commands import again, arguments
 from modules.encoders import Clip
-from modules.engines.registry import Engines
-from modules.photos.reader import PhotoReader
 
 #: the INI a result is made under, and one that differs in all that matters
 MADE = '''[ModelOptions]
@@ -76,16 +74,6 @@ SETTINGS = {
 }
 
 
-def _animated(folder, ini, *argv):
-    """What ``animate`` does under an INI."""
-    config = folder / 'used.ini'
-    config.write_text(ini)
-    found = arguments.parse(['animate', '--config', str(config), *map(str, argv)], 'en')
-    options = configuration.read(found.config, found.overrides)
-    animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
-    assert animate.animate(animator, found, 'en') == 0
-
-
 @pytest.mark.parametrize('name', encoders.TABLE)
 def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
     extension = encoders.TABLE[name].extension
@@ -94,9 +82,9 @@ def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
     exif = scenery(8, 8).getexif()
     exif.get_ifd(0x8825).update({1: 'N', 2: (1.0, 2.0, 3.0)})
     scenery(400, 150).save(photo, exif = exif)
-    _animated(tmp_path, MADE, photo, '--format', name, '--motion-bucket-id', 200, '--loop',
-              'pingpong', '--smooth', 2)
-    _animated(tmp_path, OTHER, '--again', result, photo)
+    run_animate(tmp_path, MADE, photo, '--format', name, '--motion-bucket-id', 200, '--loop',
+                'pingpong', '--smooth', 2)
+    run_animate(tmp_path, OTHER, '--again', result, photo)
     anew = tmp_path / f'a-2{extension}'
     assert anew.read_bytes() == result.read_bytes()
     assert provenance.read_settings(anew)['options']['ModelOptions']['OutputFPS'] == 5
@@ -105,7 +93,7 @@ def test_a_result_is_made_anew_to_the_byte(tmp_path, name):
 def test_the_other_ini_makes_another_file(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     for ini in (MADE, OTHER):
-        _animated(tmp_path, ini, tmp_path / 'a.jpg', '--seed', 3)
+        run_animate(tmp_path, ini, tmp_path / 'a.jpg', '--seed', 3)
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one != other
 
@@ -143,11 +131,11 @@ def test_no_file_makes_a_photo_tell_its_place(tmp_path):
     exif = scenery(8, 8).getexif()
     exif.get_ifd(0x8825).update({1: 'N', 2: (1.0, 2.0, 3.0)})
     scenery(400, 150).save(photo, exif = exif)
-    _animated(tmp_path, MADE, photo, '--format', 'motion-photo', '-o', tmp_path / 'strangers.jpg')
+    run_animate(tmp_path, MADE, photo, '--format', 'motion-photo', '-o', tmp_path / 'strangers.jpg')
     assert 'GPS:GPSLatitude' in exiftool(tmp_path / 'strangers.jpg')
     own = OTHER.replace('KeepLocation = True\n', '')
-    _animated(tmp_path, own, '--again', tmp_path / 'strangers.jpg', photo, '-o',
-              tmp_path / 'own.jpg')
+    run_animate(tmp_path, own, '--again', tmp_path / 'strangers.jpg', photo, '-o',
+                tmp_path / 'own.jpg')
     assert 'GPS:GPSLatitude' not in exiftool(tmp_path / 'own.jpg')
 
 
@@ -312,7 +300,7 @@ def test_serving_reads_no_result(tmp_path):
 
 def test_a_result_tells_nothing_of_the_machine(tmp_path):
     scenery(64, 64).save(tmp_path / 'a.jpg')
-    _animated(tmp_path, MADE, tmp_path / 'a.jpg')
+    run_animate(tmp_path, MADE, tmp_path / 'a.jpg')
     settings = json.dumps(provenance.read_settings(tmp_path / 'a.gif'))
     assert str(tmp_path) not in settings
     assert Path.home().name not in settings.split('"')
@@ -342,7 +330,7 @@ def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
     settings = copy.deepcopy(SETTINGS)
     settings['options']['ModelOptions'] = {'OutputFPS': 15, 'OutputFrames': 25}
     result = _result(tmp_path, settings)
-    _animated(tmp_path, OTHER, '--again', result, tmp_path / 'a.jpg', '-o', tmp_path / 'b.gif')
+    run_animate(tmp_path, OTHER, '--again', result, tmp_path / 'a.jpg', '-o', tmp_path / 'b.gif')
     with Image.open(tmp_path / 'b.gif') as image:
         assert image.n_frames == 25
 
@@ -351,19 +339,19 @@ def test_a_gif_of_25_frames_is_made_again_of_the_same_25(tmp_path):
 def test_a_result_remembers_how_long_it_is(tmp_path, seconds):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     given = ('--seconds', seconds) if seconds else ()
-    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', *given)
-    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    run_animate(tmp_path, UNLIMITED, tmp_path / 'a.jpg', *given)
+    run_animate(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
 
 
 def test_a_result_remembers_how_the_camera_moved(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
-    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
-              '--blur', '0.4')
+    run_animate(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--move', 'pan-left', '--focus', '0.3,.6',
+                '--blur', '0.4')
     settings = dict(again.read_result(tmp_path / 'a.gif').fields)
     assert (settings['move'], settings['focus'], settings['blur']) == ('pan-left', '0.3,0.6', '0.4')
-    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    run_animate(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
 
@@ -374,13 +362,13 @@ def test_a_result_remembers_what_flowed(tmp_path):
     points = [[i / 500, 0.5 + (i * 7919 % 1000) / 5000] for i in range(400)]
     drawn = {'strokes': [{'points': points}], 'pins': [{'points': [[0.5, 0.5]]}]}
     (tmp_path / 'flow.json').write_text(json.dumps(drawn), encoding = 'utf-8')
-    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--flow', tmp_path / 'flow.json')
+    run_animate(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--flow', tmp_path / 'flow.json')
     settings = dict(again.read_result(tmp_path / 'a.gif').fields)
     assert len(json.loads(settings['flow'])['strokes'][0]['points']) == 400
-    _animated(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
+    run_animate(tmp_path, OTHER, '--again', tmp_path / 'a.gif', tmp_path / 'a.jpg')
     one, other = ((tmp_path / name).read_bytes() for name in ('a.gif', 'a-2.gif'))
     assert one == other
-    _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', settings['seed'])
+    run_animate(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', settings['seed'])
     assert (tmp_path / 'a-3.gif').read_bytes() != one
 
 
@@ -388,8 +376,8 @@ def test_every_move_makes_another_clip(tmp_path):
     scenery(400, 150).save(tmp_path / 'a.jpg')
     made = set()
     for move in ('orbit', 'push-in', 'pan-left', 'still'):
-        _animated(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', 3, '--move', move, '-o',
-                  tmp_path / 'b.gif')
+        run_animate(tmp_path, UNLIMITED, tmp_path / 'a.jpg', '--seed', 3, '--move', move, '-o',
+                    tmp_path / 'b.gif')
         with Image.open(tmp_path / 'b.gif') as image:
             image.seek(2)
             made.add(image.convert('RGB').tobytes())

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -215,6 +216,37 @@ def fleet(folder):
             yield redis, members
         finally:
             members.close()
+
+
+def start_worker(running, options, engines):
+    """
+    Start a worker in this process.
+
+    :param running: ends it
+    :type running: contextlib.ExitStack
+    :param options: its options
+    :type options: Configuration
+    :param engines: its engines
+    :type engines: Engines
+    :return: the worker, and its thread
+    :rtype: tuple[Worker, threading.Thread]
+    """
+    from modules.clips.animator import Animator
+    from modules.jobs.fleet.agreement import common
+    from modules.jobs.fleet.device import Intervals
+    from modules.jobs.fleet.ledger import Ledger
+    from modules.jobs.fleet.worker import Worker
+    from modules.photos.reader import PhotoReader
+    worker = Worker(
+        Animator(options, PhotoReader(options.web.max_pixels), engines),
+        Ledger(options.queue.broker),
+        common(options),
+        intervals = Intervals(heartbeat = HEARTBEAT))
+    thread = threading.Thread(target = worker.run)
+    thread.start()
+    running.callback(thread.join, 20)
+    running.callback(worker.stop)
+    return worker, thread
 
 
 def fetch_job(port, identity):

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import io
 import shutil
-import threading
 from types import SimpleNamespace
 
 import crashing
@@ -19,23 +18,17 @@ import hub
 import numpy
 import program
 import pytest
+from animating import run_animate
 from program import until
 
 from app import create_app
-from modules import configuration
 from modules.clips import lossless
-from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.clips.writer import FRAMES
-from modules.commands import animate, arguments, doctor, download
+from modules.commands import doctor, download
 from modules.configuration import QueueOptions, StoreOptions, WebOptions
 from modules.engines.registry import Engines
 from modules.engines.wan.files import WAN, describe_lora
-from modules.jobs.fleet.agreement import common
-from modules.jobs.fleet.device import Intervals
-from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.worker import Worker
-from modules.photos.reader import PhotoReader
 from modules.weights.plan import Terms
 from modules.weights.sources import Hub
 
@@ -136,16 +129,7 @@ def start_worker(kind, tmp_path):
 
         def start(home):
             own = dataclasses.replace(options, store = StoreOptions(models_home = home))
-            worker = Worker(
-                Animator(own, PhotoReader(own.web.max_pixels), Engines(own)),
-                Ledger(redis.url),
-                common(own),
-                intervals = Intervals(heartbeat = fleet.HEARTBEAT))
-            thread = threading.Thread(target = worker.run)
-            thread.start()
-            running.callback(thread.join, 20)
-            running.callback(worker.stop)
-            return worker, thread
+            return fleet.start_worker(running, own, Engines(own))
 
         yield start, port
 
@@ -191,16 +175,6 @@ Engine = wan
 [WanOptions]
 ModelName = {name}
 '''
-
-
-def run_animate(folder, ini, *argv):
-    """What ``animate`` does under an INI."""
-    config = folder / 'used.ini'
-    config.write_text(ini)
-    found = arguments.parse(['animate', '--config', str(config), *map(str, argv)], 'en')
-    options = configuration.read(found.config, found.overrides)
-    animator = Animator(options, PhotoReader(options.web.max_pixels), Engines(options))
-    assert animate.animate(animator, found, 'en') == 0
 
 
 def test_a_clip_with_files_for_few_steps_that_closes_its_loop_is_made_again(kind, tmp_path):

@@ -10,7 +10,6 @@ Libraries: pytest.
 import contextlib
 import dataclasses
 import shutil
-import threading
 
 import fleet
 import program
@@ -21,15 +20,9 @@ from program import until
 
 from app import create_app
 from modules import errors
-from modules.clips.animator import Animator
 from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
 from modules.i18n import text
-from modules.jobs.fleet.agreement import common
-from modules.jobs.fleet.device import Intervals
-from modules.jobs.fleet.ledger import Ledger
-from modules.jobs.fleet.worker import Worker
-from modules.photos.reader import PhotoReader
 
 pytestmark = pytest.mark.skipif(not shutil.which('redis-server'), reason = 'needs redis-server')
 
@@ -74,17 +67,7 @@ def members(tmp_path):
             own = dataclasses.replace(
                 options, model = dataclasses.replace(options.model, engine = preferred))
             table = {'svd': (module, kind), 'camera': ('stand_ins', 'Instant')}
-            animator = Animator(own, PhotoReader(own.web.max_pixels), Engines(own, table))
-            worker = Worker(
-                animator,
-                Ledger(redis.url),
-                common(own),
-                intervals = Intervals(heartbeat = fleet.HEARTBEAT))
-            thread = threading.Thread(target = worker.run)
-            thread.start()
-            running.callback(thread.join, 20)
-            running.callback(worker.stop)
-            return worker, thread
+            return fleet.start_worker(running, own, Engines(own, table))
 
         yield port, start
 
