@@ -12,7 +12,7 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from modules.i18n import Text, text, to_line
 
@@ -46,7 +46,7 @@ class InvalidValue(ValueError):
 def option(key: str,
            parse: Parser,
            default: Any,
-           is_model: bool = False,
+           names: Literal['model', 'files'] | None = None,
            unrecorded: str | None = None) -> Any:
     """
     Declare one option as a field of a section's dataclass.
@@ -57,8 +57,8 @@ def option(key: str,
     :type parse: Parser
     :param default: its value where the INI says nothing
     :type default: Any
-    :param is_model: whether it names a model, or files of one, on the hub or by its folder
-    :type is_model: bool
+    :param names: what it names on the hub or by its folder: a model, or files of one, with commas between them
+    :type names: Literal['model', 'files'] | None
     :param unrecorded: the value that a result was made with which does not record the option
     :type unrecorded: str | None
     :return: the field; all but the default are its metadata
@@ -69,7 +69,7 @@ def option(key: str,
         metadata = {
             'key': key,
             'parse': parse,
-            'is_model': is_model,
+            'names': names,
             'unrecorded': unrecorded
         })
 

@@ -116,8 +116,9 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
             if key not in table:
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
             if value is not None and (section, key) not in OWN:
-                word = _option(key, value, table[key].metadata['parse'])
-                if not _names_folder(key, word):
+                option = table[key].metadata
+                word = _option(key, value, option['parse'])
+                if not option['names'] or _is_on_hub(option['names'], word):
                     yield (section, key), word
     recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}
     if recorded.get('Seconds') is None:
@@ -131,11 +132,11 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
                 yield (section, key), unrecorded
 
 
-def _names_folder(key: str, word: str) -> bool:
-    """Whether a value names a folder of the machine where the result was made."""
-    if key == 'Lora':
-        return bool(word) and not all(HUB_FILE.fullmatch(name.strip()) for name in word.split(','))
-    return key == 'ModelName' and not HUB_NAME.fullmatch(word)
+def _is_on_hub(kind: str, word: str) -> bool:
+    """Tell whether a value names no folder of the machine where the result was made."""
+    if kind == 'model':
+        return bool(HUB_NAME.fullmatch(word))
+    return not word or all(HUB_FILE.fullmatch(name.strip()) for name in word.split(','))
 
 
 def _length(recorded: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], str]]:

@@ -224,6 +224,6 @@ def _make_section(kind: type, values: dict[str, Any], folder: Path) -> Any:
             start = folder if field.name in values else ROOT
             paths[field.name] = start / value.expanduser()
         # a model is named by its place on the hub or by a folder; only the disk tells which
-        elif field.metadata['is_model'] and isinstance(value, str) and (folder / value).is_dir():
+        elif field.metadata['names'] == 'model' and (folder / value).is_dir():
             paths[field.name] = str(folder / value)
     return dataclasses.replace(made, **paths)

@@ -99,7 +99,7 @@ class ModelOptions:
         'auto')
     engine: str = option('Engine', choice_parser('auto', *engines.TABLE), 'auto')
     model_name: str = option(
-        'ModelName', str, 'stabilityai/stable-video-diffusion-img2vid-xt', is_model = True)
+        'ModelName', str, 'stabilityai/stable-video-diffusion-img2vid-xt', names = 'model')
     output_fps: int = option('OutputFPS', number_parser(int, 1, 60), 15)
     output_frames: int = option('OutputFrames', number_parser(int, 1, 200), 25)
     seconds: float | None = option('Seconds', number_parser(float, 1, 10), None)

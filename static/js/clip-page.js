@@ -23,14 +23,26 @@ function show(now) {
 }
 
 show(clip);
+if (video.readyState) fitVideo();
+else video.addEventListener('loadedmetadata', fitVideo);
 video.addEventListener('error', showPicture);
 if (video.error) showPicture();
 else if (!prefersStillness()) video.play().catch(() => {});
 
+function fitVideo() {
+  setRatio(video, video.videoWidth / video.videoHeight);
+}
+
+// From it the element's size follows.
+function setRatio(element, ratio) {
+  element.style.setProperty('--ratio', ratio);
+}
+
 // Where the browser cannot play the video.
 async function showPicture() {
-  const {element} = await openMoving(clip.results.filter(({format}) => format !== 'mp4'));
+  const {element, width, height} = await openMoving(clip.results.filter(({format}) => format !== 'mp4'));
   element.className = video.className;
+  setRatio(element, width / height);
   element.alt = video.getAttribute('aria-label');
   close(video);
   video.replaceWith(element);

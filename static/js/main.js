@@ -43,10 +43,14 @@ async function take(files) {
   field.files = chosen.files;
 }
 
-function usePlainForm() {
+function usePlainForm(error) {
   delete form.dataset.state;
   delete form.dataset.live;
   field.multiple = false;
+  form.noValidate = false;
+  // what had begun before something failed must not keep the form from being sent
+  addEventListener('submit', (event) => event.stopImmediatePropagation(), {capture: true});
+  reportError(error);
 }
 
 // The switch keeps the photo on the table; without JavaScript it is a plain link.

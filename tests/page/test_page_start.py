@@ -54,7 +54,9 @@ def test_the_page_is_in_its_state_before_the_modules_have_come(page):
 @pytest.mark.parametrize(('module', 'hand_in'), [('main', 'choose'), ('rest', 'choose'),
                                                  ('rest', 'paste'), ('clip', 'drop')])
 def test_where_the_modules_do_not_come_the_plain_form_works(chromium, port, module, hand_in):
-    with browser.opened(chromium, port, refusals = True) as page:
+    # without the first module there is nobody to complain
+    fault = None if module == 'main' else 'Failed to fetch dynamically imported module'
+    with browser.opened(chromium, port, refusals = True, fault = fault) as page:
         page.route(f'**/js/{module}.js', lambda route: route.abort())
         page.reload()
         page.wait_for_selector('#studio:not([data-state])')
@@ -73,9 +75,27 @@ def test_where_the_modules_do_not_come_the_plain_form_works(chromium, port, modu
         assert answer.value.status < 400
 
 
+def test_where_what_has_come_fails_half_way_the_plain_form_works(chromium, port):
+    with browser.opened(chromium, port, fault = 'halfWay') as page:
+
+        def fail(route):
+            answer = route.fetch()
+            script = answer.text().replace('new Engine(', 'null.halfWay.engine(')
+            route.fulfill(response = answer, body = script)
+
+        page.route('**/js/rest.js', fail)
+        page.reload()
+        page.wait_for_selector('#studio:not([data-state])')
+        page.set_input_files('#file', file(photo(), 'aunt.jpg'))
+        with page.expect_response('**/generate') as answer:
+            page.click('#start')
+        assert answer.value.status < 400
+
+
 @pytest.mark.parametrize('comes', [True, False])
 def test_a_photo_chosen_while_the_rest_is_slow_is_said_to_be_opening(chromium, port, comes):
-    with browser.opened(chromium, port, refusals = True) as page:
+    fault = None if comes else 'Failed to fetch dynamically imported module'
+    with browser.opened(chromium, port, refusals = True, fault = fault) as page:
         held = []
         page.route('**/js/rest.js', lambda route: held.append(route))
         page.reload(wait_until = 'commit')

@@ -89,7 +89,7 @@ def chromium(program = CHROMIUM):
 
 
 @contextmanager
-def opened(browser, port, language = 'en', refusals = False, **options):
+def opened(browser, port, language = 'en', refusals = False, fault = None, **options):
     """
     The page in a window of its own; whatever its console complains of fails the test.
 
@@ -97,6 +97,7 @@ def opened(browser, port, language = 'en', refusals = False, **options):
     :param port: of the program
     :param language: the browser's
     :param refusals: whether answers that are errors are part of the test
+    :param fault: what the console complains of as the test wants it to, and must
     :param options: of the window, as Playwright names them
     """
     options = {'viewport': {'width': 1280, 'height': 800}, 'reduced_motion': 'reduce', **options}
@@ -117,6 +118,9 @@ def opened(browser, port, language = 'en', refusals = False, **options):
         yield page
         if refusals:
             complaints = [c for c in complaints if 'Failed to load resource' not in c]
+        if fault:
+            assert any(fault in c for c in complaints)
+            complaints = [c for c in complaints if fault not in c]
         assert complaints == []
     finally:
         # the page may be asking for something just now

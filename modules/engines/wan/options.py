@@ -38,13 +38,13 @@ def parse_lora(value: str) -> tuple[str, ...]:
 class WanOptions:
     """Wan."""
 
-    model_name: str = option('ModelName', str, 'Wan-AI/Wan2.2-TI2V-5B-Diffusers', is_model = True)
+    model_name: str = option('ModelName', str, 'Wan-AI/Wan2.2-TI2V-5B-Diffusers', names = 'model')
     width: int | None = option('Width', number_parser(int, 64, 4096), None)
     height: int | None = option('Height', number_parser(int, 64, 4096), None)
     frames: int | None = option('Frames', number_parser(int, 5, 401), None)
     steps: int | None = option('Steps', number_parser(int, 1, 200), None)
     guidance: float | None = option('Guidance', number_parser(float, 1, 20), None)
-    lora: tuple[str, ...] = option('Lora', parse_lora, (), is_model = True, unrecorded = '')
+    lora: tuple[str, ...] = option('Lora', parse_lora, (), names = 'files', unrecorded = '')
     tiles: bool | None = option('Tiles', parse_boolean, None)
     prompt: str = option('Prompt', text_parser(LONGEST_TEXT), '')
     negative_prompt: str = option('NegativePrompt', text_parser(LONGEST_TEXT), '')

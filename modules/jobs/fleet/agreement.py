@@ -46,7 +46,7 @@ def common(configuration: Configuration) -> dict[str, str]:
         prefix = f'{type(section).__name__}.' if section in configuration.engines else ''
         for field in dataclasses.fields(section):
             value = getattr(section, field.name)
-            if field.metadata['is_model']:
+            if field.metadata['names']:
                 # a folder lies elsewhere on every machine
                 names = value if isinstance(value, tuple) else (value, )
                 value = ', '.join(re.split(r'[/\\]', name.rstrip('/\\'))[-1] for name in names)
