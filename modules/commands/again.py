@@ -116,9 +116,9 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
             if key not in table:
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
             if value is not None and (section, key) not in OWN:
-                option = table[key].metadata
-                word = _option(key, value, option['parse'])
-                if not option['names'] or _is_on_hub(option['names'], word):
+                word = _option(key, value, table[key].metadata['parse'])
+                named = table[key].metadata['names']
+                if not named or _is_on_hub(named, word):
                     yield (section, key), word
     recorded = _names(found, 'ModelOptions') if 'ModelOptions' in found else {}
     if recorded.get('Seconds') is None:
