@@ -31,6 +31,7 @@ export class View {
   // `acts` has open and remove, each given a clip of the strip.
   constructor(form, clips, acts) {
     Object.assign(this, {form, clip: null});
+    this.side = form.querySelector('.side');
     form.noValidate = true;
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
@@ -78,6 +79,7 @@ export class View {
     if (words) put(byId('status'), ...words);
     if (!isQuiet && isAdrift(this.form)) focus?.focus({preventScroll: true});
     if (!isBack) window.scrollTo({top: 0});
+    this.side.scrollTo({top: 0});
   }
 
   markStrip() {

@@ -14,6 +14,7 @@ import program
 import pytest
 from browser import Directed, choose, download, drop, file, keep, paste, photo, see, shown_size
 from PIL import Image
+from playwright.sync_api import expect
 
 from modules import i18n
 from modules.errors import EngineUnavailable
@@ -593,7 +594,8 @@ def test_the_chip_names_the_model_at_work(directed):
 
 def test_the_language_is_the_browsers_until_it_is_switched(chromium, port):
     with browser.opened(chromium, port, 'zh') as page:
-        assert (words(page, 'h1'), page.get_attribute('html', 'lang')) == ('让老照片重新鲜活起来', 'zh-Hans')
+        assert (words(page, 'h1'), page.get_attribute('html',
+                                                      'lang')) == ('让老照片\u200b重新鲜活起来', 'zh-Hans')
         page.click('#language')
         page.wait_for_selector('html[lang=en]')
         assert words(page, 'h1') == 'Bring old photos back to life'
@@ -693,3 +695,17 @@ def test_on_a_phone_the_button_is_within_reach_without_scrolling(chromium, direc
         choose(page, photo(size = (900, 1600)))
         box = page.locator('#start').bounding_box()
         assert 844 * 0.75 < box['y'] < box['y'] + box['height'] <= 844
+
+
+@pytest.mark.parametrize('height', [560, 768])
+def test_beside_long_settings_photo_and_button_stay_in_sight(directed, height):
+    directed.set_viewport_size({'width': 1280, 'height': height})
+    choose(directed)
+    directed.locator('#seed').focus()
+    directed.locator('#seed').fill('7')
+    for what in ('#seed', '#photo', '#start'):
+        expect(directed.locator(what)).to_be_in_viewport(ratio = 1)
+    directed.click('#start')
+    see(directed, 'done')
+    for what in ('#main-action', '#clip', '#again'):
+        expect(directed.locator(what)).to_be_in_viewport(ratio = 1)

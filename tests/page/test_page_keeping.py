@@ -208,6 +208,32 @@ def open_link(page):
     page.goto(f'{page.url}clip-{link_id(job)}')
 
 
+#: of what the page of one clip shows: its own size, and where it is
+SHOWN_SIZE = '''() => {
+    const shown = document.querySelector('.shown');
+    const {x, y, width, height} = shown.getBoundingClientRect();
+    const natural = [shown.videoWidth || shown.naturalWidth, shown.videoHeight || shown.naturalHeight];
+    return {natural, x, y, width, height};
+}'''
+
+
+def assert_fills_the_window(size, window = (1280, 800)):
+    """However small the clip is, it is shown as large as the window and what stands beside it allow."""
+    (width, height), shown = size['natural'], (size['width'], size['height'])
+    assert abs(shown[0] / shown[1] - width / height) < 0.02
+    assert shown[0] > 2 * width and shown[0] > window[0] * 0.55
+    assert size['x'] + shown[0] <= window[0] and size['y'] + shown[1] <= window[1]
+
+
+@pytest.mark.parametrize('viewport', [(1280, 800), (320, 568)])
+def test_the_page_of_one_clip_shows_a_small_clip_large(page, viewport):
+    finish(page)
+    page.set_viewport_size(dict(zip(('width', 'height'), viewport, strict = True)))
+    open_link(page)
+    page.wait_for_function('() => clip.videoWidth')
+    assert_fills_the_window(page.evaluate(SHOWN_SIZE), viewport)
+
+
 @pytest.mark.parametrize('language', ['en', 'zh'])
 def test_the_page_of_one_clip_plays_and_saves_it(chromium, port, language):
     axe = pytest.importorskip('axe_playwright_python.sync_playwright').Axe()
@@ -235,7 +261,9 @@ def test_the_page_of_one_clip_shows_a_picture_where_the_video_cannot_be_played(p
         lambda route: route.fulfill(status = 200, content_type = 'video/mp4', body = 'no video'))
     open_link(page)
     page.wait_for_selector('img.shown')
-    assert page.evaluate("document.querySelector('.shown').naturalWidth > 0")
+    size = page.evaluate(SHOWN_SIZE)
+    assert size['natural'][0] > 0
+    assert_fills_the_window(size)
 
 
 def test_a_clip_that_arrives_late_does_not_take_the_place_of_another(page):
