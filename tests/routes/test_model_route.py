@@ -16,7 +16,17 @@ import stand_ins
 
 from app import create_app
 from modules.configuration import Configuration, InstallationOptions, StoreOptions, WebOptions
+from modules.engines.contract import EngineStatus
 from modules.engines.registry import Engines
+from modules.engines.wan.options import WanOptions
+from modules.i18n import text
+
+
+class LacksWan(stand_ins.Instant):
+    """Waits for its model."""
+
+    def status(self):
+        return EngineStatus(text('engines.no_weights', model = 'a model'), lack = 'wan')
 
 
 @pytest.fixture
@@ -140,3 +150,19 @@ def test_whoever_has_the_password_may_press_it_from_anywhere_and_nobody_without(
         elsewhere = {**stranger, 'Authorization': known, 'Origin': 'http://evil.example'}
         assert press(port, **elsewhere).status == 403
         assert press(port, **stranger, Authorization = known).status == 202
+
+
+@pytest.mark.parametrize(('folder', 'is_offered'), [('somebody/loras/', True), ('/own/', False)])
+def test_a_model_is_not_offered_where_files_of_ones_own_are_missing(tmp_path, folder, is_offered):
+    lora = tuple(f'{folder}{noise}.safetensors' for noise in ('high', 'low'))
+    configuration = Configuration(
+        store = StoreOptions(models_home = tmp_path / 'models'),
+        engines = (WanOptions(lora = lora), ))
+    engines = Engines(configuration, {
+        'wan': (__name__, 'LacksWan'),
+        **stand_ins.table(camera = 'Instant')
+    })
+    client = create_app(configuration, tmp_path, engines = engines).test_client()
+    card = client.get('/?lang=en').get_data(as_text = True)
+    assert ('id="fetch-wan"' in card) == is_offered
+    assert ('There is no complete model at Lora = /own' in card) == (not is_offered)
