@@ -76,7 +76,7 @@ def served(home, **web):
 @contextmanager
 def window(chromium, **options):
     context = chromium.new_context(**WINDOW, **options)
-    context.set_default_timeout(60000)
+    context.set_default_timeout(browser.PATIENCE)
     try:
         yield context.new_page()
     finally:

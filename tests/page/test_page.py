@@ -14,12 +14,13 @@ import program
 import pytest
 from browser import Directed, choose, download, drop, file, keep, paste, photo, see, shown_size
 from PIL import Image
-from playwright.sync_api import expect
 
 from modules import i18n
 from modules.errors import EngineUnavailable
 from modules.i18n import text
 from modules.web import errors
+
+expect = pytest.importorskip('playwright.sync_api').expect
 
 SMALL = (
     '[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'

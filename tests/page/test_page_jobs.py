@@ -17,7 +17,6 @@ from browser import Directed, choose, drop, file, keep, paint, photo, see
 from PIL import Image
 
 expect = pytest.importorskip('playwright.sync_api').expect
-expect.set_options(timeout = 60000)
 
 CAMERA = ('[ModelOptions]\nEngine = camera\nImagePromptWidth = 256\nImagePromptHeight = 128\n'
           'Seconds = 1\nOutputFPS = 6\n')

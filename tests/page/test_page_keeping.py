@@ -15,7 +15,6 @@ from modules import encoders
 from modules.jobs.job import link_id
 
 expect = pytest.importorskip('playwright.sync_api').expect
-expect.set_options(timeout = 60000)
 
 IPHONE = (
     'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) '

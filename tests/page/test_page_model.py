@@ -509,7 +509,7 @@ def test_settings_that_give_mush_are_warned_about_beside_them(chromium, staged, 
         assert 'trained for 25 frames, and OutputFrames is 72' in words(page, '#warnings')
         page.fill('#seed', '7')
         switch(page, 'zh')
-        page.locator('#warnings', has_text = '按 25 帧训练').wait_for(timeout = 5000)
+        page.locator('#warnings', has_text = '按 25 帧训练').wait_for()
         assert page.input_value('#seed') == '7'
 
 

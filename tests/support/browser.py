@@ -42,6 +42,8 @@ SLOW = 'GPU stall due to ReadPixels'
 #: what becomes of photos comes after the page; a page that wants a password has none of it
 WHOLLY_THERE = "() => document.getElementById('studio')?.noValidate !== false"
 LOCALES = {'en': 'en-GB', 'zh': 'zh-CN'}
+#: milliseconds that what is awaited may take, on the busiest machine
+PATIENCE = 60000
 
 #: makes a DataTransfer of files that come as (name, base64)
 DATA_TRANSFER = '''files => {
@@ -82,6 +84,7 @@ def chromium(program = CHROMIUM):
     sync_api = pytest.importorskip('playwright.sync_api')
     if not program:
         pytest.skip('chromium is not installed')
+    sync_api.expect.set_options(timeout = PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path = program, args = ARGUMENTS)
         yield browser
@@ -102,7 +105,7 @@ def opened(browser, port, language = 'en', refusals = False, fault = None, **opt
     """
     options = {'viewport': {'width': 1280, 'height': 800}, 'reduced_motion': 'reduce', **options}
     context = browser.new_context(locale = LOCALES[language], accept_downloads = True, **options)
-    context.set_default_timeout(60000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     # told from the start, Chromium hands over every file chooser; told when one is expected, it may be too late
     page.on('filechooser', lambda chooser: None)
