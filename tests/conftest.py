@@ -119,6 +119,7 @@ def page(chromium, port):
 @pytest.fixture(scope = 'module')
 def directed_port(tmp_path_factory):
     """The server with an engine under the name of svd that does what the test wants."""
+    import browser
     import program
 
     from app import create_app
@@ -127,6 +128,7 @@ def directed_port(tmp_path_factory):
     options = Configuration(web = WebOptions(port = 0))
     engines = Engines(options, {'svd': ('browser', 'Directed')})
     app = create_app(options, tmp_path_factory.mktemp('directed'), engines = engines)
+    browser.count_uploads(app)
     with program.served(app, options.web) as port:
         program.ready(port)
         yield port

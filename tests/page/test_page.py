@@ -37,8 +37,7 @@ def port(tmp_path_factory):
 
 @pytest.fixture
 def directed(chromium, directed_port):
-    Directed.go.set()
-    Directed.asked.clear()
+    browser.release(directed_port)
     with browser.opened(chromium, directed_port, refusals = True) as page:
         yield page
     Directed.go.set()
@@ -348,7 +347,7 @@ def test_cancel_stops_the_work_and_keeps_photo_and_settings(directed, directed_p
     see(directed, 'chosen')
     assert directed.input_value('#motion_bucket_id') == '30'
     assert directed.evaluate('document.activeElement.id') == 'start'
-    program.ready(directed_port, seconds = 5)
+    program.ready(directed_port)
 
 
 def test_cancel_and_failure_leave_the_clip_that_was_there(directed):

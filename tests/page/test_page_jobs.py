@@ -52,9 +52,7 @@ def port(tmp_path_factory):
 @pytest.fixture
 def held(directed_port):
     """The engine waits in its first step until ``set``; no job of another test is in its way."""
-    Directed.go.set()
-    program.ready(directed_port)
-    Directed.asked.clear()
+    browser.release(directed_port)
     Directed.go.clear()
     yield Directed.go
     Directed.go.set()

@@ -4,7 +4,7 @@
 A real browser for tests of the page: Chromium under the server's content security policy, a person's ways of handing
 it a photo, and an engine that does what a test wants.
 
-Libraries: numpy, playwright, Pillow, stand_ins.
+Libraries: flask, numpy, playwright, Pillow, program, stand_ins.
 """
 
 import base64
@@ -14,7 +14,9 @@ import shutil
 import threading
 from contextlib import contextmanager
 
+import flask
 import numpy
+import program
 import pytest
 from PIL import Image
 from stand_ins import Instant
@@ -66,6 +68,8 @@ class Directed(Instant):
     frames = 4
     go = threading.Event()
     asked = []
+    #: photos that :func:`count_uploads` sees on their way
+    uploads = 0
 
     def animate(self, photo, request, control):
         self.asked.append(request)
@@ -76,6 +80,34 @@ class Directed(Instant):
         while not self.go.wait(0.05):
             control.stop_if_cancelled()
         return super().animate(photo, request, control)
+
+
+def count_uploads(app):
+    """Have the photos counted that an app has received and not answered yet."""
+    lock = threading.Lock()
+
+    def change(by):
+        with lock:
+            Directed.uploads += by
+
+    @app.before_request
+    def begin():
+        if flask.request.method == 'POST':
+            flask.g.is_upload = True
+            change(1)
+
+    @app.teardown_request
+    def end(_error):
+        if flask.g.pop('is_upload', False):
+            change(-1)
+
+
+def release(port):
+    """Let the engine work until no job of another test is left, nor a photo that a page sent before it was closed."""
+    Directed.go.set()
+    program.until(lambda: not Directed.uploads)
+    program.ready(port)
+    Directed.asked.clear()
 
 
 @contextmanager
