@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-How soon the page can be used on a slow line and a slow phone, and how much it jumps from loading to the finished clip.
+How soon the page can be used on a slow line and a slow phone, how soon a clip that is made moves there and how much is
+fetched for it, and how much jumps from loading to the finished clip.
 
     python bench/page.py photo.jpg 5 http://127.0.0.1:5000/ [http://127.0.0.1:5001/ ...]
 
@@ -15,9 +16,10 @@ Libraries: playwright.
 import shutil
 import statistics
 import sys
+import time
 from typing import TypedDict
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 #: bits a second and milliseconds of a slow mobile line, and by how much the processor is slowed down
 LINE, LATENCY, SLOWER = 1.6e6, 40, 4
@@ -32,12 +34,18 @@ WATCH = '''
     window.moments = {};
     new MutationObserver(() => {
         const studio = document.getElementById('studio');
-        if (studio && 'live' in studio.dataset) window.moments.ready ??= performance.now();
+        if (studio && ('live' in studio.dataset || studio.noValidate)) window.moments.ready ??= performance.now();
         if (studio?.noValidate) window.moments.whole ??= performance.now();
     }).observe(document, {
         childList: true, subtree: true, attributeFilter: ['data-live', 'novalidate']
     });
 '''
+
+#: whether the clip moves, as a video or as a picture that has wholly come
+MOVES = '''() => {
+    const clip = document.getElementById('clip');
+    return clip.tagName === 'VIDEO' ? clip.currentTime > 0 : clip.complete && clip.naturalWidth > 0;
+}'''
 
 
 class Load(TypedDict):
@@ -95,18 +103,46 @@ def _measure_load(browser: Browser, address: str, window: tuple[int, int]) -> Lo
     return load
 
 
-def _measure_jumps(browser: Browser, address: str, window: tuple[int, int], photo: str) -> float:
-    """Load the page, choose a photo and see the clip: the sum of all that jumped."""
+class Journey(TypedDict):
+    """What became of a photo."""
+
+    #: seconds from asking for the clip until it moves
+    wait: float
+    #: what came over the line from choosing the photo until then
+    bytes: int
+    #: all that jumped, from loading on
+    jumps: float
+
+
+def _measure_journey(browser: Browser, address: str, window: tuple[int, int],
+                     photo: str) -> Journey:
+    """Load the page, choose a photo and see the clip move."""
     page, _load = _open_page(browser, address, window)
+    journey = Journey(wait = 0, bytes = 0, jumps = 0)
+    asked: list[float] = []
+
+    def count(event: dict) -> None:
+        journey['bytes'] += event['encodedDataLength'] or event['dataLength']
+
+    def note(request: Request) -> None:
+        if '/result' in request.url:
+            asked.append(time.perf_counter())
+
+    client = page.context.new_cdp_session(page)
+    client.send('Network.enable')
     page.set_input_files('#file', photo)
+    client.on('Network.dataReceived', count)
+    page.on('request', note)
     page.wait_for_selector('#studio[data-state=chosen]')
     page.wait_for_timeout(500)
     page.click('#start')
-    page.wait_for_selector('#studio[data-state=done]')
+    page.wait_for_function(MOVES)
+    journey['wait'] = time.perf_counter() - asked[0]
+    client.remove_listener('Network.dataReceived', count)
     page.wait_for_timeout(1500)
-    jumps = page.evaluate('window.jumps')
+    journey['jumps'] = page.evaluate('window.jumps')
     page.context.close()
-    return jumps
+    return journey
 
 
 def _say(times: list[float]) -> str:
@@ -129,8 +165,9 @@ def main(photo: str, tries: str, *addresses: str) -> None:
         browser = playwright.chromium.launch(
             executable_path = shutil.which('chromium'), args = ['--no-sandbox', '--disable-gpu'])
         print(
-            '| page | window | painted, ms: median (least, most) | ready | whole | kB | requests | jumps |\n'
-            '|---|---|---|---|---|---|---|---|')
+            '| page | window | painted, ms: median (least, most) | ready | whole | kB | requests | '
+            'clip, kB | s until it moves | jumps |\n'
+            '|---|---|---|---|---|---|---|---|---|---|')
         for window in WINDOWS:
             loads: dict[str, list[Load]] = {address: [] for address in addresses}
             for _ in range(int(tries)):
@@ -141,9 +178,12 @@ def main(photo: str, tries: str, *addresses: str) -> None:
                     _say(list(each)) for each in zip(
                         *((load['painted'], load['ready'], load['whole']) for load in found),
                         strict = True))
-                jumps = _measure_jumps(browser, address, window, photo)
-                print(f'| {address} | {window[0]} × {window[1]} | {times} | '
-                      f'{found[0]["bytes"] / 1000:.0f} | {found[0]["requests"]} | {jumps:.3f} |')
+                journey = _measure_journey(browser, address, window, photo)
+                print(
+                    f'| {address} | {window[0]} × {window[1]} | {times} | '
+                    f'{found[0]["bytes"] / 1000:.0f} | {found[0]["requests"]} | '
+                    f'{journey["bytes"] / 1000:.0f} | {journey["wait"]:.1f} | {journey["jumps"]:.3f} |'
+                )
         browser.close()
 
 
