@@ -299,7 +299,7 @@ class UnusablePicture(EngineFailed):
 
 
 class Crashed(EngineFailed):
-    """The program came to an end twice while it worked on this job."""
+    """The program came to an end while it worked on this job, as often as a job is tried."""
 
     code = 'crashed'
 

@@ -3,7 +3,7 @@
 """
 The option table: what can be set, of which type and in which range; one frozen dataclass for each section of the INI.
 A new option is one line here and its words in the locale files, under ``options``. What one engine alone takes stands
-in its folder, in ``options``, whose ``SECTION`` is collected here.
+in its folder, in ``options``, which names its dataclass ``SECTION``; they are collected here.
 
 Libraries: none but the standard one, because the launcher reads the options before anything is installed.
 """

@@ -22,8 +22,8 @@ from modules.i18n import Text, text
 
 #: ticks a frame lasts
 TICKS = 100
-#: x264's own measure; 18 hardly differs from the source
-#: its macroblock tree reads memory it has not written, so that a clip would not be the same file every time
+#: ``crf`` 18 hardly differs from the source; with ``mbtree`` x264 reads memory it has not written, so that a clip would
+#: not be the same file every time
 ENCODER = {'crf': '18', 'preset': 'fast', 'profile': 'high', 'mbtree': '0'}
 
 #: what phones decode (H.264 level 5.2): pixels of a side, blocks of 16 × 16 in a picture and in a second

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # -*- coding: UTF-8 -*-
 """
-What becomes of a piece of work: whatever happens in it, it ends, and its end has a name.
+Runs a piece of work so that whatever is raised in it ends the job as done, cancelled or failed.
 
 Libraries: none.
 """

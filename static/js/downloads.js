@@ -10,6 +10,7 @@ export class Downloads {
     Object.assign(this, {list, refresh, rows: new Map()});
     this.template = document.getElementById('download');
     this.help = document.getElementById('format-help');
+    this.clear();
   }
 
   show(job) {
@@ -25,7 +26,7 @@ export class Downloads {
     this.id = null;
     this.rows.clear();
     this.list.replaceChildren();
-    putPlain(this.help);
+    put(this.help, 'formats_note');
   }
 
   row(format) {

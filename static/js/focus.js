@@ -1,4 +1,5 @@
-// The point that stays in place and sharp: a tap on the photo sets it, the arrow keys move it.
+// The point that stays in place and sharp: a tap on the photo sets it, the arrow keys move it; over a clip that plays, nothing
+// does.
 
 import {put, putAttribute} from './words.js';
 
@@ -6,12 +7,13 @@ const STEP = 0.02;
 const ARROWS = {ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP]};
 
 export class Focus {
-  // `note` is given the form's field whenever it may have changed.
-  constructor(form, settings, note) {
-    Object.assign(this, {settings, stage: form.querySelector('.stage'), mark: form.querySelector('#focus-mark')});
+  // `acts` has note, given the form's field whenever it may have changed, and showPhoto, which has the photo seen in a
+  // clip's place.
+  constructor(form, settings, {note, showPhoto}) {
+    Object.assign(this, {settings, showPhoto, stage: form.querySelector('.stage'), mark: form.querySelector('#focus-mark')});
     this.photo = form.querySelector('#photo');
     this.stage.addEventListener('click', (event) => {
-      if (event.target.matches('.photo, .clip')) this.tap(event);
+      if (event.target.matches('.photo')) this.tap(event);
     });
     this.mark.addEventListener('keydown', (event) => this.move(event));
     settings.fieldset.addEventListener('click', (event) => {
@@ -55,6 +57,7 @@ export class Focus {
   }
 
   choose() {
+    this.showPhoto();
     if (!this.point) this.place(0.5, 0.5);
     this.mark.focus();
   }

@@ -83,7 +83,7 @@ export class Progress {
   }
 }
 
-export function whereabouts(clip) {
+function whereabouts(clip) {
   const {job, state, until} = clip;
   if (clip.isStopping) return ['stopping'];
   if (clip.isLost) return ['lost'];

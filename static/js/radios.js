@@ -1,6 +1,6 @@
 // Radio buttons of one name, with the manners of a single field.
 
-export class Radios {
+class Radios {
   constructor(buttons) {
     this.buttons = buttons;
   }

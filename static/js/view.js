@@ -36,7 +36,10 @@ export class View {
     this.notice = new Notice(byId('notice'));
     this.settings = new Settings(byId('settings'), () => { this.isChanged = this.state === 'done'; });
     this.inUse = new InUse(byId('in-use'), byId('settings'));
-    this.focus = new Focus(form, this.settings, (focus) => this.clip && clips.place(this.clip, {focus}));
+    this.focus = new Focus(form, this.settings, {
+      note: (focus) => this.clip && clips.place(this.clip, {focus}),
+      showPhoto: () => this.state === 'done' && this.badge.show('still'),
+    });
     this.flow = new FlowSetting(form, byId('flow-board'), this.settings, {
       note: (flow) => this.clip && clips.place(this.clip, {flow}),
       complain: () => this.notice.show('wrong', 'unreachable'),

@@ -290,7 +290,7 @@ def test_where_no_sky_is_certain_nothing_is_drawn(page):
     box = page.locator('#flow-found').bounding_box()
     assert box['y'] + box['height'] <= 568
     assert page.inner_text('#flow-found') == page.inner_text('#flow-status')
-    assert page.inner_text('#flow-found').startswith('No sky was found for certain.')
+    assert page.inner_text('#flow-found').startswith('No clear sky was found.')
     assert page.get_attribute('#flow-undo', 'aria-disabled') == 'true'
     _draw(page, (0.2, 0.5), (0.8, 0.5))
     assert page.is_hidden('#flow-found')

@@ -332,7 +332,7 @@ def test_all_five_formats_are_what_they_say(page):
     rows = page.locator('#downloads li')
     names = ['live-photo', 'motion-photo', 'gif', 'mp4', 'webp']
     assert rows.evaluate_all('all => all.map((one) => one.dataset.format)') == names
-    expect(page.locator('[data-format=gif] .size')).to_have_text('on request')
+    expect(page.locator('[data-format=gif] .size')).to_have_text('tap to make')
     kept = {name: keep(page, name) for name in names}
     for name in names:
         size = f'{-(-len(kept[name][1]) // 1000)} kB'
@@ -358,7 +358,7 @@ def test_a_format_that_cannot_be_made_says_so_in_its_place(directed, held):
                    lambda route: route.fulfill(status = 503, json = refusal))
     directed.click('[data-format=webp] a')
     expect(directed.locator('[data-format=webp] .wrong')).to_have_text('No room on the disk.')
-    expect(directed.locator('[data-format=webp] .size')).to_have_text('on request')
+    expect(directed.locator('[data-format=webp] .size')).to_have_text('tap to make')
     directed.unroute('**/result?format=webp*')
     assert keep(directed, 'webp')[0] == 'photo.webp'
     expect(directed.locator('[data-format=webp] .wrong')).to_be_empty()
