@@ -617,7 +617,7 @@ def test_a_switch_of_the_language_keeps_the_photo_and_says_everything_anew(chrom
         assert words(page, '#language') == 'English'
         assert page.title() == '好了 · turn-live-photos'
         assert page.get_attribute('#clip', 'aria-label') == '动起来的照片：photo'
-        assert page.get_attribute('#live', 'aria-label') == '播放动态'
+        assert page.get_attribute('#live', 'aria-label') == '播放作品'
         # what comes later too
         choose(page, name = 'later.jpg')
         later = page.locator('.tile', has_text = 'later')
