@@ -74,8 +74,7 @@ def test_everything_asks_for_the_password(locked, method, path):
     assert answer.headers['WWW-Authenticate'] == 'Basic realm="turn-live-photos", charset="UTF-8"'
 
 
-@pytest.mark.parametrize(('language', 'words'), [('en', 'in a new window'),
-                                                 ('zh', '在新窗口中打开')])
+@pytest.mark.parametrize(('language', 'words'), [('en', 'in a new window'), ('zh', '在新窗口中打开')])
 def test_a_frame_in_which_nobody_is_asked_says_where_to_go(locked, language, words):
     headers = {'Sec-Fetch-Dest': 'iframe', 'Accept-Language': language}
     answer = program.call(locked, 'GET', '/', headers = headers)
