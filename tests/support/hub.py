@@ -111,6 +111,7 @@ class Hub:
         #: (method, path, headers), as they came
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.bytes_sent = 0
+        self._lock = threading.Lock()
         self.url = ''
         #: the request after which everything is slow to the point of silence
         self.silent = False
@@ -151,6 +152,16 @@ class Hub:
             server.shutdown()
             thread.join()
             server.server_close()
+
+    def count(self, sent: int) -> None:
+        """
+        Count what one of the threads sends.
+
+        :param sent: bytes; fewer than none where they could not be sent
+        :type sent: int
+        """
+        with self._lock:
+            self.bytes_sent += sent
 
     def paths(self) -> list[str]:
         """
@@ -286,9 +297,15 @@ class _Handler(BaseHTTPRequestHandler):
         step = len(body) if not hub.speed or not is_file else 4096
         with contextlib.suppress(OSError):
             for start in range(0, min(cut, len(body)), step or 1):
-                sent = self.wfile.write(body[start:min(start + step, cut)])
-                if is_file and status in (200, 206):
-                    hub.bytes_sent += sent
+                part = body[start:min(start + step, cut)]
+                # before: whoever has got the last byte asks how many there were
+                counted = len(part) if is_file and status in (200, 206) else 0
+                hub.count(counted)
+                try:
+                    self.wfile.write(part)
+                except OSError:
+                    hub.count(-counted)
+                    raise
                 if hub.speed and is_file:
                     time.sleep(step / hub.speed)
         self.close_connection = cut < len(body) or self.close_connection

@@ -118,7 +118,8 @@ def test_a_removed_job_leaves_nothing_whether_it_waits_runs_or_has_ended(home):
         finished(done)
         running = hold(queue, home)
         waiting, other = submit(queue, job(home), job(home))
-        for one in (done, running, waiting):
+        # while one runs no other is begun
+        for one in (done, waiting, running):
             queue.remove(one)
             with pytest.raises(errors.NotFound):
                 queue.find(one.id)
