@@ -709,3 +709,28 @@ def test_beside_long_settings_photo_and_button_stay_in_sight(directed, height):
     see(directed, 'done')
     for what in ('#main-action', '#clip', '#again'):
         expect(directed.locator(what)).to_be_in_viewport(ratio = 1)
+
+
+def test_over_a_clip_a_tap_moves_no_focus_and_picking_one_shows_the_photo(page):
+    choose(page)
+    page.click('#start')
+    see(page, 'done')
+    expect(page.locator('#clip')).to_be_visible()
+    page.locator('#clip').click()
+    assert page.input_value('[name=focus]') == '' and page.is_visible('#again')
+    page.click('#focus-choose')
+    expect(page.locator('#focus-mark')).to_be_focused()
+    assert page.is_visible('#photo') and page.is_hidden('#clip')
+    # one button for what has been changed
+    assert (page.is_visible('#redo'), page.is_visible('#again')) == (True, False)
+    box = page.locator('#photo').bounding_box()
+    page.mouse.click(box['x'] + box['width'] / 4, box['y'] + box['height'] / 2)
+    assert page.input_value('[name=focus]').startswith('0.25,')
+
+
+def test_on_a_phone_several_photos_are_in_sight_before_they_are_sent(chromium, directed_port):
+    with browser.opened(chromium, directed_port, viewport = {'width': 390, 'height': 844}) as page:
+        page.set_input_files('#file', [file(photo(), f'{number}.jpg') for number in range(3)])
+        see(page, 'chosen')
+        for what in ('.tile >> nth=0', '#start'):
+            expect(page.locator(what)).to_be_in_viewport(ratio = 1)
