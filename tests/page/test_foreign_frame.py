@@ -128,7 +128,7 @@ def test_a_frame_cannot_ask_for_the_password_but_leads_to_a_window_that_can(chro
         with window(chromium, http_credentials = given) as page:
             page.goto(f'{origin}/')
             inside = page.frame_locator('iframe')
-            assert 'does not ask for passwords' in inside.locator('main').inner_text()
+            assert 'cannot be entered' in inside.locator('main').inner_text()
             with page.expect_popup() as opened:
                 inside.get_by_role('link').click()
             assert make_a_clip(opened.value, opened.value).startswith(b'GIF89a')

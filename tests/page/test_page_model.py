@@ -450,7 +450,7 @@ def test_sharper_depth_is_offered_fetched_and_used_without_a_reload(chromium, st
         assert '正在下载深度模型，来自 a.b' in words(page, '#arrival-depth')
         staged[2]['depth'].now, camera.has_come = State('done'), True
         page.locator('.card', has_text = '分辨照片的远近').wait_for()
-        page.locator('#status', has_text = '深度模型已经就绪，下一段就用它。').wait_for()
+        page.locator('#status', has_text = '深度模型已经就绪，下一个作品就会用到。').wait_for()
         assert words(page).startswith('AI 模型 Depth Anything V2')
         switch(page, 'en')
         open_card(page)
