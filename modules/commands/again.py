@@ -18,7 +18,7 @@ from modules.clips.provenance import NoSettings, read_settings
 from modules.configuration.options import ENGINE_SECTIONS
 from modules.i18n import Text, is_printable, text
 from modules.request.parameters import PARAMETERS
-from modules.weights import HUB_FILE, HUB_NAME
+from modules.weights import HUB_FILE, is_hub_name
 
 #: sections of the INI that a result may set; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions', *(kind.__name__ for kind in ENGINE_SECTIONS))
@@ -135,7 +135,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
 def _is_on_hub(kind: str, word: str) -> bool:
     """Tell whether a value names no folder of the machine where the result was made."""
     if kind == 'model':
-        return bool(HUB_NAME.fullmatch(word))
+        return is_hub_name(word)
     return not word or all(HUB_FILE.fullmatch(name.strip()) for name in word.split(','))
 
 

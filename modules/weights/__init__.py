@@ -126,6 +126,19 @@ HUB_NAME = re.compile(r'\w[\w.-]*/\w[\w.-]*', re.ASCII)
 #: a file of such a repository
 HUB_FILE = re.compile(rf'{HUB_NAME.pattern}(/\w[\w.-]*)+', re.ASCII)
 
+
+def is_hub_name(name: str) -> bool:
+    """
+    Tell whether a model's name is one on hubs; any other is that of a folder or a file of this machine.
+
+    :param name: the option
+    :type name: str
+    :return: whether it is ``owner/name``
+    :rtype: bool
+    """
+    return bool(HUB_NAME.fullmatch(name)) and not name.endswith('.safetensors')
+
+
 #: a shard's name in an index: a file beside it
 SHARD = re.compile(r'\w[\w.-]*', re.ASCII)
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from modules.configuration import Configuration
 from modules.i18n import Text, text
-from modules.weights import HUB_NAME, LocalError, Model, WeightsError
+from modules.weights import LocalError, Model, WeightsError, is_hub_name
 from modules.weights.sources import Listing, Source, list_sources
 from modules.weights.transfer import RemoteFile
 from modules.weights.web import Patience, host_of
@@ -230,7 +230,7 @@ def read_hub_name(configuration: Configuration, model: Model) -> str:
     :raises LocalError: when the option names a folder
     """
     name = model.name(configuration)
-    if not HUB_NAME.fullmatch(name) or name.endswith('.safetensors'):
+    if not is_hub_name(name):
         raise LocalError(text('weights.no_hub_name', option = model.option, name = name))
     return name
 

@@ -147,7 +147,8 @@ def test_a_file_need_not_tell_when_it_was_asked_for(tmp_path):
 @pytest.mark.parametrize(('model', 'is_taken'), [('owner/name', True), ('o.w-n/n_a.m-e', True),
                                                  ('folder', False), ('/a/b', False),
                                                  ('../b', False), ('a/..', False), ('a/b/c', False),
-                                                 ('', False), ('C:\\a/b', False), ('-a/b', False)])
+                                                 ('', False), ('C:\\a/b', False), ('-a/b', False),
+                                                 ('a/b.safetensors', False)])
 def test_a_model_is_taken_from_the_hub_alone(tmp_path, model, is_taken):
     settings = copy.deepcopy(SETTINGS)
     settings['options']['ModelOptions']['ModelName'] = model

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from modules.configuration import ROOT
-from modules.weights import HUB_NAME, tensors
+from modules.weights import is_hub_name, tensors
 
 
 def count_file_bytes(folder: Path, variant: str | None, part: str = '*') -> int:
@@ -73,7 +73,7 @@ def get_public_name(name: str) -> str:
     :rtype: str
     """
     is_folder = any((place / name).is_dir() for place in (Path.cwd(), ROOT))
-    if HUB_NAME.fullmatch(name) and not is_folder:
+    if is_hub_name(name) and not is_folder:
         return name
     return get_last_part(name)
 
