@@ -477,7 +477,7 @@ def tools(program, script):
     (folder / 'pydoclint').mkdir(parents = True)
     (folder / 'pydoclint' / '__init__.py').touch()
     for name in ('pytest', 'ruff', 'yapf', 'pydoclint/main', 'mypy', 'vermin'):
-        (folder / f'{name}.py').write_text(f'def main(): pass\n{script}')
+        (folder / f'{name}.py').write_text(f'def main(): pass\nrun_main = main\n{script}')
     program.environment['PYTHONPATH'] = str(folder)
 
 
