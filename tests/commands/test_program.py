@@ -412,7 +412,7 @@ def test_the_split_size_reaches_torch_and_the_environment_goes_first(small, spli
     code = ('import os, runpy, sys; sys.path.insert(0, ".");'
             'runpy.run_path("__main__.py")["main"]();'
             'print("is", os.environ.get("PYTORCH_CUDA_ALLOC_CONF", ""))')
-    command = [sys.executable, '-c', code, 'doctor', *split, '--config', small]
+    command = [sys.executable, '-c', code, 'animate', 'none.jpg', *split, '--config', small]
     growing = ['expandable_segments:True'] if allocator.can_grow() else []
     expected = given or ','.join(['max_split_size_mb:64'] * len(split) + growing)
     environment = {k: v for k, v in os.environ.items() if k != 'PYTORCH_CUDA_ALLOC_CONF'}

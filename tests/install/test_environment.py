@@ -31,6 +31,22 @@ def home(bare_environment, tmp_path):
 said = []
 
 
+@pytest.fixture
+def lent_pip(bare_environment, monkeypatch):
+    """What is made is made by Python, but for pip, which takes seconds to unpack and lies in the other environment."""
+
+    def run(command, variables):
+        status = real_run([*command, '--without-pip'], variables)
+        libraries = small_program.find_libraries(Path(command[-1]))
+        assert not list(libraries.glob('pip*'))
+        for part in small_program.find_libraries(bare_environment).glob('pip*'):
+            (libraries / part.name).symlink_to(part)
+        return status
+
+    real_run = environment.run
+    monkeypatch.setattr(environment, 'run', run)
+
+
 def prefix_of(home):
     command = [environment.find_interpreter(home), '-c', 'import pip, sys; print(sys.prefix)']
     return subprocess.run(command, capture_output = True, text = True, check = True).stdout.strip()
@@ -63,14 +79,14 @@ def test_makes_a_half_made_environment_again(home):
     assert said[0].key == 'launch.venv_again' and prefix_of(home) == str(home)
 
 
-def test_makes_an_environment_again_when_its_python_has_gone(home):
+def test_makes_an_environment_again_when_its_python_has_gone(home, lent_pip):
     (home / 'bin' / 'python').unlink()
     (home / 'bin' / 'python').symlink_to('/nowhere/python3')
     environment.prepare(home, (3, 10), said.append)
     assert said[0].key == 'launch.venv_again' and prefix_of(home) == str(home)
 
 
-def test_makes_an_environment_again_when_its_python_became_another(home):
+def test_makes_an_environment_again_when_its_python_became_another(home, lent_pip):
     environment.write_note(home, Note('3.9', {'requirements-core.txt': 'x'}))
     assert environment.prepare(home, (3, 10), said.append) == Note(THIS)
     assert said[0].key == 'launch.venv_again'
@@ -104,7 +120,7 @@ def test_does_not_take_a_file_for_a_folder(tmp_path):
         environment.prepare(tmp_path / 'file', (3, 10), said.append)
 
 
-def test_uses_the_empty_folders_of_an_interrupted_start(tmp_path):
+def test_uses_the_empty_folders_of_an_interrupted_start(tmp_path, lent_pip):
     (tmp_path / 'bin').mkdir()
     assert environment.prepare(tmp_path, (3, 10), said.append) == Note(THIS)
 

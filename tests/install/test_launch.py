@@ -49,8 +49,7 @@ def installed(tmp_path_factory):
 @pytest.fixture
 def venv_program(installed, tmp_path):
     """A copy of such a program; a virtual environment may be moved."""
-    shutil.copytree(installed.home, tmp_path / 'copy', symlinks = True)
-    return small_program.SmallProgram(tmp_path / 'copy')
+    return small_program.copy(installed.home, tmp_path / 'copy')
 
 
 def pretend(program, version, *arguments):

@@ -39,8 +39,7 @@ def installed(tmp_path_factory, bare_environment):
 @pytest.fixture
 def program(installed, tmp_path):
     """A copy of it; a virtual environment may be moved."""
-    shutil.copytree(installed.home, tmp_path / 'copy', symlinks = True)
-    return small_program.SmallProgram(tmp_path / 'copy')
+    return small_program.copy(installed.home, tmp_path / 'copy')
 
 
 def site_packages(program):

@@ -148,7 +148,10 @@ def build(home: Path) -> SmallProgram:
 def copy_environment(home: Path, copy: Path) -> Path:
     """A copy of a virtual environment, with links to what is large and never changed; it may be moved."""
     libraries = find_libraries(home)
-    large = [each for each in libraries.iterdir() if each.is_dir() and each.suffix != '.dist-info']
+    large = [
+        each for each in libraries.iterdir()
+        if each.is_dir() and each.suffix != '.dist-info' and each.name != '__pycache__'
+    ]
     names = {each.name for each in large}
     shutil.copytree(
         home,
@@ -158,6 +161,18 @@ def copy_environment(home: Path, copy: Path) -> Path:
     for each in large:
         (find_libraries(copy) / each.name).symlink_to(each.resolve())
     return copy
+
+
+def copy(home: Path, new: Path) -> SmallProgram:
+    """A copy of a program that has an environment."""
+    at_top = str(home)
+    shutil.copytree(
+        home,
+        new,
+        symlinks = True,
+        ignore = lambda folder, _names: ['.venv'] if folder == at_top else [])
+    copy_environment(home / '.venv', new / '.venv')
+    return SmallProgram(new)
 
 
 def find_libraries(home: Path) -> Path:
