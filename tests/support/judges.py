@@ -6,20 +6,75 @@ Programs, not ours, that say what is in a file.
 Libraries: pytest, numpy, Pillow.
 """
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 
 import numpy
 import pytest
 from PIL import Image, ImageFilter
 
 
+class _Waiting:
+    """An exiftool that waits for the next file: most of its time it takes to start."""
+
+    def __init__(self, said):
+        self.said = said
+        self.process = subprocess.Popen(['exiftool', '-stay_open', 'True', '-@', '-'],
+                                        stdin = subprocess.PIPE,
+                                        stdout = subprocess.PIPE,
+                                        stderr = said)
+
+    def run(self, *arguments):
+        """What a run of its own with these arguments would give."""
+        begun = os.fstat(self.said.fileno()).st_size
+        lines = [*map(str, arguments), '-echo3', '{status ${status}}', '-execute']
+        self.process.stdin.write('\n'.join([*lines, '']).encode())
+        self.process.stdin.flush()
+        output = b''
+        while not output.endswith(b'}\n{ready}\n'):
+            some = os.read(self.process.stdout.fileno(), 1 << 16)
+            assert some, 'exiftool has ended'
+            output += some
+        output, _, status = output.rpartition(b'{status ')
+        errors = os.pread(self.said.fileno(), 1 << 20, begun)
+        return subprocess.CompletedProcess(['exiftool', *arguments], int(status.split(b'}')[0]),
+                                           output, errors)
+
+    def end(self):
+        """Wait until it has gone."""
+        self.process.communicate(b'-stay_open\nFalse\n')
+
+
+#: the one that is asked, where a file of tests has one
+_waiting = []
+
+
+@contextlib.contextmanager
+def exiftool_waiting():
+    """One exiftool for all that is asked of it meanwhile."""
+    if not shutil.which('exiftool'):
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        _waiting.append(_Waiting(said))
+        try:
+            yield
+        finally:
+            _waiting.pop().end()
+
+
 def run(*command):
     """A program that ran well; a test is left out where the program is missing."""
     if not shutil.which(str(command[0])):
         pytest.skip(f'{command[0]} is not installed')
-    done = subprocess.run(command, capture_output = True, check = False)
+    if command[0] == 'exiftool' and _waiting:
+        done = _waiting[-1].run(*command[1:])
+    else:
+        done = subprocess.run(command, capture_output = True, check = False)
     assert done.returncode == 0, done.stderr.decode()
     return done
 
