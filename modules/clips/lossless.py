@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 #: codec → its pixels, and what makes it exact. x264's slower presets take four times the processor, to write and to
 #: read, and save a twentieth of the bytes
@@ -53,6 +54,7 @@ def write(frames: Iterable[np.ndarray], file: Path | BinaryIO, codec: str | None
     """
     codec = codec or next(name for name in CODECS if name in av.codecs_available)
     form, options = CODECS[codec]
+    reformatter = VideoReformatter()
     with av.open(file, 'w', 'matroska') as container:
         stream = container.add_stream(codec, RATE, options = options)
         stream.pix_fmt = form
@@ -61,7 +63,7 @@ def write(frames: Iterable[np.ndarray], file: Path | BinaryIO, codec: str | None
             if not number:
                 stream.height, stream.width = pixels.shape[:2]
             picture = av.VideoFrame.from_ndarray(pixels, 'rgb24')
-            picture = picture if form == 'rgb24' else picture.reformat(format = form)
+            picture = picture if form == 'rgb24' else reformatter.reformat(picture, format = form)
             picture.pts, picture.time_base = number, 1 / RATE
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
@@ -82,6 +84,8 @@ class KeptFrames:
         if self._stream.codec_context.name not in DECODERS:
             raise ValueError(f'frames kept as {self._stream.codec_context.name}')
         self._stream.thread_type = 'AUTO'
+        # one for all frames: it takes longer to make than a small frame to convert
+        self._reformatter = VideoReformatter()
         # the last packet is empty and has no time
         times = {
             packet.pts: packet.is_keyframe
@@ -134,5 +138,5 @@ class KeptFrames:
         # one piece of memory for all: single frames would lie between an encoder's own, and leave gaps when they go
         frames = np.empty((count, *self.shape[1:]), np.uint8)
         for frame, picture in zip(frames, pictures, strict = True):
-            frame[:] = picture.to_ndarray(format = 'rgb24')
+            frame[:] = self._reformatter.reformat(picture, format = 'rgb24').to_ndarray()
         return frames

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
 from modules.encoders import Clip
 from modules.encoders.containers import xmp
@@ -95,8 +95,11 @@ def write(clip: Clip, path: Path, container: Container, tags: Mapping[str, str])
         stream.width, stream.height = size
         stream.pix_fmt = 'yuv420p'
         _tag(stream.codec_context)
+        # a frame's own one would be made anew for every frame, which takes longer than its work where frames are small
+        reformatter = VideoReformatter()
         for number, pixels in enumerate(clip.frames):
-            picture = av.VideoFrame.from_ndarray(pixels, 'rgb24').reformat(
+            picture = reformatter.reformat(
+                av.VideoFrame.from_ndarray(pixels, 'rgb24'),
                 *size,
                 format = 'yuv420p',
                 dst_colorspace = Colorspace.ITU709,

@@ -7,6 +7,7 @@ Libraries: pytest, numpy, Pillow.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -112,6 +113,11 @@ def psnr(one, other):
 
 def scenery(width, height):
     """A picture with soft shapes of all sizes, in which every shift shows."""
+    return _scenery(width, height).copy()
+
+
+@functools.cache
+def _scenery(width, height):
     chance = numpy.random.default_rng(5)
     layers = [
         Image.fromarray(
