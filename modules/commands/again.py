@@ -23,7 +23,7 @@ from modules.weights import HUB_FILE, is_hub_name
 #: sections of the INI that a result may set; the rest is the owner's alone
 SECTIONS = ('ModelOptions', 'OutputOptions', *(kind.__name__ for kind in ENGINE_SECTIONS))
 #: keys that stay as the owner has them: a stranger's file must not make the next clip keep its location
-OWN = (('OutputOptions', 'KeepLocation'), )
+KEPT_FROM_RESULTS = (('OutputOptions', 'KeepLocation'), )
 #: years that every kind of file can hold
 YEARS = range(1980, 2100)
 
@@ -115,7 +115,7 @@ def _overrides(found: Mapping[str, object]) -> Iterator[tuple[tuple[str, str], s
         for key, value in _names(found, section).items():
             if key not in table:
                 raise _Invalid(text('settings.unknown', name = _shown(key)))
-            if value is not None and (section, key) not in OWN:
+            if value is not None and (section, key) not in KEPT_FROM_RESULTS:
                 word = _option(key, value, table[key].metadata['parse'])
                 named = table[key].metadata['names']
                 if not named or _is_on_hub(named, word):

@@ -190,7 +190,7 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
     :ytype: tuple[str, str]
     """
     from modules.jobs.fleet.agreement import common, differences
-    from modules.jobs.fleet.broker import HEARTBEAT
+    from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT
     from modules.jobs.fleet.ledger import Ledger
     words = i18n.words(language)['doctor']
     try:
@@ -207,7 +207,7 @@ def fleet(configuration: Configuration, language: str) -> Iterator[tuple[str, st
         yield words['worker'], words['no_worker']
     for name, facts in sorted(workers.items()):
         parts = [', '.join(facts['engines']), f'× {facts["devices"]}', facts['shared']['version']]
-        if facts['silent'] > HEARTBEAT:
+        if facts['silent'] > HEARTBEAT_TIMEOUT:
             parts.append(words['silent'].format(seconds = round(facts['silent'])))
         if what := differences(facts['shared'], common(configuration)):
             parts.append(words['differs'].format(what = what))

@@ -55,7 +55,7 @@ class EngineStatus:
     reason: Text | None = None
     #: what can be fetched so that it works, or works better: ``libraries``, the name of a model
     #: (:data:`modules.engines.models.MODELS`), or nothing
-    lack: str = ''
+    fetchable: str = ''
     #: settings that are known to give bad clips
     warnings: tuple[Text, ...] = ()
     #: None for an engine that does not estimate depth

@@ -38,7 +38,7 @@ PICTURES = 1.0
 
 
 @dataclass(frozen = True)
-class Clip:
+class FinishedClip:
     """A clip that was made."""
 
     request: 'AnimationRequest'
@@ -64,7 +64,7 @@ class ClipMaker:
         self._options = options
         self._reader = reader
         self._folder = folder
-        self.clips: list[Clip] = []
+        self.clips: list[FinishedClip] = []
         self._animator: Animator | None = None
 
     @property
@@ -130,11 +130,11 @@ class ClipMaker:
             engine = text(f'page.{chosen}')
             self._reader.say(text('notebook.engine', engine = engine, reason = reason))
 
-    def _make(self, request: 'AnimationRequest', path: Path) -> Clip:
+    def _make(self, request: 'AnimationRequest', path: Path) -> FinishedClip:
         from modules import terminal
         from modules.jobs.work import run_interruptibly
         from modules.progress import JobControl
-        clip = Clip(request, Path(tempfile.mkdtemp(prefix = '.', dir = self._folder)), {})
+        clip = FinishedClip(request, Path(tempfile.mkdtemp(prefix = '.', dir = self._folder)), {})
         weakref.finalize(clip, shutil.rmtree, clip.kept, ignore_errors = True)
         shown = DisplayHandle()
         shown.display(HTML(''))
@@ -156,7 +156,7 @@ class ClipMaker:
             self._reader.say(note)
         return clip
 
-    def _movie(self, clip: Clip) -> Video:
+    def _movie(self, clip: FinishedClip) -> Video:
         """
         A clip as a notebook shows it: a movie of the same frames, whatever was asked for. Every browser plays it, and
         a GIF would swell the notebook tenfold.
@@ -168,12 +168,12 @@ class ClipMaker:
             mimetype = 'video/mp4',
             html_attributes = f'controls autoplay loop muted playsinline style="{SHAPE}"')
 
-    def _encode(self, clip: Clip, format_name: str) -> Path:
+    def _encode(self, clip: FinishedClip, format_name: str) -> Path:
         path = clip.kept / 'other'
         self.animator.encode(replace(clip.request, format = format_name), clip.kept, path)
         return path
 
-    def _file(self, clip: Clip, format_name: str) -> Path:
+    def _file(self, clip: FinishedClip, format_name: str) -> Path:
         """A clip's file, made of its frames where it is not there yet."""
         from modules import encoders
         from modules.commands.targets import free_paths

@@ -27,7 +27,7 @@ from modules.web.services import client_disconnected, language, services
 blueprint = Blueprint('jobs', __name__, url_prefix = '/jobs')
 
 #: seconds without an event after which a stream sends a heartbeat, and between two checks of the connection
-HEARTBEAT, CHECK = 10, 1
+HEARTBEAT_INTERVAL, CHECK_INTERVAL = 10, 1
 
 
 @blueprint.post('')
@@ -283,8 +283,8 @@ def stream(job: Job, reader: str, seen: str, has_gone: Callable[[], bool]) -> It
             yield f'id: {identity}\ndata: {json.dumps(now, ensure_ascii = False)}\n\n'
         if is_last:
             return
-        before, changes = changes, job.wait_for_change(changes, CHECK)
+        before, changes = changes, job.wait_for_change(changes, CHECK_INTERVAL)
         silence += before == changes
-        if silence >= HEARTBEAT:
+        if silence >= HEARTBEAT_INTERVAL:
             silence = 0
             yield ': \n\n'

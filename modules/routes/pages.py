@@ -72,7 +72,7 @@ def index() -> Response:
         in_use = in_use,
         sources = {key: _find_source(key, reader)
                    for key in MODELS},
-        lack = _lack(now),
+        fetchable = _fetchable(now),
         main_model = MAIN.key,
         free = plan.free_bytes(services().configuration.store.models_home),
         parameters = {p.name: p
@@ -137,14 +137,14 @@ def _better(now: dict, preferred: str, reader: str) -> list[dict[str, str | None
     return [{
         'name': name,
         'reason': now['engines'][name] or (status.slow.in_(reader) if status.slow else None),
-        'lack': status.lack
+        'fetchable': status.fetchable
     } for name, status in statuses.items()]
 
 
-def _lack(now: dict) -> str:
+def _fetchable(now: dict) -> str:
     """Return the name of the model that would make the engine in use better; empty where there is none."""
-    lack = services().animator.engines.status(now['engine']).lack if now['engine'] else ''
-    return lack if lack in MODELS else ''
+    fetchable = services().animator.engines.status(now['engine']).fetchable if now['engine'] else ''
+    return fetchable if fetchable in MODELS else ''
 
 
 def _find_source(key: str, reader: str) -> dict[str, str]:

@@ -47,7 +47,7 @@ class Model:
     #: what the command line, ``/health`` and the locale files call it
     key: str
     #: the text for a source that lacks some of its files, in the locale files
-    lack: str
+    incomplete: str
     #: about as many bytes are fetched
     size: int
     #: the same of others that the option may name, by their names on hubs

@@ -201,7 +201,7 @@ def _fetch_unless_here(file: RemoteFile, plan: Plan, meter: _Meter, patience: Pa
 def _move_in(plan: Plan) -> Path:
     """Give the partial folder the model's name; an earlier folder of that name, no whole model, is renamed."""
     if not is_whole(plan.partial_folder, plan.model):
-        raise WeightsError(text(plan.model.lack, host = plan.source, name = plan.folder.name))
+        raise WeightsError(text(plan.model.incomplete, host = plan.source, name = plan.folder.name))
     for outdated in plan.partial_folder.rglob('*.part'):
         outdated.unlink()
     if plan.folder.exists() and plan.model.is_loose:

@@ -187,7 +187,7 @@ def plan_from_source(source: Source, configuration: Configuration, patience: Pat
     listing = source.list_files(name, patience)
     files = _choose_files(listing, model)
     if not files:
-        raise WeightsError(text(model.lack, host = host_of(source.endpoint), name = name))
+        raise WeightsError(text(model.incomplete, host = host_of(source.endpoint), name = name))
     return Plan(model, files[0].host, files, find_folder(configuration, model), listing.licence,
                 listing.licence_url)
 

@@ -71,7 +71,7 @@ export class Studio {
     if (this.view.state !== 'working' && this.clip?.id) await this.clip.refresh().catch(() => {});
   }
 
-  // how many photos the primary button sends
+  // how many photos the start button sends
   count(clip = this.clip) {
     return clip.state === 'ready' ? this.clips.ready.length : 1;
   }
@@ -189,7 +189,7 @@ export class Studio {
     if (clip === this.before) this.before = null;
     if (clip === this.clip && clip.isUnwanted) this.clear(['deleted', {name: clip.name}]);
     else if (clip === this.clip && clip.id) this.keepPhoto(clip);
-    else if (this.view.state === 'chosen') this.view.primary.offerStart(this.count());
+    else if (this.view.state === 'chosen') this.view.startButton.offerStart(this.count());
     this.view.markStrip();
   }
 
@@ -208,9 +208,9 @@ export class Studio {
   // ---- what is done with it ----
 
   act() {
-    const {primary, state} = this.view;
-    if (state === 'working' || primary.isWaiting) return;
-    if (primary.isForAnotherPhoto) byId('file').click();
+    const {startButton, state} = this.view;
+    if (state === 'working' || startButton.isWaiting) return;
+    if (startButton.isForAnotherPhoto) byId('file').click();
     else if (this.clip) this.make();
   }
 
@@ -267,7 +267,7 @@ export class Studio {
       return;
     }
     if (clip.id) this.layOutAgain(clip);
-    view.primary.offerStart(this.count());
+    view.startButton.offerStart(this.count());
     view.enter('chosen', {words, focus: byId('start'), ...how});
   }
 

@@ -10,10 +10,10 @@ import {InUse} from './in-use.js';
 import {MainAction} from './main-action.js';
 import {Notice} from './notice.js';
 import {Phone} from './phone.js';
-import {Primary} from './primary.js';
 import {Progress} from './progress.js';
 import {Settings} from './settings.js';
 import {Stage} from './stage.js';
+import {StartButton} from './start-button.js';
 import {Strip} from './strip.js';
 import {put, say} from './words.js';
 
@@ -44,7 +44,7 @@ export class View {
       note: (flow) => this.clip && clips.place(this.clip, {flow}),
       complain: () => this.notice.show('wrong', 'unreachable'),
     });
-    this.primary = new Primary(form, byId('start'));
+    this.startButton = new StartButton(form, byId('start'));
     this.progress = new Progress(byId('progress'), byId('sentence'), byId('status'), () => clips.tally);
     this.stage = new Stage(form);
     this.action = new MainAction(byId('main-action'));
@@ -100,7 +100,7 @@ export class View {
     if (this.state === 'working') this.progress.tick();
   }
 
-  // Puts a clip on the table, or nothing; `count` is how many photos the primary button sends.
+  // Puts a clip on the table, or nothing; `count` is how many photos the start button sends.
   lay(clip, count = 1) {
     if (!clip || this.clip?.photo !== clip.photo) this.downloads.clear();
     if (this.clip !== clip) this.flow.leave();
@@ -111,7 +111,7 @@ export class View {
     if (!clip) return;
     this.isChanged = false;
     delete this.form.dataset.clip;
-    this.primary.offerStart(count);
+    this.startButton.offerStart(count);
     this.markStrip();
   }
 
@@ -160,7 +160,7 @@ export class View {
     if (!isSeen) this.notice.show('wrong', 'clip_lost');
     if (this.state === 'done') return;
     this.isChanged = false;
-    this.primary.offerStart();
+    this.startButton.offerStart();
     this.enter('done', {words: ['done'], focus: this.action.link, ...how});
   }
 
@@ -192,8 +192,8 @@ export class View {
     }
     const canBeRead = await this.notice.explain(error, clip);
     if (clip !== this.clip) return;
-    if (!canBeRead || UNUSABLE.includes(error.code)) this.primary.offerAnotherPhoto();
-    else if (this.state !== 'failed') this.primary.offerRetry(error.retryAfter ?? 0);
+    if (!canBeRead || UNUSABLE.includes(error.code)) this.startButton.offerAnotherPhoto();
+    else if (this.state !== 'failed') this.startButton.offerRetry(error.retryAfter ?? 0);
     if (this.state !== 'failed') this.enter('failed', {focus: byId('start'), ...how});
   }
 }

@@ -48,14 +48,14 @@ class LacksModel(stand_ins.Instant):
 
     def status(self):
         return EngineStatus(
-            text('engines.no_weights', model = self.model.model_name), lack = 'video')
+            text('engines.no_weights', model = self.model.model_name), fetchable = 'video')
 
 
 class LacksWan(stand_ins.Instant):
     """Waits for its model as well."""
 
     def status(self):
-        return EngineStatus(text('engines.no_weights', model = 'Wan-AI/a-model'), lack = 'wan')
+        return EngineStatus(text('engines.no_weights', model = 'Wan-AI/a-model'), fetchable = 'wan')
 
 
 class LacksLibraries(stand_ins.Instant):
@@ -64,7 +64,7 @@ class LacksLibraries(stand_ins.Instant):
     def status(self):
         return EngineStatus(
             text('engines.no_libraries', engine = text('page.svd'), libraries = 'torch, diffusers'),
-            lack = 'libraries')
+            fetchable = 'libraries')
 
 
 class SeesDepth(stand_ins.Instant):
@@ -76,7 +76,7 @@ class SeesDepth(stand_ins.Instant):
         if self.has_come:
             return EngineStatus(depth = DepthUse('a model'))
         reason = text('engines.depth_no_weights', model = 'a/model', size = 99)
-        return EngineStatus(lack = 'depth', depth = DepthUse(reason = reason))
+        return EngineStatus(fetchable = 'depth', depth = DepthUse(reason = reason))
 
 
 class Fetched:
@@ -170,8 +170,8 @@ def stage(staged):
     _port, engines, fetched = staged
     usual = dict(engines._engines)
 
-    def show(lack = LacksModel, model = None, libraries = None):
-        engines._engines['svd'] = lack(usual['svd'])
+    def show(lacking = LacksModel, model = None, libraries = None):
+        engines._engines['svd'] = lacking(usual['svd'])
         fetched['video'].now = model or State()
         fetched['libraries'].now = libraries or State()
 

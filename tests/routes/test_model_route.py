@@ -26,7 +26,7 @@ class LacksWan(stand_ins.Instant):
     """Waits for its model."""
 
     def status(self):
-        return EngineStatus(text('engines.no_weights', model = 'a model'), lack = 'wan')
+        return EngineStatus(text('engines.no_weights', model = 'a model'), fetchable = 'wan')
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions
-from modules.engines.diffusion import loading
+from modules.engines.diffusion import libraries
 from modules.engines.stable_video import memory
 from modules.engines.stable_video.engine import StableVideo
 from modules.photos.sizes import Photo
@@ -43,7 +43,7 @@ OPTIONS = {
 
 def load_plainly(folder, variant, dtype = torch.float32):
     pipe = StableVideoDiffusionPipeline.from_pretrained(
-        folder, variant = variant, **{loading.dtype_argument(): dtype})
+        folder, variant = variant, **{libraries.dtype_argument(): dtype})
     pipe.set_progress_bar_config(disable = True)
     pipe.scheduler.alphas_cumprod = pipe.scheduler.alphas_cumprod.numpy()
     return pipe

@@ -19,7 +19,7 @@ import transformers
 from PIL import Image
 
 from modules.configuration import Configuration, ModelOptions, StoreOptions
-from modules.engines.diffusion import loading
+from modules.engines.diffusion import libraries
 from modules.engines.wan.engine import Wan
 from modules.engines.wan.options import WanOptions
 
@@ -246,9 +246,9 @@ def load_plainly(folder: Path, dtype: torch.dtype = torch.float32):
     :rtype: diffusers.WanImageToVideoPipeline
     """
     vae = diffusers.AutoencoderKLWan.from_pretrained(
-        folder, subfolder = 'vae', **{loading.dtype_argument(): torch.float32})
+        folder, subfolder = 'vae', **{libraries.dtype_argument(): torch.float32})
     pipe = diffusers.WanImageToVideoPipeline.from_pretrained(
-        folder, vae = vae, **{loading.dtype_argument(): dtype})
+        folder, vae = vae, **{libraries.dtype_argument(): dtype})
     pipe.set_progress_bar_config(disable = True)
     return pipe
 

@@ -37,7 +37,7 @@ LEAST_TRAVEL, MORE_TRAVEL = 0.003, 0.047
 #: reasons against the depth model that are no news to who has not asked for it
 USUAL_REASONS = ('engines.depth_set_aside', 'engines.depth_no_weights')
 #: those that go when the model is fetched
-LACKING = ('engines.depth_no_weights', 'engines.depth_coming')
+NO_DEPTH_MODEL = ('engines.depth_no_weights', 'engines.depth_coming')
 
 
 class CameraMotion(Engine):
@@ -73,7 +73,7 @@ class CameraMotion(Engine):
         reason = self._depth.unavailable()
         return EngineStatus(
             text('engines.camera_unavailable') if is_missing else None,
-            lack = DEPTH.key if reason and reason.key in LACKING else '',
+            fetchable = DEPTH.key if reason and reason.key in NO_DEPTH_MODEL else '',
             depth = DepthUse(None if reason else MODEL, reason))
 
     def load(self) -> None:

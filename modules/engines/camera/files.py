@@ -36,7 +36,7 @@ def announce(configuration: Configuration) -> Text | None:
 #: depth for camera motion: Depth Anything V2 Small, as exported for onnxruntime
 DEPTH = weights.Model(
     key = 'depth',
-    lack = 'weights.no_depth_model',
+    incomplete = 'weights.no_depth_model',
     size = 99_100_000,
     licence = 'Apache-2.0',
     hub_name = 'onnx-community/depth-anything-v2-small',

@@ -48,7 +48,7 @@ class VideoEngine(Engine, Generic[Model]):
     #: its files
     files: weights.Model
     #: why the engine cannot work → what can be fetched, so that it can
-    lacks: Mapping[str, str]
+    fetchable: Mapping[str, str]
     #: kinds of devices whose faults would show in the first clip; a processor that cannot compute runs no program
     tested: tuple[str, ...] = ('cuda', 'mps')
 
@@ -71,7 +71,7 @@ class VideoEngine(Engine, Generic[Model]):
 
     def status(self) -> EngineStatus:
         if failure := self.holder.failure:
-            return EngineStatus(failure, self.lacks.get(failure.key, ''), self._warnings)
+            return EngineStatus(failure, self.fetchable.get(failure.key, ''), self._warnings)
         # a loaded engine does not depend on the disk its files came from; of any other the device is a guess
         sampler, folder, warnings = self.holder.model, self._folder, self._warnings
         if sampler is None or folder is None:
@@ -79,7 +79,7 @@ class VideoEngine(Engine, Generic[Model]):
             reason, warnings = self._explain(folder), self.read_warnings(folder)
             if folder is None or reason:
                 return EngineStatus(reason,
-                                    self.lacks.get(reason.key, '') if reason else '', warnings)
+                                    self.fetchable.get(reason.key, '') if reason else '', warnings)
             self.use_folder(folder)
         return EngineStatus(
             warnings = warnings,

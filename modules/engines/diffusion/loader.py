@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from modules.engines.common import first_line
 from modules.engines.diffusion import devices, selftest
-from modules.engines.diffusion.loading import hide_needless_warnings
+from modules.engines.diffusion.libraries import hide_needless_warnings
 from modules.engines.diffusion.selftest import Testable
 from modules.i18n import Text, text
 

@@ -46,7 +46,7 @@ OPTIONS = ('model_name', 'output_frames', 'conditioning_fps', 'inference_steps',
            'decode_chunk_size', 'unet', 'image_fit')
 
 #: why the engine cannot work → what can be fetched, so that it can
-LACKS = {
+FETCHABLE = {
     'engines.no_libraries': 'libraries',
     'engines.no_weights': VIDEO.key,
     'engines.svd_single_file': VIDEO.key
@@ -69,7 +69,7 @@ class StableVideo(VideoEngine[Sampler]):
     pipeline = 'StableVideoDiffusionPipeline'
     libraries = ('torch', 'diffusers', 'transformers', 'accelerate')
     files = VIDEO
-    lacks = LACKS
+    fetchable = FETCHABLE
     parameters = ('motion_bucket_id', 'noise_aug_strength', 'max_guidance_scale', 'seed', 'preset',
                   'seconds')
 

@@ -41,7 +41,7 @@ def explain_single_file(configuration: Configuration, folder: Path | None) -> Te
 #: image to video: a pipeline of diffusers
 VIDEO = weights.Model(
     key = 'video',
-    lack = 'weights.no_pipeline',
+    incomplete = 'weights.no_pipeline',
     size = 4_500_000_000,
     configs = ('model_index.json', 'feature_extractor/preprocessor_config.json',
                'image_encoder/config.json', 'scheduler/scheduler_config.json', 'unet/config.json',

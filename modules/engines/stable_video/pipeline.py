@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modules.engines.diffusion.loading import dtype_argument, loading
+from modules.engines.diffusion.libraries import dtype_argument, loading
 
 if TYPE_CHECKING:
     import torch

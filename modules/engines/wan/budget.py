@@ -15,7 +15,7 @@ from modules.engines.diffusion.budget import OVERHEAD, SMALL, DeviceBudget
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.wan import memory
-from modules.engines.wan.clip import PRESETS, Asked, Clip, plan_clip
+from modules.engines.wan.clip import PRESETS, Asked, PlannedClip, plan_clip
 from modules.engines.wan.files import find_lora, find_variant
 from modules.engines.wan.kinds import LARGE, Kind, read_kind
 from modules.engines.wan.memory import Needs
@@ -58,27 +58,27 @@ class WanBudget(DeviceBudget[Needs]):
         return Source(folder, self.device, self.is_half, find_variant(folder),
                       find_lora(self.configuration) or ())
 
-    def plan_usual(self, folder: Path) -> tuple[Kind, Clip]:
+    def plan_usual(self, folder: Path) -> tuple[Kind, PlannedClip]:
         """
         Say what clips are made where a request asks for nothing else.
 
         :param folder: a whole model
         :type folder: Path
         :return: the checkpoint's kind, and what is made
-        :rtype: tuple[Kind, Clip]
+        :rtype: tuple[Kind, PlannedClip]
         """
         kind = read_kind(folder, bool(self.own.lora)) or LARGE
         return kind, plan_clip(self.own, kind,
                                Asked(PHOTO, PRESETS[self.model.preset], self.model.seconds))
 
-    def read_needs(self, folder: Path, clip: Clip | None = None) -> Needs:
+    def read_needs(self, folder: Path, clip: PlannedClip | None = None) -> Needs:
         """
         Work out what a clip needs on the device.
 
         :param folder: a whole model
         :type folder: Path
         :param clip: what is made; None for what usually is
-        :type clip: Clip | None
+        :type clip: PlannedClip | None
         :return: the bytes
         :rtype: Needs
         """
@@ -88,7 +88,7 @@ class WanBudget(DeviceBudget[Needs]):
     def choose_fitting(self, needs: Needs, available: int) -> Rung:
         return memory.choose_rung(self.device, needs, available - OVERHEAD)
 
-    def is_tiled(self, folder: Path, rung: Rung, clip: Clip) -> bool:
+    def is_tiled(self, folder: Path, rung: Rung, clip: PlannedClip) -> bool:
         """
         Decide whether a clip is decoded in tiles.
 
@@ -97,7 +97,7 @@ class WanBudget(DeviceBudget[Needs]):
         :param rung: the way memory is used, the weights being placed
         :type rung: Rung
         :param clip: what is made
-        :type clip: Clip
+        :type clip: PlannedClip
         :return: what is set, or whether memory would not suffice otherwise
         :rtype: bool
         """

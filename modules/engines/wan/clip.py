@@ -42,7 +42,7 @@ PRESETS = {
 
 
 @dataclass(frozen = True)
-class Clip:
+class PlannedClip:
     """What is made."""
 
     #: sides of the model's picture
@@ -67,7 +67,7 @@ class Asked:
     seconds: float | None = None
 
 
-def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
+def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> PlannedClip:
     """
     Decide on what is made of a photo: at most as many pixels as the options say, in the photo's own ratio.
 
@@ -78,7 +78,7 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
     :param asked: what is wanted
     :type asked: Asked
     :return: what is made
-    :rtype: Clip
+    :rtype: PlannedClip
     """
     preset, frames = asked.preset, own.frames or FRAMES
     pixels = round(count_pixels(own, kind) * preset.pixels)
@@ -89,9 +89,9 @@ def plan_clip(own: WanOptions, kind: Kind, asked: Asked) -> Clip:
         frames = min(frames, preset.frames)
     parts = divide(frames, find_longest(own, kind))
     steps = own.steps or kind.steps
-    return Clip(width, height, max(parts),
-                max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
-                kind.guidance if own.guidance is None else own.guidance, parts)
+    return PlannedClip(width, height, max(parts),
+                       max(round(steps * preset.steps), min(steps, FEWEST_STEPS)),
+                       kind.guidance if own.guidance is None else own.guidance, parts)
 
 
 def count_pixels(own: WanOptions, kind: Kind) -> int:

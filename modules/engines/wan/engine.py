@@ -30,7 +30,7 @@ from modules.engines.wan.clip import (
     FRAMES,
     PRESETS,
     Asked,
-    Clip,
+    PlannedClip,
     count_pixels,
     find_longest,
     find_usual_seconds,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 OPTIONS = ('image_fit', )
 
 #: why the engine cannot work → what can be fetched, so that it can
-LACKS = {
+FETCHABLE = {
     'engines.no_libraries': 'libraries',
     'engines.no_weights': WAN.key,
     'engines.wan_lora_missing': WAN.key
@@ -80,7 +80,7 @@ class Wan(VideoEngine[Sampler]):
     pipeline = 'WanImageToVideoPipeline'
     libraries = ('torch', 'diffusers', 'transformers', 'accelerate', 'ftfy')
     files = WAN
-    lacks = LACKS
+    fetchable = FETCHABLE
     parameters = ('seed', 'preset', 'seconds', 'prompt', 'negative_prompt')
     wishes = WISHES
 
@@ -184,7 +184,7 @@ class Wan(VideoEngine[Sampler]):
         return self.holder.make_clip(lambda sampler: sampler.make(wanted, clip_control),
                                      clip_control)
 
-    def plan(self, photo: tuple[int, int], request: 'AnimationRequest') -> tuple[Clip, Fit]:
+    def plan(self, photo: tuple[int, int], request: 'AnimationRequest') -> tuple[PlannedClip, Fit]:
         """
         Decide on all sizes.
 
@@ -193,7 +193,7 @@ class Wan(VideoEngine[Sampler]):
         :param request: what is wanted
         :type request: AnimationRequest
         :return: what is made, and how the photo meets it
-        :rtype: tuple[Clip, Fit]
+        :rtype: tuple[PlannedClip, Fit]
         """
         preset = PRESETS[request.preset or self.model.preset]
         seconds = request.seconds or self.model.seconds

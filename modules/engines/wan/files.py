@@ -58,7 +58,7 @@ def describe_lora(configuration: Configuration) -> weights.Model | None:
     root = PurePath(*folder.parts[:2]) if is_within else folder
     return weights.Model(
         key = 'wan',
-        lack = 'weights.no_lora',
+        incomplete = 'weights.no_lora',
         option = 'Lora',
         is_loose = True,
         # two files of rank 64
@@ -87,7 +87,7 @@ def find_lora(configuration: Configuration) -> tuple[Path, ...] | None:
 #: image and text to video: a pipeline of diffusers, without what reads no text
 WAN = weights.Model(
     key = 'wan',
-    lack = 'weights.no_wan',
+    incomplete = 'weights.no_wan',
     # the transformer is stored at full precision: 20.0, with what reads texts 11.4, and the VAE 2.8
     size = 34_200_000_000,
     # the same with two transformers of 57.2 and a small VAE

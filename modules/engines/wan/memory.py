@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modules.engines.diffusion import checkpoints, ladder
 from modules.engines.diffusion.ladder import Rung
-from modules.engines.wan.clip import Clip
+from modules.engines.wan.clip import PlannedClip
 from modules.engines.wan.files import find_variant
 from modules.engines.wan.kinds import Kind, read_config
 
@@ -64,7 +64,7 @@ class Needs:
         return self.transformers + self.vae
 
 
-def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
+def read_needs(folder: Path, kind: Kind, clip: PlannedClip, width: int) -> Needs:
     """
     Work out what a clip needs from a checkpoint's files.
 
@@ -73,7 +73,7 @@ def read_needs(folder: Path, kind: Kind, clip: Clip, width: int) -> Needs:
     :param kind: its kind
     :type kind: Kind
     :param clip: what is made
-    :type clip: Clip
+    :type clip: PlannedClip
     :param width: bytes of a number that the transformer computes with: 2 or 4
     :type width: int
     :return: the bytes

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from modules import errors
 from modules.engines.diffusion import devices, placing, selftest
 from modules.engines.diffusion.copying import Copier
-from modules.engines.diffusion.loading import dtype_argument, loading, stopping
+from modules.engines.diffusion.libraries import dtype_argument, loading, stopping
 from modules.engines.diffusion.streaming import LayerStreamer
 from modules.engines.wan import memory
 from modules.engines.wan.texts import TOKENS

@@ -21,7 +21,7 @@ from modules.engines.diffusion.decoding import ClipControl, Decoder
 from modules.engines.diffusion.ladder import Rung
 from modules.engines.diffusion.selftest import Testable
 from modules.engines.wan import preview
-from modules.engines.wan.clip import Clip
+from modules.engines.wan.clip import PlannedClip
 from modules.engines.wan.placed import PlacedPipeline
 from modules.engines.wan.texts import TextCache
 from modules.progress import Progress, StopIfCancelled, do_nothing
@@ -38,7 +38,7 @@ class Wanted:
 
     #: RGB, of the clip's size
     image: Image.Image
-    clip: Clip
+    clip: PlannedClip
     #: what should happen, and what should not
     texts: tuple[str, str]
     seed: int
@@ -55,13 +55,13 @@ class Sampler(Testable):
     :param texts: embeds texts
     :type texts: TextCache
     :param is_tiled: rung, clip → whether the clip is decoded in tiles
-    :type is_tiled: Callable[[Rung, Clip], bool]
+    :type is_tiled: Callable[[Rung, PlannedClip], bool]
     :param sample: the smallest clip that needs as much memory as any
     :type sample: Wanted
     """
 
     def __init__(self, placed: PlacedPipeline, texts: TextCache,
-                 is_tiled: Callable[[Rung, Clip], bool], sample: Wanted):
+                 is_tiled: Callable[[Rung, PlannedClip], bool], sample: Wanted):
         self.placed = placed
         self.device = placed.device
         self._texts = texts

@@ -20,12 +20,12 @@ from modules.configuration import Configuration
 from modules.engines.contract import DepthUse, EngineStatus
 from modules.engines.registry import Engines
 from modules.i18n import Text, text
-from modules.jobs.fleet.broker import HEARTBEAT
+from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.members import FORGOTTEN, Members
 
 #: options that machines of one fleet may differ in: they say how a machine computes, not what
-OWN = ('device', 'engine', 'memory', 'decode_chunk_size', 'unet')
+MACHINE_OPTIONS = ('device', 'engine', 'memory', 'decode_chunk_size', 'unet')
 
 #: seconds for which an answer about the fleet holds
 FRESH = 1.0
@@ -50,7 +50,7 @@ def common(configuration: Configuration) -> dict[str, str]:
                 # a folder lies elsewhere on every machine
                 names = value if isinstance(value, tuple) else (value, )
                 value = ', '.join(re.split(r'[/\\]', name.rstrip('/\\'))[-1] for name in names)
-            if field.name not in OWN:
+            if field.name not in MACHINE_OPTIONS:
                 shared[prefix + field.metadata['key']] = str(value)
     return shared
 
@@ -129,7 +129,9 @@ class FleetEngines(Engines):
             return self._workers
 
 
-def fitting(members: Members, shared: dict[str, str], within: float = HEARTBEAT) -> list[dict]:
+def fitting(members: Members,
+            shared: dict[str, str],
+            within: float = HEARTBEAT_TIMEOUT) -> list[dict]:
     """
     List the workers that may be given jobs.
 

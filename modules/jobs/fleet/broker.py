@@ -22,7 +22,7 @@ from modules.jobs.leftovers import FOLDER
 logger = logging.getLogger(__name__)
 
 #: seconds after which a silent worker is taken for dead and its job given to another
-HEARTBEAT = 15.0
+HEARTBEAT_TIMEOUT = 15.0
 
 NAMESPACE = 'tlp-queue'
 
@@ -38,7 +38,7 @@ CLOCK = b'''
 
 
 def open_broker(client: redis.Redis,
-                heartbeat: float = HEARTBEAT,
+                heartbeat: float = HEARTBEAT_TIMEOUT,
                 is_keeper: bool = False) -> RedisBroker:
     """
     Make Dramatiq's broker, without anything that ends, ages or repeats jobs on its own.

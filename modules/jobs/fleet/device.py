@@ -18,7 +18,7 @@ from modules import errors
 from modules.clips.animator import Animator
 from modules.jobs import lifecycle
 from modules.jobs.fleet.agreement import queue_name
-from modules.jobs.fleet.broker import HEARTBEAT, MessageReceiver
+from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT, MessageReceiver
 from modules.jobs.fleet.connection import AWAY
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.task import AGAIN, Task
@@ -36,14 +36,14 @@ class Intervals:
     """How long a worker waits, in seconds."""
 
     #: after which the others take a silent worker for dead; the same for all of them
-    heartbeat: float = HEARTBEAT
+    heartbeat: float = HEARTBEAT_TIMEOUT
     #: without a job, after which it does what makes later ones faster
     pause: float = IDLE_SECONDS
 
 
-class Shift:
+class WorkerState:
     """
-    One run of a worker: whether it ends, and whether others may be taken for dead.
+    What its threads know of a worker: whether it ends, and whether others may be taken for dead.
 
     :param ledger: knows the jobs
     :type ledger: Ledger
@@ -87,17 +87,17 @@ class Device:
     """
     A device, and what takes jobs for it.
 
-    :param shift: the run of the worker
-    :type shift: Shift
+    :param state: of the worker
+    :type state: WorkerState
     :param animator: does the work
     :type animator: Animator
     :param idle_work: what is done while nobody waits
     :type idle_work: IdleWork
     """
 
-    def __init__(self, shift: Shift, animator: Animator, idle_work: IdleWork):
-        self._shift = shift
-        self._ledger = shift.ledger
+    def __init__(self, state: WorkerState, animator: Animator, idle_work: IdleWork):
+        self._state = state
+        self._ledger = state.ledger
         self._animator = animator
         self._idle_work = idle_work
         #: jobs that were handed back one after the other
@@ -128,27 +128,27 @@ class Device:
     def work(self) -> None:
         """Do one job after the other until the worker ends."""
         idle_since = time.monotonic()
-        while not self._shift.closing.is_set():
+        while not self._state.closing.is_set():
             try:
                 if identity := self.receiver.next():
                     self._take_or_hand_back(identity)
                     idle_since = time.monotonic()
-                elif time.monotonic() - idle_since >= self._shift.intervals.pause:
+                elif time.monotonic() - idle_since >= self._state.intervals.pause:
                     self._idle_work.run(lambda: self._animator.prepare(self._stop_if_wanted))
             except (*AWAY, errors.BrokerAway):
                 # a message may have been on its way: under another name this worker lets go of the former one's
                 logger.warning('The broker is away', exc_info = logger.isEnabledFor(logging.DEBUG))
-                self._shift.note_outage()
+                self._state.note_outage()
                 self.receiver = self._new_receiver()
-                self._shift.closing.wait(AGAIN)
+                self._state.closing.wait(AGAIN)
 
     def _new_receiver(self) -> MessageReceiver:
-        queues = [queue_name(name, self._shift.shared) for name in self._engines()]
-        return MessageReceiver(self._ledger.client, queues, self._shift.intervals.heartbeat)
+        queues = [queue_name(name, self._state.shared) for name in self._engines()]
+        return MessageReceiver(self._ledger.client, queues, self._state.intervals.heartbeat)
 
     def _stop_if_wanted(self) -> None:
         waiting, _running = self._ledger.line.counts()
-        if waiting or self._shift.closing.is_set():
+        if waiting or self._state.closing.is_set():
             raise errors.Cancelled
 
     def _take_or_hand_back(self, identity: str) -> None:
@@ -167,7 +167,7 @@ class Device:
             self._faults += 1
             if self._faults >= MOST_FAULTS:
                 raise
-            self._shift.closing.wait(AGAIN)
+            self._state.closing.wait(AGAIN)
 
     def _take(self, identity: str) -> None:
         """Do one job, unless there is nothing left to do."""
@@ -188,7 +188,7 @@ class Device:
         is_given_up = job.state == 'running' and job.attempts >= MOST_ATTEMPTS
         if not is_given_up:
             lifecycle.begin(job)
-        task = Task(self._ledger, self._shift.closing, job, attempt + 1)
+        task = Task(self._ledger, self._state.closing, job, attempt + 1)
         if not task.begin():
             return None
         if is_given_up:
@@ -201,7 +201,7 @@ class Device:
 
     def _do(self, task: Task) -> None:
         state, refusal, files = task.animate(self._animator)
-        is_interrupted = state == 'cancelled' and self._shift.closing.is_set()
+        is_interrupted = state == 'cancelled' and self._state.closing.is_set()
         if is_interrupted and task.is_wanted():
             task.put_back()
             return self.receiver.hand_back()
@@ -215,7 +215,7 @@ class Device:
         """Leave a job to others whose engine cannot work here any more."""
         if self._animator.engines.has_failed(task.job.request.engine):
             # neither done nor handed back, as if it had ended the process: a job that does so again is given up
-            return self._shift.fail('its engine has failed')
+            return self._state.fail('its engine has failed')
         logger.warning('Job %s is handed back: its engine cannot work here', task.job.id)
         task.put_back()
         # others may still be taken by engines that work

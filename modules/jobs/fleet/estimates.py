@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 from modules import errors
 from modules.jobs.contract import Place
-from modules.jobs.fleet.broker import HEARTBEAT
+from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.job import Job, now
 from modules.jobs.pace import FIRST_GUESS, assign, kind_of
@@ -51,7 +51,7 @@ class Estimates:
         """
         try:
             known = self._ledger.members.known().values()
-            return sum(facts['silent'] <= HEARTBEAT for facts in known)
+            return sum(facts['silent'] <= HEARTBEAT_TIMEOUT for facts in known)
         except errors.BrokerAway:
             return 0
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from modules import errors
 from modules.i18n import Text, of_this_machine
-from modules.jobs.fleet.broker import HEARTBEAT
+from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.fleet.live import LiveJobs
 from modules.jobs.work import run_guarded
@@ -140,7 +140,7 @@ class Listener:
         self._trouble: errors.Refusal | None = None
         #: what was logged about Redis
         self._warned: Text | None = None
-        self._enrolled = -HEARTBEAT
+        self._enrolled = -HEARTBEAT_TIMEOUT
         self._refreshed = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target = self._run, name = 'listener', daemon = True)
@@ -218,7 +218,7 @@ class Listener:
     def _enrol(self) -> errors.Refusal | None:
         """Write that this process is there; return why that, and thus anything else, cannot be written."""
         is_refused = isinstance(self._trouble, errors.BrokerRefuses)
-        if is_refused or time.monotonic() - self._enrolled > HEARTBEAT / 3:
+        if is_refused or time.monotonic() - self._enrolled > HEARTBEAT_TIMEOUT / 3:
             try:
                 self._ledger.members.enrol(self._name, {'shared': self._shared}, 'webs')
                 self._ledger.connection.check_memory()

@@ -22,9 +22,9 @@ from modules.engines.diffusion import gpus
 from modules.engines.registry import Engines
 from modules.i18n import text
 from modules.jobs.fleet.agreement import common, differences
-from modules.jobs.fleet.broker import HEARTBEAT
+from modules.jobs.fleet.broker import HEARTBEAT_TIMEOUT
 from modules.jobs.fleet.connection import AWAY
-from modules.jobs.fleet.device import Device, Intervals, Shift
+from modules.jobs.fleet.device import Device, Intervals, WorkerState
 from modules.jobs.fleet.ledger import Ledger
 from modules.jobs.work import IdleWork, run_guarded
 from modules.photos.sandbox.sandbox import Sandbox, SandboxedReader
@@ -36,16 +36,16 @@ class Heartbeat:
     """
     Signs of life.
 
-    :param shift: the run of the worker
-    :type shift: Shift
+    :param state: of the worker
+    :type state: WorkerState
     :param name: the worker's
     :type name: str
     :param devices: each device and its thread, the first of all devices first
     :type devices: dict[Device, threading.Thread]
     """
 
-    def __init__(self, shift: Shift, name: str, devices: dict[Device, threading.Thread]):
-        self._shift = shift
+    def __init__(self, state: WorkerState, name: str, devices: dict[Device, threading.Thread]):
+        self._state = state
         self._name = name
         self._devices = devices
         self._logged = ''
@@ -54,36 +54,36 @@ class Heartbeat:
 
     def run(self) -> None:
         """Give signs of life until the worker ends."""
-        while not self._shift.closing.is_set():
+        while not self._state.closing.is_set():
             try:
                 self._follow_clock()
                 self._beat()
                 self._log_differences()
             except (*AWAY, errors.BrokerAway):
-                self._shift.note_outage()
-            self._shift.closing.wait(self._shift.intervals.heartbeat / 6)
+                self._state.note_outage()
+            self._state.closing.wait(self._state.intervals.heartbeat / 6)
 
     def _beat(self) -> None:
         working = [device for device, thread in self._devices.items() if thread.is_alive()]
         for device in working:
-            device.receiver.send_heartbeat(looks_after_dead = not self._shift.is_after_outage)
+            device.receiver.send_heartbeat(looks_after_dead = not self._state.is_after_outage)
         first = next(iter(self._devices))
-        facts = {'shared': self._shift.shared, 'devices': len(working), **first.facts()}
-        self._shift.ledger.members.enrol(self._name, facts)
+        facts = {'shared': self._state.shared, 'devices': len(working), **first.facts()}
+        self._state.ledger.members.enrol(self._name, facts)
 
     def _follow_clock(self) -> None:
         """Whoever is silent because Redis's clock was set, or this machine slept, is not dead because of that."""
-        ahead = self._shift.ledger.connection.probe() - time.monotonic()
-        if abs(ahead - self._ahead) > self._shift.intervals.heartbeat / 3:
-            self._shift.note_outage()
+        ahead = self._state.ledger.connection.probe() - time.monotonic()
+        if abs(ahead - self._ahead) > self._state.intervals.heartbeat / 3:
+            self._state.note_outage()
         self._ahead = ahead
 
     def _log_differences(self) -> None:
         """Write to the log, once, in what this worker differs from all web processes."""
-        webs = self._shift.ledger.members.known('webs').values()
+        webs = self._state.ledger.members.known('webs').values()
         found = {
-            differences(self._shift.shared, each['shared'])
-            for each in webs if each['silent'] < HEARTBEAT
+            differences(self._state.shared, each['shared'])
+            for each in webs if each['silent'] < HEARTBEAT_TIMEOUT
         }
         words = '' if not found or '' in found else '; '.join(sorted(found))
         if words and words != self._logged:
@@ -118,21 +118,21 @@ class Worker:
         self.animator = animator
         self.ledger = ledger
         self.name = f'{platform.node()}-{os.getpid()}'
-        self.shift = Shift(ledger, shared, intervals)
+        self.state = WorkerState(ledger, shared, intervals)
         self._find_others = find_others
         self._idle_work = IdleWork()
 
     def stop(self) -> None:
         """End soon."""
-        self.shift.closing.set()
+        self.state.closing.set()
 
     def run(self) -> None:
         """Work until :meth:`stop`; what runs then is handed back."""
         devices = {}
         for number, each in enumerate(self._loaded(), 1):
-            device = Device(self.shift, each, self._idle_work)
+            device = Device(self.state, each, self._idle_work)
             devices[device] = self._thread(f'worker {number}', device.work)
-        heartbeat = Heartbeat(self.shift, self.name, devices)
+        heartbeat = Heartbeat(self.state, self.name, devices)
         threads = [*devices.values(), self._thread('heartbeat', heartbeat.run)]
         for thread in threads:
             thread.start()
@@ -162,7 +162,7 @@ class Worker:
         def end() -> None:
             state, _refusal = run_guarded(f'The thread {name}', work)
             if state != 'done':
-                self.shift.fail(f'{name} has failed')
+                self.state.fail(f'{name} has failed')
 
         return threading.Thread(target = end, name = name, daemon = True)
 
@@ -213,13 +213,13 @@ def serve(worker: Worker) -> int:
     """
 
     def receive(number: int, _frame: object) -> None:
-        if worker.shift.closing.is_set() and number == terminal.HANG_UP:
+        if worker.state.closing.is_set() and number == terminal.HANG_UP:
             return
-        if worker.shift.closing.is_set():
+        if worker.state.closing.is_set():
             raise KeyboardInterrupt
         worker.stop()
 
     for number in terminal.stop_signals():
         signal.signal(number, receive)
     worker.run()
-    return 1 if worker.shift.has_failed else 0
+    return 1 if worker.state.has_failed else 0

@@ -297,9 +297,9 @@ def test_a_model_that_comes_is_taken_into_use_with_the_next_photo(tmp_path, chec
     configuration = options(tmp_path)
     _frames, engine = animated(configuration, noise())
     assert engine.status().depth.reason.key == 'engines.depth_no_weights'
-    assert engine.status().lack == DEPTH.key
+    assert engine.status().fetchable == DEPTH.key
     (tmp_path / 'depth-anything-v2-small').symlink_to(checkpoint)
-    assert (engine.status().depth, engine.status().lack) == (DepthUse(MODEL), '')
+    assert (engine.status().depth, engine.status().fetchable) == (DepthUse(MODEL), '')
     animated(configuration, noise(), engine = engine)
     assert engine.settings(None)['Depth'] == MODEL
 
@@ -416,7 +416,7 @@ def test_a_file_that_cannot_be_used_is_named_and_set_aside_and_the_guess_is_take
     reports, short = [], options(tmp_path, seconds = 2 / 30)
     frames, engine = animated(short, noise(), report = reports.append)
     status = engine.status()
-    assert (status.reason, status.lack, status.depth.model) == (None, '', None)
+    assert (status.reason, status.fetchable, status.depth.model) == (None, '', None)
     assert status.depth.reason.key == 'engines.depth_cannot_load'
     assert all(str(path) in status.depth.reason.in_(language) for language in i18n.LANGUAGES)
     assert note_keys(reports) == ['engines.depth_cannot_load']

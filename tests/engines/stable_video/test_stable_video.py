@@ -352,7 +352,7 @@ def test_a_loaded_engine_does_not_depend_on_the_folder_it_was_loaded_from(checkp
     engine = loaded(folder)
     shutil.rmtree(folder)
     status = engine.status()
-    assert (status.reason, status.lack) == (None, '')
+    assert (status.reason, status.fetchable) == (None, '')
 
 
 def test_a_relative_folder_is_not_taken_for_a_place_on_the_hub(checkpoint, tmp_path, monkeypatch):

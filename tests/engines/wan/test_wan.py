@@ -23,12 +23,12 @@ from modules.clips.animator import Animator
 from modules.clips.provenance import read_settings
 from modules.commands import again
 from modules.configuration import Configuration, ModelOptions
-from modules.engines.diffusion import devices, fitting, ladder, loading
+from modules.engines.diffusion import devices, fitting, ladder, libraries
 from modules.engines.diffusion.budget import GIB, OVERHEAD
 from modules.engines.registry import Engines
 from modules.engines.wan import kinds, memory
 from modules.engines.wan.budget import WanBudget
-from modules.engines.wan.clip import PRESETS, Asked, Clip, choose_size, divide, plan_clip
+from modules.engines.wan.clip import PRESETS, Asked, PlannedClip, choose_size, divide, plan_clip
 from modules.engines.wan.options import WanOptions
 from modules.engines.wan.texts import MOST, NEGATIVE_PROMPT, PROMPT, TOKENS, TextCache
 from modules.i18n import text
@@ -414,7 +414,7 @@ def test_files_for_few_steps_want_two_models_and_have_to_be_there(tiny, tmp_path
     names = str(tmp_path / 'high.safetensors'), str(tmp_path / 'low.safetensors')
     status = tiny_wan.made(tiny.folder, tiny.home, {'lora': names}).status()
     if tiny.engine.can_close:
-        assert (status.reason.key, status.lack) == ('engines.wan_lora_missing', 'wan')
+        assert (status.reason.key, status.fetchable) == ('engines.wan_lora_missing', 'wan')
     else:
         assert status.reason.key == 'engines.wan_no_lora_for'
     assert str(tmp_path) not in status.reason.in_('en')
@@ -470,7 +470,7 @@ def test_what_cannot_be_used_is_said(large, tmp_path):
     folder = shutil.copytree(large, tmp_path / 'other')
     (folder / 'transformer_2' / 'diffusion_pytorch_model.safetensors').unlink()
     engine = tiny_wan.made(folder, tmp_path, engine = 'wan')
-    assert engine.status().lack == 'wan' and engine.status().reason.key == 'engines.no_weights'
+    assert engine.status().fetchable == 'wan' and engine.status().reason.key == 'engines.no_weights'
     folder = shutil.copytree(large, tmp_path / 'reads')
     config = folder / 'transformer' / 'config.json'
     config.write_text(json.dumps({**json.loads(config.read_text()), 'image_dim': 32}))
@@ -655,7 +655,7 @@ def test_nothing_is_left_of_what_could_not_be_kept(tmp_path):
                                                    ('5.0.0', 'dtype')])
 def test_the_precision_has_the_name_that_the_library_knows(monkeypatch, version, argument):
     monkeypatch.setattr(transformers, '__version__', version)
-    assert loading.dtype_argument('transformers') == argument
+    assert libraries.dtype_argument('transformers') == argument
 
 
 @pytest.mark.parametrize('fault', [TypeError, AttributeError, ImportError, KeyError, NameError])
@@ -734,7 +734,7 @@ def published(request, tmp_path_factory):
 
 def needs_of(published, width, height, frames, precision = 2):
     folder, kind, *_others = published
-    clip = Clip(width, height, frames, 50, 5.0, (frames, ))
+    clip = PlannedClip(width, height, frames, 50, 5.0, (frames, ))
     return memory.read_needs(folder, kind, clip, precision)
 
 

@@ -84,7 +84,7 @@ def test_a_worker_whose_gpu_fails_ends_and_another_one_does_the_job(members):
     program.ready(port)
     jobs = [submit(port, 'svd') for _ in range(2)]
     thread.join(20)
-    assert not thread.is_alive() and worker.shift.has_failed
+    assert not thread.is_alive() and worker.state.has_failed
     assert Mortal.begun == ['a'], 'it takes no further job'
     start('stand_ins', 'Instant')
     for each in jobs:
@@ -101,5 +101,5 @@ def test_a_worker_that_cannot_load_an_engine_hands_its_jobs_on_and_does_others(m
     assert is_like(picture(port, submit(port, 'camera')), COLOUR)
     start('stand_ins', 'Instant')
     assert is_like(picture(port, job), COLOUR)
-    assert thread.is_alive() and not worker.shift.has_failed
+    assert thread.is_alive() and not worker.state.has_failed
     assert is_like(picture(port, submit(port, 'camera')), COLOUR)

@@ -174,7 +174,7 @@ def test_a_worker_whose_thread_has_died_ends_and_another_one_has_its_job(tmp_pat
         identity = submitted(port)
         with working(make(redis.url)) as (worker, thread):
             thread.join(20)
-            assert not thread.is_alive() and worker.shift.has_failed
+            assert not thread.is_alive() and worker.state.has_failed
             assert worker.name not in ledger.members.known()
         with working(Ledger(redis.url)):
             assert is_like(picture(port, identity), COLOUR)
@@ -249,12 +249,12 @@ def test_redis_clock_may_be_set_while_workers_work(tmp_path, ahead):
         ledger.connection = Set(redis.url)
         with working(ledger) as (worker, _thread):
             program.ready(port)
-            until(lambda: not worker.shift.is_after_outage)
+            until(lambda: not worker.state.is_after_outage)
             ledger.connection.ahead = ahead
-            until(lambda: worker.shift.is_after_outage)
-            until(lambda: not worker.shift.is_after_outage)
+            until(lambda: worker.state.is_after_outage)
+            until(lambda: not worker.state.is_after_outage)
             assert is_like(picture(port, submitted(port)), COLOUR)
-            assert not worker.shift.has_failed
+            assert not worker.state.has_failed
 
 
 class Large:
@@ -299,7 +299,7 @@ def test_a_result_larger_than_what_the_broker_takes_fails_alone(tmp_path, option
         for size in sizes:
             assert outcome(port, size) == ('failed', 'result_too_large')
         assert outcome(port, 1000) == ('done', None)
-        assert not worker.shift.has_failed
+        assert not worker.state.has_failed
 
 
 #: calls with which a result comes to rest in a web process

@@ -320,7 +320,7 @@ def test_a_waiting_job_that_cannot_be_read_fails_with_an_answer(web, worker, led
     assert fleet.fetch_job(web.port, identity)['error']['code'] == 'bad_record'
     # the worker works on
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
-    assert not worker.shift.has_failed
+    assert not worker.state.has_failed
 
 
 def test_messages_that_name_no_job_are_dropped(web, worker, ledger, redis, tmp_path):
@@ -338,7 +338,7 @@ def test_messages_that_name_no_job_are_dropped(web, worker, ledger, redis, tmp_p
     ledger.line.send(queue, '../../' + tmp_path.name)
     assert is_like(picture(web.port, submitted(web.port)), COLOUR)
     until(lambda: not ledger.client.hlen(f'{path}.msgs'))
-    assert not ledger.client.keys(f'{NAMESPACE}:__acks__*') and not worker.shift.has_failed
+    assert not ledger.client.keys(f'{NAMESPACE}:__acks__*') and not worker.state.has_failed
 
 
 def test_only_files_of_a_clip_are_taken_from_a_worker(web, ledger):

@@ -1,10 +1,10 @@
-// The primary button: it starts the work, and after a failure it offers the one sensible next step.
+// The start button: it starts the work, and after a failure it offers the one sensible next step.
 
 import {put} from './words.js';
 
 const SECOND = 1000;
 
-export class Primary {
+export class StartButton {
   constructor(form, button) {
     Object.assign(this, {form, button});
   }
