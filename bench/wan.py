@@ -55,7 +55,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from modules.engines.diffusion import fitting, ladder  # noqa: E402
 from modules.engines.diffusion.budget import OVERHEAD  # noqa: E402
 from modules.engines.wan import kinds, memory  # noqa: E402
-from modules.engines.wan.clip import Asked, Clip, plan_clip  # noqa: E402
+from modules.engines.wan.clip import Asked, PlannedClip, plan_clip  # noqa: E402
 from modules.engines.wan.engine import Wan  # noqa: E402
 from modules.engines.wan.options import WanOptions  # noqa: E402
 from modules.engines.wan.texts import choose_texts  # noqa: E402
@@ -266,7 +266,7 @@ def count(name: str) -> None:
              f'{memory.predict_peak(rung, needs, is_tiled) / GIB:.2f} GiB')
 
 
-def list_work(kind: kinds.Kind, clip: Clip, described: dict[str, Any],
+def list_work(kind: kinds.Kind, clip: PlannedClip, described: dict[str, Any],
               of_vae: dict[str, Any]) -> list[Callable[[], object]]:
     """
     List what a clip consists of, on tensors without numbers.
@@ -274,7 +274,7 @@ def list_work(kind: kinds.Kind, clip: Clip, described: dict[str, Any],
     :param kind: the checkpoint's
     :type kind: kinds.Kind
     :param clip: what is made
-    :type clip: Clip
+    :type clip: PlannedClip
     :param described: the transformer's description
     :type described: dict[str, Any]
     :param of_vae: that of the VAE

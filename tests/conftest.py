@@ -17,6 +17,8 @@ import pytest
 # As many processes compute as there are processors: each with one thread, and whoever waits for another one sleeps.
 # What starts torch, in this process or in one that a test starts, finds it here.
 os.environ.update(OMP_NUM_THREADS = '1', OMP_WAIT_POLICY = 'PASSIVE')
+# else MKL adds in another order where numbers lie elsewhere in memory, as weights do that have moved
+os.environ['MKL_CBWR'] = 'AUTO'
 # what one program has compiled of the product is not compiled again by the hundreds of others
 os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 

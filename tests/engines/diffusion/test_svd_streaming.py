@@ -217,12 +217,12 @@ def test_memory_that_cannot_be_pinned_is_taken_as_it_is(caplog):
 def clip(pipe):
     with torch.no_grad():
         return pipe(
-            photo().image.resize((64, 64)),
-            width = 64,
-            height = 64,
-            num_frames = 3,
+            photo().image.resize((32, 32)),
+            width = 32,
+            height = 32,
+            num_frames = 2,
             num_inference_steps = 2,
-            decode_chunk_size = 2,
+            decode_chunk_size = 1,
             generator = torch.Generator().manual_seed(1),
             output_type = 'np').frames
 
