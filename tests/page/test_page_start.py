@@ -35,6 +35,21 @@ FIRST = '''() => {
     requestAnimationFrame(note);
 }'''
 
+#: whatever a page can remember, and what of it is found
+REMEMBER = '''async () => {
+    localStorage.setItem('a', 'b');
+    sessionStorage.setItem('a', 'b');
+    document.cookie = 'a=b; path=/; max-age=1000';
+    const opening = indexedDB.open('a', 1);
+    await new Promise((resolve) => { opening.onsuccess = resolve; });
+    const cache = await caches.open('a');
+    await cache.put('/a', new Response('b'));
+}'''
+FOUND = '''async () => [
+    localStorage.getItem('a'), sessionStorage.getItem('a'), document.cookie,
+    (await indexedDB.databases()).filter(({name}) => name === 'a').length, (await caches.keys()).length,
+]'''
+
 
 @pytest.fixture(scope = 'module')
 def port(directed_port):
@@ -364,3 +379,42 @@ def test_chinese_fonts_come_first_where_the_page_is_chinese(chromium, port, lang
         page.wait_for_selector(f'html[lang^={"en" if language == "zh" else "zh"}]')
         family = page.eval_on_selector('body', '(one) => getComputedStyle(one).fontFamily')
         assert family.split(',')[0].strip('"') != first
+
+
+def test_of_what_a_test_leaves_the_next_finds_nothing(chromium, port):
+    with browser.opened(chromium, port, fault = 'of the last test', color_scheme = 'dark') as page:
+        usual = page.evaluate(FOUND)
+        page.set_viewport_size({'width': 320, 'height': 480})
+        page.emulate_media(reduced_motion = 'no-preference')
+        page.route('**/health', lambda route: route.fulfill(body = 'none'))
+        choose(page)
+        page.mouse.move(160, 240)
+        page.evaluate(REMEMBER)
+        page.evaluate("console.error('of the last test')")
+    with browser.opened(chromium, port) as other:
+        assert other is page, 'it is one window'
+        assert other.evaluate(FOUND) == usual == [None, None, '', 0, 0]
+        assert other.evaluate('[innerWidth, innerHeight, screen.width]') == [1280, 800, 1280]
+        asked = ('prefers-color-scheme: dark', 'prefers-reduced-motion: reduce')
+        assert [other.evaluate(f"matchMedia('({one})').matches") for one in asked] == [False, True]
+        assert other.evaluate("fetch('health').then((answer) => answer.json())")
+        assert other.evaluate("document.querySelector('.stage:hover')") is None
+        assert other.get_attribute('#studio', 'data-state') == 'empty'
+
+
+@pytest.mark.parametrize('act', [
+    lambda page: page.add_init_script('window.a = 1'),
+    lambda page: page.evaluate("void open('about:blank')")
+])
+def test_a_window_in_which_something_lasts_is_not_used_again(chromium, port, act):
+    with browser.opened(chromium, port) as page:
+        act(page)
+    with browser.opened(chromium, port) as other:
+        assert other is not page and page.is_closed()
+
+
+def test_a_window_of_a_test_that_failed_is_not_used_again(chromium, port):
+    with pytest.raises(AssertionError), browser.opened(chromium, port) as page:
+        page.evaluate("console.error('a complaint')")
+    with browser.opened(chromium, port) as other:
+        assert other is not page

@@ -8,10 +8,12 @@ Libraries: flask, numpy, playwright, Pillow, program, stand_ins.
 """
 
 import base64
+import functools
 import io
 import re
 import shutil
 import threading
+import weakref
 from contextlib import contextmanager
 
 import flask
@@ -44,6 +46,27 @@ SLOW = 'GPU stall due to ReadPixels'
 #: what becomes of photos comes after the page; a page that wants a password has none of it
 WHOLLY_THERE = "() => document.getElementById('studio')?.noValidate !== false"
 LOCALES = {'en': 'en-GB', 'zh': 'zh-CN'}
+#: a window as it usually is; these of its options can be changed while it is open
+USUAL = {
+    'viewport': {
+        'width': 1280,
+        'height': 800
+    },
+    'reduced_motion': 'reduce',
+    'color_scheme': 'light'
+}
+#: what a test may use of a window that another test gets after it: nothing of it outlasts an empty window
+PASSING = frozenset(
+    ('check', 'click', 'dispatch_event', 'emulate_media', 'eval_on_selector',
+     'eval_on_selector_all', 'evaluate', 'evaluate_handle', 'expect_download',
+     'expect_file_chooser', 'expect_request', 'expect_response', 'fill', 'focus', 'frame_locator',
+     'get_attribute', 'get_by_role', 'go_back', 'goto', 'hover', 'inner_text', 'input_value',
+     'is_checked', 'is_disabled', 'is_hidden', 'is_visible', 'keyboard', 'locator', 'mouse',
+     'press', 'reload', 'route', 'select_option', 'set_input_files', 'set_viewport_size', 'title',
+     'unroute', 'unroute_all', 'url', 'wait_for_function', 'wait_for_selector', 'wait_for_timeout',
+     'wait_for_url'))
+#: windows that tests have given back, by browser and by the options that cannot be changed
+WAITING = weakref.WeakKeyDictionary()
 #: milliseconds that what is awaited may take, on the busiest machine
 PATIENCE = 60000
 
@@ -126,7 +149,7 @@ def chromium(program = CHROMIUM):
 @contextmanager
 def opened(browser, port, language = 'en', refusals = False, fault = None, **options):
     """
-    The page in a window of its own; whatever its console complains of fails the test.
+    The page in a window as if it were new; whatever its console complains of fails the test.
 
     :param browser: from :func:`chromium`
     :param port: of the program
@@ -135,32 +158,84 @@ def opened(browser, port, language = 'en', refusals = False, fault = None, **opt
     :param fault: what the console complains of as the test wants it to, and must
     :param options: of the window, as Playwright names them
     """
-    options = {'viewport': {'width': 1280, 'height': 800}, 'reduced_motion': 'reduce', **options}
-    context = browser.new_context(locale = LOCALES[language], accept_downloads = True, **options)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    # told from the start, Chromium hands over every file chooser; told when one is expected, it may be too late
-    page.on('filechooser', lambda chooser: None)
-    complaints = []
-    page.on('pageerror', lambda error: complaints.append(str(error)))
-    page.on(
-        'console', lambda message: complaints.append(message.text)
-        if message.type in ('error', 'warning') and SLOW not in message.text else None)
+    wanted = {name: options.pop(name, usual) for name, usual in USUAL.items()}
+    waiting = WAITING.setdefault(browser, {}).setdefault(f'{language} {sorted(options.items())}',
+                                                         [])
+    window = waiting.pop() if waiting else Window(browser, language, options)
+    page, is_as_new = window.page, False
     try:
+        page.set_viewport_size(wanted.pop('viewport'))
+        page.emulate_media(**wanted)
         page.goto(f'http://127.0.0.1:{port}/')
         if options.get('java_script_enabled', True):
             page.wait_for_function(WHOLLY_THERE)
         yield page
+        complaints = list(window.complaints)
         if refusals:
             complaints = [c for c in complaints if 'Failed to load resource' not in c]
         if fault:
             assert any(fault in c for c in complaints)
             complaints = [c for c in complaints if fault not in c]
         assert complaints == []
+        is_as_new = window.empty(f'http://127.0.0.1:{port}')
     finally:
+        if is_as_new:
+            waiting.append(window)
+        else:
+            window.close()
+
+
+class Window:
+    """A window for one page after another, none of which finds anything of those before it."""
+
+    def __init__(self, browser, language, options):
+        self.context = browser.new_context(
+            locale = LOCALES[language], accept_downloads = True, **options)
+        self.context.set_default_timeout(PATIENCE)
+        self.page = self.context.new_page()
+        self.session = self.context.new_cdp_session(self.page)
+        # told from the start, Chromium hands over every file chooser; told when one is expected, it may be too late
+        self.page.on('filechooser', lambda chooser: None)
+        self.complaints = []
+        self.page.on('pageerror', lambda error: self.complaints.append(str(error)))
+        self.page.on('console', self.note)
+        self.is_spent = False
+        self.page.__class__ = watched(type(self.page))
+        self.page._window = self
+
+    def note(self, message):
+        if message.type in ('error', 'warning') and SLOW not in message.text:
+            self.complaints.append(message.text)
+
+    def empty(self, origin):
+        """Leave nothing of a test in it; whether that can be."""
+        if self.is_spent or self.context.pages != [self.page]:
+            return False
+        self.page.unroute_all(behavior = 'ignoreErrors')
+        self.page.mouse.move(-1, -1)
+        self.page.goto('about:blank')
+        self.session.send('Storage.clearDataForOrigin', {'origin': origin, 'storageTypes': 'all'})
+        self.complaints.clear()
+        return True
+
+    def close(self):
         # the page may be asking for something just now
-        context.unroute_all(behavior = 'ignoreErrors')
-        context.close()
+        self.context.unroute_all(behavior = 'ignoreErrors')
+        self.context.close()
+
+
+@functools.cache
+def watched(kind):
+    """Pages of a kind that tell their window when something of them is used that would outlast a test."""
+
+    class Watched(kind):
+
+        def __getattribute__(self, name):
+            if not name.startswith('_') and name not in PASSING:
+                self._window.is_spent = True
+            return super().__getattribute__(name)
+
+    return Watched
 
 
 def photo(kind = 'JPEG', size = (320, 180), colour = (200, 90, 60), **options):
