@@ -56,12 +56,8 @@ def other_site():
 
 @pytest.fixture(scope = 'module')
 def chromium():
-    browser.ARGUMENTS.append('--test-third-party-cookie-phaseout')
-    try:
-        with browser.chromium(browser.WHOLE) as running:
-            yield running
-    finally:
-        browser.ARGUMENTS.remove('--test-third-party-cookie-phaseout')
+    with browser.chromium(browser.WHOLE, '--test-third-party-cookie-phaseout') as running:
+        yield running
 
 
 @contextmanager

@@ -83,8 +83,7 @@ def test_a_photo_that_is_chosen_before_the_scripts_are_here_is_taken(page, modul
     page.reload(wait_until = 'commit')
     see(page, 'empty')
     page.set_input_files('#file', file(photo(size = (120, 200))))
-    program.until(lambda: page.evaluate('waiting => waiting', len(waiting)), 20)
-    waiting.pop().continue_()
+    browser.caught(page, waiting).continue_()
     see(page, 'chosen')
     assert shown_size(page) == [120, 200]
 
@@ -291,15 +290,13 @@ def test_a_clip_on_its_way_says_so(directed):
     directed.locator('#sentence', has_text = 'Loading your clip').wait_for()
     assert directed.title() == 'Loading your clip…'
     assert directed.get_attribute('#progress', 'aria-valuenow') == '100'
-    waiting.pop().continue_()
+    browser.caught(directed, waiting).continue_()
     see(directed, 'done')
     directed.reload()
     see(directed, 'done')
     assert (words(directed,
                   '.loading'), directed.is_hidden('#live')) == ('Loading your clip…', True)
-    while not waiting:
-        directed.wait_for_timeout(10)
-    waiting.pop().continue_()
+    browser.caught(directed, waiting).continue_()
     directed.wait_for_selector('#live')
     assert directed.is_hidden('.loading')
 

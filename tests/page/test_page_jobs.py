@@ -13,7 +13,7 @@ import zipfile
 import browser
 import program
 import pytest
-from browser import Directed, choose, drop, file, keep, paint, photo, see
+from browser import Directed, caught, choose, drop, file, keep, paint, photo, see
 from PIL import Image
 
 expect = pytest.importorskip('playwright.sync_api').expect
@@ -261,7 +261,7 @@ def test_only_the_upload_itself_warns_of_leaving(directed, held):
     start(directed)
     expect(directed.locator('#sentence')).to_have_text('Sending the photo…')
     assert directed.evaluate(may_leave) is False
-    waiting[0].continue_()
+    caught(directed, waiting).continue_()
     working(directed)
     assert directed.evaluate(may_leave) is True
     held.set()
@@ -288,7 +288,7 @@ def test_what_was_accepted_although_it_was_called_back_is_removed(directed, dire
     with directed.expect_request(lambda request: request.method == 'DELETE'):
         directed.click('#cancel')
         see(directed, 'chosen')
-        waiting[0].continue_()
+        caught(directed, waiting).continue_()
     program.ready(directed_port)
     assert remembered(directed) == []
 

@@ -11,7 +11,7 @@ import re
 import browser
 import program
 import pytest
-from browser import Directed, choose, file, photo, see, shown_size
+from browser import Directed, caught, choose, file, photo, see, shown_size
 from playwright.sync_api import expect
 
 from modules.configuration import ROOT
@@ -119,10 +119,10 @@ def test_a_photo_chosen_while_the_rest_is_slow_is_said_to_be_opening(chromium, p
         expect(page.locator('#notice')).to_have_text('Opening the photo…')
         expect(page.locator('#notice')).to_be_visible()
         if comes:
-            held[0].continue_()
+            caught(page, held).continue_()
             see(page, 'chosen')
         else:
-            held[0].abort()
+            caught(page, held).abort()
             page.wait_for_selector('#studio:not([data-state])')
             assert page.evaluate("document.getElementById('file').files[0].name") == 'aunt.jpg'
         expect(page.locator('#notice')).to_be_empty()

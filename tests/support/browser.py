@@ -41,6 +41,9 @@ ARGUMENTS = [
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
     f'--disable-features={",".join(LEFT_OUT)}'
 ]
+#: nobody sees its screen, so nothing is drawn there; who wants a picture of a page, or presses something in a frame of
+#: another site, needs it drawn
+UNSEEN = '--blink-settings=acceleratedCompositingEnabled=false'
 #: what a browser without a graphics card says when it reads a picture back from its stand-in
 SLOW = 'GPU stall due to ReadPixels'
 #: what becomes of photos comes after the page; a page that wants a password has none of it
@@ -134,14 +137,14 @@ def release(port):
 
 
 @contextmanager
-def chromium(program = CHROMIUM):
-    """A browser; the test is left out where there is none."""
+def chromium(program = CHROMIUM, more = UNSEEN):
+    """A browser with one more switch; the test is left out where there is none."""
     sync_api = pytest.importorskip('playwright.sync_api')
     if not program:
         pytest.skip('chromium is not installed')
     sync_api.expect.set_options(timeout = PATIENCE)
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path = program, args = ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path = program, args = [*ARGUMENTS, more])
         yield browser
         browser.close()
 
@@ -281,6 +284,13 @@ def encoded(files):
 def see(page, state):
     """Wait for a state of the studio."""
     page.wait_for_selector(f'#studio[data-state={state}]')
+
+
+def caught(page, held):
+    """The first of the requests that a route of the page holds back, as soon as there is one."""
+    # a route is told of a request while something is asked of the page
+    program.until(lambda: page.evaluate('1') and held)
+    return held.pop(0)
 
 
 def shown_size(page):
