@@ -780,8 +780,8 @@ def test_where_the_pointer_hardly_moves_no_points_are_added(page):
     x, y = _place(page, 0.3, 0.5)
     page.mouse.move(x, y)
     page.mouse.down()
-    for step in range(1, 200):
-        page.mouse.move(x + step / 100, y)
+    for step in range(1, 60):
+        page.mouse.move(x + step / 30, y)
     page.mouse.move(x + 50, y)
     page.wait_for_function("() => document.querySelector('.sheet .band')?.getAttribute('d').length")
     page.wait_for_function("() => document.querySelector('.sheet .band').getBBox().width > 10")

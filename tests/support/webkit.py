@@ -32,10 +32,11 @@ def webkit():
         options = Options()
         options.binary_location = str(window)
         options.add_argument('--automation')
-        # within a container there is no second sandbox to be had
+        # within a container there is no second sandbox to be had; without a graphics card, layers are but more work
         environment = {
             **os.environ, 'DISPLAY': name,
             'WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS': '1',
+            'WEBKIT_DISABLE_COMPOSITING_MODE': '1',
             'LANG': 'C.UTF-8'
         }
         browser = webdriver.WebKitGTK(
