@@ -278,15 +278,17 @@ def test_what_a_process_answers_runs_nothing_in_the_program(sandbox, tmp_path):
     'size': [10**30, 1],
     'full_size': [4, 4]
 }])
-def test_an_answer_that_cannot_be_is_a_damaged_picture(lasting, found):
+def test_an_answer_that_cannot_be_is_a_damaged_picture(sandbox, caplog, found):
 
     class FalseSandbox:
 
         def run(self, _function, upload, *_arguments, **more):
-            return lasting.run(hostile.answer_falsely, upload, {'id': 1, 'found': found}, 'x')
+            return sandbox.run(hostile.answer_falsely, upload, {'id': 1, 'found': found}, 'x')
 
     with pytest.raises(errors.DamagedImage):
         SandboxedReader(FalseSandbox(), 1000).read(Path(__file__))
+    # it was understood, and not just too long in coming
+    assert 'answers what it cannot have found' in caplog.text
 
 
 def test_who_comes_after_a_call_that_was_broken_off_gets_no_strangers_answer(sandbox):
