@@ -86,6 +86,8 @@ class Server:
             self._listeners[-1].application = self.tunnel_app
         self._dispatcher = self._listeners[0].task_dispatcher
         self._stopped = threading.Event()
+        #: who wakes the loop has a file of it that is still open
+        self._closing = threading.Lock()
 
     def run(self, on_stop: Callable[[], None]) -> None:
         """
@@ -126,7 +128,8 @@ class Server:
             wasyncore.loop(timeout = 0.2, use_poll = use_poll, map = self._sockets, count = 1)
             self._close_idle()
         self._dispatcher.shutdown(timeout = 1)
-        wasyncore.close_all(self._sockets)
+        with self._closing:
+            wasyncore.close_all(self._sockets)
 
     def _close_idle(self) -> None:
         """Close connections without a whole request before newcomers have to wait; first those of who has most."""
@@ -147,7 +150,10 @@ class Server:
         ends = time.monotonic() + 3
         while self._dispatcher.active_count and time.monotonic() < ends:
             time.sleep(0.02)
-        self._stopped.set()
+        with self._closing:
+            if not self._stopped.is_set():
+                # it need not wait until there is something to read
+                self._listeners[0].trigger.pull_trigger(self._stopped.set)
 
 
 def max_connections() -> int:

@@ -31,6 +31,7 @@ from app import create_app
 from modules.configuration import Configuration, QueueOptions, WebOptions
 from modules.engines.registry import Engines
 from modules.progress import Progress
+from modules.routes import jobs
 from modules.web import services
 
 FORMATS = {
@@ -111,12 +112,12 @@ def serve(tmp_path):
     """Engine's class name → a context manager that gives the :class:`Api`."""
 
     @contextlib.contextmanager
-    def serve(engine = 'Instant', waiting = 16, room = 'stand_ins'):
+    def serve(engine = 'Instant', waiting = 16, room = 'stand_ins', **more):
         options = Configuration(
             web = WebOptions(port = 0), queue = QueueOptions(max_waiting = waiting))
         table = {'camera': (room, engine)}
         app = create_app(options, tmp_path / 'home', engines = Engines(options, table))
-        with program.served(app, options.web) as port:
+        with program.served(app, options.web, **more) as port:
             program.ready(port)
             yield Api(port, app)
 
@@ -134,6 +135,15 @@ def held(serve):
     """Jobs wait in their first step until :attr:`stand_ins.Held.go` is set."""
     stand_ins.Held.go.clear()
     with serve('Held') as api:
+        yield api
+        stand_ins.Held.go.set()
+
+
+@pytest.fixture
+def crowded(serve):
+    """The same, with a thread for everybody who may follow a job."""
+    stand_ins.Held.go.clear()
+    with serve('Held', held = services.MAX_STREAMS + 36) as api:
         yield api
         stand_ins.Held.go.set()
 
@@ -431,7 +441,10 @@ def test_the_places_of_those_behind_are_told_as_they_move_up(held):
         assert next(job for _tag, job in stream if job['position'] != 2)['position'] == 1
 
 
-def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
+def test_a_silent_job_sends_heartbeats_that_are_no_events(held, monkeypatch):
+    # proxies close what is silent for longer
+    assert jobs.HEARTBEAT < 30
+    monkeypatch.setattr(jobs, 'HEARTBEAT', 2)
     identity = held.until(held.submit()['id'], phase = 'loading')['id']
     connection = http.client.HTTPConnection('127.0.0.1', held.port, timeout = 30)
     connection.request('GET', f'/jobs/{identity}/events')
@@ -444,21 +457,22 @@ def test_a_silent_job_sends_heartbeats_that_are_no_events(held):
     assert len([line for line in lines if line.startswith(b'data:')]) <= 2
 
 
-def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(held):
-    identity = held.until(held.submit()['id'], state = 'running')['id']
+def test_a_follower_that_goes_frees_its_place_and_too_many_are_refused(crowded):
+    identity = crowded.until(crowded.submit()['id'], state = 'running')['id']
     request = f'GET /jobs/{identity}/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode()
     places = services.MAX_STREAMS
     with contextlib.ExitStack() as following:
         for _place in range(places):
-            client = following.enter_context(socket.create_connection(('127.0.0.1', held.port), 30))
+            client = following.enter_context(
+                socket.create_connection(('127.0.0.1', crowded.port), 30))
             client.sendall(request)
             assert program.beginning(client) == b'HTTP/1.1 200'
-        answer = refused(held.call('GET', f'/jobs/{identity}/events'), 503, 'too_many_streams')
+        answer = refused(crowded.call('GET', f'/jobs/{identity}/events'), 503, 'too_many_streams')
         assert int(answer.headers['Retry-After']) >= 1
-        assert held.call('GET', '/health').status == 200
-    held.until_followed(0)
+        assert crowded.call('GET', '/health').status == 200
+    crowded.until_followed(0)
     stand_ins.Held.go.set()
-    assert events(curl(held.url(f'jobs/{identity}/events')))[-1][1]['state'] == 'done'
+    assert events(curl(crowded.url(f'jobs/{identity}/events')))[-1][1]['state'] == 'done'
 
 
 # ---- stopping and removing ----

@@ -129,7 +129,7 @@ def web(url, frames, home):
     logs.start('info')
     options = options_of(url, frames)
     app = create_app(options, Path(home))
-    server = Server(app, options.web, 144)
+    server = Server(app, options.web, 36)
     print(server.port, flush = True)  # noqa: T201
     server.run(app.extensions['services'].queue.close)
     app.extensions['services'].close()

@@ -87,8 +87,8 @@ def generate(port, photo, fields = (), name = 'photo.jpg', headers = None, **mor
 
 
 @contextmanager
-def served(app, web, held = 176, **more):
-    """An app of this process behind the real server."""
+def served(app, web, held = 36, **more):
+    """An app of this process behind the real server, with threads for as many requests as most tests hold at once."""
     from modules.web.server import Server
     server = Server(app, web, held, **more)
     thread = threading.Thread(target = server.loop, daemon = True)
