@@ -23,7 +23,7 @@ from modules.configuration import Configuration, WebOptions
 from modules.engines.registry import Engines
 
 #: more than the server has threads
-MANY = 200
+MANY = 80
 #: of a file; more than the system's own buffers take
 SIZE = 20_000_000
 
@@ -34,7 +34,7 @@ def served(tmp_path):
     options = Configuration(web = WebOptions(port = 0))
     engines = Engines(options, stand_ins.table(camera = 'Instant'))
     app = create_app(options, tmp_path, engines = engines)
-    with program.served(app, options.web) as port:
+    with program.served(app, options.web, held = MANY // 2) as port:
         program.ready(port)
         yield port, app.extensions['services']
 
