@@ -443,8 +443,8 @@ def test_the_places_of_those_behind_are_told_as_they_move_up(held):
 
 def test_a_silent_job_sends_heartbeats_that_are_no_events(held, monkeypatch):
     # proxies close what is silent for longer
-    assert jobs.HEARTBEAT < 30
-    monkeypatch.setattr(jobs, 'HEARTBEAT', 2)
+    assert jobs.HEARTBEAT_INTERVAL < 30
+    monkeypatch.setattr(jobs, 'HEARTBEAT_INTERVAL', 2)
     identity = held.until(held.submit()['id'], phase = 'loading')['id']
     connection = http.client.HTTPConnection('127.0.0.1', held.port, timeout = 30)
     connection.request('GET', f'/jobs/{identity}/events')
