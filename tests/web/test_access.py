@@ -144,6 +144,7 @@ def test_a_huge_header_is_refused_in_order(locked):
 
 def test_guessing_ends(tmp_path, caplog):
     with serve(tmp_path, password = 'secret word') as port:
+        program.early_in_a_minute()
         codes = [
             program.call(port, 'GET', '/', headers = basic(f'guess {number}')).json['code']
             for number in range(22)

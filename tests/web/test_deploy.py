@@ -282,6 +282,7 @@ def test_each_visitor_is_a_client_of_their_own_whatever_they_claim(behind):
                 }, visitor = visitor).status for number in range(count)
         ]
 
+    program.early_in_a_minute()
     assert guess('127.0.0.7', 22) == [401] * 20 + [429] * 2
     assert guess('127.0.0.8', 1) == [401]
 

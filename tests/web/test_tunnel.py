@@ -236,6 +236,7 @@ def test_each_visitor_is_one_client_whatever_they_claim(tmp_path, more):
                     }).status for number in range(count)
             ]
 
+        program.early_in_a_minute()
         assert ask('203.0.113.5', 6) == [404] * 4 + [429] * 2
         assert ask('203.0.113.6', 1) == [404]
         assert ask('2001:db8::1', 3) + ask('2001:db8::2', 3) == [404] * 4 + [429] * 2
