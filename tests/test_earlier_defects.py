@@ -258,7 +258,10 @@ def run(folder, file, *arguments, **environment):
 def test_the_program_finds_its_own_ini_from_any_folder(tmp_path, copy, file):
     (tmp_path / 'configuration.ini').write_text('[ModelOptions]\nEngine = nonsense\n')
     (tmp_path / 'a.png').write_bytes(encoded(judges.scenery(400, 300), 'PNG'))
-    code, output = run(tmp_path, copy / file, 'doctor')
+    # that takes seconds to import, and has no part in this
+    (tmp_path / 'lacks').mkdir()
+    (tmp_path / 'lacks' / 'torch.py').write_text('raise ImportError')
+    code, output = run(tmp_path, copy / file, 'doctor', PYTHONPATH = str(tmp_path / 'lacks'))
     assert code == 0, output
     assert re.search(r'engine asked for +camera\n', output)
     assert run(tmp_path, copy / file, 'animate', 'a.png')[0] == 0
