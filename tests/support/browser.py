@@ -165,11 +165,11 @@ def opened(browser, port, language = 'en', refusals = False, fault = None, **opt
     waiting = WAITING.setdefault(browser, {}).setdefault(f'{language} {sorted(options.items())}',
                                                          [])
     window = waiting.pop() if waiting else Window(browser, language, options)
-    page, is_as_new = window.page, False
+    page, address, is_as_new = window.page, f'http://127.0.0.1:{port}/', False
     try:
         page.set_viewport_size(wanted.pop('viewport'))
         page.emulate_media(**wanted)
-        page.goto(f'http://127.0.0.1:{port}/')
+        window.open(address)
         if options.get('java_script_enabled', True):
             page.wait_for_function(WHOLLY_THERE)
         yield page
@@ -180,7 +180,7 @@ def opened(browser, port, language = 'en', refusals = False, fault = None, **opt
             assert any(fault in c for c in complaints)
             complaints = [c for c in complaints if fault not in c]
         assert complaints == []
-        is_as_new = window.empty(f'http://127.0.0.1:{port}')
+        is_as_new = window.empty(address)
     finally:
         if is_as_new:
             waiting.append(window)
@@ -210,14 +210,24 @@ class Window:
         if message.type in ('error', 'warning') and SLOW not in message.text:
             self.complaints.append(message.text)
 
-    def empty(self, origin):
+    def open(self, address):
+        """Go to a page that finds nothing which another one left in the window itself."""
+        # some Chromiums keep it when they forget all else
+        self.session.send('Page.enable')
+        script = self.session.send('Page.addScriptToEvaluateOnNewDocument',
+                                   {'source': 'sessionStorage.clear()'})
+        self.page.goto(address)
+        self.session.send('Page.removeScriptToEvaluateOnNewDocument', script)
+        self.session.send('Page.disable')
+
+    def empty(self, address):
         """Leave nothing of a test in it; whether that can be."""
         if self.is_spent or self.context.pages != [self.page]:
             return False
         self.page.unroute_all(behavior = 'ignoreErrors')
         self.page.mouse.move(-1, -1)
         self.page.goto('about:blank')
-        self.session.send('Storage.clearDataForOrigin', {'origin': origin, 'storageTypes': 'all'})
+        self.session.send('Storage.clearDataForOrigin', {'origin': address, 'storageTypes': 'all'})
         self.complaints.clear()
         return True
 
