@@ -62,6 +62,8 @@ def test_the_page_is_in_its_state_before_the_modules_have_come(page):
     page.route('**/js/main.js', lambda route: None)
     page.goto(page.url, wait_until = 'commit')
     see(page, 'empty')
+    # noted with the first frame
+    page.wait_for_function('() => window.firstState')
     assert page.evaluate('firstState') == 'empty'
     assert page.locator('#choose').is_visible() and not page.locator('#start').is_visible()
 
