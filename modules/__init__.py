@@ -2,4 +2,4 @@
 # -*- coding: UTF-8 -*-
 """The rooms of turn-live-photos; a photo walks through them in one direction."""
 
-VERSION = '0.6.1'
+VERSION = '0.6.2'
