@@ -103,6 +103,14 @@ def bare_environment(tmp_path_factory):
 
 
 @pytest.fixture(scope = 'module')
+def exiftool_stays():
+    """An exiftool that is started once, for files of tests that ask it often."""
+    import judges
+    with judges.exiftool_waiting():
+        yield
+
+
+@pytest.fixture(scope = 'module')
 def chromium():
     """A browser."""
     import browser

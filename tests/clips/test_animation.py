@@ -32,6 +32,8 @@ from modules.photos.sizes import crop_to_ratio, result_size
 from modules.progress import JobControl
 from modules.request import parse_request
 
+pytestmark = pytest.mark.usefixtures('exiftool_stays')
+
 PLACE = {1: 'N', 2: (31.0, 14.0, 20.5), 3: 'E', 4: (121.0, 28.0, 40.25)}
 
 

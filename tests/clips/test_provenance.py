@@ -28,6 +28,8 @@ from modules.clips import provenance
 from modules.encoders import TABLE, Clip, live_photo
 from modules.request.drawing import parse_flow
 
+pytestmark = pytest.mark.usefixtures('exiftool_stays')
+
 CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo = timezone.utc)
 #: more than one block of a GIF, letters beyond ASCII, every type JSON has
 SETTINGS = {

@@ -13,6 +13,8 @@ from PIL import Image, ImageSequence
 
 from modules.encoders import TABLE, Clip
 
+pytestmark = pytest.mark.usefixtures('exiftool_stays')
+
 GENERATED = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia'
 #: frames that move, and frames that do not, of which WebP makes a file of another kind
 CLIPS = [drift(5), drift(1).repeat(3, 0)]

@@ -25,6 +25,8 @@ from modules.encoders import TABLE, Clip, UnknownLayout, live_photo, mp4
 from modules.encoders.containers import jpeg, quicktime
 from modules.photos.stills import encode
 
+pytestmark = pytest.mark.usefixtures('exiftool_stays')
+
 UUID = re.compile(r'[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}')
 #: what the one sample of the metadata track must be
 STILL_TIME = '0000000900000001ff'

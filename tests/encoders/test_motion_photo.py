@@ -21,6 +21,8 @@ from modules.clips import order
 from modules.encoders import TABLE, Clip, motion_photo
 from modules.photos.stills import encode
 
+pytestmark = pytest.mark.usefixtures('exiftool_stays')
+
 #: what phones' own readers match names and values with
 FLAGS = ('GCamera:MotionPhoto', 'GCamera:MotionPhotoVersion')
 MOMENT = 'GCamera:MotionPhotoPresentationTimestampUs'

@@ -87,7 +87,7 @@ class Device:
     """
     A device, and what takes jobs for it.
 
-    :param state: of the worker
+    :param state: the worker's
     :type state: WorkerState
     :param animator: does the work
     :type animator: Animator

@@ -36,7 +36,7 @@ class Heartbeat:
     """
     Signs of life.
 
-    :param state: of the worker
+    :param state: the worker's
     :type state: WorkerState
     :param name: the worker's
     :type name: str
